@@ -1,0 +1,419 @@
+"""What comes out: a small data set, with the way to train on it."""
+
+import datetime
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.datasets import Normalization
+from tfdistill.synthesizers import Batch
+
+_FORMAT = 1
+_METADATA = "tfdistill.json"
+_RECORDS = "distilled-train.tfrecord-00000-of-00001"
+_WEIGHTS = "initial_weights.npz"
+
+
+class DistilledDataset:
+    """Distilled batches in their order, and the learning rate of every step.
+
+    Args:
+        images: float `[steps, batch, *image_shape]`, normalised.
+        labels: float `[steps, batch, classes]`, one-hot or soft: rows sum to 1.
+        learning_rates: float `[epochs, steps]`, > 0.
+        normalization: What the images are normalised by.
+        class_names: A name for each class.
+        student: The name of the student that it was distilled for.
+        initial_weights: The arrays of the one fixed start that it was distilled for
+            (trainable variables, then the others), or None if it was for random ones.
+        provenance: Anything JSON can hold: how it was made.
+
+    Raises:
+        ValueError: If shapes don't fit, or a number is not finite or out of range.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        learning_rates: np.ndarray,
+        *,
+        normalization: Normalization,
+        class_names: Sequence[str],
+        student: str = "",
+        initial_weights: Sequence[np.ndarray] | None = None,
+        provenance: Mapping | None = None,
+    ):
+        self.images = np.asarray(images, "float32")
+        self.labels = np.asarray(labels, "float32")
+        self.learning_rates = np.asarray(learning_rates, "float32")
+        self.normalization = normalization
+        self.class_names = tuple(class_names)
+        self.student = student
+        self.initial_weights = initial_weights
+        self.provenance = dict(provenance or {})
+        self._check()
+
+    def _check(self):
+        images, labels, rates = self.images, self.labels, self.learning_rates
+        if images.ndim < 3 or 0 in images.shape:
+            raise ValueError(
+                "images must have the shape [steps, batch, *image_shape], "
+                f"not {list(images.shape)}."
+            )
+        if labels.shape != (*images.shape[:2], len(self.class_names)):
+            raise ValueError(
+                f"labels must have the shape [steps, batch, classes] = "
+                f"{[*images.shape[:2], len(self.class_names)]}, "
+                f"not {list(labels.shape)}."
+            )
+        if rates.ndim != 2 or len(rates) < 1 or rates.shape[1] != len(images):
+            raise ValueError(
+                f"learning_rates must have the shape [epochs, {len(images)}], "
+                f"not {list(rates.shape)}."
+            )
+        if not np.isfinite(images).all():
+            raise ValueError("images must be finite; some pixels are NaN or infinite.")
+        if not (np.isfinite(rates).all() and (rates > 0).all()):
+            raise ValueError("learning_rates must all be finite and above 0.")
+        if not ((labels >= 0).all() and np.allclose(labels.sum(-1), 1, atol=1e-3)):
+            raise ValueError("labels must be distributions: rows >= 0 that sum to 1.")
+
+    @classmethod
+    def from_synthesizer(cls, synthesizer, **kwargs) -> "DistilledDataset":
+        """What a synthesizer makes now.
+
+        Args:
+            synthesizer: Has `images`, `labels`, `learning_rates` and `source`.
+            **kwargs: The constructor's.
+
+        Raises:
+            ValueError: If the synthesizer doesn't know its data's normalisation.
+        """
+        source = synthesizer.source
+        if source is None:
+            raise ValueError(
+                "The synthesizer has no source, so nobody could use its images: make "
+                "it by from_noise() or from_real(), or pass source=DataSource(...)."
+            )
+        provenance = {"dataset": source.name, **kwargs.pop("provenance", {})}
+        return cls(
+            *(
+                keras.ops.convert_to_numpy(x)
+                for x in (
+                    synthesizer.images,
+                    synthesizer.labels,
+                    synthesizer.learning_rates,
+                )
+            ),
+            normalization=source.normalization,
+            class_names=source.class_names,
+            provenance=provenance,
+            **kwargs,
+        )
+
+    @property
+    def steps(self) -> int:
+        return len(self.images)
+
+    @property
+    def epochs(self) -> int:
+        return len(self.learning_rates)
+
+    @property
+    def num_steps(self) -> int:
+        """Gradient-descent steps in all: steps * epochs."""
+        return self.learning_rates.size
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return self.images.shape[2:]
+
+    def batch(self, t) -> Batch:
+        """The batch of step t, so that `unroll.train` can train on it."""
+        step = t % self.steps
+        return Batch(
+            tf.gather(tf.constant(self.images), step),
+            tf.gather(tf.constant(self.labels), step),
+            tf.gather(tf.constant(self.learning_rates.reshape(-1)), t),
+        )
+
+    @property
+    def schedule(self) -> keras.optimizers.schedules.LearningRateSchedule:
+        """The learned rates, step by step, for a Keras SGD optimizer."""
+        rates = [float(r) for r in self.learning_rates.reshape(-1)]
+        return keras.optimizers.schedules.PiecewiseConstantDecay(
+            list(range(len(rates) - 1)), rates
+        )
+
+    def as_dataset(self) -> tf.data.Dataset:
+        """One epoch: (images, labels) batches in their order, one a step."""
+        return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
+
+    def assign_initial_weights(self, model: keras.Model) -> bool:
+        """Gives a model the fixed start that the data was distilled for.
+
+        Returns:
+            Whether there is one and its shapes are the model's.
+        """
+        variables = [*model.trainable_variables, *model.non_trainable_variables]
+        values = self.initial_weights
+        if values is None or [tuple(v.shape) for v in variables] != [
+            np.shape(x) for x in values
+        ]:
+            return False
+        for variable, value in zip(variables, values):
+            variable.assign(value)
+        return True
+
+    def train(self, model: keras.Model, *, verbose: int = 0) -> keras.Model:
+        """Trains a model by `fit`: SGD, the saved rates, the batches in order.
+
+        If the data was distilled for fixed initial weights that fit the model, it
+        starts from them; otherwise from the weights that it has.
+
+        Args:
+            model: A built model with logits.
+            verbose: As of `keras.Model.fit`.
+
+        Returns:
+            The same model.
+        """
+        self.assign_initial_weights(model)
+        model.compile(
+            keras.optimizers.SGD(self.schedule),
+            keras.losses.CategoricalCrossentropy(from_logits=True),
+            jit_compile=False,
+        )
+        model.fit(
+            self.as_dataset(), epochs=self.epochs, shuffle=False, verbose=verbose
+        )
+        return model
+
+    def serving_model(
+        self, model: keras.Model, *, probabilities: bool = False
+    ) -> keras.Model:
+        """A model of raw images, with the normalisation inside: export this one.
+
+        Args:
+            model: A trained student, taking normalised images.
+            probabilities: Whether it gives probabilities instead of logits.
+
+        Returns:
+            A model of `[batch, *image_shape]`: uint8 where the real data is in 0..255,
+            else float32. `model.export(folder)` writes it as a SavedModel.
+        """
+        scale = self.normalization.scale
+        inputs = keras.Input(
+            self.image_shape, dtype="uint8" if scale == 255 else "float32"
+        )
+        outputs = model(_Normalize(self.normalization)(inputs))
+        if probabilities:
+            outputs = keras.layers.Softmax()(outputs)
+        return keras.Model(inputs, outputs)
+
+    def save(self, folder: str | os.PathLike, *, overwrite: bool = False) -> None:
+        """Writes a folder that TFDS, or plain `tf.data`, reads.
+
+        One TFRecord file in TFDS form, an example an image, in training order:
+        image float32 (normalised), label int64, soft_label float32 `[classes]`,
+        step int64, learning_rates float32 `[epochs]`; `tfdistill.json` beside it
+        holds the rest. The folder appears complete or not at all.
+
+        Args:
+            folder: Where to.
+            overwrite: Whether to replace a folder that is there.
+
+        Raises:
+            FileExistsError: If it is there and overwrite is False.
+        """
+        folder = os.path.abspath(os.fspath(folder))
+        if os.path.exists(folder) and not overwrite:
+            raise FileExistsError(f"{folder} exists; pass overwrite=True to replace it.")
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        temporary = f"{folder}.{uuid.uuid4().hex[:8]}.tmp"
+        os.mkdir(temporary)
+        try:
+            self._write(temporary)
+            if os.path.exists(folder):
+                old = f"{temporary}.old"
+                os.rename(folder, old)
+                os.rename(temporary, folder)
+                shutil.rmtree(old)
+            else:
+                os.rename(temporary, folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+    def _write(self, folder):
+        import tensorflow_datasets as tfds
+
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Tensor(shape=self.image_shape, dtype=np.float32),
+                "label": tfds.features.ClassLabel(names=list(self.class_names)),
+                "soft_label": tfds.features.Tensor(
+                    shape=(self.num_classes,), dtype=np.float32
+                ),
+                "step": tfds.features.Scalar(np.int64),
+                "learning_rates": tfds.features.Tensor(
+                    shape=(self.epochs,), dtype=np.float32
+                ),
+            }
+        )
+        path = os.path.join(folder, _RECORDS)
+        with tf.io.TFRecordWriter(path) as writer:
+            for step in range(self.steps):
+                for image, label in zip(self.images[step], self.labels[step]):
+                    example = {
+                        "image": image,
+                        "label": int(label.argmax()),
+                        "soft_label": label,
+                        "step": step,
+                        "learning_rates": self.learning_rates[:, step],
+                    }
+                    writer.write(features.serialize_example(
+                        features.encode_example(example)
+                    ))
+        tfds.folder_dataset.write_metadata(
+            data_dir=folder,
+            features=features,
+            split_infos=[
+                tfds.core.SplitInfo(
+                    name="train",
+                    shard_lengths=[self.steps * self.images.shape[1]],
+                    num_bytes=os.path.getsize(path),
+                    filename_template=tfds.core.ShardedFileTemplate(
+                        data_dir=folder,
+                        dataset_name="distilled",
+                        split="train",
+                        filetype_suffix="tfrecord",
+                    ),
+                )
+            ],
+        )
+        checksums = {_RECORDS: _sha256(path)}
+        if self.initial_weights is not None:
+            path = os.path.join(folder, _WEIGHTS)
+            np.savez(path, *self.initial_weights)
+            checksums[_WEIGHTS] = _sha256(path)
+        content = {
+            "format": _FORMAT,
+            "steps": self.steps,
+            "batch": self.images.shape[1],
+            "image_shape": list(self.image_shape),
+            "learning_rates": self.learning_rates.tolist(),
+            "normalization": self.normalization.to_config(),
+            "class_names": list(self.class_names),
+            "student": self.student,
+            "initial_weights": "random" if self.initial_weights is None else "fixed",
+            "provenance": self.provenance,
+            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+            "versions": {
+                name: metadata.version(name)
+                for name in ("tensorflow", "keras", "tensorflow-datasets", "numpy")
+            },
+            "sha256": checksums,
+        }
+        with open(os.path.join(folder, _METADATA), "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> "DistilledDataset":
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: If there is no distilled data set in the folder.
+            ValueError: If a file of it is truncated, altered or of another format.
+        """
+        folder = os.fspath(folder)
+        path = os.path.join(folder, _METADATA)
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"{folder} holds no distilled data set ({path}).")
+        try:
+            with open(path, encoding="utf-8") as file:
+                content = json.load(file)
+            if content["format"] != _FORMAT:
+                raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
+            fixed = content["initial_weights"] == "fixed"
+            for name in [_RECORDS, _WEIGHTS][: 1 + fixed]:
+                if _sha256(os.path.join(folder, name)) != content["sha256"][name]:
+                    raise ValueError(f"{name} is truncated or altered")
+            shape = (content["steps"], content["batch"], *content["image_shape"])
+            images, labels = _read(os.path.join(folder, _RECORDS), shape, content)
+            weights = None
+            if fixed:
+                path = os.path.join(folder, _WEIGHTS)
+                with np.load(path, allow_pickle=False) as arrays:
+                    weights = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+            return cls(
+                images,
+                labels,
+                content["learning_rates"],
+                normalization=Normalization.from_config(content["normalization"]),
+                class_names=content["class_names"],
+                student=content["student"],
+                initial_weights=weights,
+                provenance=content["provenance"],
+            )
+        except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise ValueError(
+                f"The distilled data set in {folder} cannot be read: {reason}."
+            ) from error
+
+
+@keras.saving.register_keras_serializable("tfdistill")
+class _Normalize(keras.layers.Layer):
+    def __init__(self, normalization, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(normalization, dict):
+            normalization = Normalization.from_config(normalization)
+        self.normalization = normalization
+
+    def call(self, images):
+        return self.normalization.normalize(images)
+
+    def compute_output_spec(self, images):
+        return keras.KerasTensor(images.shape, "float32")
+
+    def get_config(self):
+        config = {"normalization": self.normalization.to_config()}
+        return {**super().get_config(), **config}
+
+
+def _read(path, shape, content):
+    steps, batch = shape[:2]
+    classes = len(content["class_names"])
+    spec = {
+        "image": tf.io.FixedLenFeature(shape[2:], tf.float32),
+        "soft_label": tf.io.FixedLenFeature([classes], tf.float32),
+    }
+    try:
+        examples = [
+            tf.io.parse_single_example(record, spec)
+            for record in tf.data.TFRecordDataset(path)
+        ]
+        images = np.stack([x["image"] for x in examples]).reshape(shape)
+    except tf.errors.OpError as error:
+        raise ValueError(f"{_RECORDS} is damaged ({error.message})") from error
+    labels = np.stack([x["soft_label"] for x in examples])
+    return images, labels.reshape((steps, batch, classes))
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

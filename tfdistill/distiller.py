@@ -1,0 +1,269 @@
+"""The outer loop: a Keras model whose `fit` learns distilled data."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill import students, unroll
+from tfdistill.distilled import DistilledDataset
+from tfdistill.evaluation import TRAINING, FreshStudents, student_seed
+from tfdistill.initial_weights import InitialWeights, RandomWeights
+from tfdistill.objectives import Classification, Objective
+from tfdistill.stateless import StatelessModel
+
+
+class Distiller(keras.Model):
+    """Learns a synthesizer by training students on what it makes.
+
+    Each outer step draws students from p(theta_0), trains each on the synthesizer's
+    batches, judges them on a real batch, and applies the average meta-gradient to the
+    synthesizer's variables (Wang et al. 2018, algorithm 1). `fit` takes batches of
+    (normalised images, integer labels).
+
+    Args:
+        student: A callable that returns a `keras.Model` with logits (it may take
+            `image_shape` and `num_classes`), or the name of a shipped one.
+        synthesizer: What makes the synthetic batches, e.g. `DistilledImages`.
+        initial_weights: p(theta_0); `RandomWeights()` by default.
+        objective: What students are judged on; `Classification()` by default.
+        method: How the meta-gradient is computed: "back_gradient" or "full".
+        seed: Of all students' initial weights.
+
+    Raises:
+        ValueError: If the student doesn't fit the synthesizer's images and classes,
+            or the method is unknown.
+    """
+
+    def __init__(
+        self,
+        student,
+        synthesizer,
+        initial_weights: InitialWeights | None = None,
+        objective: Objective | None = None,
+        *,
+        method: str = "back_gradient",
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if method not in unroll.METHODS:
+            raise ValueError(
+                f"method must be one of {sorted(unroll.METHODS)}, not {method!r}."
+            )
+        self.synthesizer = synthesizer
+        self.objective = objective or Classification()
+        self.initial_weights = initial_weights or RandomWeights()
+        self.seed = seed
+        self._unroll = unroll.METHODS[method]
+        self._make_student = student
+
+        def make_model():
+            return students.build(
+                student, synthesizer.image_shape, synthesizer.num_classes
+            )
+
+        model = make_model()
+        self.initial_weights.build(make_model, model)
+        # The student's variables are not the distiller's to train: StatelessModel
+        # hides them from Keras's tracking.
+        self.student = StatelessModel(model)
+        self._loss = keras.metrics.Mean("loss")
+        self._metrics_by_name = {
+            name: keras.metrics.Mean(name) for name in self.objective.metric_names
+        }
+        # Running averages of the norms of the meta-gradients, one a variable.
+        self._norms = [
+            self.add_weight(shape=(), trainable=False, initializer="zeros", name="norm")
+            for _ in synthesizer.trainable_variables
+        ]
+        self._validation_students = 4
+        self._fresh_students = None
+        self.built = True
+
+    def compile(
+        self,
+        optimizer=None,
+        *,
+        students_per_step: int = 1,
+        clip: float | None = 2.0,
+        validation_students: int = 4,
+        jit_compile: bool | None = None,
+        **kwargs,
+    ):
+        """Sets how the synthesizer is learned.
+
+        Args:
+            optimizer: The outer optimizer; Adam(0.01, beta_1=0.5) by default.
+            students_per_step: Students over whom the meta-gradient is averaged, at
+                least 1; they run side by side.
+            clip: The norm of each variable's meta-gradient is clipped to this many
+                times its running average (arXiv:2311.07025); None for no clipping.
+            validation_students: How many fresh students `evaluate` trains.
+            jit_compile: Whether XLA compiles the outer step. By default it does on
+                GPU and TPU, and not on CPU, where it was measured to be slower.
+            **kwargs: Passed to `keras.Model.compile`.
+        """
+        for name, value in (
+            ("students_per_step", students_per_step),
+            ("validation_students", validation_students),
+        ):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"{name} must be a whole number of at least 1, not {value!r}."
+                )
+        if clip is not None and not clip > 0:
+            raise ValueError(f"clip must be above 0, or None, not {clip}.")
+        if jit_compile is None:
+            jit_compile = bool(
+                tf.config.list_logical_devices("GPU")
+                or tf.config.list_logical_devices("TPU")
+            )
+        self._students_per_step = students_per_step
+        self._clip = clip
+        self._validation_students = validation_students
+        super().compile(
+            optimizer=optimizer or keras.optimizers.Adam(0.01, beta_1=0.5),
+            jit_compile=jit_compile,
+            **kwargs,
+        )
+
+    @property
+    def metrics(self):
+        return [self._loss, *self._metrics_by_name.values()]
+
+    def train_step(self, data):
+        """One outer step on one real batch (images, labels)."""
+        images, labels = data[0], data[1]
+        unrolled = [
+            self._unroll(
+                self.student,
+                self.synthesizer,
+                self.objective,
+                *self.initial_weights.sample(seed),
+                images,
+                labels,
+            )
+            for seed in self._student_seeds()
+        ]
+        loss = tf.add_n([u.loss for u in unrolled]) / len(unrolled)
+        gradients = [
+            tf.add_n(shares) / len(unrolled)
+            for shares in zip(*(u.gradients for u in unrolled))
+        ]
+        self.optimizer.apply_gradients(
+            zip(self._tamed(loss, gradients), self.synthesizer.trainable_variables)
+        )
+        self._loss.update_state(loss)
+        for u in unrolled:
+            for name, value in self.objective.metrics(labels, u.outputs).items():
+                self._metrics_by_name[name].update_state(value)
+        return self.get_metrics_result()
+
+    def _student_seeds(self):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return [
+            student_seed(
+                self.seed,
+                TRAINING,
+                tf.cast(self.optimizer.iterations, tf.int32),
+                replica * self._students_per_step + k,
+            )
+            for k in range(self._students_per_step)
+        ]
+
+    def _tamed(self, loss, gradients):
+        """Clips each gradient to its usual size; zero where anything is not finite."""
+        norms = [tf.norm(g) for g in gradients]
+        finite = tf.reduce_all(tf.math.is_finite(tf.stack([loss, *norms])))
+        tamed = []
+        for gradient, norm, average in zip(gradients, norms, self._norms):
+            if self._clip is not None:
+                usual = average.value
+                limit = tf.where(usual > 0, self._clip * usual, norm)
+                clipped = tf.minimum(norm, limit)
+                gradient = gradient * tf.math.divide_no_nan(clipped, norm)
+                new = tf.where(usual > 0, 0.9 * usual + 0.1 * clipped, norm)
+                average.assign(tf.where(finite, new, usual))
+            # The last good state must survive: a callback stops the run.
+            tamed.append(tf.where(finite, gradient, tf.zeros_like(gradient)))
+        return tamed
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        """`keras.Model.fit`; stops with a clear error when the meta-loss diverges.
+
+        Raises:
+            FloatingPointError: If the meta-loss or its gradient becomes NaN or
+                infinite. The synthesizer's variables keep their last finite state.
+        """
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [*_listed(callbacks), _StopWhenNotFinite()]
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    def evaluate(
+        self, x=None, y=None, *, return_dict=False, num_students=None, **kwargs
+    ):
+        """Accuracy, on test data, of students freshly trained on the distilled data.
+
+        Args:
+            x: Batches of (normalised images, integer labels).
+            return_dict: Whether to return a dict; else a list in its order.
+            num_students: Default: `validation_students` of `compile`.
+            **kwargs: Other arguments of `keras.Model.evaluate` are ignored.
+
+        Returns:
+            loss, accuracy (the mean over students, 0..1) and accuracy_std.
+        """
+        if y is not None:
+            x = tf.data.Dataset.from_tensor_slices((x, y)).batch(1000)
+        result = self.test(x, num_students or self._validation_students)
+        logs = {
+            "loss": float(result.losses.mean()),
+            "accuracy": result.accuracy_mean,
+            "accuracy_std": result.accuracy_std,
+        }
+        return logs if return_dict else list(logs.values())
+
+    def test(self, batches, num_students: int):
+        """An `Evaluation` of freshly trained students, never those of training."""
+        if self._fresh_students is None:
+            self._fresh_students = FreshStudents(
+                self.student,
+                self.initial_weights,
+                self.synthesizer,
+                self.objective,
+                side_by_side=2 if num_students > 1 else 1,
+            )
+        return self._fresh_students.evaluate(batches, num_students, self.seed)
+
+    def distilled(self, **provenance) -> DistilledDataset:
+        """What the synthesizer makes now, as data.
+
+        Args:
+            **provenance: Anything JSON can hold, to be saved with the data.
+        """
+        return DistilledDataset.from_synthesizer(
+            self.synthesizer,
+            student=students.name_of(self._make_student),
+            initial_weights=None
+            if self.initial_weights.is_random
+            else [np.asarray(w) for w in self.student.weights + self.student.state],
+            provenance={"seed": self.seed, **provenance},
+        )
+
+
+class _StopWhenNotFinite(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        loss = float((logs or {}).get("loss", 0.0))
+        if not np.isfinite(loss):
+            raise FloatingPointError(
+                f"The meta-loss became {loss} at outer step "
+                f"{int(self.model.optimizer.iterations)}; the distilled data is kept "
+                "as it was before. Try a lower outer learning rate, a lower initial "
+                "learning rate of the steps, or fewer steps."
+            )
+
+
+def _listed(callbacks):
+    if callbacks is None:
+        return []
+    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]

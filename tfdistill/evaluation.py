@@ -1,0 +1,232 @@
+"""Fresh students on distilled data: how good is it?"""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill import students, unroll
+from tfdistill.initial_weights import FixedWeights, InitialWeights, RandomWeights
+from tfdistill.objectives import Classification, Objective
+from tfdistill.stateless import StatelessModel
+
+# Keeps the students of an evaluation apart from those of training: both draw from
+# one seed, in different streams.
+TRAINING, EVALUATION = 0, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """How students did on a whole test set.
+
+    Attributes:
+        confusion: int `[students, classes, classes]`, counts of test examples: rows
+            are true classes, columns what the student said.
+        losses: float `[students]`, the mean meta-loss of each.
+    """
+
+    confusion: np.ndarray
+    losses: np.ndarray
+
+    @property
+    def num_students(self) -> int:
+        return len(self.confusion)
+
+    @property
+    def accuracies(self) -> np.ndarray:
+        """float `[students]`, each in 0..1."""
+        hits = np.trace(self.confusion, axis1=1, axis2=2)
+        return hits / self.confusion.sum((1, 2))
+
+    @property
+    def accuracy_mean(self) -> float:
+        return float(self.accuracies.mean())
+
+    @property
+    def accuracy_std(self) -> float:
+        """The standard deviation over students (dividing by their number)."""
+        return float(self.accuracies.std())
+
+    @property
+    def per_class(self) -> np.ndarray:
+        """float `[classes]`: the mean share of each class that is recognised."""
+        hits = np.diagonal(self.confusion, axis1=1, axis2=2).sum(0)
+        return hits / np.maximum(self.confusion.sum((0, 2)), 1)
+
+    def __str__(self):
+        noun = "student" if self.num_students == 1 else "students"
+        return (
+            f"{100 * self.accuracy_mean:.2f} ± {100 * self.accuracy_std:.2f} % "
+            f"({self.num_students} {noun})"
+        )
+
+
+class FreshStudents:
+    """Trains students on synthetic batches, and tests them, side by side.
+
+    Args:
+        student: A `StatelessModel`.
+        initial_weights: Built `InitialWeights`.
+        synthesizer: Anything with `num_steps` and `batch(t)`.
+        objective: An `Objective`.
+        side_by_side: How many students share one graph, as parallel branches.
+        jit_compile: Whether XLA compiles the training.
+    """
+
+    def __init__(
+        self,
+        student: StatelessModel,
+        initial_weights: InitialWeights,
+        synthesizer,
+        objective: Objective,
+        *,
+        side_by_side: int = 2,
+        jit_compile: bool = False,
+    ):
+        self._side_by_side = side_by_side
+
+        @tf.function(jit_compile=jit_compile)
+        def train(seeds):
+            return [
+                unroll.train(
+                    student, synthesizer, objective, *initial_weights.sample(seed)
+                )
+                for seed in tf.unstack(seeds, side_by_side)
+            ]
+
+        @tf.function(reduce_retracing=True)
+        def test(trained, images, labels):
+            results = []
+            for weights, state in trained:
+                outputs, _, _ = student(weights, state, images, training=False)
+                classes = outputs.shape[-1]
+                results.append(
+                    (
+                        tf.math.confusion_matrix(labels, tf.argmax(outputs, -1), classes),
+                        objective.meta_loss(labels, outputs),
+                    )
+                )
+            return results
+
+        self._train, self._test = train, test
+
+    def evaluate(
+        self,
+        batches: Iterable,
+        num_students: int,
+        seed: int,
+        before_each: Callable[[], None] = lambda: None,
+    ) -> Evaluation:
+        """Trains and tests.
+
+        Args:
+            batches: Of (normalised images, integer labels): the whole test set.
+            num_students: At least 1.
+            seed: Of the initial weights.
+            before_each: Called before each group of students is trained.
+        """
+        confusion, losses = [], []
+        for first in range(0, num_students, self._side_by_side):
+            before_each()
+            seeds = [
+                student_seed(seed, EVALUATION, first + k)
+                for k in range(self._side_by_side)
+            ]
+            trained = self._train(tf.stack(seeds))
+            counts, total, examples = 0, 0.0, 0
+            for images, labels in batches:
+                results = self._test(trained, images, labels)
+                counts += np.stack([c for c, _ in results]).astype("int64")
+                total += np.stack([loss for _, loss in results]) * len(labels)
+                examples += len(labels)
+            confusion.extend(counts)
+            losses.extend(total / examples)
+        return Evaluation(
+            np.stack(confusion[:num_students]), np.stack(losses[:num_students])
+        )
+
+
+def student_seed(seed, *path) -> tf.Tensor:
+    """A stateless seed int32 `[2]` for one student: a pure function of its address."""
+    key = tf.stack([tf.cast(seed, tf.int32), tf.constant(0x5EED)])
+    for part in path:
+        key = tf.random.experimental.stateless_fold_in(key, part)
+    return key
+
+
+def evaluate(
+    distilled,
+    student,
+    test,
+    num_students: int = 20,
+    *,
+    initial_weights: InitialWeights | None = None,
+    shuffle_steps: bool = False,
+    seed: int = 0,
+    batch_size: int = 1000,
+) -> Evaluation:
+    """Trains fresh students on distilled data alone and tests them.
+
+    Args:
+        distilled: A `DistilledDataset`.
+        student: A callable that returns a `keras.Model`, or a registered name.
+        test: A `Split`, or batches of (normalised images, integer labels).
+        num_students: How many, at least 1. The paper takes 200.
+        initial_weights: Where they start. By default what the data was distilled
+            for: the saved weights if those were fixed and fit the student (then
+            all students are alike, and one is enough), else random ones.
+        shuffle_steps: Whether each student meets the steps in another order.
+        seed: Of initial weights and orders.
+        batch_size: Of the test, if `test` is a `Split`.
+
+    Returns:
+        An `Evaluation`.
+
+    Raises:
+        ValueError: If the student doesn't fit the data.
+    """
+    if num_students < 1:
+        raise ValueError(f"num_students must be at least 1, not {num_students}.")
+    model = students.build(student, distilled.image_shape, distilled.num_classes)
+    stateless = StatelessModel(model)
+    if initial_weights is None:
+        fixed = distilled.assign_initial_weights(model)
+        initial_weights = FixedWeights() if fixed else RandomWeights()
+    initial_weights.build(
+        lambda: students.build(student, distilled.image_shape, distilled.num_classes),
+        model,
+    )
+    curriculum, reshuffle = distilled, lambda: None
+    if shuffle_steps:
+        curriculum = _Shuffled(distilled, seed)
+        reshuffle = curriculum.reshuffle
+    if isinstance(test, tf.data.Dataset):
+        batches = test
+    else:
+        batches = test.batch(batch_size)
+    return FreshStudents(
+        stateless,
+        initial_weights,
+        curriculum,
+        Classification(),
+        # Students of one group share their order.
+        side_by_side=1 if shuffle_steps or num_students == 1 else 2,
+    ).evaluate(batches, num_students, seed, reshuffle)
+
+
+class _Shuffled:
+    """A curriculum whose (batch, rate) pairs come in another order."""
+
+    def __init__(self, curriculum, seed):
+        self._curriculum = curriculum
+        self.num_steps = curriculum.num_steps
+        self._rng = np.random.default_rng(seed)
+        self._order = tf.Variable(tf.range(self.num_steps), trainable=False)
+
+    def reshuffle(self):
+        self._order.assign(self._rng.permutation(self.num_steps))
+
+    def batch(self, t):
+        return self._curriculum.batch(tf.gather(self._order, t))

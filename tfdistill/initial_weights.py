@@ -1,0 +1,146 @@
+"""p(theta_0): who learns from the distilled data (Wang et al. 2018, section 3.3)."""
+
+import abc
+import copy
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tfdistill.stateless import StatelessModel
+
+_SEED_STATE = "seed_generator_state"
+
+
+class InitialWeights(abc.ABC):
+    """A distribution over the weights with which a student starts.
+
+    An object is bound to one architecture by `build`, then sampled any number of
+    times. `sample` is a pure function of its seed, so that a run is repeated, or
+    resumed, exactly.
+    """
+
+    #: Whether two students may start from different weights.
+    is_random: bool
+
+    def build(self, make_model: Callable[[], keras.Model], model: keras.Model) -> None:
+        """Binds the distribution to an architecture.
+
+        Args:
+            make_model: Returns another, freshly initialised model of the same kind.
+            model: A built model; `sample` gives values for its variables.
+        """
+        self._student = StatelessModel(model)
+
+    @abc.abstractmethod
+    def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Draws the weights and the state of one student, in a graph or eagerly.
+
+        Args:
+            seed: int32 tensor `[2]`, as of `tf.random.experimental.stateless_fold_in`.
+
+        Returns:
+            A tensor for each trainable variable, and one for each other variable.
+        """
+
+
+class FixedWeights(InitialWeights):
+    """One known draw: the weights that the model has. Saved with the result.
+
+    Only the seeds of the model's stochastic layers (dropout) are drawn afresh.
+    """
+
+    is_random = False
+
+    def sample(self, seed):
+        state = [
+            _fold_in(seed, index) if variable.name == _SEED_STATE else value
+            for index, (variable, value) in enumerate(
+                zip(self._student.model.non_trainable_variables, self._student.state)
+            )
+        ]
+        return self._student.weights, state
+
+
+class RandomWeights(InitialWeights):
+    """A fresh draw from the model's own initialisers for every student.
+
+    Raises:
+        ValueError: By `build`, if the model's initialisers cannot be found, which is
+            so when it is loaded with its weights rather than made anew.
+    """
+
+    is_random = True
+
+    def build(self, make_model, model):
+        super().build(make_model, model)
+        # Inside a stateless scope a Keras variable keeps its initialiser until the
+        # scope ends: this shows the one of every variable, whichever layer made it.
+        try:
+            with keras.StatelessScope():
+                twin = make_model()
+                found = {
+                    kind: [v._initializer for v in getattr(twin, kind)]
+                    for kind in ("trainable_variables", "non_trainable_variables")
+                }
+        except ValueError as error:
+            raise ValueError(
+                "Random initial weights need a student that is made anew by its "
+                "callable; this one brings values with it, so use FixedWeights() "
+                f"(Keras says: {error})"
+            ) from error
+        self._initializers = found
+        for kind, initializers in found.items():
+            shapes = [v.shape for v in getattr(model, kind)]
+            if [v.shape for v in getattr(twin, kind)] != shapes:
+                raise ValueError(
+                    "The student's callable gave two different models in a row; "
+                    "RandomWeights() needs one architecture."
+                )
+            if any(initializer is None for initializer in initializers):
+                raise ValueError(
+                    "The student has variables without an initializer, so its "
+                    "weights cannot be drawn afresh: use FixedWeights()."
+                )
+
+    def sample(self, seed):
+        seeds = _Seeds(seed)
+        model = self._student.model
+        return tuple(
+            [
+                seeds.next()
+                if variable.name == _SEED_STATE
+                else _draw(initializer, variable, seeds)
+                for variable, initializer in zip(
+                    getattr(model, kind), self._initializers[kind]
+                )
+            ]
+            for kind in ("trainable_variables", "non_trainable_variables")
+        )
+
+
+class _Seeds(keras.random.SeedGenerator):
+    """Keras's seed generator without its variable: a pure function of one seed."""
+
+    def __init__(self, seed):
+        self._seed = seed
+        self._count = 0
+
+    def next(self, ordered=True):
+        self._count += 1
+        return _fold_in(self._seed, self._count)
+
+
+def _fold_in(seed, data):
+    seed = tf.random.experimental.stateless_fold_in(seed, data)
+    return tf.bitcast(seed, keras.backend.standardize_dtype("uint32"))
+
+
+def _draw(initializer, variable, seeds):
+    # A Keras initialiser with a seed gives the same values at every call; a copy
+    # that takes its seeds from ours gives fresh ones.
+    if hasattr(initializer, "seed"):
+        initializer = copy.copy(initializer)
+        initializer.seed = seeds
+    value = initializer(tuple(variable.shape), dtype=variable.dtype)
+    return tf.cast(value, variable.dtype)

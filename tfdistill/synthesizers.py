@@ -1,0 +1,239 @@
+"""What makes the synthetic batch, and its learning rate, of each inner step."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.datasets import Normalization
+
+
+class Batch(NamedTuple):
+    """A synthetic batch: what one inner step learns from.
+
+    Attributes:
+        images: float `[batch, *image_shape]`, normalised.
+        labels: float `[batch, classes]`, one-hot or soft: rows that sum to 1.
+        learning_rate: float scalar, > 0.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+    learning_rate: tf.Tensor
+
+
+class DataSource(NamedTuple):
+    """What a later user of the images must know about the real data.
+
+    Attributes:
+        name: The data set's name.
+        normalization: Its `Normalization`, which the images are in.
+        class_names: A name for each class.
+    """
+
+    name: str
+    normalization: Normalization
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset) -> "DataSource":
+        """The source that a `tfdistill.Dataset` is."""
+        return cls(dataset.name, dataset.normalization, tuple(dataset.class_names))
+
+
+class DistilledImages(keras.layers.Layer):
+    """Learned pixels and learned rates (Wang et al. 2018, section 3).
+
+    Each of `steps` batches is one gradient-descent step; the whole is gone through
+    `epochs` times. The epochs share the images; every (epoch, step) has a rate of its
+    own, kept positive by a softplus.
+
+    Args:
+        images: float `[steps, batch, *image_shape]`, normalised: where to start.
+        labels: int `[batch]`, classes from 0, the same in every step.
+        num_classes: How many classes there are.
+        epochs: How often the steps are gone through, at least 1.
+        learning_rate: The rate to start from, > 0; 0.02 is the paper's for MNIST.
+        soft_labels: Whether labels are learned too: a softmax over logits, for
+            each image, that starts at `label_confidence` for the given class.
+        label_confidence: In (1 / classes, 1).
+        source: What the images stand for; `from_noise` and `from_real` fill it in.
+
+    Raises:
+        ValueError: If a shape, a count or a range is not as said.
+    """
+
+    def __init__(
+        self,
+        images,
+        labels,
+        num_classes: int,
+        *,
+        epochs: int = 3,
+        learning_rate: float = 0.02,
+        soft_labels: bool = False,
+        label_confidence: float = 0.9,
+        source: "DataSource | None" = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        images, labels = np.asarray(images), np.asarray(labels)
+        if images.ndim < 3 or 0 in images.shape:
+            raise ValueError(
+                "images must have the shape [steps, batch, *image_shape] with at least "
+                f"one step and one image, not {list(images.shape)}."
+            )
+        if not np.all(np.isfinite(images)):
+            raise ValueError("images must be finite; some pixels are NaN or infinite.")
+        if labels.shape != images.shape[1:2] or labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"labels must be {images.shape[1]} integers, one for each image of a "
+                f"step, not {labels.dtype} of shape {list(labels.shape)}."
+            )
+        if labels.min() < 0 or labels.max() >= num_classes:
+            raise ValueError(
+                f"labels must lie in 0..{num_classes - 1}, "
+                f"not in {labels.min()}..{labels.max()}."
+            )
+        _check_count("epochs", epochs)
+        if not (np.isfinite(learning_rate) and learning_rate > 0):
+            raise ValueError(f"learning_rate must be above 0, not {learning_rate}.")
+        if not 1 / num_classes < label_confidence < 1:
+            raise ValueError(
+                f"label_confidence must lie between 1 / {num_classes} and 1, "
+                f"not {label_confidence}."
+            )
+        self.steps, self.epochs = images.shape[0], epochs
+        self.num_classes = num_classes
+        self.image_shape = images.shape[2:]
+        self.source = source
+        self.classes = labels.astype("int32")
+        self.images = self.add_weight(
+            shape=images.shape,
+            initializer=lambda shape, dtype: tf.cast(images, dtype),
+            name="images",
+        )
+        # softplus(raw) = rate
+        raw = learning_rate + np.log(-np.expm1(-learning_rate))
+        self.raw_rates = self.add_weight(
+            shape=(epochs, self.steps),
+            initializer=keras.initializers.Constant(raw),
+            name="raw_rates",
+        )
+        self.label_logits = None
+        if soft_labels:
+            odds = label_confidence * (num_classes - 1) / (1 - label_confidence)
+            logits = np.log(odds) * np.eye(num_classes)[labels]
+            self.label_logits = self.add_weight(
+                shape=(self.steps, *logits.shape),
+                initializer=lambda shape, dtype: tf.cast(
+                    np.broadcast_to(logits, shape), dtype
+                ),
+                name="label_logits",
+            )
+
+    @classmethod
+    def from_noise(
+        cls,
+        dataset,
+        *,
+        images_per_class: int = 1,
+        steps: int = 10,
+        epochs: int = 3,
+        seed: int = 0,
+        **kwargs,
+    ) -> "DistilledImages":
+        """Starts from N(0, 1) in every (normalised, unclipped) pixel, as the paper.
+
+        Args:
+            dataset: A `tfdistill.Dataset`: tells image shape and classes.
+            images_per_class: Images a class in each step, at least 1.
+            steps, epochs: As for the constructor; at least 1.
+            seed: Any integer.
+            **kwargs: The constructor's.
+        """
+        _check_count("images_per_class", images_per_class)
+        _check_count("steps", steps)
+        labels = np.tile(np.arange(dataset.num_classes), images_per_class)
+        shape = (steps, len(labels), *dataset.image_shape)
+        images = np.random.default_rng(seed).standard_normal(shape)
+        return cls(
+            images,
+            labels,
+            dataset.num_classes,
+            epochs=epochs,
+            source=DataSource.of(dataset),
+            **kwargs,
+        )
+
+    @classmethod
+    def from_real(
+        cls,
+        dataset,
+        *,
+        images_per_class: int = 1,
+        steps: int = 10,
+        epochs: int = 3,
+        seed: int = 0,
+        **kwargs,
+    ) -> "DistilledImages":
+        """Starts from random training images, different ones in every step.
+
+        Args:
+            dataset: A `tfdistill.Dataset`, whose training part is sampled.
+            images_per_class, steps, epochs, seed, **kwargs: As of `from_noise`.
+
+        Raises:
+            ValueError: If a class has fewer than images_per_class * steps images.
+        """
+        _check_count("images_per_class", images_per_class)
+        _check_count("steps", steps)
+        images, labels = dataset.train.sample(images_per_class * steps, seed=seed)
+        images = np.asarray(images).reshape(
+            (steps, images_per_class * dataset.num_classes, *dataset.image_shape)
+        )
+        labels = np.asarray(labels)[: images.shape[1]]
+        return cls(
+            images,
+            labels,
+            dataset.num_classes,
+            epochs=epochs,
+            source=DataSource.of(dataset),
+            **kwargs,
+        )
+
+    @property
+    def num_steps(self) -> int:
+        """T: inner steps in all, steps * epochs."""
+        return self.steps * self.epochs
+
+    @property
+    def learning_rates(self) -> tf.Tensor:
+        """The rates, float `[epochs, steps]`."""
+        return tf.nn.softplus(self.raw_rates)
+
+    @property
+    def labels(self) -> tf.Tensor:
+        """One-hot or soft labels, float `[steps, batch, classes]`."""
+        if self.label_logits is not None:
+            return tf.nn.softmax(self.label_logits)
+        one_hot = tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
+        return tf.repeat(one_hot[None], self.steps, axis=0)
+
+    def batch(self, t) -> Batch:
+        """The batch of inner step t, a scalar integer in 0..num_steps - 1."""
+        step = t % self.steps
+        if self.label_logits is None:
+            labels = tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
+        else:
+            labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))
+        rate = tf.gather(tf.reshape(self.raw_rates, [-1]), t)
+        return Batch(
+            tf.gather(self.images.value, step), labels, tf.nn.softplus(rate)
+        )
+
+
+def _check_count(name, value):
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}.")
