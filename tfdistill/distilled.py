@@ -158,6 +158,19 @@ class DistilledDataset:
             list(range(len(rates) - 1)), rates
         )
 
+    def with_learning_rates(self, learning_rates: np.ndarray) -> "DistilledDataset":
+        """The same images and labels, trained on at other rates `[epochs, steps]`."""
+        return DistilledDataset(
+            self.images,
+            self.labels,
+            learning_rates,
+            normalization=self.normalization,
+            class_names=self.class_names,
+            student=self.student,
+            initial_weights=self.initial_weights,
+            provenance=self.provenance,
+        )
+
     def as_dataset(self) -> tf.data.Dataset:
         """One epoch: (images, labels) batches in their order, one a step."""
         return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
@@ -197,9 +210,7 @@ class DistilledDataset:
             keras.losses.CategoricalCrossentropy(from_logits=True),
             jit_compile=False,
         )
-        model.fit(
-            self.as_dataset(), epochs=self.epochs, shuffle=False, verbose=verbose
-        )
+        model.fit(self.as_dataset(), epochs=self.epochs, shuffle=False, verbose=verbose)
         return model
 
     def serving_model(
@@ -241,7 +252,9 @@ class DistilledDataset:
         """
         folder = os.path.abspath(os.fspath(folder))
         if os.path.exists(folder) and not overwrite:
-            raise FileExistsError(f"{folder} exists; pass overwrite=True to replace it.")
+            raise FileExistsError(
+                f"{folder} exists; pass overwrite=True to replace it."
+            )
         os.makedirs(os.path.dirname(folder), exist_ok=True)
         temporary = f"{folder}.{uuid.uuid4().hex[:8]}.tmp"
         os.mkdir(temporary)
@@ -285,9 +298,8 @@ class DistilledDataset:
                         "step": step,
                         "learning_rates": self.learning_rates[:, step],
                     }
-                    writer.write(features.serialize_example(
-                        features.encode_example(example)
-                    ))
+                    encoded = features.encode_example(example)
+                    writer.write(features.serialize_example(encoded))
         tfds.folder_dataset.write_metadata(
             data_dir=folder,
             features=features,
@@ -321,7 +333,7 @@ class DistilledDataset:
             "student": self.student,
             "initial_weights": "random" if self.initial_weights is None else "fixed",
             "provenance": self.provenance,
-            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+            "created": datetime.datetime.now(datetime.UTC).isoformat(),
             "versions": {
                 name: metadata.version(name)
                 for name in ("tensorflow", "keras", "tensorflow-datasets", "numpy")

@@ -55,7 +55,7 @@ class Distiller(keras.Model):
         self.initial_weights = initial_weights or RandomWeights()
         self.seed = seed
         self._unroll = unroll.METHODS[method]
-        self._make_student = student
+        self.student_name = students.name_of(student)
 
         def make_model():
             return students.build(
@@ -72,7 +72,7 @@ class Distiller(keras.Model):
             name: keras.metrics.Mean(name) for name in self.objective.metric_names
         }
         # Running averages of the norms of the meta-gradients, one a variable.
-        self._norms = [
+        self.gradient_norms = [
             self.add_weight(shape=(), trainable=False, initializer="zeros", name="norm")
             for _ in synthesizer.trainable_variables
         ]
@@ -176,7 +176,7 @@ class Distiller(keras.Model):
         norms = [tf.norm(g) for g in gradients]
         finite = tf.reduce_all(tf.math.is_finite(tf.stack([loss, *norms])))
         tamed = []
-        for gradient, norm, average in zip(gradients, norms, self._norms):
+        for gradient, norm, average in zip(gradients, norms, self.gradient_norms):
             if self._clip is not None:
                 usual = average.value
                 limit = tf.where(usual > 0, self._clip * usual, norm)
@@ -196,7 +196,9 @@ class Distiller(keras.Model):
                 infinite. The synthesizer's variables keep their last finite state.
         """
         if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [*_listed(callbacks), _StopWhenNotFinite()]
+            callbacks = [_StopWhenNotFinite(), *_listed(callbacks)]
+        # The order is the data pipeline's; Keras warns if it is told to shuffle.
+        kwargs.setdefault("shuffle", False)
         return super().fit(*args, callbacks=callbacks, **kwargs)
 
     def evaluate(
@@ -243,7 +245,7 @@ class Distiller(keras.Model):
         """
         return DistilledDataset.from_synthesizer(
             self.synthesizer,
-            student=students.name_of(self._make_student),
+            student=self.student_name,
             initial_weights=None
             if self.initial_weights.is_random
             else [np.asarray(w) for w in self.student.weights + self.student.state],

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable, Iterable
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -104,7 +103,9 @@ class FreshStudents:
                 classes = outputs.shape[-1]
                 results.append(
                     (
-                        tf.math.confusion_matrix(labels, tf.argmax(outputs, -1), classes),
+                        tf.math.confusion_matrix(
+                            labels, tf.argmax(outputs, -1), classes
+                        ),
                         objective.meta_loss(labels, outputs),
                     )
                 )
@@ -189,31 +190,50 @@ def evaluate(
     """
     if num_students < 1:
         raise ValueError(f"num_students must be at least 1, not {num_students}.")
-    model = students.build(student, distilled.image_shape, distilled.num_classes)
-    stateless = StatelessModel(model)
-    if initial_weights is None:
-        fixed = distilled.assign_initial_weights(model)
-        initial_weights = FixedWeights() if fixed else RandomWeights()
-    initial_weights.build(
-        lambda: students.build(student, distilled.image_shape, distilled.num_classes),
-        model,
-    )
     curriculum, reshuffle = distilled, lambda: None
     if shuffle_steps:
         curriculum = _Shuffled(distilled, seed)
         reshuffle = curriculum.reshuffle
-    if isinstance(test, tf.data.Dataset):
-        batches = test
-    else:
-        batches = test.batch(batch_size)
+    batches = test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
+    # Students of one group share their order.
+    side_by_side = 1 if shuffle_steps or num_students == 1 else 2
+    return fresh_students(
+        curriculum, student, distilled, side_by_side, initial_weights
+    ).evaluate(batches, num_students, seed, reshuffle)
+
+
+def fresh_students(
+    curriculum,
+    student,
+    distilled,
+    side_by_side: int,
+    initial_weights: InitialWeights | None = None,
+) -> FreshStudents:
+    """The students that `evaluate` trains.
+
+    Args:
+        curriculum: What they train on: has `num_steps` and `batch(t)`.
+        student: As for `students.get`.
+        distilled: The `DistilledDataset` behind the curriculum.
+        side_by_side: As of `FreshStudents`.
+        initial_weights: As of `evaluate`.
+    """
+
+    def make_model():
+        return students.build(student, distilled.image_shape, distilled.num_classes)
+
+    model = make_model()
+    if initial_weights is None:
+        fixed = distilled.assign_initial_weights(model)
+        initial_weights = FixedWeights() if fixed else RandomWeights()
+    initial_weights.build(make_model, model)
     return FreshStudents(
-        stateless,
+        StatelessModel(model),
         initial_weights,
         curriculum,
         Classification(),
-        # Students of one group share their order.
-        side_by_side=1 if shuffle_steps or num_students == 1 else 2,
-    ).evaluate(batches, num_students, seed, reshuffle)
+        side_by_side=side_by_side,
+    )
 
 
 class _Shuffled:

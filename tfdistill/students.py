@@ -43,8 +43,8 @@ class LocalResponseNormalization(keras.layers.Layer):
     """Divides each value by the energy of its neighbours in the channels.
 
     `y_c = x_c / (k + alpha / size * sum_j x_j ** 2) ** beta`, where j runs from
-    c - size // 2 to c + (size - 1) // 2: torch's convention, which other than
-    `tf.nn.local_response_normalization` divides alpha by the size.
+    c - size // 2 to c + (size - 1) // 2: torch's convention, which divides alpha by the
+    size as `tf.nn.local_response_normalization` does not.
 
     Args:
         size: How many channels a window has, at least 1.
@@ -153,9 +153,7 @@ def alex_cifar_net(
 def alexnet(
     image_shape: Sequence[int] = (224, 224, 3), num_classes: int = 10
 ) -> keras.Model:
-    """AlexNet in one tower, the student for ImageNet-sized images.
-
-    Without dropout (Wang et al. 2018, section 4).
+    """AlexNet in one tower, without dropout (Wang et al. 2018, section 4).
 
     Args:
         image_shape: (height, width, channels), sides of at least 63.
@@ -238,8 +236,8 @@ def mlp(
     Raises:
         ValueError: If a number is no whole number, or too small.
     """
-    for units in hidden:
-        _check_count("hidden", units)
+    if not isinstance(hidden, Sequence) or not all(map(_is_count, hidden)):
+        raise ValueError(f"hidden must be whole numbers of at least 1, not {hidden!r}.")
     layers = [keras.layers.Flatten(), *(_dense(units) for units in hidden)]
     return _classifier("mlp", image_shape, layers, num_classes)
 
@@ -423,7 +421,7 @@ def _smallest_side(name, image_shape, at_least):
         or not all(map(_is_count, image_shape, floors))
     ):
         raise ValueError(
-            f"image_shape must be (height, width, channels) with sides of at least "
+            "image_shape must be (height, width, channels) with sides of at least "
             f"{at_least} for {name}, not {image_shape!r}."
         )
     return min(image_shape[:2])

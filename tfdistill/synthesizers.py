@@ -229,9 +229,7 @@ class DistilledImages(keras.layers.Layer):
         else:
             labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))
         rate = tf.gather(tf.reshape(self.raw_rates, [-1]), t)
-        return Batch(
-            tf.gather(self.images.value, step), labels, tf.nn.softplus(rate)
-        )
+        return Batch(tf.gather(self.images.value, step), labels, tf.nn.softplus(rate))
 
 
 def _check_count(name, value):

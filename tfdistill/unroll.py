@@ -92,7 +92,9 @@ def back_gradient(student, synthesizer, objective, weights, state, images, label
         return t + 1, weights, state, history
 
     history = [
-        tf.TensorArray(x.dtype, num_steps, clear_after_read=False, element_shape=x.shape)
+        tf.TensorArray(
+            x.dtype, num_steps, clear_after_read=False, element_shape=x.shape
+        )
         for x in weights + state
     ]
     _, weights, state, history = tf.while_loop(

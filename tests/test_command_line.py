@@ -1,0 +1,242 @@
+"""The command line, as a user meets it: in processes of its own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+SMALL = [
+    "--student=linear",
+    "--outer_steps=6",
+    "--report_every=3",
+    "--steps=2",
+    "--epochs=2",
+    "--batch_size=64",
+    "--num_students=3",
+]
+
+
+def tfdistill(*arguments, cwd=None):
+    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    return subprocess.run(
+        [sys.executable, "-m", "tfdistill", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "run"
+    process = tfdistill("distill", f"--workdir={workdir}", *SMALL)
+    assert process.returncode == 0, process.stderr
+    return workdir, process
+
+
+def test_distill_shows_progress_and_the_three_accuracies(run):
+    _, process = run
+    assert "3/3" in process.stdout
+    for row in ("before", "random real images", "distilled images"):
+        line = next(x for x in process.stdout.splitlines() if x.startswith(f"  {row}"))
+        assert "±" in line and "(3 students)" in line
+
+
+def test_distill_is_quiet_about_tensorflow(run):
+    _, process = run
+    assert "Traceback" not in process.stderr
+    assert "retracing" not in process.stderr
+    assert "Warning" not in process.stderr
+
+
+def test_run_folder(run):
+    workdir, _ = run
+    assert sorted(os.listdir(workdir)) == [
+        "backup",
+        "distilled",
+        "flags.txt",
+        "images",
+        "logs",
+        "metrics.json",
+        "student",
+    ]
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    assert 0 <= metrics["accuracy_mean"] <= 1 and metrics["accuracy_std"] >= 0
+    assert metrics["num_students"] == 3
+    assert metrics["student"] == "linear" and metrics["dataset"] == "digits"
+    assert metrics["outer_steps"] == 6
+    for picture in ("distilled.png", "accuracy.png"):
+        assert (workdir / "images" / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_saved_model_takes_raw_images(run):
+    tf = pytest.importorskip("tensorflow")
+    from tfdistill import load_dataset
+
+    workdir, _ = run
+    test = load_dataset("digits").test
+    served = tf.saved_model.load(str(workdir / "student"))
+    logits = served.serve(tf.constant(test.images))
+    assert logits.shape == (test.num_examples, 10)
+    assert np.isfinite(logits).all()
+
+
+def test_same_command_again_says_it_is_finished(run):
+    workdir, _ = run
+    before = (workdir / "distilled" / "tfdistill.json").read_bytes()
+    process = tfdistill("distill", f"--workdir={workdir}", *SMALL)
+    assert process.returncode == 0 and "finished" in process.stdout
+    assert (workdir / "distilled" / "tfdistill.json").read_bytes() == before
+
+
+def test_flags_file_repeats_the_run(run, tmp_path):
+    workdir, _ = run
+    again = tmp_path / "again"
+    process = tfdistill(
+        "distill", f"--flagfile={workdir / 'flags.txt'}", f"--workdir={again}"
+    )
+    assert process.returncode == 0, process.stderr
+    from tfdistill import DistilledDataset
+
+    first = DistilledDataset.load(workdir / "distilled")
+    second = DistilledDataset.load(again / "distilled")
+    np.testing.assert_allclose(first.images, second.images, atol=1e-5)
+    np.testing.assert_allclose(first.learning_rates, second.learning_rates, rtol=1e-5)
+
+
+def test_another_run_in_the_same_folder_is_refused(run):
+    workdir, _ = run
+    process = tfdistill("distill", f"--workdir={workdir}", *SMALL, "--seed=5")
+    refused(process, "holds another run", "--seed=5", "--overwrite")
+    assert (workdir / "metrics.json").exists()
+
+
+def test_evaluate(run):
+    workdir, _ = run
+    recorded = json.loads((workdir / "metrics.json").read_text())
+    process = tfdistill("evaluate", f"--workdir={workdir}", "--num_students=3")
+    assert process.returncode == 0, process.stderr
+    assert "linear on digits" in process.stdout and "(3 students)" in process.stdout
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    assert metrics["accuracy_mean"] == pytest.approx(
+        recorded["accuracy_mean"], abs=2e-3
+    )
+    assert metrics["random_real"] == recorded["random_real"]
+
+
+def test_evaluate_another_architecture_in_another_order(run):
+    workdir, _ = run
+    process = tfdistill(
+        "evaluate",
+        f"--workdir={workdir}",
+        "--student=mlp",
+        "--shuffle_steps",
+        "--num_students=2",
+    )
+    assert process.returncode == 0, process.stderr
+    metrics = json.loads((workdir / "metrics-mlp-shuffled.json").read_text())
+    assert metrics["student"] == "mlp" and metrics["num_students"] == 2
+
+
+def test_own_student_and_own_data(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import keras\n"
+        "def net():\n"
+        "    return keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(),\n"
+        "        keras.layers.BatchNormalization(), keras.layers.Dropout(0.1),\n"
+        "        keras.layers.Dense(3)])\n"
+    )
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "data.npz",
+        x_train=rng.integers(0, 256, (60, 4, 4), "uint8"),
+        y_train=np.arange(60) % 3,
+        x_test=rng.integers(0, 256, (30, 4, 4), "uint8"),
+        y_test=np.arange(30) % 3,
+    )
+    process = tfdistill(
+        "distill",
+        "--workdir=run",
+        "--dataset=data.npz",
+        *SMALL,
+        "--student=mine:net",
+        "--start=noise",
+        "--soft_labels",
+        "--initial_weights=fixed",
+        cwd=tmp_path,
+    )
+    assert process.returncode == 0, process.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["student"] == "mine:net"
+
+
+@pytest.mark.parametrize("command", ["", "distill", "evaluate"])
+def test_help(command):
+    process = tfdistill(*filter(None, [command]), "--help")
+    assert process.returncode == 0
+    assert "usage" in process.stdout or "--workdir" in process.stdout
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["distil"], ["'distil'", "distill"]),
+        (["distill"], ["--workdir is missing"]),
+        (["distill", "--workdir=W", "--dataset=mnits"], ["mnits", "mnist"]),
+        (["distill", "--workdir=W", "--dataset=mnist", "--data_dir=D"], ["--download"]),
+        (["distill", "--workdir=W", "--student=lenett"], ["lenett", "lenet"]),
+        (["distill", "--workdir=W", "--student=alexnet"], ["alexnet", "63"]),
+        (["distill", "--workdir=W", "--steps=0"], ["steps", "0"]),
+        (["distill", "--workdir=W", "--images_per_class=-1"], ["images_per_class"]),
+        (["distill", "--workdir=W", "--images_per_class=1000"], ["class"]),
+        (["distill", "--workdir=W", "--epochs=many"], ["epochs", "many"]),
+        (["distill", "--workdir=W", "--outer_steps=5", "--minutes=1"], ["not both"]),
+        (["distill", "--workdir=W", "--stepz=3"], ["stepz", "steps"]),
+        (["distill", "--workdir=W", "extra"], ["'extra'"]),
+        (["evaluate", "--workdir=W"], ["holds no distilled data"]),
+    ],
+)
+def test_bad_input_gets_one_sentence(arguments, says, tmp_path):
+    process = tfdistill(*arguments, cwd=tmp_path)
+    refused(process, *says)
+    assert not (tmp_path / "W").exists()
+
+
+def test_workdir_that_cannot_be_a_run_folder(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    process = tfdistill("distill", f"--workdir={tmp_path / 'file'}", *SMALL)
+    refused(process, "is a file")
+    process = tfdistill("distill", f"--workdir={tmp_path}", *SMALL)
+    refused(process, "is not empty")
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_damaged_distilled_data_is_refused(run, tmp_path):
+    workdir, _ = run
+    import shutil
+
+    shutil.copytree(workdir, tmp_path / "run")
+    records = tmp_path / "run" / "distilled" / "distilled-train.tfrecord-00000-of-00001"
+    records.write_bytes(records.read_bytes()[:-100])
+    refused(tfdistill("evaluate", f"--workdir={tmp_path / 'run'}"), "truncated")
+
+
+def refused(process, *says):
+    assert process.returncode == 2, process.stdout + process.stderr
+    assert "Traceback" not in process.stderr
+    # TensorFlow's own lines about the machine cannot all be silenced.
+    lines = [
+        line
+        for line in process.stderr.strip().splitlines()
+        if not re.match(r"[IWE]0000 |WARNING: All log messages", line)
+    ]
+    assert len(lines) == 1 and lines[0].startswith("tfdistill: "), process.stderr
+    for text in says:
+        assert text in lines[0]

@@ -1,0 +1,6 @@
+"""`python -m tfdistill` is `tfdistill`."""
+
+from tfdistill.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,189 @@
+"""What happens around the outer loop: annealing, backups, pictures."""
+
+import json
+import math
+import os
+import time
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+SCHEDULES = ("cosine", "halving", "constant")
+
+
+class Anneal(keras.callbacks.Callback):
+    """Lowers the outer learning rate as the run goes on, and ends the run.
+
+    Progress is the share of the outer steps done, or of the time used.
+
+    Args:
+        schedule: "cosine" (to 0), "halving" (at every tenth of the run, as in Wang et
+            al. 2018) or "constant".
+        outer_steps: How many outer steps the run has.
+        seconds: How long the run takes, instead of `outer_steps`.
+
+    Raises:
+        ValueError: Unless exactly one of `outer_steps` and `seconds` is given, > 0.
+    """
+
+    def __init__(
+        self,
+        schedule: str = "cosine",
+        *,
+        outer_steps: int | None = None,
+        seconds: float | None = None,
+    ):
+        super().__init__()
+        if schedule not in SCHEDULES:
+            raise ValueError(
+                f"schedule must be one of {', '.join(SCHEDULES)}, not {schedule!r}."
+            )
+        if (outer_steps is None) == (seconds is None):
+            raise ValueError("Give either outer_steps or seconds.")
+        if not (outer_steps or seconds) > 0:
+            raise ValueError("outer_steps or seconds must be above 0.")
+        self._schedule, self._outer_steps, self._seconds = (
+            schedule,
+            outer_steps,
+            seconds,
+        )
+        self.elapsed = 0.0
+        self._start_rate = None
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is done, in 0..1."""
+        if self._seconds is not None:
+            return min(1.0, self.elapsed / self._seconds)
+        return min(1.0, int(self.model.optimizer.iterations) / self._outer_steps)
+
+    def factor(self, progress: float) -> float:
+        """What the initial outer learning rate is multiplied by."""
+        if self._schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * progress))
+        return 0.5 ** int(10 * progress) if self._schedule == "halving" else 1.0
+
+    def on_train_begin(self, logs=None):
+        self._last = None
+        if self._start_rate is None:
+            self._start_rate = float(self.model.optimizer.learning_rate)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._last = self._last or time.monotonic()
+        rate = self._start_rate * self.factor(self.progress)
+        self.model.optimizer.learning_rate = rate
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        self.elapsed, self._last = self.elapsed + now - self._last, now
+        if self.progress >= 1:
+            self.model.stop_training = True
+
+
+class Backup(keras.callbacks.Callback):
+    """Saves the state of a run after every epoch, and restores it.
+
+    The newest two states are kept; each appears complete or not at all. When the
+    newest is damaged, the one before it is taken, with a warning.
+
+    Args:
+        folder: Where.
+        anneal: The run's `Anneal`, whose clock is saved too.
+    """
+
+    def __init__(self, folder: str | os.PathLike, anneal: Anneal | None = None):
+        super().__init__()
+        self._folder, self._anneal = os.fspath(folder), anneal
+        #: One dict an epoch: `outer_step` and the epoch's logs.
+        self.history = []
+
+    def _manager(self, model):
+        model.optimizer.build(model.synthesizer.trainable_variables)
+        self._json = tf.Variable("", trainable=False)
+        checkpoint = tf.train.Checkpoint(
+            synthesizer=model.synthesizer,
+            optimizer=model.optimizer,
+            norms=[norm.value for norm in model.gradient_norms],
+            record=self._json,
+        )
+        return checkpoint, tf.train.CheckpointManager(
+            checkpoint, self._folder, max_to_keep=2
+        )
+
+    def restore(self, model: keras.Model) -> int:
+        """Gives a compiled `Distiller` the newest state that can be read.
+
+        Returns:
+            How many outer steps it has behind it: 0 if there is no state.
+
+        Raises:
+            ValueError: If there are states and none can be read.
+        """
+        checkpoint, manager = self._manager(model)
+        failures = []
+        for path in reversed(manager.checkpoints):
+            try:
+                checkpoint.restore(path).assert_consumed()
+                record = json.loads(self._json.numpy().decode())
+            except (tf.errors.OpError, ValueError, AssertionError) as error:
+                failures.append(str(error).splitlines()[0])
+                warnings.warn(
+                    f"The backup {path} is damaged; trying the one before.",
+                    stacklevel=2,
+                )
+                continue
+            self.history = record["history"]
+            if self._anneal is not None:
+                self._anneal.elapsed = record["elapsed"]
+            return int(model.optimizer.iterations)
+        if failures:
+            raise ValueError(
+                f"No backup in {self._folder} can be read ({failures[0]}); pass "
+                "--overwrite to start the run again."
+            )
+        return 0
+
+    def on_train_begin(self, logs=None):
+        _, self._saver = self._manager(self.model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = int(self.model.optimizer.iterations)
+        numbers = {name: float(value) for name, value in (logs or {}).items()}
+        self.history.append({"outer_step": step, **numbers})
+        elapsed = self._anneal.elapsed if self._anneal is not None else 0.0
+        self._json.assign(json.dumps({"history": self.history, "elapsed": elapsed}))
+        self._saver.save(checkpoint_number=step)
+
+
+class DistilledImageSummary(keras.callbacks.Callback):
+    """Writes the distilled images and rates to TensorBoard after every epoch.
+
+    Args:
+        log_dir: TensorBoard's folder.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike):
+        super().__init__()
+        self._log_dir = os.path.join(os.fspath(log_dir), "images")
+
+    def on_train_begin(self, logs=None):
+        self._writer = tf.summary.create_file_writer(self._log_dir)
+
+    def on_epoch_end(self, epoch, logs=None):
+        from tfdistill import plots
+
+        distilled = self.model.distilled()
+        images = plots.displayable(distilled, distilled.images)
+        if images.shape[-1] not in (1, 3):
+            images = images[..., :1]
+        with self._writer.as_default(step=int(self.model.optimizer.iterations)):
+            for step in range(min(distilled.steps, 10)):
+                row = np.concatenate(images[step, :10], axis=1)
+                tf.summary.image(f"step {step + 1}", row[None])
+            tf.summary.histogram("learning_rates", distilled.learning_rates)
+        self._writer.flush()
+
+    def on_train_end(self, logs=None):
+        self._writer.close()

@@ -1,0 +1,344 @@
+"""tfdistill distill: learns distilled images of a data set.
+
+Learns a few synthetic images, and the learning rates to train on them with, such that
+a network trained on just those does well on the real test set. Writes a run folder:
+
+  distilled/    the images, as a TFRecord data set that TFDS and tf.data read
+  student/      a network trained on them, as a SavedModel that takes raw images
+  metrics.json  test accuracies (fractions of 1), time and memory
+  images/       pictures: the distilled images, the accuracy against outer steps
+  logs/         TensorBoard logs
+  flags.txt     the flags: tfdistill distill --flagfile=... repeats the run
+  backup/       the state of the run: after a crash the same command goes on
+"""
+
+import os
+import time
+
+from absl import flags
+
+from tfdistill.commands import common
+
+FLAGS = flags.FLAGS
+_names = []
+_OWNED = (
+    "flags.txt",
+    "distilled",
+    "student",
+    "metrics.json",
+    "images",
+    "logs",
+    "backup",
+)
+# Flags that do not change the result.
+_UNRECORDED = ("workdir", "overwrite")
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    flags.DEFINE_string("workdir", None, "The run folder, made if it is not there.")
+    flags.DEFINE_boolean(
+        "overwrite", False, "Whether to replace another run in --workdir."
+    )
+    data_flags = common.define_data_flags()
+    flags.DEFINE_string(
+        "student",
+        "lenet",
+        "Who learns: lenet, alex_cifar_net, alexnet, convnet, mlp, linear, or your own "
+        'as "package.module:function", a function that returns a keras.Model with '
+        "logits; it may take image_shape and num_classes.",
+    )
+    flags.DEFINE_enum(
+        "initial_weights",
+        "random",
+        ["random", "fixed"],
+        "Whether the images are to work for any random initial weights, or for one "
+        "known draw, which is saved with them (better for that one, useless for "
+        "others).",
+    )
+    flags.DEFINE_integer(
+        "images_per_class", 1, "Images a class in each step.", lower_bound=1
+    )
+    flags.DEFINE_integer(
+        "steps",
+        10,
+        "Batches of images: gradient-descent steps an epoch.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "epochs", 3, "How often networks go through the steps.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "start", "real", ["real", "noise"], "What the images are at first."
+    )
+    flags.DEFINE_boolean("soft_labels", False, "Whether labels are learned too.")
+    flags.DEFINE_float(
+        "learning_rate",
+        0.02,
+        "The networks' learning rate at first; every step learns its own.",
+        lower_bound=1e-8,
+    )
+    flags.DEFINE_integer(
+        "outer_steps", 500, "Updates of the distilled images.", lower_bound=1
+    )
+    flags.DEFINE_float(
+        "minutes", None, "Time to learn, instead of --outer_steps.", lower_bound=0.01
+    )
+    flags.DEFINE_integer(
+        "batch_size", 256, "Real images that judge a trained network.", lower_bound=1
+    )
+    flags.DEFINE_integer(
+        "students_per_step",
+        2,
+        "Networks trained in each outer step, side by side; with fixed initial weights "
+        "one is enough.",
+        lower_bound=1,
+    )
+    flags.DEFINE_float(
+        "outer_learning_rate", 0.01, "Of Adam on the images.", lower_bound=1e-8
+    )
+    flags.DEFINE_enum(
+        "outer_schedule",
+        "cosine",
+        ["cosine", "halving", "constant"],
+        "How that rate falls: to 0 by a cosine, or halved at every tenth of the run.",
+    )
+    flags.DEFINE_float(
+        "clip",
+        2.0,
+        "A meta-gradient is clipped to this many times its usual norm; 0: never.",
+        lower_bound=0,
+    )
+    flags.DEFINE_float(
+        "ema",
+        0.99,
+        "The result is the average of the images over the last outer steps: this much "
+        "of the average is kept at each; 0: no average.",
+        lower_bound=0,
+        upper_bound=0.99999,
+    )
+    flags.DEFINE_integer(
+        "report_every",
+        None,
+        "Outer steps between backups and tests; a tenth of the run, at most 500, if "
+        "not given.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "num_students", 20, "Fresh networks that test the result.", lower_bound=1
+    )
+    flags.DEFINE_integer("seed", 0, "Of everything that is drawn.")
+    _names.extend(
+        ["workdir", *data_flags]
+        + ["student", "initial_weights", "images_per_class", "steps", "epochs"]
+        + ["start", "soft_labels", "learning_rate", "outer_steps", "minutes"]
+        + ["batch_size", "students_per_step", "outer_learning_rate"]
+        + ["outer_schedule", "clip", "ema", "report_every", "num_students", "seed"]
+        + [*common.define_machine_flags(), "overwrite"]
+    )
+
+
+def flag_names() -> list[str]:
+    """The command's flags, in the order of its help."""
+    return _names
+
+
+def main() -> None:
+    """Runs the command."""
+    if not FLAGS.workdir:
+        raise common.InputError(
+            "--workdir is missing: name a folder for the result, e.g. --workdir=run."
+        )
+    if FLAGS.minutes is not None and FLAGS["outer_steps"].present:
+        raise common.InputError("Give --outer_steps or --minutes, not both.")
+    import keras
+
+    common.set_threads()
+    keras.utils.set_random_seed(FLAGS.seed % 2**31)
+    dataset = common.load_dataset()
+    with common.input_errors():
+        distiller, anneal = _distiller(dataset)
+    lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
+    common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
+    if os.path.isfile(_path("metrics.json")):
+        print(f"{FLAGS.workdir} holds this run, finished; --overwrite repeats it.")
+        return
+    test = dataset.test.batch(1000)
+    before = distiller.test(test, _num_students())
+    print(f"Before: {before}", flush=True)
+    history = _learn(distiller, anneal, dataset, test)
+    _finish(distiller, anneal, dataset, before, history)
+
+
+def _distiller(dataset):
+    import keras
+
+    import tfdistill
+
+    make = {
+        "real": tfdistill.DistilledImages.from_real,
+        "noise": tfdistill.DistilledImages.from_noise,
+    }[FLAGS.start]
+    synthesizer = make(
+        dataset,
+        images_per_class=FLAGS.images_per_class,
+        steps=FLAGS.steps,
+        epochs=FLAGS.epochs,
+        learning_rate=FLAGS.learning_rate,
+        soft_labels=FLAGS.soft_labels,
+        seed=FLAGS.seed,
+    )
+    distiller = tfdistill.Distiller(
+        tfdistill.students.get(FLAGS.student),
+        synthesizer,
+        tfdistill.FixedWeights()
+        if FLAGS.initial_weights == "fixed"
+        else tfdistill.RandomWeights(),
+        seed=FLAGS.seed,
+    )
+    ema = {"use_ema": True, "ema_momentum": FLAGS.ema} if FLAGS.ema else {}
+    distiller.compile(
+        keras.optimizers.Adam(FLAGS.outer_learning_rate, beta_1=0.5, **ema),
+        students_per_step=FLAGS.students_per_step,
+        clip=FLAGS.clip or None,
+        validation_students=_num_students(4),
+    )
+    limit = (
+        {"outer_steps": FLAGS.outer_steps}
+        if FLAGS.minutes is None
+        else {"seconds": 60 * FLAGS.minutes}
+    )
+    return distiller, tfdistill.Anneal(FLAGS.outer_schedule, **limit)
+
+
+def _learn(distiller, anneal, dataset, test):
+    """Runs, or goes on with, the outer loop; returns its history."""
+    import keras
+
+    import tfdistill
+
+    backup = tfdistill.Backup(_path("backup"), anneal)
+    with common.input_errors():
+        done = backup.restore(distiller)
+    if done:
+        print(f"Going on after outer step {done}.", flush=True)
+    every = FLAGS.report_every
+    if every is None:
+        every = min(500, max(1, FLAGS.outer_steps // 10)) if not FLAGS.minutes else 100
+    first = -(-done // every)
+    epochs = max(first, 1)
+    if FLAGS.minutes is None:
+        epochs = -(-FLAGS.outer_steps // every)
+    elif anneal.elapsed < 60 * FLAGS.minutes:
+        epochs = 10**6
+    # An epoch that the end of the run cut short is no epoch to begin again.
+    distiller.fit(
+        dataset.train.batch(
+            FLAGS.batch_size,
+            shuffle=True,
+            seed=FLAGS.seed,
+            repeat=True,
+            start=done,
+        ),
+        steps_per_epoch=every,
+        epochs=epochs,
+        initial_epoch=first,
+        validation_data=test,
+        callbacks=[
+            anneal,
+            keras.callbacks.TensorBoard(_path("logs"), write_graph=False),
+            tfdistill.DistilledImageSummary(_path("logs")),
+            backup,
+        ],
+    )
+    return backup.history
+
+
+def _finish(distiller, anneal, dataset, before, history):
+    """Evaluates the result and writes the run folder."""
+    import tfdistill
+    from tfdistill import plots
+    from tfdistill.commands import evaluate
+
+    started = time.monotonic()
+    name = distiller.student_name
+    distilled = distiller.distilled(
+        load={"dataset": FLAGS.dataset, "data_dir": FLAGS.data_dir},
+        outer_steps=int(distiller.optimizer.iterations),
+        seconds=anneal.elapsed,
+        flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
+    )
+    result = distiller.test(dataset.test.batch(1000), FLAGS.num_students)
+    fixed = distilled.initial_weights
+    real = tfdistill.random_real(
+        dataset,
+        FLAGS.student,
+        images_per_class=FLAGS.images_per_class,
+        steps=FLAGS.steps,
+        epochs=FLAGS.epochs,
+        rates=(*tfdistill.baselines.RATES, distilled.learning_rates),
+        initial_weights=fixed,
+        seed=FLAGS.seed,
+    )
+    real_result = tfdistill.evaluate(
+        real, FLAGS.student, dataset.test, _num_students(), seed=FLAGS.seed
+    )
+    model = distilled.train(
+        tfdistill.students.build(
+            FLAGS.student, dataset.image_shape, dataset.num_classes
+        )
+    )
+    with common.input_errors():
+        distilled.save(_path("distilled"), overwrite=True)
+        distilled.serving_model(model).export(_path("student"), verbose=False)
+        plots.save(plots.distilled_images(distilled), _path("images", "distilled.png"))
+        plots.save(
+            plots.accuracy_curve(
+                [0, *(h["outer_step"] for h in history)],
+                [before.accuracy_mean, *(h["val_accuracy"] for h in history)],
+                [before.accuracy_std, *(h["val_accuracy_std"] for h in history)],
+                baseline=real_result.accuracy_mean,
+            ),
+            _path("images", "accuracy.png"),
+        )
+        common.write_json(
+            _path("metrics.json"),
+            {
+                **evaluate.metrics(result, name, dataset.name),
+                "before": evaluate.metrics(before, name, dataset.name),
+                "random_real": evaluate.metrics(real_result, name, dataset.name),
+                "initial_weights": FLAGS.initial_weights,
+                "seed": FLAGS.seed,
+                "outer_steps": int(distiller.optimizer.iterations),
+                "num_images": int(
+                    distilled.images.shape[0] * distilled.images.shape[1]
+                ),
+                "bytes": int(distilled.images.nbytes + distilled.labels.nbytes),
+                "seconds_learning": anneal.elapsed,
+                "seconds_evaluating": time.monotonic() - started,
+                "peak_memory_bytes": common.peak_memory(),
+                "selection": "none on test data: the last outer step; the rate of "
+                "random real images is chosen on held-out training images",
+            },
+        )
+    rows = (
+        ("before", before),
+        ("random real images", real_result),
+        ("distilled images", result),
+    )
+    images = distilled.images.shape[0] * distilled.images.shape[1]
+    print(f"\nTest accuracy of fresh {name}s on {images} images of {dataset.name}:")
+    for label, row in rows:
+        print(f"  {label:20} {row}")
+    print(f"Everything is in {FLAGS.workdir}.")
+
+
+def _num_students(most=None):
+    # Students with the same fixed weights are alike.
+    if FLAGS.initial_weights == "fixed":
+        return 1
+    return min(FLAGS.num_students, most or FLAGS.num_students)
+
+
+def _path(*parts):
+    return os.path.join(FLAGS.workdir, *parts)

@@ -1,0 +1,129 @@
+"""tfdistill evaluate: trains fresh networks on distilled images, and tests them.
+
+Reads the distilled images of a run folder, trains networks on them alone, and tests
+each on the whole test set. The result is printed and written to the run folder, as
+metrics.json (the student that the images were distilled for) or as
+metrics-STUDENT.json (another one).
+"""
+
+import json
+import os
+
+from absl import flags
+
+from tfdistill.commands import common
+
+FLAGS = flags.FLAGS
+_names = []
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    flags.DEFINE_string("workdir", None, "The run folder of tfdistill distill.")
+    flags.DEFINE_string(
+        "student",
+        None,
+        "Who learns: lenet, alex_cifar_net, alexnet, convnet, mlp, linear, or your own "
+        'as "package.module:function". By default whom the images were made for.',
+    )
+    flags.DEFINE_integer(
+        "num_students", 20, "Fresh networks; the paper takes 200.", lower_bound=1
+    )
+    flags.DEFINE_integer("seed", 0, "Of the networks' initial weights.")
+    flags.DEFINE_boolean(
+        "shuffle_steps",
+        False,
+        "Whether each network meets the steps in another order than they were "
+        "distilled for.",
+    )
+    _names.extend(
+        ["workdir", "student", "num_students", "seed", "shuffle_steps"]
+        + common.define_data_flags()
+        + common.define_machine_flags()
+    )
+    # By default the run's own.
+    flags.set_default(FLAGS["dataset"], None)
+    FLAGS["dataset"].help = "The real data to test on; by default that of the run."
+
+
+def flag_names() -> list[str]:
+    """The command's flags, in the order of its help."""
+    return _names
+
+
+def main() -> None:
+    """Runs the command."""
+    if not FLAGS.workdir:
+        raise common.InputError("--workdir is missing: name the folder of a run.")
+    import tfdistill
+
+    common.set_threads()
+    with common.input_errors():
+        distilled = tfdistill.DistilledDataset.load(
+            os.path.join(FLAGS.workdir, "distilled")
+        )
+    made_of = distilled.provenance.get("load", {})
+    for name in ("dataset", "data_dir"):
+        if getattr(FLAGS, name) is None:
+            setattr(FLAGS, name, made_of.get(name))
+    dataset = common.load_dataset()
+    with common.input_errors():
+        check_fits(distilled, dataset)
+        student = tfdistill.students.name_of(FLAGS.student or distilled.student)
+        result = tfdistill.evaluate(
+            distilled,
+            student,
+            dataset.test,
+            FLAGS.num_students,
+            shuffle_steps=FLAGS.shuffle_steps,
+            seed=FLAGS.seed,
+        )
+    order = "in another order" if FLAGS.shuffle_steps else "in order"
+    print(f"{student} on {dataset.name}, steps {order}: {result}")
+    for name, share in zip(distilled.class_names, result.per_class):
+        print(f"  {name}: {100 * share:.1f} %")
+    name = "metrics"
+    if student != distilled.student:
+        name += "-" + "".join(c if c.isalnum() or c in "_." else "-" for c in student)
+    if FLAGS.shuffle_steps:
+        name += "-shuffled"
+    path = os.path.join(FLAGS.workdir, f"{name}.json")
+    known = {}
+    if os.path.isfile(path):
+        with common.input_errors(), open(path, encoding="utf-8") as file:
+            known = json.load(file)
+    with common.input_errors():
+        common.write_json(
+            path,
+            {**known, **metrics(result, student, dataset.name), "seed": FLAGS.seed},
+        )
+
+
+def check_fits(distilled, dataset) -> None:
+    """Refuses data of another kind than the distilled images.
+
+    Raises:
+        ValueError: If image shapes or class counts differ.
+    """
+    if tuple(dataset.image_shape) != tuple(distilled.image_shape):
+        raise ValueError(
+            f"The distilled images have the shape {tuple(distilled.image_shape)}, but "
+            f"those of {dataset.name} have {tuple(dataset.image_shape)}."
+        )
+    if dataset.num_classes != distilled.num_classes:
+        raise ValueError(
+            f"The distilled images have {distilled.num_classes} classes, but "
+            f"{dataset.name} has {dataset.num_classes}."
+        )
+
+
+def metrics(result, student: str, dataset: str) -> dict:
+    """An `Evaluation` as JSON: accuracies are fractions of 1."""
+    return {
+        "accuracy_mean": result.accuracy_mean,
+        "accuracy_std": result.accuracy_std,
+        "num_students": result.num_students,
+        "student": student,
+        "dataset": dataset,
+        "accuracy_per_class": [float(x) for x in result.per_class],
+    }

@@ -1,0 +1,123 @@
+"""Pictures of distilled data and of a run."""
+
+import os
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+
+from tfdistill.distilled import DistilledDataset
+
+# Neither window nor display: pictures are files.
+matplotlib.use("Agg", force=False)
+
+from matplotlib import pyplot as plt  # noqa: E402
+
+
+def distilled_images(
+    distilled: DistilledDataset, *, max_steps: int = 20, max_images: int = 10
+) -> plt.Figure:
+    """A row of images a step, with their labels and the step's learned rates.
+
+    Args:
+        distilled: What to show.
+        max_steps: Rows at the most; steps are left out evenly.
+        max_images: Images a row at the most.
+    """
+    steps = _evenly(distilled.steps, max_steps)
+    count = min(distilled.images.shape[1], max_images)
+    shown = displayable(distilled, distilled.images[steps, :count])
+    labels = distilled.labels[steps, :count]
+    figure, axes = plt.subplots(
+        len(steps),
+        count,
+        figsize=(1.0 * count + 1.6, 1.18 * len(steps) + 0.4),
+        squeeze=False,
+        layout="constrained",
+    )
+    for row, step in enumerate(steps):
+        for column in range(count):
+            axis = axes[row, column]
+            grey = shown.shape[-1] == 1
+            axis.imshow(
+                shown[row, column, ..., 0] if grey else shown[row, column],
+                cmap="gray" if grey else None,
+                vmin=0,
+                vmax=1,
+                interpolation="nearest",
+            )
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+            label = labels[row, column]
+            best = int(label.argmax())
+            title = distilled.class_names[best]
+            if label[best] < 0.995:
+                title += f" {100 * label[best]:.0f} %"
+            axis.set_title(title, fontsize=8, pad=2)
+        rates = distilled.learning_rates[:, step]
+        text = ", ".join(f"{rate:.3g}" for rate in rates[:4])
+        text += ", …" if len(rates) > 4 else ""
+        axes[row, 0].set_ylabel(
+            f"step {step + 1}\nrate {text.replace(', ', chr(10))}",
+            rotation=0,
+            ha="right",
+            va="center",
+            fontsize=8,
+        )
+    return figure
+
+
+def accuracy_curve(
+    outer_steps: Sequence[int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    baseline: float | None = None,
+    baseline_name: str = "random real images",
+) -> plt.Figure:
+    """Test accuracy of fresh students against outer steps.
+
+    Args:
+        outer_steps: When it was measured.
+        mean, std: Over students, in 0..1.
+        baseline: An accuracy to draw as a level, in 0..1.
+        baseline_name: What that is.
+    """
+    mean, std = 100 * np.asarray(mean), 100 * np.asarray(std)
+    figure, axis = plt.subplots(figsize=(6.4, 4), layout="constrained")
+    axis.fill_between(outer_steps, mean - std, mean + std, alpha=0.2, lw=0)
+    axis.plot(outer_steps, mean, label="distilled data")
+    if baseline is not None:
+        axis.axhline(100 * baseline, color="0.45", ls="--", lw=1.2, label=baseline_name)
+        axis.legend(frameon=False, loc="lower right")
+    axis.set(
+        xlabel="outer steps",
+        ylabel="test accuracy of fresh students (%)",
+        xlim=(0, max(outer_steps) or 1),
+        ylim=(min(0.0, float(np.min(mean - std))), 100),
+    )
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def displayable(distilled: DistilledDataset, images: np.ndarray) -> np.ndarray:
+    """Images in 0..1: denormalised where they are in 0..255, else stretched."""
+    images = distilled.normalization.denormalize(images)
+    if distilled.normalization.scale != 255:
+        low, high = np.percentile(images, [1, 99])
+        images = (images - low) / max(high - low, 1e-8)
+    return np.clip(images, 0, 1)
+
+
+def save(figure: plt.Figure, path: str | os.PathLike) -> None:
+    """Writes a figure as PNG, complete or not at all, and closes it."""
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    temporary = f"{os.fspath(path)}.tmp"
+    figure.savefig(temporary, format="png", dpi=130)
+    plt.close(figure)
+    os.replace(temporary, path)
+
+
+def _evenly(count, most):
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
