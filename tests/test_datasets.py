@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from tfdistill import datasets
-from tfdistill.datasets import Dataset, Normalization, Split
+from tfdistill.normalization import Normalization
+from tfdistill.splits import Dataset, Split
 
 
 def make_arrays(num_examples=60, shape=(6, 5, 3), classes=3, seed=0):
@@ -135,8 +136,9 @@ def test_start_resumes_the_endless_stream(make, start):
     # 60 examples in batches of 16: every epoch drops a remainder of 12.
     whole = indices(make().batch(16, **arguments).take(14))
     assert all(len(batch) == 16 for batch in whole)
-    assert indices(make().batch(16, start=start, **arguments).take(3)) == (
-        whole[start : start + 3]
+    assert (
+        indices(make().batch(16, start=start, **arguments).take(3))
+        == (whole[start : start + 3])
     )
 
 

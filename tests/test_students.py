@@ -143,9 +143,7 @@ def test_learns_through_its_own_learning(name):
 
     def loss(weights, images):
         outputs, _ = model.stateless_call(weights, [], images, training=True)
-        return tf.reduce_mean(
-            tf.nn.softmax_cross_entropy_with_logits(labels, outputs)
-        )
+        return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels, outputs))
 
     @tf.function
     def meta_gradient(images):

@@ -15,14 +15,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 __version__ = "0.1.0"
 
 _HOMES = {
-    "datasets": (
-        "Dataset",
-        "Normalization",
-        "Split",
-        "from_arrays",
-        "from_tf_data",
-        "load_dataset",
-    ),
+    "normalization": ("Normalization",),
+    "splits": ("Dataset", "Split"),
+    "datasets": ("from_arrays", "from_tf_data", "load_dataset"),
     "initial_weights": ("FixedWeights", "InitialWeights", "RandomWeights"),
     "synthesizers": ("Batch", "DataSource", "DistilledImages"),
     "objectives": ("Classification", "Objective"),

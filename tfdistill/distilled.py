@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.datasets import Normalization
+from tfdistill.normalization import Normalization
 from tfdistill.synthesizers import Batch
 
 _FORMAT = 1
@@ -132,6 +132,10 @@ class DistilledDataset:
     def num_steps(self) -> int:
         """Gradient-descent steps in all: steps * epochs."""
         return self.learning_rates.size
+
+    @property
+    def num_images(self) -> int:
+        return self.images.shape[0] * self.images.shape[1]
 
     @property
     def num_classes(self) -> int:
@@ -306,7 +310,7 @@ class DistilledDataset:
             split_infos=[
                 tfds.core.SplitInfo(
                     name="train",
-                    shard_lengths=[self.steps * self.images.shape[1]],
+                    shard_lengths=[self.num_images],
                     num_bytes=os.path.getsize(path),
                     filename_template=tfds.core.ShardedFileTemplate(
                         data_dir=folder,

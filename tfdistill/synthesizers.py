@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.datasets import Normalization
+from tfdistill.normalization import Normalization
 
 
 class Batch(NamedTuple):

@@ -23,12 +23,19 @@ def input_errors():
         raise InputError(" ".join(str(error).split())) from error
 
 
-def define_data_flags() -> list[str]:
-    """Defines the flags that name the real data; returns their names."""
+def define_data_flags(dataset: str | None) -> list[str]:
+    """Defines the flags that name the real data; returns their names.
+
+    Args:
+        dataset: The default; None for the data of the run in --workdir.
+    """
+    whose = (
+        "The real data" if dataset else "The real data to test on (default: the run's)"
+    )
     flags.DEFINE_string(
         "dataset",
-        "digits",
-        'The real data: "digits" (built in), a TFDS name such as "mnist", a .npz file '
+        dataset,
+        f'{whose}: "digits" (built in), a TFDS name such as "mnist", a .npz file '
         "with x_train, y_train, x_test, y_test, a folder of images by class, or a "
         "prepared TFDS folder.",
     )

@@ -40,7 +40,7 @@ def define_flags() -> None:
     flags.DEFINE_boolean(
         "overwrite", False, "Whether to replace another run in --workdir."
     )
-    data_flags = common.define_data_flags()
+    data_flags = common.define_data_flags("digits")
     flags.DEFINE_string(
         "student",
         "lenet",
@@ -326,8 +326,10 @@ def _finish(distiller, anneal, dataset, before, history):
         ("random real images", real_result),
         ("distilled images", result),
     )
-    images = distilled.images.shape[0] * distilled.images.shape[1]
-    print(f"\nTest accuracy of fresh {name}s on {images} images of {dataset.name}:")
+    print(
+        f"\nTest accuracy of fresh networks ({name}) trained on {distilled.num_images} "
+        f"images of {dataset.name}:"
+    )
     for label, row in rows:
         print(f"  {label:20} {row}")
     print(f"Everything is in {FLAGS.workdir}.")

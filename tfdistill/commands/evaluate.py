@@ -38,12 +38,9 @@ def define_flags() -> None:
     )
     _names.extend(
         ["workdir", "student", "num_students", "seed", "shuffle_steps"]
-        + common.define_data_flags()
+        + common.define_data_flags(None)
         + common.define_machine_flags()
     )
-    # By default the run's own.
-    flags.set_default(FLAGS["dataset"], None)
-    FLAGS["dataset"].help = "The real data to test on; by default that of the run."
 
 
 def flag_names() -> list[str]:

@@ -1,0 +1,137 @@
+"""The map from raw images to what students see; it travels with the data."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalization:
+    """Per-channel affine map from raw images to what students see.
+
+    A raw value `x` becomes `(x / scale - mean) / std`.
+
+    Attributes:
+        mean: One finite number per channel, of images divided by `scale`.
+        std: One positive number per channel, of images divided by `scale`.
+        scale: Largest raw value: 255 for uint8 images, 1 for float images.
+
+    Raises:
+        ValueError: If the numbers do not describe an invertible map.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scale: float = 255.0
+
+    def __post_init__(self):
+        try:
+            mean, std = np.float64(self.mean), np.float64(self.std)
+            scale = float(self.scale)
+            numbers = np.array([*mean, *std, scale])
+            valid = mean.shape == std.shape == (len(mean),) and mean.size
+            valid = valid and np.isfinite(numbers).all() and std.min() > 0 < scale
+        except (TypeError, ValueError):
+            valid = False
+        if not valid:
+            raise ValueError(
+                "A normalization needs a finite mean and a positive std for each "
+                f"channel and a positive scale, not mean={self.mean!r}, "
+                f"std={self.std!r} and scale={self.scale!r}."
+            )
+        for name, value in (("mean", mean), ("std", std)):
+            object.__setattr__(self, name, tuple(value.tolist()))
+        object.__setattr__(self, "scale", scale)
+
+    def normalize(self, images) -> tf.Tensor:
+        """Normalises raw images; may be used inside `tf.function` and `tf.data`.
+
+        Args:
+            images: Raw array or tensor [..., C] of any numeric dtype.
+
+        Returns:
+            float32 tensor of the same shape.
+
+        Raises:
+            ValueError: If the last axis does not have one entry per channel.
+        """
+        images = tf.convert_to_tensor(images)
+        self._check_channels(images.shape)
+        shape = (*images.shape[:-1], len(self.mean))
+        # Broadcasting over whole rows is several times faster than over 3 channels.
+        width = (images.shape[-2] if images.shape.rank > 1 else None) or 1
+        std = np.tile(self.std, width)
+        gain, offset = 1 / (self.scale * std), -np.tile(self.mean, width) / std
+        images = tf.cast(tf.ensure_shape(images, shape), tf.float32)
+        rows = tf.reshape(images, (-1, len(std)))
+        rows = rows * np.float32(gain) + np.float32(offset)
+        return tf.ensure_shape(tf.reshape(rows, tf.shape(images)), shape)
+
+    def denormalize(self, images) -> np.ndarray:
+        """Undoes `normalize`, up to the scale.
+
+        Args:
+            images: Normalised array or tensor [..., C].
+
+        Returns:
+            float32 array of the same shape: raw images divided by `scale`, which is
+            [0, 1] for real images. It is not clipped.
+
+        Raises:
+            ValueError: If the last axis does not have one entry per channel.
+        """
+        images = np.asarray(images, np.float32)
+        self._check_channels(images.shape)
+        return images * np.float32(self.std) + np.float32(self.mean)
+
+    def to_config(self) -> dict:
+        """Returns the map as a dict that JSON can hold."""
+        mean, std = list(self.mean), list(self.std)
+        return {"mean": mean, "std": std, "scale": self.scale}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Normalization":
+        """Builds the map that `to_config` described.
+
+        Args:
+            config: Dict with "mean", "std" and, optionally, "scale".
+
+        Returns:
+            The `Normalization`.
+
+        Raises:
+            ValueError: If a key is missing or unknown, or a value is not allowed.
+        """
+        try:
+            return cls(**config)
+        except TypeError:
+            raise ValueError(
+                "A normalization must be a dict with the keys mean, std and scale, "
+                f"not {config!r}."
+            ) from None
+
+    def _check_channels(self, shape) -> None:
+        # A broadcast would otherwise turn grey images into three channels unseen.
+        if not len(shape) or shape[-1] not in (None, len(self.mean)):
+            raise ValueError(
+                f"images must have {len(self.mean)} channels to match the "
+                f"normalization, not shape {tuple(shape)}."
+            )
+
+
+def measure(chunks: Iterable[np.ndarray]) -> Normalization:
+    """Mean and standard deviation of the channels of raw images."""
+    count, total, squares, scale = 0, 0.0, 0.0, 1.0
+    for chunk in chunks:
+        scale = 255.0 if chunk.dtype == np.uint8 else 1.0
+        rows = chunk.reshape(-1, chunk.shape[-1]).astype(np.float64) / scale
+        count, total = count + len(rows), total + rows.sum(0)
+        squares = squares + np.square(rows).sum(0)
+    if not np.isfinite(squares).all():
+        raise ValueError("images must be finite, but some are NaN or infinite.")
+    mean = total / count
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    # Rounding leaves a constant channel a little away from 0.
+    return Normalization(mean, np.where(std < 1e-6, 1.0, std), scale)
