@@ -132,8 +132,8 @@ class _Seeds(keras.random.SeedGenerator):
 
 
 def _fold_in(seed, data):
-    seed = tf.random.experimental.stateless_fold_in(seed, data)
-    return tf.bitcast(seed, keras.backend.standardize_dtype("uint32"))
+    # int64 is the type of Keras's seed states on TensorFlow.
+    return tf.cast(tf.random.experimental.stateless_fold_in(seed, data), tf.int64)
 
 
 def _draw(initializer, variable, seeds):

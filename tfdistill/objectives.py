@@ -36,8 +36,10 @@ class Classification(Objective):
             labels: float `[batch, classes]`, one-hot or soft: rows that sum to 1.
             outputs: logits `[batch, classes]`.
         """
-        losses = tf.nn.softmax_cross_entropy_with_logits(labels, outputs)
-        return tf.reduce_mean(losses)
+        # Not softmax_cross_entropy_with_logits: the gradient of its gradient with
+        # respect to the labels is silently zero, and soft labels would never learn.
+        log_probabilities = tf.nn.log_softmax(outputs)
+        return -tf.reduce_mean(tf.reduce_sum(labels * log_probabilities, -1))
 
     def meta_loss(self, labels, outputs):
         """Mean cross-entropy.

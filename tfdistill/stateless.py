@@ -6,6 +6,26 @@ import keras
 import tensorflow as tf
 
 
+def _moments(x, axes, shift=None, keepdims=False, name=None):
+    """`tf.nn.moments` with exact derivatives of every order.
+
+    TensorFlow's own stops the gradient at the mean inside the variance. That leaves
+    the first derivative right and makes the second one wrong, and with it the
+    meta-gradient through batch and group normalisation.
+    """
+    del shift
+    with tf.name_scope(name or "moments"):
+        mean = tf.reduce_mean(x, axes, keepdims=True)
+        variance = tf.reduce_mean(
+            tf.math.squared_difference(x, mean), axes, keepdims=keepdims
+        )
+        return (mean if keepdims else tf.squeeze(mean, axes)), variance
+
+
+# Keras looks it up at each call. Values and first derivatives stay as they are.
+tf.nn.moments = _moments
+
+
 class StatelessModel:
     """A built `keras.Model` as a pure function `(weights, state, images) -> outputs`.
 

@@ -1,0 +1,218 @@
+"""The meta-gradient, against finite differences and plain nested tapes."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from tfdistill import students
+from tfdistill.initial_weights import FixedWeights
+from tfdistill.objectives import Classification
+from tfdistill.stateless import StatelessModel
+from tfdistill.synthesizers import DistilledImages
+from tfdistill.unroll import back_gradient, full, train
+
+SHAPE, CLASSES = (8, 8, 1), 3
+
+
+def lenet():
+    return students.lenet(SHAPE, CLASSES)
+
+
+def batch_norm():
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            layers.Conv2D(4, 3, strides=2),
+            layers.BatchNormalization(momentum=0.7),
+            layers.Activation("tanh"),
+            layers.Flatten(),
+            layers.Dense(CLASSES),
+        ]
+    )
+
+
+def dropout():
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            layers.Flatten(),
+            layers.Dense(12, "tanh"),
+            layers.Dropout(0.4, seed=3),
+            layers.Dense(CLASSES),
+        ]
+    )
+
+
+def two_branches():
+    inputs = keras.Input(SHAPE)
+    left = layers.Flatten()(layers.Conv2D(3, 3, activation="swish")(inputs))
+    right = layers.Dense(5, "tanh")(layers.Flatten()(inputs))
+    outputs = layers.Dense(CLASSES)(layers.Concatenate()([left, right]))
+    return keras.Model(inputs, outputs)
+
+
+def recurrent_attention():
+    inputs = keras.Input(SHAPE)
+    rows = layers.Reshape((8, 8))(inputs)
+    x = layers.LayerNormalization()(layers.GRU(4, return_sequences=True)(rows))
+    x = layers.MultiHeadAttention(2, 3)(x, x)
+    return keras.Model(inputs, layers.Dense(CLASSES)(layers.Flatten()(x)))
+
+
+def regularised(strength=0.1):
+    inputs = keras.Input(SHAPE)
+    x = layers.SeparableConv2D(4, 3, activation="relu")(inputs)
+    x = layers.GroupNormalization(2)(x)
+    x = layers.Flatten()(x)
+    penalty = keras.regularizers.L2(strength)
+    return keras.Model(inputs, layers.Dense(CLASSES, kernel_regularizer=penalty)(x))
+
+
+EVERY = [lenet, batch_norm, dropout, two_branches, recurrent_attention, regularised]
+
+
+@pytest.fixture
+def float64():
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)
+
+
+class Setting:
+    """A student, a synthesizer with soft labels and a real batch, all small."""
+
+    def __init__(self, make_model, steps=2, epochs=2, rate=0.1):
+        keras.utils.set_random_seed(1)
+        rng = np.random.default_rng(0)
+        self.model = make_model()
+        self.student = StatelessModel(self.model)
+        self.initial_weights = FixedWeights()
+        self.initial_weights.build(make_model, self.model)
+        self.synthesizer = DistilledImages(
+            rng.standard_normal((steps, 2 * CLASSES, *SHAPE)),
+            np.tile(np.arange(CLASSES), 2),
+            CLASSES,
+            epochs=epochs,
+            learning_rate=rate,
+            soft_labels=True,
+        )
+        dtype = keras.config.floatx()
+        self.images = tf.constant(rng.standard_normal((20, *SHAPE)), dtype)
+        self.labels = tf.constant(rng.integers(0, CLASSES, 20), tf.int32)
+        self.function = tf.function(self._unroll, autograph=False)
+
+    def _unroll(self, method):
+        return method(
+            self.student,
+            self.synthesizer,
+            Classification(),
+            *self.initial_weights.sample(tf.constant([1, 2])),
+            self.images,
+            self.labels,
+        )
+
+    def __call__(self, method):
+        return self.function(method)
+
+
+@pytest.mark.parametrize("make_model", EVERY)
+def test_meta_gradient_against_central_differences(make_model, float64):
+    setting = Setting(make_model)
+    gradients = setting(back_gradient).gradients
+    rng = np.random.default_rng(1)
+    variables = setting.synthesizer.trainable_variables
+    assert [v.name for v in variables] == ["images", "raw_rates", "label_logits"]
+    for variable, gradient in zip(variables, gradients):
+        value = variable.numpy()
+        direction = rng.standard_normal(value.shape)
+        direction /= np.linalg.norm(direction)
+        # Along the gradient too, so that the derivative is not small by chance.
+        direction += gradient.numpy() / np.linalg.norm(gradient)
+        losses, size = [], 1e-5
+        for sign in (+1, -1):
+            variable.assign(value + sign * size * direction)
+            losses.append(float(setting(back_gradient).loss))
+        variable.assign(value)
+        numeric = (losses[0] - losses[1]) / (2 * size)
+        exact = float(np.sum(gradient * direction))
+        assert abs(exact) > 1e-4
+        assert exact == pytest.approx(numeric, rel=1e-6), variable.name
+
+
+@pytest.mark.parametrize("make_model", EVERY)
+def test_back_gradient_equals_nested_tapes(make_model):
+    setting = Setting(make_model)
+    ours, reference = setting(back_gradient), setting(full)
+    assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-6)
+    for a, b in zip(ours.gradients, reference.gradients):
+        assert np.linalg.norm(b) > 0
+        assert np.linalg.norm(a - b) < 1e-5 * np.linalg.norm(b)
+
+
+def test_a_regulariser_counts():
+    penalised = Setting(regularised)(back_gradient)
+    free = Setting(lambda: regularised(0.0))(back_gradient)
+    assert not np.allclose(penalised.gradients[0], free.gradients[0], rtol=1e-3)
+
+
+def test_the_graph_does_not_grow_with_the_steps():
+    def size(steps):
+        setting = Setting(two_branches, steps=steps, epochs=1)
+        graph = setting.function.get_concrete_function(back_gradient).graph
+        definition = graph.as_graph_def()
+        return len(definition.node) + sum(
+            len(function.node_def) for function in definition.library.function
+        )
+
+    assert size(3) == size(30)
+
+
+def test_the_inner_loop_is_what_fit_does():
+    setting = Setting(batch_norm, steps=3, epochs=2)
+    weights, state = train(
+        setting.student,
+        setting.synthesizer,
+        Classification(),
+        *setting.initial_weights.sample(tf.constant([1, 2])),
+    )
+    synthesizer = setting.synthesizer
+    rates = synthesizer.learning_rates.numpy().ravel().tolist()
+    setting.model.compile(
+        keras.optimizers.SGD(
+            keras.optimizers.schedules.PiecewiseConstantDecay(
+                list(range(len(rates) - 1)), rates
+            )
+        ),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+    )
+    batches = (synthesizer.images.numpy(), synthesizer.labels.numpy())
+    setting.model.fit(
+        tf.data.Dataset.from_tensor_slices(batches), epochs=2, shuffle=False, verbose=0
+    )
+    for a, b in zip(weights, setting.model.trainable_variables):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    for a, b in zip(state, setting.model.non_trainable_variables):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("make_model", [lenet, batch_norm])
+def test_xla_gives_the_same(make_model):
+    setting = Setting(make_model)
+    plain = setting(back_gradient)
+    compiled = tf.function(setting._unroll, jit_compile=True, autograph=False)
+    for a, b in zip(compiled(back_gradient).gradients, plain.gradients):
+        # XLA fuses and reorders float32 sums.
+        assert np.linalg.norm(a - b) < 5e-3 * np.linalg.norm(b)
+
+
+def test_the_model_itself_is_left_alone():
+    setting = Setting(dropout)
+    before = [v.numpy() for v in setting.model.variables]
+    setting(back_gradient)
+    for variable, value in zip(setting.model.variables, before):
+        np.testing.assert_array_equal(variable, value)
