@@ -185,7 +185,7 @@ def test_the_inner_loop_is_what_fit_does():
     setting.model.compile(
         keras.optimizers.SGD(
             keras.optimizers.schedules.PiecewiseConstantDecay(
-                list(range(len(rates) - 1)), rates
+                list(range(len(rates))), [*rates, 0.0]
             )
         ),
         keras.losses.CategoricalCrossentropy(from_logits=True),

@@ -158,8 +158,10 @@ class DistilledDataset:
     def schedule(self) -> keras.optimizers.schedules.LearningRateSchedule:
         """The learned rates, step by step, for a Keras SGD optimizer."""
         rates = [float(r) for r in self.learning_rates.reshape(-1)]
+        # The rate after the last step is never used: Keras wants one more value than
+        # boundaries, and at least one boundary.
         return keras.optimizers.schedules.PiecewiseConstantDecay(
-            list(range(len(rates) - 1)), rates
+            list(range(len(rates))), [*rates, rates[-1]]
         )
 
     def with_learning_rates(self, learning_rates: np.ndarray) -> "DistilledDataset":

@@ -65,9 +65,11 @@ class FixedWeights(InitialWeights):
 class RandomWeights(InitialWeights):
     """A fresh draw from the model's own initialisers for every student.
 
+    Weights that the student's callable loads are not used: `FixedWeights` keeps them.
+
     Raises:
-        ValueError: By `build`, if the model's initialisers cannot be found, which is
-            so when it is loaded with its weights rather than made anew.
+        ValueError: By `build`, if the model's initialisers cannot be found, or its
+            callable gives another architecture each time.
     """
 
     is_random = True
@@ -85,9 +87,8 @@ class RandomWeights(InitialWeights):
                 }
         except ValueError as error:
             raise ValueError(
-                "Random initial weights need a student that is made anew by its "
-                "callable; this one brings values with it, so use FixedWeights() "
-                f"(Keras says: {error})"
+                "RandomWeights() cannot find the initialisers of the student's "
+                f"variables; use FixedWeights() (Keras says: {error})"
             ) from error
         self._initializers = found
         for kind, initializers in found.items():

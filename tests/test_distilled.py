@@ -1,0 +1,249 @@
+"""Distilled data on disk, in other processes, and damaged."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdistill
+from tfdistill import DistilledDataset, Normalization
+
+STEPS, BATCH, CLASSES, SHAPE = 3, 4, 2, (6, 5, 1)
+RECORDS = "distilled-train.tfrecord-00000-of-00001"
+
+
+def make(**changes):
+    rng = np.random.default_rng(0)
+    labels = rng.uniform(size=(STEPS, BATCH, CLASSES))
+    arguments = {
+        "images": rng.standard_normal((STEPS, BATCH, *SHAPE)),
+        "labels": labels / labels.sum(-1, keepdims=True),
+        "learning_rates": rng.uniform(0.01, 0.2, (2, STEPS)),
+        "normalization": Normalization((0.3,), (0.2,)),
+        "class_names": ("cat", "dog"),
+        "student": "mlp",
+        "provenance": {"dataset": "pets"},
+    }
+    return DistilledDataset(**{**arguments, **changes})
+
+
+def student():
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            keras.layers.Flatten(),
+            keras.layers.Dense(7, "tanh"),
+            keras.layers.Dense(CLASSES),
+        ]
+    )
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_saved_and_loaded_is_the_same(tmp_path, fixed):
+    weights = [np.float32([1, 2]), np.float32([[3]])] if fixed else None
+    distilled = make(initial_weights=weights)
+    distilled.save(tmp_path / "d")
+    loaded = DistilledDataset.load(tmp_path / "d")
+    for name in ("images", "labels", "learning_rates"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(distilled, name))
+    for name in ("normalization", "class_names", "student", "provenance"):
+        assert getattr(loaded, name) == getattr(distilled, name)
+    assert (loaded.initial_weights is not None) == fixed
+    for a, b in zip(loaded.initial_weights or [], weights or []):
+        np.testing.assert_array_equal(a, b)
+
+
+ELSEWHERE = """
+import sys
+import keras, numpy as np, tensorflow as tf, tensorflow_datasets as tfds
+folder, start, result = sys.argv[1:]
+builder = tfds.builder_from_directory(folder)
+examples = list(tfds.as_numpy(builder.as_dataset(split="train", shuffle_files=False)))
+assert builder.info.features["label"].names == ["cat", "dog"]
+spec = {"image": tf.io.FixedLenFeature([6, 5, 1], tf.float32),
+        "label": tf.io.FixedLenFeature([], tf.int64),
+        "soft_label": tf.io.FixedLenFeature([2], tf.float32),
+        "step": tf.io.FixedLenFeature([], tf.int64),
+        "learning_rates": tf.io.FixedLenFeature([2], tf.float32)}
+plain = [tf.io.parse_single_example(record, spec) for record in
+         tf.data.TFRecordDataset(folder + "/distilled-train.tfrecord-00000-of-00001")]
+assert len(plain) == len(examples)
+for a, b in zip(plain, examples):
+    for key in spec:
+        np.testing.assert_array_equal(a[key], b[key])
+last = max(e["step"] for e in examples) + 1
+def column(key):
+    return np.stack([[e[key] for e in examples if e["step"] == s] for s in range(last)])
+rates = column("learning_rates")[:, 0].T
+model = keras.Sequential([keras.Input((6, 5, 1)), keras.layers.Flatten(),
+                          keras.layers.Dense(7, "tanh"), keras.layers.Dense(2)])
+with np.load(start) as arrays:
+    model.set_weights([arrays[f"arr_{i}"] for i in range(4)])
+model.compile(
+    keras.optimizers.SGD(keras.optimizers.schedules.PiecewiseConstantDecay(
+        list(range(rates.size)), [*rates.ravel().tolist(), 0.0])),
+    keras.losses.CategoricalCrossentropy(from_logits=True))
+batches = tf.data.Dataset.from_tensor_slices((column("image"), column("soft_label")))
+model.fit(batches, epochs=len(rates), shuffle=False, verbose=0)
+assert "tfdistill" not in sys.modules
+np.savez(result, *model.get_weights())
+"""
+
+
+def test_another_job_without_tfdistill_trains_the_same_network(tmp_path):
+    distilled = make()
+    distilled.save(tmp_path / "d")
+    model = student()
+    np.savez(tmp_path / "start.npz", *model.get_weights())
+    process = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE]
+        + [str(tmp_path / name) for name in ("d", "start.npz", "result.npz")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
+    assert process.returncode == 0, process.stderr
+    distilled.train(model)
+    with np.load(tmp_path / "result.npz") as arrays:
+        for i, value in enumerate(model.get_weights()):
+            np.testing.assert_allclose(arrays[f"arr_{i}"], value, atol=1e-5)
+
+
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_exported_model_takes_raw_images(tmp_path, probabilities):
+    distilled = make()
+    model = distilled.train(student())
+    served = distilled.serving_model(model, probabilities=probabilities)
+    served.export(tmp_path / "served", verbose=False)
+    raw = np.random.default_rng(1).integers(0, 256, (50, *SHAPE), "uint8")
+    loaded = tf.saved_model.load(str(tmp_path / "served"))
+    outputs = loaded.serve(raw).numpy()
+    logits = model(distilled.normalization.normalize(raw)).numpy()
+    np.testing.assert_array_equal(outputs.argmax(-1), logits.argmax(-1))
+    if probabilities:
+        np.testing.assert_allclose(outputs.sum(-1), 1, rtol=1e-5)
+    else:
+        np.testing.assert_allclose(outputs, logits, atol=1e-5)
+
+
+def test_a_folder_is_not_overwritten_unasked(tmp_path):
+    make().save(tmp_path / "d")
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        make(student="linear").save(tmp_path / "d")
+    assert DistilledDataset.load(tmp_path / "d").student == "mlp"
+    make(student="linear").save(tmp_path / "d", overwrite=True)
+    assert DistilledDataset.load(tmp_path / "d").student == "linear"
+    assert os.listdir(tmp_path) == ["d"]
+
+
+def test_a_save_that_fails_leaves_nothing_behind(tmp_path):
+    make().save(tmp_path / "d")
+    with pytest.raises(TypeError):
+        make(provenance={"not": object()}).save(tmp_path / "d", overwrite=True)
+    assert DistilledDataset.load(tmp_path / "d").student == "mlp"
+    assert os.listdir(tmp_path) == ["d"]
+
+
+@pytest.mark.parametrize("keep", [0, 1, 50, -1])
+def test_truncated_records_are_refused(tmp_path, keep):
+    make().save(tmp_path / "d")
+    path = tmp_path / "d" / RECORDS
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match="truncated or altered"):
+        DistilledDataset.load(tmp_path / "d")
+
+
+def test_a_flipped_bit_is_refused(tmp_path):
+    make(initial_weights=[np.float32([1, 2])]).save(tmp_path / "d")
+    for name in (RECORDS, "initial_weights.npz"):
+        path = tmp_path / "d" / name
+        content = path.read_bytes()
+        path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+        with pytest.raises(ValueError, match=f"{name} is truncated or altered"):
+            DistilledDataset.load(tmp_path / "d")
+        path.write_bytes(content)
+    DistilledDataset.load(tmp_path / "d")
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no distilled data"):
+        DistilledDataset.load(tmp_path)
+    make().save(tmp_path / "d")
+    os.remove(tmp_path / "d" / RECORDS)
+    with pytest.raises(ValueError, match="cannot be read"):
+        DistilledDataset.load(tmp_path / "d")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("format", 99),
+        ("format", None),
+        ("steps", 7),
+        ("steps", "three"),
+        ("image_shape", [60, 5, 1]),
+        ("learning_rates", [[1, 2, 3], [4, 5, -6]]),
+        ("learning_rates", "fast"),
+        ("normalization", {}),
+        ("class_names", ["cat"]),
+        ("sha256", {}),
+        ("initial_weights", "fixed"),
+    ],
+)
+def test_altered_metadata_is_refused(tmp_path, key, value):
+    make().save(tmp_path / "d")
+    path = tmp_path / "d" / "tfdistill.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(ValueError, match="cannot be read"):
+        DistilledDataset.load(tmp_path / "d")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}'])
+def test_metadata_that_is_no_metadata(tmp_path, text):
+    make().save(tmp_path / "d")
+    (tmp_path / "d" / "tfdistill.json").write_text(text)
+    with pytest.raises(ValueError, match="cannot be read"):
+        DistilledDataset.load(tmp_path / "d")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"images": np.zeros((3, 4))}, "images must have the shape"),
+        ({"images": np.full((STEPS, BATCH, *SHAPE), np.nan)}, "finite"),
+        ({"labels": np.zeros((STEPS, BATCH, 3))}, "labels must have the shape"),
+        ({"labels": np.zeros((STEPS, BATCH, CLASSES))}, "distributions"),
+        ({"learning_rates": np.zeros((1, STEPS))}, "above 0"),
+        ({"learning_rates": np.ones((1, 2))}, "learning_rates must have the shape"),
+    ],
+)
+def test_wrong_arrays_are_refused(changes, says):
+    with pytest.raises(ValueError, match=says):
+        make(**changes)
+
+
+def test_the_schedule_is_the_rates_in_order():
+    for rates in ([[0.1]], [[0.1, 0.2], [0.3, 0.4]]):
+        steps = len(rates[0])
+        distilled = make(
+            images=np.zeros((steps, 1, *SHAPE)),
+            labels=np.tile([1.0, 0.0], (steps, 1, 1)),
+            learning_rates=rates,
+        )
+        found = [float(distilled.schedule(t)) for t in range(distilled.num_steps)]
+        np.testing.assert_allclose(found, np.ravel(rates), rtol=1e-6)
+
+
+def test_fixed_weights_are_where_train_starts():
+    model = student()
+    distilled = make(initial_weights=model.get_weights())
+    once = distilled.train(student()).get_weights()
+    twice = distilled.train(student()).get_weights()
+    for a, b in zip(once, twice):
+        np.testing.assert_array_equal(a, b)
+    assert not distilled.assign_initial_weights(tfdistill.students.linear(SHAPE, 2))

@@ -1,0 +1,352 @@
+"""The outer loop, through compile and fit; fresh students on what comes out."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdistill
+from tfdistill import DistilledImages, Distiller, FixedWeights, RandomWeights
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits")
+
+
+def distiller(
+    digits, *, weights=None, start="real", optimizer=None, rate=0.1, **kwargs
+):
+    make = {"real": DistilledImages.from_real, "noise": DistilledImages.from_noise}
+    synthesizer = make[start](digits, steps=2, epochs=2, learning_rate=rate)
+    model = Distiller(tfdistill.students.linear, synthesizer, weights, seed=3)
+    model.compile(optimizer or keras.optimizers.Adam(0.05, beta_1=0.5), **kwargs)
+    return model
+
+
+def fit(model, digits, steps=30, **kwargs):
+    batches = digits.train.batch(128, shuffle=True, repeat=True)
+    kwargs = {"steps_per_epoch": steps, "verbose": 0, **kwargs}
+    return model.fit(batches, **kwargs).history
+
+
+def test_fit_learns_and_reports(digits):
+    model = distiller(digits, start="noise")
+    test = digits.test.batch(200)
+    before = model.evaluate(test, return_dict=True)
+    history = fit(model, digits, 60, validation_data=test)
+    assert set(history) == {
+        "loss",
+        "accuracy",
+        "val_loss",
+        "val_accuracy",
+        "val_accuracy_std",
+    }
+    assert before["accuracy"] < 0.3
+    assert history["val_accuracy"][-1] > 0.8
+
+
+def test_data_from_keras_like_sources(digits):
+    model = distiller(digits)
+    images = digits.train.normalization.normalize(digits.train.images).numpy()
+    model.fit(images, digits.train.labels, batch_size=500, verbose=0)
+    assert int(model.optimizer.iterations) == 3
+
+
+def test_the_seed_repeats_a_run(digits):
+    images = []
+    for _ in range(2):
+        keras.utils.set_random_seed(7)
+        model = distiller(digits)
+        fit(model, digits, 5)
+        images.append(model.distilled().images)
+    np.testing.assert_allclose(*images, atol=1e-6)
+
+
+def test_students_of_one_step_are_averaged(digits):
+    batch = next(iter(digits.train.batch(100)))
+    model = distiller(
+        digits, optimizer=keras.optimizers.SGD(1.0), students_per_step=2, clip=None
+    )
+    start = model.synthesizer.images.numpy()
+    gradients = [
+        model._unroll(
+            model.student,
+            model.synthesizer,
+            model.objective,
+            *model.initial_weights.sample(seed),
+            *batch,
+        ).gradients[0]
+        for seed in model._student_seeds()
+    ]
+    assert not np.allclose(*gradients)
+    model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+    moved = start - model.synthesizer.images.numpy()
+    np.testing.assert_allclose(moved, np.mean(gradients, 0), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_that_diverges_stops_and_keeps_a_finite_state(digits):
+    model = distiller(digits, optimizer=keras.optimizers.SGD(1e30), clip=None)
+    with pytest.raises(FloatingPointError, match="outer step"):
+        fit(model, digits, 30)
+    assert np.isfinite(model.synthesizer.images.numpy()).all()
+    assert np.isfinite(model.synthesizer.raw_rates.numpy()).all()
+
+
+def test_clipping_holds_an_unusual_gradient_back(digits):
+    model = distiller(digits, clip=2.0)
+    usual, huge = tf.ones([4]), 1000 * tf.ones([4])
+    rates = tf.ones([2, 2])
+    model._tamed(0.0, [usual, rates])
+    clipped = model._tamed(0.0, [huge, rates])[0]
+    assert float(tf.norm(clipped)) == pytest.approx(2 * float(tf.norm(usual)))
+
+
+def test_an_average_over_outer_steps(digits):
+    optimizer = keras.optimizers.Adam(0.05, use_ema=True, ema_momentum=0.9)
+    model = distiller(digits, optimizer=optimizer)
+    fit(model, digits, 5)
+    assert np.isfinite(model.distilled().images).all()
+
+
+def test_a_restored_run_goes_on_as_if_nothing_had_happened(digits, tmp_path):
+    def run(backup, epochs):
+        model = distiller(digits)
+        callback = tfdistill.Backup(tmp_path / backup)
+        done = callback.restore(model)
+        batches = digits.train.batch(128, shuffle=True, repeat=True, start=done)
+        model.fit(
+            batches,
+            steps_per_epoch=3,
+            epochs=epochs,
+            initial_epoch=done // 3,
+            verbose=0,
+            callbacks=[callback],
+        )
+        return model.distilled().images, callback.history
+
+    keras.utils.set_random_seed(1)
+    whole, history = run("whole", 4)
+    run("broken", 2)
+    resumed, resumed_history = run("broken", 4)
+    np.testing.assert_allclose(resumed, whole, atol=1e-6)
+    assert [h["outer_step"] for h in resumed_history] == [3, 6, 9, 12]
+    assert resumed_history[-1]["loss"] == pytest.approx(history[-1]["loss"], rel=1e-4)
+
+
+def test_backup_and_restore_of_keras_works_too(digits, tmp_path):
+    callback = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    model = distiller(digits)
+    fit(model, digits, 2, epochs=2, callbacks=[callback])
+    again = distiller(digits)
+    fit(again, digits, 2, epochs=2, callbacks=[callback])
+    np.testing.assert_array_equal(again.synthesizer.images, model.synthesizer.images)
+
+
+def test_the_outer_rate_is_annealed(digits):
+    anneal = tfdistill.Anneal("cosine", outer_steps=10)
+    model = distiller(digits)
+    fit(model, digits, 100, callbacks=[anneal])
+    assert int(model.optimizer.iterations) == 10
+    assert float(model.optimizer.learning_rate) < 0.05 * 0.03
+    assert tfdistill.Anneal("halving", outer_steps=10).factor(0.35) == 1 / 8
+    with pytest.raises(ValueError, match="cosine"):
+        tfdistill.Anneal("linear", outer_steps=10)
+    with pytest.raises(ValueError, match="either"):
+        tfdistill.Anneal()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"students_per_step": 0}, "students_per_step"),
+        ({"validation_students": 1.5}, "validation_students"),
+        ({"clip": -1.0}, "clip"),
+    ],
+)
+def test_bad_compile_arguments(digits, arguments, says):
+    with pytest.raises(ValueError, match=says):
+        distiller(digits, **arguments)
+
+
+def test_bad_constructor_arguments(digits):
+    synthesizer = DistilledImages.from_noise(digits, steps=1)
+    with pytest.raises(ValueError, match="back_gradient"):
+        Distiller(tfdistill.students.linear, synthesizer, method="magic")
+    with pytest.raises(ValueError, match="classes"):
+        Distiller(lambda: tfdistill.students.linear((8, 8, 1), 7), synthesizer)
+    with pytest.raises(ValueError, match="8, 8, 1"):
+        Distiller(lambda: tfdistill.students.linear((9, 9, 1), 10), synthesizer)
+
+
+def test_evaluation_of_random_weights(digits):
+    data = distiller(digits).distilled()
+    results = [
+        tfdistill.evaluate(data, "linear", digits.test, 5, seed=seed)
+        for seed in (1, 1, 2)
+    ]
+    np.testing.assert_array_equal(results[0].confusion, results[1].confusion)
+    assert not np.array_equal(results[0].confusion, results[2].confusion)
+    result = results[0]
+    assert result.num_students == 5 and result.accuracy_std > 0
+    assert result.confusion.sum() == 5 * digits.test.num_examples
+    counts = np.bincount(digits.test.labels)
+    weighted = (result.per_class * counts).sum() / counts.sum()
+    assert weighted == pytest.approx(result.accuracy_mean)
+    assert "(5 students)" in str(result)
+
+
+def test_evaluation_of_fixed_weights_is_what_train_does(digits):
+    data = distiller(digits, weights=FixedWeights()).distilled()
+    result = tfdistill.evaluate(data, "linear", digits.test, 2)
+    assert result.accuracy_std == 0
+    model = data.train(tfdistill.students.linear(digits.image_shape))
+    images = digits.normalization.normalize(digits.test.images)
+    said = model.predict(images, verbose=0).argmax(-1)
+    assert (said == digits.test.labels).mean() == pytest.approx(result.accuracy_mean)
+
+
+def test_evaluation_of_others(digits):
+    data = distiller(digits).distilled()
+    in_order = tfdistill.evaluate(data, "linear", digits.test, 2)
+    shuffled = tfdistill.evaluate(data, "linear", digits.test, 2, shuffle_steps=True)
+    assert not np.array_equal(in_order.confusion, shuffled.confusion)
+    tfdistill.evaluate(data, "mlp", digits.test.batch(100), 1)
+    with pytest.raises(ValueError, match="num_students"):
+        tfdistill.evaluate(data, "linear", digits.test, 0)
+    with pytest.raises(ValueError, match="alexnet"):
+        tfdistill.evaluate(data, "alexnet", digits.test, 1)
+
+
+def test_random_real_images_at_their_best_rate(digits):
+    data = tfdistill.random_real(
+        digits, "linear", steps=5, epochs=4, rates=(1e-6, 0.3), num_students=2
+    )
+    np.testing.assert_allclose(data.learning_rates, 0.3)
+    assert data.images.shape == (5, 10, 8, 8, 1)
+    assert tfdistill.evaluate(data, "linear", digits.test, 2).accuracy_mean > 0.5
+
+
+class TestDistilledImages:
+    def test_batches_come_in_order_with_their_rates(self, digits):
+        images = DistilledImages.from_noise(digits, steps=2, epochs=2, seed=1)
+        images.raw_rates.assign([[0.0, 1.0], [2.0, 3.0]])
+        softplus = np.log1p(np.exp([0.0, 1.0, 2.0, 3.0]))
+        for t in range(images.num_steps):
+            batch = images.batch(tf.constant(t))
+            np.testing.assert_array_equal(batch.images, images.images[t % 2])
+            np.testing.assert_array_equal(np.argmax(batch.labels, -1), np.arange(10))
+            assert float(batch.learning_rate) == pytest.approx(softplus[t])
+
+    def test_starts(self, digits):
+        noise = DistilledImages.from_noise(digits, images_per_class=20, steps=5)
+        assert float(tf.math.reduce_std(noise.images)) == pytest.approx(1, abs=0.02)
+        np.testing.assert_allclose(noise.learning_rates, 0.02, rtol=1e-4)
+        real = DistilledImages.from_real(digits, images_per_class=2, steps=3)
+        assert real.images.shape == (3, 20, 8, 8, 1)
+        raw = digits.normalization.denormalize(real.images.numpy()) * 255
+        train = {image.tobytes() for image in digits.train.images}
+        assert all(
+            np.round(image).astype("uint8").tobytes() in train
+            for image in raw.reshape(-1, 8, 8, 1)
+        )
+
+    def test_soft_labels(self, digits):
+        soft = DistilledImages.from_noise(
+            digits, steps=2, soft_labels=True, label_confidence=0.7
+        )
+        labels = soft.batch(1).labels.numpy()
+        np.testing.assert_allclose(labels[np.arange(10), np.arange(10)], 0.7, rtol=1e-5)
+        np.testing.assert_allclose(labels.sum(-1), 1, rtol=1e-5)
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            ({"steps": 0}, "steps"),
+            ({"epochs": -1}, "epochs"),
+            ({"images_per_class": 1.5}, "images_per_class"),
+            ({"learning_rate": 0.0}, "learning_rate"),
+            ({"label_confidence": 0.05}, "label_confidence"),
+        ],
+    )
+    def test_bad_numbers(self, digits, arguments, says):
+        with pytest.raises(ValueError, match=says):
+            DistilledImages.from_noise(digits, **arguments)
+
+    def test_bad_arrays(self):
+        good = np.zeros((1, 2, 4, 4, 1))
+        with pytest.raises(ValueError, match="NaN"):
+            DistilledImages(good * np.nan, np.arange(2), 2)
+        with pytest.raises(ValueError, match="0..1"):
+            DistilledImages(good, np.array([0, 2]), 2)
+        with pytest.raises(ValueError, match="integers"):
+            DistilledImages(good, np.array([0.0, 1.0]), 2)
+        with pytest.raises(ValueError, match="shape"):
+            DistilledImages(np.zeros((2, 2)), np.arange(2), 2)
+
+
+class TestRandomWeights:
+    def draws(self, make_model, *seeds):
+        weights = RandomWeights()
+        weights.build(make_model, make_model())
+        sample = tf.function(weights.sample, autograph=False)
+        return [sample(tf.constant([seed, 0])) for seed in seeds]
+
+    def test_a_draw_is_a_function_of_its_seed(self):
+        (a, _), (b, _), (c, _) = self.draws(tfdistill.students.lenet, 1, 1, 2)
+        for x, y, z in zip(a, b, c):
+            np.testing.assert_array_equal(x, y)
+            if len(x.shape) > 1:
+                assert not np.allclose(x, z)
+
+    def test_draws_follow_the_models_own_initialisers(self):
+        def make_model():
+            inputs = keras.Input((6, 50))
+            x = keras.layers.LSTM(40)(inputs)
+            x = keras.layers.BatchNormalization()(x)
+            x = keras.layers.Dense(300, kernel_initializer="he_normal")(x)
+            return keras.Model(inputs, keras.layers.Dropout(0.5)(x))
+
+        model = make_model()
+        ((weights, state),) = self.draws(make_model, 5)
+        found = dict(zip([v.path for v in model.trainable_variables], weights))
+        kernel = next(
+            v
+            for k, v in found.items()
+            if k.endswith("dense/kernel") or "dense" in k and k.endswith("kernel")
+        )
+        assert np.std(kernel) == pytest.approx(np.sqrt(2 / 40), rel=0.05)
+        gamma = next(v for k, v in found.items() if k.endswith("gamma"))
+        np.testing.assert_array_equal(gamma, np.ones(40))
+        bias = next(v for k, v in found.items() if "lstm" in k and k.endswith("bias"))
+        np.testing.assert_array_equal(bias[40:80], 1)  # the forget gate's
+        for value, variable in zip(state, model.non_trainable_variables):
+            assert value.dtype == variable.dtype and value.shape == variable.shape
+
+    def test_equal_layers_differ(self):
+        def make_model():
+            inputs = keras.Input((5,))
+            dense = [keras.layers.Dense(5, use_bias=False) for _ in range(2)]
+            return keras.Model(inputs, dense[1](dense[0](inputs)))
+
+        ((weights, _),) = self.draws(make_model, 1)
+        assert not np.allclose(*weights)
+
+    def test_a_loaded_model_is_drawn_afresh(self, tmp_path):
+        tfdistill.students.linear((4, 4, 1), 2).save(tmp_path / "m.keras")
+
+        def make_model():
+            return keras.models.load_model(tmp_path / "m.keras")
+
+        ((weights, _),) = self.draws(make_model, 1)
+        assert not np.allclose(weights[0], make_model().trainable_variables[0])
+
+    def test_an_architecture_that_changes_is_refused(self):
+        units = iter(range(2, 9))
+
+        def make_model():
+            return tfdistill.students.linear((4, 4, 1), next(units))
+
+        with pytest.raises(ValueError, match="one architecture"):
+            self.draws(make_model, 1)

@@ -1,0 +1,192 @@
+"""Measures the unroll: seconds to trace, milliseconds an outer step, peak memory.
+
+    python tools/benchmark.py --steps=10,30,100,1000 --methods=back_gradient,full
+
+Each cell runs in a process of its own, one after another, so that peak memory is the
+cell's alone and figures of one call can be compared. The data is random: neither time
+nor memory depends on values.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("steps", ["10", "30", "100", "1000"], "Inner steps T.")
+flags.DEFINE_list("methods", ["back_gradient", "full"], "Ways to the meta-gradient.")
+flags.DEFINE_string("student", "lenet", "A student of tfdistill.students.")
+flags.DEFINE_list("image_shape", ["28", "28", "1"], "Height, width, channels.")
+flags.DEFINE_integer("batch_size", 1024, "Real images.", lower_bound=1)
+flags.DEFINE_integer("images_per_class", 1, "Distilled images.", lower_bound=1)
+flags.DEFINE_integer("students_per_step", 1, "Students side by side.", lower_bound=1)
+flags.DEFINE_integer("intra_op_threads", 1, "Threads of one operation.")
+flags.DEFINE_integer("inter_op_threads", os.cpu_count(), "Operations side by side.")
+flags.DEFINE_integer("repeats", 5, "Outer steps timed, after a first.", lower_bound=1)
+flags.DEFINE_integer("full_limit", 100, "The largest T for the method full.")
+flags.DEFINE_boolean("jit_compile", False, "Whether XLA compiles the step.")
+flags.DEFINE_string("json", None, "Also write the figures here.")
+flags.DEFINE_string("cell", None, "Internal: METHOD,T, measured in this process.")
+
+MIB = 2**20
+# The authors' PyTorch code for LeNet, MNIST, T = 30 and a real batch of 1024, on a
+# machine whose 2048^3 float32 product runs at this speed.
+REFERENCE_MS, REFERENCE_GFLOPS = 235.0, 330.0
+
+
+def peak_memory() -> int:
+    """Bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measure(method: str, num_steps: int) -> dict:
+    """One cell: traces and runs the outer step in this process."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    import tfdistill  # before TensorFlow: it turns on oneDNN
+    from tfdistill import initial_weights, objectives, stateless, synthesizers
+
+    tf.config.threading.set_intra_op_parallelism_threads(FLAGS.intra_op_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(FLAGS.inter_op_threads)
+    rng = np.random.default_rng(0)
+    shape = tuple(map(int, FLAGS.image_shape))
+
+    def make_model():
+        return tfdistill.students.build(FLAGS.student, shape, 10)
+
+    model = make_model()
+    student = stateless.StatelessModel(model)
+    start = initial_weights.RandomWeights()
+    start.build(make_model, model)
+    # Ten steps, as in the paper's tables, gone through T / 10 times.
+    steps = min(10, num_steps)
+    labels = np.tile(np.arange(10), FLAGS.images_per_class)
+    synthesizer = synthesizers.DistilledImages(
+        rng.standard_normal((steps, len(labels), *shape)),
+        labels,
+        10,
+        epochs=num_steps // steps,
+    )
+    unroll = tfdistill.unroll.METHODS[method]
+
+    @tf.function(jit_compile=FLAGS.jit_compile, autograph=False)
+    def outer_step(seed, images, labels):
+        return [
+            unroll(
+                student,
+                synthesizer,
+                objectives.Classification(),
+                *start.sample(seed + k),
+                images,
+                labels,
+            )
+            for k in range(FLAGS.students_per_step)
+        ]
+
+    seed = tf.constant([1, 2])
+    images = tf.constant(rng.standard_normal((FLAGS.batch_size, *shape)), tf.float32)
+    labels = tf.constant(rng.integers(0, 10, FLAGS.batch_size), tf.int32)
+    student(student.weights, student.state, images[:1], training=True)
+    before = peak_memory()
+    clock = time.perf_counter()
+    outer_step.get_concrete_function(seed, images, labels)
+    trace = time.perf_counter() - clock
+    times = []
+    for _ in range(FLAGS.repeats + 1):
+        clock = time.perf_counter()
+        keras.ops.convert_to_numpy(outer_step(seed, images, labels)[-1].gradients[0])
+        times.append(time.perf_counter() - clock)
+    return {
+        "method": method,
+        "T": synthesizer.num_steps,
+        "trace_s": trace,
+        "step_ms": 1000 * statistics.median(times[1:]),
+        "memory_bytes": peak_memory() - before,
+        "weights_bytes": 4 * model.count_params(),
+    }
+
+
+def matmul_gflops() -> float:
+    """float32 speed of this machine, in a product of two 2048 x 2048 matrices."""
+    import numpy as np
+
+    a = np.random.default_rng(0).standard_normal((2048, 2048)).astype("float32")
+    times = []
+    for _ in range(6):
+        clock = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - clock)
+    return 2 * 2048**3 / statistics.median(times[1:]) / 1e9
+
+
+def main(argv) -> None:
+    """Measures every cell and prints a Markdown table."""
+    if FLAGS.cell:
+        method, num_steps = FLAGS.cell.split(",")
+        print(json.dumps(measure(method, int(num_steps))))
+        return
+    gflops = matmul_gflops()
+    print(f"{os.cpu_count()} cores, {gflops:.0f} GFLOP/s in a 2048^3 float32 product")
+    print(
+        f"{FLAGS.student}, images {'x'.join(FLAGS.image_shape)}, real batch "
+        f"{FLAGS.batch_size}, {FLAGS.students_per_step} student(s) a step\n"
+    )
+    print("| method | T | trace s | outer step ms | peak memory MiB |")
+    print("|---|---|---|---|---|")
+    cells = []
+    for method in FLAGS.methods:
+        for num_steps in map(int, FLAGS.steps):
+            if method == "full" and num_steps > FLAGS.full_limit:
+                print(f"| full | {num_steps} | above --full_limit | | |")
+                continue
+            command = [sys.executable, *argv[:1], *sys.argv[1:]]
+            process = subprocess.run(
+                [*command, f"--cell={method},{num_steps}"],
+                capture_output=True,
+                text=True,
+            )
+            if process.returncode:
+                sys.exit(process.stderr)
+            cell = json.loads(process.stdout.splitlines()[-1])
+            cells.append(cell)
+            print(
+                f"| {method} | {cell['T']} | {cell['trace_s']:.2f} | "
+                f"{cell['step_ms']:.0f} | {cell['memory_bytes'] / MIB:.0f} |",
+                flush=True,
+            )
+    ours = [c for c in cells if c["method"] == "back_gradient"]
+    if len(ours) > 1:
+        first, last = ours[0], ours[-1]
+        slope = (last["memory_bytes"] - first["memory_bytes"]) / (
+            last["T"] - first["T"]
+        )
+        print(
+            f"\nback_gradient: {slope / 1024:.0f} KiB a step = "
+            f"{slope / last['weights_bytes'] / FLAGS.students_per_step:.2f} x the "
+            "student's weights"
+        )
+    for cell in ours:
+        standard = (FLAGS.student, FLAGS.image_shape) == ("lenet", ["28", "28", "1"])
+        if standard and cell["T"] == 30 and FLAGS.batch_size == 1024:
+            scaled = cell["step_ms"] / FLAGS.students_per_step * gflops
+            print(
+                f"T = 30: {scaled / REFERENCE_GFLOPS:.0f} ms a student at "
+                f"{REFERENCE_GFLOPS:.0f} GFLOP/s = "
+                f"{scaled / REFERENCE_GFLOPS / REFERENCE_MS:.2f} x the authors' "
+                f"PyTorch code ({REFERENCE_MS:.0f} ms)"
+            )
+    if FLAGS.json:
+        with open(FLAGS.json, "w", encoding="utf-8") as file:
+            json.dump({"gflops": gflops, "cells": cells}, file, indent=1)
+
+
+if __name__ == "__main__":
+    app.run(main)
