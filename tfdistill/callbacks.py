@@ -53,6 +53,15 @@ class Anneal(keras.callbacks.Callback):
         self._start_rate = None
 
     @property
+    def state(self) -> dict[str, float]:
+        """What a resumed run needs: JSON; set it to go on."""
+        return {"elapsed": self.elapsed, "start_rate": self._start_rate}
+
+    @state.setter
+    def state(self, state):
+        self.elapsed, self._start_rate = state["elapsed"], state["start_rate"]
+
+    @property
     def progress(self) -> float:
         """The share of the run that is done, in 0..1."""
         if self._seconds is not None:
@@ -90,7 +99,7 @@ class Backup(keras.callbacks.Callback):
 
     Args:
         folder: Where.
-        anneal: The run's `Anneal`, whose clock is saved too.
+        anneal: The run's `Anneal`, whose state is saved too.
     """
 
     def __init__(self, folder: str | os.PathLike, anneal: Anneal | None = None):
@@ -127,8 +136,14 @@ class Backup(keras.callbacks.Callback):
             try:
                 checkpoint.restore(path).assert_consumed()
                 record = json.loads(self._json.numpy().decode())
-            except (tf.errors.OpError, ValueError, AssertionError) as error:
-                failures.append(str(error).splitlines()[0])
+            # What TensorFlow raises depends on which byte is wrong.
+            except (
+                tf.errors.OpError,
+                LookupError,
+                ValueError,
+                AssertionError,
+            ) as error:
+                failures.append(" ".join(str(error).split())[:200])
                 warnings.warn(
                     f"The backup {path} is damaged; trying the one before.",
                     stacklevel=2,
@@ -136,7 +151,7 @@ class Backup(keras.callbacks.Callback):
                 continue
             self.history = record["history"]
             if self._anneal is not None:
-                self._anneal.elapsed = record["elapsed"]
+                self._anneal.state = record["anneal"]
             return int(model.optimizer.iterations)
         if failures:
             raise ValueError(
@@ -152,8 +167,10 @@ class Backup(keras.callbacks.Callback):
         step = int(self.model.optimizer.iterations)
         numbers = {name: float(value) for name, value in (logs or {}).items()}
         self.history.append({"outer_step": step, **numbers})
-        elapsed = self._anneal.elapsed if self._anneal is not None else 0.0
-        self._json.assign(json.dumps({"history": self.history, "elapsed": elapsed}))
+        record = {"history": self.history}
+        if self._anneal is not None:
+            record["anneal"] = self._anneal.state
+        self._json.assign(json.dumps(record))
         self._saver.save(checkpoint_number=step)
 
 

@@ -43,8 +43,9 @@ def define_flags() -> None:
     data_flags = common.define_data_flags("digits")
     flags.DEFINE_string(
         "student",
-        "lenet",
-        "Who learns: lenet, alex_cifar_net, alexnet, convnet, mlp, linear, or your own "
+        None,
+        "Who learns, by default lenet, and mlp where images are smaller than 28 "
+        "pixels: lenet, alex_cifar_net, alexnet, convnet, mlp, linear, or your own "
         'as "package.module:function", a function that returns a keras.Model with '
         "logits; it may take image_shape and num_classes.",
     )
@@ -156,6 +157,9 @@ def main() -> None:
     common.set_threads()
     keras.utils.set_random_seed(FLAGS.seed % 2**31)
     dataset = common.load_dataset()
+    if FLAGS.student is None:
+        # LeNet's two convolutions and poolings leave too little of a smaller image.
+        FLAGS.student = "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
     with common.input_errors():
         distiller, anneal = _distiller(dataset)
     lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
