@@ -153,19 +153,9 @@ class DistilledImages(keras.layers.Layer):
             seed: Any integer.
             **kwargs: The constructor's.
         """
-        _check_count("images_per_class", images_per_class)
-        _check_count("steps", steps)
-        labels = np.tile(np.arange(dataset.num_classes), images_per_class)
-        shape = (steps, len(labels), *dataset.image_shape)
+        shape = _shape(dataset, images_per_class, steps)
         images = np.random.default_rng(seed).standard_normal(shape)
-        return cls(
-            images,
-            labels,
-            dataset.num_classes,
-            epochs=epochs,
-            source=DataSource.of(dataset),
-            **kwargs,
-        )
+        return cls._of(dataset, images, epochs=epochs, **kwargs)
 
     @classmethod
     def from_real(
@@ -187,21 +177,16 @@ class DistilledImages(keras.layers.Layer):
         Raises:
             ValueError: If a class has fewer than images_per_class * steps images.
         """
-        _check_count("images_per_class", images_per_class)
-        _check_count("steps", steps)
-        images, labels = dataset.train.sample(images_per_class * steps, seed=seed)
-        images = np.asarray(images).reshape(
-            (steps, images_per_class * dataset.num_classes, *dataset.image_shape)
-        )
-        labels = np.asarray(labels)[: images.shape[1]]
-        return cls(
-            images,
-            labels,
-            dataset.num_classes,
-            epochs=epochs,
-            source=DataSource.of(dataset),
-            **kwargs,
-        )
+        shape = _shape(dataset, images_per_class, steps)
+        images, _ = dataset.train.sample(images_per_class * steps, seed=seed)
+        return cls._of(dataset, np.reshape(images, shape), epochs=epochs, **kwargs)
+
+    @classmethod
+    def _of(cls, dataset, images, **kwargs):
+        # Both starts have their classes in a cycle: 0, 1, ..., 0, 1, ...
+        labels = np.arange(images.shape[1]) % dataset.num_classes
+        source = DataSource.of(dataset)
+        return cls(images, labels, dataset.num_classes, source=source, **kwargs)
 
     @property
     def num_steps(self) -> int:
@@ -230,6 +215,12 @@ class DistilledImages(keras.layers.Layer):
             labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))
         rate = tf.gather(tf.reshape(self.raw_rates, [-1]), t)
         return Batch(tf.gather(self.images.value, step), labels, tf.nn.softplus(rate))
+
+
+def _shape(dataset, images_per_class, steps):
+    _check_count("images_per_class", images_per_class)
+    _check_count("steps", steps)
+    return (steps, images_per_class * dataset.num_classes, *dataset.image_shape)
 
 
 def _check_count(name, value):
