@@ -86,7 +86,7 @@ class FreshStudents:
     ):
         self._side_by_side = side_by_side
 
-        @tf.function(jit_compile=jit_compile)
+        @tf.function(jit_compile=jit_compile, autograph=False)
         def train(seeds):
             return [
                 unroll.train(
@@ -95,7 +95,7 @@ class FreshStudents:
                 for seed in tf.unstack(seeds, side_by_side)
             ]
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def test(trained, images, labels):
             results = []
             for weights, state in trained:
