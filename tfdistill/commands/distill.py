@@ -272,7 +272,7 @@ def _finish(distiller, anneal, dataset, before, history):
         seconds=anneal.elapsed,
         flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
     )
-    result = distiller.test(dataset.test.batch(1000), FLAGS.num_students)
+    result = distiller.test(dataset.test.batch(1000), _num_students())
     fixed = distilled.initial_weights
     real = tfdistill.random_real(
         dataset,
