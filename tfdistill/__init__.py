@@ -9,7 +9,7 @@ import importlib
 import os
 
 # oneDNN's convolutions make the outer step two to three times faster on CPUs where
-# TensorFlow leaves them off. Has no effect once TensorFlow is imported.
+# TensorFlow leaves them off. Has no effect once TensorFlow (or Keras) is imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"

@@ -80,7 +80,7 @@ def define_flags() -> None:
         lower_bound=1e-8,
     )
     flags.DEFINE_integer(
-        "outer_steps", 500, "Updates of the distilled images.", lower_bound=1
+        "outer_steps", 1000, "Updates of the distilled images.", lower_bound=1
     )
     flags.DEFINE_float(
         "minutes", None, "Time to learn, instead of --outer_steps.", lower_bound=0.01
