@@ -96,8 +96,9 @@ class Distiller(keras.Model):
             optimizer: The outer optimizer; Adam(0.01, beta_1=0.5) by default.
             students_per_step: Students over whom the meta-gradient is averaged, at
                 least 1; they run side by side.
-            clip: The norm of each variable's meta-gradient is clipped to this many
-                times its running average (arXiv:2311.07025); None for no clipping.
+            clip: The norm of each student's meta-gradient, by variable, is clipped to
+                this many times its running average (arXiv:2311.07025); None for no
+                clipping.
             validation_students: How many fresh students `evaluate` trains.
             jit_compile: Whether XLA compiles the outer step. By default it does on
                 GPU and TPU, and not on CPU, where it was measured to be slower.
@@ -146,12 +147,9 @@ class Distiller(keras.Model):
             for seed in self._student_seeds()
         ]
         loss = tf.add_n([u.loss for u in unrolled]) / len(unrolled)
-        gradients = [
-            tf.add_n(shares) / len(unrolled)
-            for shares in zip(*(u.gradients for u in unrolled))
-        ]
+        gradients = self._average([u.gradients for u in unrolled], loss)
         self.optimizer.apply_gradients(
-            zip(self._tamed(loss, gradients), self.synthesizer.trainable_variables)
+            zip(gradients, self.synthesizer.trainable_variables)
         )
         self._loss.update_state(loss)
         for u in unrolled:
@@ -171,22 +169,29 @@ class Distiller(keras.Model):
             for k in range(self._students_per_step)
         ]
 
-    def _tamed(self, loss, gradients):
-        """Clips each gradient to its usual size; zero where anything is not finite."""
-        norms = [tf.norm(g) for g in gradients]
-        finite = tf.reduce_all(tf.math.is_finite(tf.stack([loss, *norms])))
-        tamed = []
-        for gradient, norm, average in zip(gradients, norms, self.gradient_norms):
+    def _average(self, gradients, loss):
+        """The students' mean gradients, each clipped; zero if one is not finite."""
+        # The plain mean of the first hundred outer steps, then an exponential one:
+        # a burst of large gradients must not raise its own limit, for Adam's steps
+        # grow with it until its second moment has followed.
+        step = tf.cast(self.optimizer.iterations, tf.float32)
+        decay = tf.minimum(step / (step + 1), 0.99)
+        averages = []
+        finite = tf.math.is_finite(loss)
+        for shares, average in zip(zip(*gradients), self.gradient_norms):
+            norms = tf.stack([tf.norm(g) for g in shares])
+            finite &= tf.reduce_all(tf.math.is_finite(norms))
             if self._clip is not None:
-                usual = average.value
-                limit = tf.where(usual > 0, self._clip * usual, norm)
-                clipped = tf.minimum(norm, limit)
-                gradient = gradient * tf.math.divide_no_nan(clipped, norm)
-                new = tf.where(usual > 0, 0.9 * usual + 0.1 * clipped, norm)
-                average.assign(tf.where(finite, new, usual))
-            # The last good state must survive: a callback stops the run.
-            tamed.append(tf.where(finite, gradient, tf.zeros_like(gradient)))
-        return tamed
+                # Student by student: one that diverges must not drown the others.
+                limit = tf.where(average > 0, self._clip * average, norms)
+                clipped = tf.minimum(norms, limit)
+                scales = tf.unstack(tf.math.divide_no_nan(clipped, norms))
+                shares = [g * scale for g, scale in zip(shares, scales)]
+                new = decay * average + (1 - decay) * tf.reduce_mean(clipped)
+                average.assign(tf.where(tf.math.is_finite(new), new, average))
+            averages.append(tf.add_n(shares) / len(shares))
+        # The last good state must survive: a callback stops the run.
+        return [tf.where(finite, g, tf.zeros_like(g)) for g in averages]
 
     def fit(self, *args, callbacks=None, **kwargs):
         """`keras.Model.fit`; stops with a clear error when the meta-loss diverges.
