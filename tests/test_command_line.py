@@ -176,7 +176,45 @@ def test_own_student_and_own_data(tmp_path):
     assert metrics["student"] == "mine:net"
 
 
-@pytest.mark.parametrize("command", ["", "distill", "evaluate"])
+def test_the_test_images_are_used_once_and_the_costs_are_told(run):
+    workdir, process = run
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    assert "nothing on test images" in metrics["selection"]
+    for cost in ("bytes", "seconds_learning", "peak_memory_bytes"):
+        assert metrics[cost] > 0
+    # 2 steps of 10 images of 64 pixels, with 10 numbers for the label of each.
+    assert metrics["bytes"] == 2 * 10 * (64 + 10) * 4
+    assert [h["outer_step"] for h in metrics["history"]] == [0, 3, 6]
+    assert process.stdout.count("Test accuracy") == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--kind=random_real", "--student=linear"], "linear learns from"),
+        (["--kind=average_real", "--student=linear"], "1 sets"),
+        (["--kind=k_means", "--nearest_neighbours"], "nearest neighbours"),
+    ],
+)
+def test_baseline(flags, says, tmp_path):
+    workdir = tmp_path / "run"
+    sizes = ["--steps=2", "--num_sets=2", "--num_students=4"]
+    process = tfdistill("baseline", f"--workdir={workdir}", *sizes, *flags)
+    assert process.returncode == 0, process.stderr
+    assert says in process.stdout
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    assert metrics["accuracy_mean"] > 0.5 and metrics["num_images"] == 20
+    assert (workdir / "images" / "distilled.png").exists()
+    if "--nearest_neighbours" in flags:
+        assert not (workdir / "student").exists()
+        return
+    assert (workdir / "student" / "saved_model.pb").exists()
+    process = tfdistill("evaluate", f"--workdir={workdir}", "--num_students=2")
+    assert process.returncode == 0, process.stderr
+    assert "linear on digits" in process.stdout
+
+
+@pytest.mark.parametrize("command", ["", "distill", "baseline", "evaluate"])
 def test_help(command):
     process = tfdistill(*filter(None, [command]), "--help")
     assert process.returncode == 0
@@ -197,7 +235,11 @@ def test_help(command):
         (["distill", "--workdir=W", "--images_per_class=-1"], ["images_per_class"]),
         (["distill", "--workdir=W", "--images_per_class=1000"], ["class"]),
         (["distill", "--workdir=W", "--epochs=many"], ["epochs", "many"]),
-        (["distill", "--workdir=W", "--outer_steps=5", "--minutes=1"], ["not both"]),
+        (["distill", "--workdir=W", "--validation=1.5"], ["validation", "1.5"]),
+        (["baseline"], ["--workdir is missing"]),
+        (["baseline", "--workdir=W", "--kind=kmeans"], ["kmeans", "k_means"]),
+        (["baseline", "--workdir=W", "--kind=k_means", "--steps=200"], ["centroids"]),
+        (["baseline", "--workdir=W", "--learned_rates=W"], ["no distilled data"]),
         (["distill", "--workdir=W", "--stepz=3"], ["stepz", "steps"]),
         (["distill", "--workdir=W", "extra"], ["'extra'"]),
         (["evaluate", "--workdir=W"], ["holds no distilled data"]),

@@ -153,8 +153,12 @@ def test_the_outer_rate_is_annealed(digits):
     assert tfdistill.Anneal("halving", outer_steps=10).factor(0.35) == 1 / 8
     with pytest.raises(ValueError, match="cosine"):
         tfdistill.Anneal("linear", outer_steps=10)
-    with pytest.raises(ValueError, match="either"):
-        tfdistill.Anneal()
+    both = tfdistill.Anneal("constant", outer_steps=10, seconds=100)
+    both.elapsed = 70
+    assert both.progress_at(5) == 0.7 and both.progress_at(9) == 0.9
+    for limits in ({}, {"outer_steps": 0}, {"outer_steps": 5, "seconds": -1}):
+        with pytest.raises(ValueError, match="above 0"):
+            tfdistill.Anneal(**limits)
 
 
 @pytest.mark.parametrize(
@@ -212,20 +216,15 @@ def test_evaluation_of_others(digits):
     in_order = tfdistill.evaluate(data, "linear", digits.test, 2)
     shuffled = tfdistill.evaluate(data, "linear", digits.test, 2, shuffle_steps=True)
     assert not np.array_equal(in_order.confusion, shuffled.confusion)
+    other = data.replace(images=-data.images)
+    both = tfdistill.evaluate([data, other], "linear", digits.test, 4)
+    assert both.accuracies[:2].min() > both.accuracies[2:].max()
+    np.testing.assert_array_equal(both.confusion[:2], in_order.confusion)
     tfdistill.evaluate(data, "mlp", digits.test.batch(100), 1)
     with pytest.raises(ValueError, match="num_students"):
         tfdistill.evaluate(data, "linear", digits.test, 0)
     with pytest.raises(ValueError, match="alexnet"):
         tfdistill.evaluate(data, "alexnet", digits.test, 1)
-
-
-def test_random_real_images_at_their_best_rate(digits):
-    data = tfdistill.random_real(
-        digits, "linear", steps=5, epochs=4, rates=(1e-6, 0.3), num_students=2
-    )
-    np.testing.assert_allclose(data.learning_rates, 0.3)
-    assert data.images.shape == (5, 10, 8, 8, 1)
-    assert tfdistill.evaluate(data, "linear", digits.test, 2).accuracy_mean > 0.5
 
 
 class TestDistilledImages:

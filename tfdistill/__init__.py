@@ -22,8 +22,7 @@ _HOMES = {
     "synthesizers": ("Batch", "DataSource", "DistilledImages"),
     "objectives": ("Classification", "Objective"),
     "distilled": ("DistilledDataset",),
-    "evaluation": ("Evaluation", "evaluate"),
-    "baselines": ("random_real",),
+    "evaluation": ("Evaluation", "Evaluator", "evaluate"),
     "distiller": ("Distiller",),
     "callbacks": ("Anneal", "Backup", "DistilledImageSummary"),
 }
@@ -42,6 +41,7 @@ __all__ = [
     "DistilledImages",
     "Distiller",
     "Evaluation",
+    "Evaluator",
     "FixedWeights",
     "InitialWeights",
     "Normalization",
@@ -54,7 +54,6 @@ __all__ = [
     "from_tf_data",
     "load_dataset",
     "plots",
-    "random_real",
     "students",
     "unroll",
 ]

@@ -16,16 +16,17 @@ SCHEDULES = ("cosine", "halving", "constant")
 class Anneal(keras.callbacks.Callback):
     """Lowers the outer learning rate as the run goes on, and ends the run.
 
-    Progress is the share of the outer steps done, or of the time used.
+    Progress is the share of the outer steps done, or of the time used, whichever is
+    larger.
 
     Args:
         schedule: "cosine" (to 0), "halving" (at every tenth of the run, as in Wang et
             al. 2018) or "constant".
         outer_steps: How many outer steps the run has.
-        seconds: How long the run takes, instead of `outer_steps`.
+        seconds: How long the run takes.
 
     Raises:
-        ValueError: Unless exactly one of `outer_steps` and `seconds` is given, > 0.
+        ValueError: If neither `outer_steps` nor `seconds` is given, or one is not > 0.
     """
 
     def __init__(
@@ -40,15 +41,12 @@ class Anneal(keras.callbacks.Callback):
             raise ValueError(
                 f"schedule must be one of {', '.join(SCHEDULES)}, not {schedule!r}."
             )
-        if (outer_steps is None) == (seconds is None):
-            raise ValueError("Give either outer_steps or seconds.")
-        if not (outer_steps or seconds) > 0:
-            raise ValueError("outer_steps or seconds must be above 0.")
-        self._schedule, self._outer_steps, self._seconds = (
-            schedule,
-            outer_steps,
-            seconds,
-        )
+        limits = [limit for limit in (outer_steps, seconds) if limit is not None]
+        if not limits or min(limits) <= 0:
+            raise ValueError("Give outer_steps or seconds or both, above 0.")
+        self._schedule = schedule
+        self._outer_steps = outer_steps or math.inf
+        self._seconds = seconds or math.inf
         self.elapsed = 0.0
         self._start_rate = None
 
@@ -64,9 +62,12 @@ class Anneal(keras.callbacks.Callback):
     @property
     def progress(self) -> float:
         """The share of the run that is done, in 0..1."""
-        if self._seconds is not None:
-            return min(1.0, self.elapsed / self._seconds)
-        return min(1.0, int(self.model.optimizer.iterations) / self._outer_steps)
+        return self.progress_at(int(self.model.optimizer.iterations))
+
+    def progress_at(self, outer_step: int) -> float:
+        """The share of the run that is done after so many outer steps, in 0..1."""
+        steps, time_used = outer_step / self._outer_steps, self.elapsed / self._seconds
+        return min(1.0, max(steps, time_used))
 
     def factor(self, progress: float) -> float:
         """What the initial outer learning rate is multiplied by."""

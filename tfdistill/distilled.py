@@ -164,18 +164,24 @@ class DistilledDataset:
             list(range(len(rates))), [*rates, rates[-1]]
         )
 
-    def with_learning_rates(self, learning_rates: np.ndarray) -> "DistilledDataset":
-        """The same images and labels, trained on at other rates `[epochs, steps]`."""
-        return DistilledDataset(
-            self.images,
-            self.labels,
-            learning_rates,
+    def replace(self, **changes) -> "DistilledDataset":
+        """The same, but for some arguments of the constructor.
+
+        Args:
+            **changes: Arguments of the constructor; a `provenance` is added to the
+                one that is there.
+        """
+        kept = dict(
+            images=self.images,
+            labels=self.labels,
+            learning_rates=self.learning_rates,
             normalization=self.normalization,
             class_names=self.class_names,
             student=self.student,
             initial_weights=self.initial_weights,
-            provenance=self.provenance,
         )
+        provenance = {**self.provenance, **changes.pop("provenance", {})}
+        return DistilledDataset(**{**kept, **changes}, provenance=provenance)
 
     def as_dataset(self) -> tf.data.Dataset:
         """One epoch: (images, labels) batches in their order, one a step."""

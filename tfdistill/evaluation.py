@@ -10,6 +10,7 @@ from tfdistill import students, unroll
 from tfdistill.initial_weights import FixedWeights, InitialWeights, RandomWeights
 from tfdistill.objectives import Classification, Objective
 from tfdistill.stateless import StatelessModel
+from tfdistill.synthesizers import Batch
 
 # Keeps the students of an evaluation apart from those of training: both draw from
 # one seed, in different streams.
@@ -118,7 +119,7 @@ class FreshStudents:
         batches: Iterable,
         num_students: int,
         seed: int,
-        before_each: Callable[[], None] = lambda: None,
+        before_each: Callable[[int], None] = lambda group: None,
     ) -> Evaluation:
         """Trains and tests.
 
@@ -126,11 +127,12 @@ class FreshStudents:
             batches: Of (normalised images, integer labels): the whole test set.
             num_students: At least 1.
             seed: Of the initial weights.
-            before_each: Called before each group of students is trained.
+            before_each: Called with the number of each group of students that are
+                side by side, from 0 on, before it is trained.
         """
         confusion, losses = [], []
         for first in range(0, num_students, self._side_by_side):
-            before_each()
+            before_each(first // self._side_by_side)
             seeds = [
                 student_seed(seed, EVALUATION, first + k)
                 for k in range(self._side_by_side)
@@ -157,6 +159,76 @@ def student_seed(seed, *path) -> tf.Tensor:
     return key
 
 
+class Evaluator:
+    """Trains fresh students on data sets of one shape, and tests them.
+
+    One graph serves them all: comparing many data sets, rates or numbers of epochs
+    costs no tracing.
+
+    Args:
+        student: A callable that returns a `keras.Model`, or a registered name.
+        like: A `DistilledDataset` with the shape and the classes of all.
+        initial_weights: Where students start. By default what `like` was distilled
+            for: the saved weights if those were fixed and fit the student (then
+            all students are alike, and one is enough), else random ones.
+        side_by_side: As of `FreshStudents`.
+
+    Raises:
+        ValueError: If the student doesn't fit the data.
+    """
+
+    def __init__(
+        self,
+        student,
+        like,
+        *,
+        initial_weights: InitialWeights | None = None,
+        side_by_side: int = 2,
+    ):
+        def make_model():
+            return students.build(student, like.image_shape, like.num_classes)
+
+        model = make_model()
+        if initial_weights is None:
+            fixed = like.assign_initial_weights(model)
+            initial_weights = FixedWeights() if fixed else RandomWeights()
+        initial_weights.build(make_model, model)
+        self._curriculum = _Curriculum(like)
+        self._students = FreshStudents(
+            StatelessModel(model),
+            initial_weights,
+            self._curriculum,
+            Classification(),
+            side_by_side=side_by_side,
+        )
+
+    def __call__(
+        self,
+        distilled,
+        test,
+        num_students: int = 20,
+        *,
+        shuffle_steps: bool = False,
+        seed: int = 0,
+        batch_size: int = 1000,
+    ) -> Evaluation:
+        """As `evaluate`."""
+        if num_students < 1:
+            raise ValueError(f"num_students must be at least 1, not {num_students}.")
+        sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]
+        rng = np.random.default_rng(seed)
+
+        def deal(group):
+            data = sets[group % len(sets)]
+            steps = np.arange(data.num_steps)
+            self._curriculum.assign(
+                data, rng.permutation(steps) if shuffle_steps else steps
+            )
+
+        batches = test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
+        return self._students.evaluate(batches, num_students, seed, deal)
+
+
 def evaluate(
     distilled,
     student,
@@ -164,23 +236,20 @@ def evaluate(
     num_students: int = 20,
     *,
     initial_weights: InitialWeights | None = None,
-    shuffle_steps: bool = False,
-    seed: int = 0,
-    batch_size: int = 1000,
+    **kwargs,
 ) -> Evaluation:
     """Trains fresh students on distilled data alone and tests them.
 
     Args:
-        distilled: A `DistilledDataset`.
-        student: A callable that returns a `keras.Model`, or a registered name.
+        distilled: A `DistilledDataset`, or several of one shape, among which the
+            students are dealt out in pairs.
+        student: As of `Evaluator`.
         test: A `Split`, or batches of (normalised images, integer labels).
         num_students: How many, at least 1. The paper takes 200.
-        initial_weights: Where they start. By default what the data was distilled
-            for: the saved weights if those were fixed and fit the student (then
-            all students are alike, and one is enough), else random ones.
-        shuffle_steps: Whether each student meets the steps in another order.
-        seed: Of initial weights and orders.
-        batch_size: Of the test, if `test` is a `Split`.
+        initial_weights: As of `Evaluator`.
+        **kwargs: `shuffle_steps`: whether each student meets the steps in another
+            order; `seed` of initial weights and orders; `batch_size` of the test, if
+            `test` is a `Split`.
 
     Returns:
         An `Evaluation`.
@@ -188,65 +257,46 @@ def evaluate(
     Raises:
         ValueError: If the student doesn't fit the data.
     """
-    if num_students < 1:
-        raise ValueError(f"num_students must be at least 1, not {num_students}.")
-    curriculum, reshuffle = distilled, lambda: None
-    if shuffle_steps:
-        curriculum = _Shuffled(distilled, seed)
-        reshuffle = curriculum.reshuffle
-    batches = test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
-    # Students of one group share their order.
-    side_by_side = 1 if shuffle_steps or num_students == 1 else 2
-    return fresh_students(
-        curriculum, student, distilled, side_by_side, initial_weights
-    ).evaluate(batches, num_students, seed, reshuffle)
-
-
-def fresh_students(
-    curriculum,
-    student,
-    distilled,
-    side_by_side: int,
-    initial_weights: InitialWeights | None = None,
-) -> FreshStudents:
-    """The students that `evaluate` trains.
-
-    Args:
-        curriculum: What they train on: has `num_steps` and `batch(t)`.
-        student: As for `students.get`.
-        distilled: The `DistilledDataset` behind the curriculum.
-        side_by_side: As of `FreshStudents`.
-        initial_weights: As of `evaluate`.
-    """
-
-    def make_model():
-        return students.build(student, distilled.image_shape, distilled.num_classes)
-
-    model = make_model()
-    if initial_weights is None:
-        fixed = distilled.assign_initial_weights(model)
-        initial_weights = FixedWeights() if fixed else RandomWeights()
-    initial_weights.build(make_model, model)
-    return FreshStudents(
-        StatelessModel(model),
-        initial_weights,
-        curriculum,
-        Classification(),
-        side_by_side=side_by_side,
+    first = distilled[0] if isinstance(distilled, (list, tuple)) else distilled
+    # Students of one pair would share their order.
+    alone = num_students == 1 or kwargs.get("shuffle_steps", False)
+    evaluator = Evaluator(
+        student,
+        first,
+        initial_weights=initial_weights,
+        side_by_side=1 if alone else 2,
     )
+    return evaluator(distilled, test, num_students, **kwargs)
 
 
-class _Shuffled:
-    """A curriculum whose (batch, rate) pairs come in another order."""
+class _Curriculum:
+    """Batches and rates that can change without the graph being traced again."""
 
-    def __init__(self, curriculum, seed):
-        self._curriculum = curriculum
-        self.num_steps = curriculum.num_steps
-        self._rng = np.random.default_rng(seed)
-        self._order = tf.Variable(tf.range(self.num_steps), trainable=False)
+    def __init__(self, distilled):
+        self._images = tf.Variable(distilled.images, trainable=False)
+        self._labels = tf.Variable(distilled.labels, trainable=False)
+        self._order = tf.Variable(
+            np.zeros(1, "int32"), trainable=False, shape=tf.TensorShape([None])
+        )
+        self._rates = tf.Variable(
+            np.zeros(1, "float32"), trainable=False, shape=tf.TensorShape([None])
+        )
 
-    def reshuffle(self):
-        self._order.assign(self._rng.permutation(self.num_steps))
+    def assign(self, distilled, order):
+        """Takes on a data set of the same shape, its steps (of all epochs) in order."""
+        self._images.assign(distilled.images)
+        self._labels.assign(distilled.labels)
+        self._order.assign((order % distilled.steps).astype("int32"))
+        self._rates.assign(distilled.learning_rates.reshape(-1)[order])
+
+    @property
+    def num_steps(self):
+        return tf.size(self._order)
 
     def batch(self, t):
-        return self._curriculum.batch(tf.gather(self._order, t))
+        step = tf.gather(self._order, t)
+        return Batch(
+            tf.gather(self._images, step),
+            tf.gather(self._labels, step),
+            tf.gather(self._rates, t),
+        )

@@ -8,6 +8,7 @@ from absl import app, flags, logging
 
 COMMANDS = {
     "distill": "learn distilled images of a data set",
+    "baseline": "train networks on selected real images, to compare",
     "evaluate": "train fresh networks on distilled images, and test them",
 }
 

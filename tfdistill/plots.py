@@ -92,7 +92,7 @@ def accuracy_curve(
         axis.legend(frameon=False, loc="lower right")
     axis.set(
         xlabel="outer steps",
-        ylabel="test accuracy of fresh students (%)",
+        ylabel="validation accuracy of fresh students (%)",
         xlim=(0, max(outer_steps) or 1),
         ylim=(min(0.0, float(np.min(mean - std))), 100),
     )

@@ -241,6 +241,23 @@ class Split:
         images = self.normalization.normalize(self._take(rows)).numpy()
         return images, labels[rows].astype(np.int32)
 
+    def of_class(self, label: int) -> np.ndarray:
+        """All examples of a class, in memory and in the order of the split.
+
+        Args:
+            label: 0 to C - 1.
+
+        Returns:
+            Normalised float32 [N_label, H, W, C'].
+
+        Raises:
+            ValueError: If there is none.
+        """
+        rows = np.flatnonzero(self._read_labels() == label)
+        if not len(rows):
+            raise ValueError(f"Class {label} has no examples.")
+        return self.normalization.normalize(self._take(rows)).numpy()
+
     def _with(self, normalization, num_classes) -> "Split":
         other = copy.copy(self)  # shares the data
         normalization._check_channels(self.image_shape)
@@ -361,9 +378,11 @@ class Dataset:
     Attributes:
         name: What the data are called.
         train: `Split` to distil and to train on.
-        test: `Split` to evaluate on.
-        normalization: `Normalization` that both splits use.
+        test: `Split` to evaluate on, once everything is chosen.
+        normalization: `Normalization` that all splits use.
         class_names: One name per class, in the order of the labels.
+        validation: `Split` to choose on, which `hold_out` takes from the training
+            data; None before.
     """
 
     name: str
@@ -371,6 +390,26 @@ class Dataset:
     test: Split
     normalization: Normalization
     class_names: tuple[str, ...]
+    validation: Split | None = None
+
+    def hold_out(self, fraction: float = 0.1, seed: int = 0) -> "Dataset":
+        """The same task with a part of the training data set apart for choosing.
+
+        Args:
+            fraction: Part of every class of `train`, between 0 and 1.
+            seed: Non-negative seed of the choice.
+
+        Returns:
+            A `Dataset` with a smaller `train`, and `validation`.
+
+        Raises:
+            ValueError: If there is a validation split already, or as of
+                `Split.split`.
+        """
+        if self.validation is not None:
+            raise ValueError(f"{self.name} has a validation split already.")
+        train, validation = self.train.split(fraction, seed)
+        return dataclasses.replace(self, train=train, validation=validation)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -48,6 +48,19 @@ def define_data_flags(dataset: str | None) -> list[str]:
     return ["dataset", "data_dir", "download"]
 
 
+def define_validation_flag() -> list[str]:
+    """Defines the flag that says what is chosen on; returns its name."""
+    flags.DEFINE_float(
+        "validation",
+        0.1,
+        "Part of the training images that is set apart: whatever is watched or chosen, "
+        "is so on them. The test images are used once, at the end.",
+        lower_bound=0.001,
+        upper_bound=0.9,
+    )
+    return ["validation"]
+
+
 def define_machine_flags() -> list[str]:
     """Defines the flags that say how the machine is used; returns their names."""
     flags.DEFINE_integer(
@@ -69,13 +82,21 @@ def set_threads() -> None:
 
 
 def load_dataset():
-    """The data set that the flags name."""
+    """The data set that the flags name, with a validation part if there is a flag."""
     from tfdistill import datasets
 
     with input_errors():
-        return datasets.load_dataset(
+        dataset = datasets.load_dataset(
             FLAGS.dataset, data_dir=FLAGS.data_dir, download=FLAGS.download
         )
+        if "validation" in FLAGS:
+            dataset = dataset.hold_out(FLAGS.validation, seed=FLAGS.seed)
+        return dataset
+
+
+def default_student(dataset) -> str:
+    """LeNet, or an MLP where two poolings leave too little of an image."""
+    return "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
 
 
 def flag_lines(names) -> str:
@@ -133,6 +154,61 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
                 elif os.path.exists(target):
                     os.remove(target)
         write_text(path, lines)
+
+
+def is_finished(folder: str) -> bool:
+    """Whether a run folder holds a result; says so if it does."""
+    if not os.path.isfile(os.path.join(folder, "metrics.json")):
+        return False
+    print(f"{folder} holds this run, finished; --overwrite repeats it.")
+    return True
+
+
+def metrics(result, student: str, dataset: str) -> dict:
+    """An `Evaluation` as JSON: accuracies are fractions of 1."""
+    return {
+        "accuracy_mean": result.accuracy_mean,
+        "accuracy_std": result.accuracy_std,
+        "num_students": result.num_students,
+        "student": student,
+        "dataset": dataset,
+        "accuracy_per_class": [float(x) for x in result.per_class],
+    }
+
+
+def write_result(
+    folder: str, distilled, student: str, figures: dict, content: dict
+) -> None:
+    """Fills a run folder: data, a trained student, pictures, and last its metrics.
+
+    Args:
+        folder: The run folder.
+        distilled: A `DistilledDataset`.
+        student: The name of the student to train on it and to export; "" for none.
+        figures: Matplotlib figures by name.
+        content: For metrics.json, to which bytes and peak memory are added.
+    """
+    from tfdistill import plots, students
+
+    with input_errors():
+        distilled.save(os.path.join(folder, "distilled"), overwrite=True)
+        if student:
+            model = distilled.train(
+                students.build(student, distilled.image_shape, distilled.num_classes)
+            )
+            served = distilled.serving_model(model)
+            served.export(os.path.join(folder, "student"), verbose=False)
+        for name, figure in figures.items():
+            plots.save(figure, os.path.join(folder, "images", f"{name}.png"))
+        write_json(
+            os.path.join(folder, "metrics.json"),
+            {
+                **content,
+                "num_images": distilled.num_images,
+                "bytes": distilled.images.nbytes + distilled.labels.nbytes,
+                "peak_memory_bytes": peak_memory(),
+            },
+        )
 
 
 def write_text(path: str, text: str) -> None:

@@ -13,6 +13,7 @@ a network trained on just those does well on the real test set. Writes a run fol
 """
 
 import os
+import sys
 import time
 
 from absl import flags
@@ -30,6 +31,7 @@ _OWNED = (
     "logs",
     "backup",
 )
+_OUTER_STEPS = 1000
 # Flags that do not change the result.
 _UNRECORDED = ("workdir", "overwrite")
 
@@ -80,10 +82,16 @@ def define_flags() -> None:
         lower_bound=1e-8,
     )
     flags.DEFINE_integer(
-        "outer_steps", 1000, "Updates of the distilled images.", lower_bound=1
+        "outer_steps",
+        None,
+        f"Updates of the distilled images; {_OUTER_STEPS} if there is no --minutes.",
+        lower_bound=1,
     )
     flags.DEFINE_float(
-        "minutes", None, "Time to learn, instead of --outer_steps.", lower_bound=0.01
+        "minutes",
+        None,
+        "Time to learn. With --outer_steps, too, whichever is over first ends it.",
+        lower_bound=0.01,
     )
     flags.DEFINE_integer(
         "batch_size", 256, "Real images that judge a trained network.", lower_bound=1
@@ -114,7 +122,7 @@ def define_flags() -> None:
         "ema",
         0.99,
         "The result is the average of the images over the last outer steps: this much "
-        "of the average is kept at each; 0: no average.",
+        "of the average is kept at each, less in a run of under 1000; 0: no average.",
         lower_bound=0,
         upper_bound=0.99999,
     )
@@ -128,14 +136,18 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "num_students", 20, "Fresh networks that test the result.", lower_bound=1
     )
-    flags.DEFINE_integer("seed", 0, "Of everything that is drawn.")
+    flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", lower_bound=0)
     _names.extend(
         ["workdir", *data_flags]
         + ["student", "initial_weights", "images_per_class", "steps", "epochs"]
         + ["start", "soft_labels", "learning_rate", "outer_steps", "minutes"]
         + ["batch_size", "students_per_step", "outer_learning_rate"]
         + ["outer_schedule", "clip", "ema", "report_every", "num_students", "seed"]
-        + [*common.define_machine_flags(), "overwrite"]
+        + [
+            *common.define_validation_flag(),
+            *common.define_machine_flags(),
+            "overwrite",
+        ]
     )
 
 
@@ -150,40 +162,45 @@ def main() -> None:
         raise common.InputError(
             "--workdir is missing: name a folder for the result, e.g. --workdir=run."
         )
-    if FLAGS.minutes is not None and FLAGS["outer_steps"].present:
-        raise common.InputError("Give --outer_steps or --minutes, not both.")
+    if FLAGS.minutes is None and FLAGS.outer_steps is None:
+        FLAGS.outer_steps = _OUTER_STEPS
     import keras
 
     common.set_threads()
     keras.utils.set_random_seed(FLAGS.seed % 2**31)
     dataset = common.load_dataset()
     if FLAGS.student is None:
-        # LeNet's two convolutions and poolings leave too little of a smaller image.
-        FLAGS.student = "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
+        FLAGS.student = common.default_student(dataset)
     with common.input_errors():
         distiller, anneal = _distiller(dataset)
     lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
     common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
-    if os.path.isfile(_path("metrics.json")):
-        print(f"{FLAGS.workdir} holds this run, finished; --overwrite repeats it.")
+    if common.is_finished(FLAGS.workdir):
         return
-    test = dataset.test.batch(1000)
-    before = distiller.test(test, _num_students())
-    print(f"Before: {before}", flush=True)
-    history = _learn(distiller, anneal, dataset, test)
-    _finish(distiller, anneal, dataset, before, history)
+    validation = dataset.validation.batch(1000)
+    before = distiller.test(validation, _num_students(4))
+    print(f"Before, on the validation images: {before}", flush=True)
+    history = _learn(distiller, anneal, dataset, validation)
+    history.insert(
+        0,
+        {
+            "outer_step": 0,
+            "val_accuracy": before.accuracy_mean,
+            "val_accuracy_std": before.accuracy_std,
+        },
+    )
+    _finish(distiller, anneal, dataset, history)
 
 
-def _distiller(dataset):
-    import keras
-
+def _synthesizer(dataset):
+    """The images as they are at first."""
     import tfdistill
 
     make = {
         "real": tfdistill.DistilledImages.from_real,
         "noise": tfdistill.DistilledImages.from_noise,
     }[FLAGS.start]
-    synthesizer = make(
+    return make(
         dataset,
         images_per_class=FLAGS.images_per_class,
         steps=FLAGS.steps,
@@ -192,30 +209,42 @@ def _distiller(dataset):
         soft_labels=FLAGS.soft_labels,
         seed=FLAGS.seed,
     )
+
+
+def _distiller(dataset):
+    import keras
+
+    import tfdistill
+
     distiller = tfdistill.Distiller(
         tfdistill.students.get(FLAGS.student),
-        synthesizer,
+        _synthesizer(dataset),
         tfdistill.FixedWeights()
         if FLAGS.initial_weights == "fixed"
         else tfdistill.RandomWeights(),
         seed=FLAGS.seed,
     )
-    ema = {"use_ema": True, "ema_momentum": FLAGS.ema} if FLAGS.ema else {}
+    # In a short run a long average would hold more of the start than of the end.
+    ema = min(FLAGS.ema, max(0.0, 1 - 10 / (FLAGS.outer_steps or 10**9)))
     distiller.compile(
-        keras.optimizers.Adam(FLAGS.outer_learning_rate, beta_1=0.5, **ema),
+        keras.optimizers.Adam(
+            FLAGS.outer_learning_rate,
+            beta_1=0.5,
+            use_ema=ema > 0,
+            ema_momentum=ema,
+        ),
         students_per_step=FLAGS.students_per_step,
         clip=FLAGS.clip or None,
         validation_students=_num_students(4),
     )
-    limit = (
-        {"outer_steps": FLAGS.outer_steps}
-        if FLAGS.minutes is None
-        else {"seconds": 60 * FLAGS.minutes}
+    return distiller, tfdistill.Anneal(
+        FLAGS.outer_schedule,
+        outer_steps=FLAGS.outer_steps,
+        seconds=60 * FLAGS.minutes if FLAGS.minutes else None,
     )
-    return distiller, tfdistill.Anneal(FLAGS.outer_schedule, **limit)
 
 
-def _learn(distiller, anneal, dataset, test):
+def _learn(distiller, anneal, dataset, validation):
     """Runs, or goes on with, the outer loop; returns its history."""
     import keras
 
@@ -230,11 +259,9 @@ def _learn(distiller, anneal, dataset, test):
     if every is None:
         every = min(500, max(1, FLAGS.outer_steps // 10)) if not FLAGS.minutes else 100
     first = -(-done // every)
-    epochs = max(first, 1)
-    if FLAGS.minutes is None:
-        epochs = -(-FLAGS.outer_steps // every)
-    elif anneal.elapsed < 60 * FLAGS.minutes:
-        epochs = 10**6
+    epochs = -(-FLAGS.outer_steps // every) if FLAGS.outer_steps else 10**6
+    if anneal.progress_at(done) >= 1:
+        epochs = first
     # An epoch that the end of the run cut short is no epoch to begin again.
     distiller.fit(
         dataset.train.batch(
@@ -247,7 +274,9 @@ def _learn(distiller, anneal, dataset, test):
         steps_per_epoch=every,
         epochs=epochs,
         initial_epoch=first,
-        validation_data=test,
+        validation_data=validation,
+        # A progress bar in a file is a flood.
+        verbose=1 if sys.stdout.isatty() else 2,
         callbacks=[
             anneal,
             keras.callbacks.TensorBoard(_path("logs"), write_graph=False),
@@ -258,84 +287,86 @@ def _learn(distiller, anneal, dataset, test):
     return backup.history
 
 
-def _finish(distiller, anneal, dataset, before, history):
-    """Evaluates the result and writes the run folder."""
+def _finish(distiller, anneal, dataset, history):
+    """Tests the result beside what it is compared with, and writes the run folder."""
     import tfdistill
-    from tfdistill import plots
-    from tfdistill.commands import evaluate
+    from tfdistill import baselines, plots
 
     started = time.monotonic()
-    name = distiller.student_name
     distilled = distiller.distilled(
         load={"dataset": FLAGS.dataset, "data_dir": FLAGS.data_dir},
         outer_steps=int(distiller.optimizer.iterations),
         seconds=anneal.elapsed,
         flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
     )
-    result = distiller.test(dataset.test.batch(1000), _num_students())
-    fixed = distilled.initial_weights
-    real = tfdistill.random_real(
+    weights = distilled.initial_weights
+    before = tfdistill.DistilledDataset.from_synthesizer(
+        _synthesizer(dataset), initial_weights=weights
+    )
+    real = baselines.random_real(
         dataset,
-        FLAGS.student,
         images_per_class=FLAGS.images_per_class,
         steps=FLAGS.steps,
-        epochs=FLAGS.epochs,
-        rates=(*tfdistill.baselines.RATES, distilled.learning_rates),
-        initial_weights=fixed,
         seed=FLAGS.seed,
     )
-    real_result = tfdistill.evaluate(
-        real, FLAGS.student, dataset.test, _num_students(), seed=FLAGS.seed
+    (real,) = baselines.tune(
+        [real.replace(initial_weights=weights)],
+        FLAGS.student,
+        dataset.validation,
+        epochs=(FLAGS.epochs,),
+        learned=distilled.learning_rates,
+        num_students=_num_students(4),
+        seed=FLAGS.seed,
     )
-    model = distilled.train(
-        tfdistill.students.build(
-            FLAGS.student, dataset.image_shape, dataset.num_classes
-        )
+    evaluator = tfdistill.Evaluator(
+        FLAGS.student, distilled, side_by_side=min(2, _num_students())
     )
-    with common.input_errors():
-        distilled.save(_path("distilled"), overwrite=True)
-        distilled.serving_model(model).export(_path("student"), verbose=False)
-        plots.save(plots.distilled_images(distilled), _path("images", "distilled.png"))
-        plots.save(
-            plots.accuracy_curve(
-                [0, *(h["outer_step"] for h in history)],
-                [before.accuracy_mean, *(h["val_accuracy"] for h in history)],
-                [before.accuracy_std, *(h["val_accuracy_std"] for h in history)],
-                baseline=real_result.accuracy_mean,
-            ),
-            _path("images", "accuracy.png"),
+    test = dataset.test.batch(1000).cache()
+    results = {
+        name: evaluator(data, test, _num_students(), seed=FLAGS.seed)
+        for name, data in (
+            ("before", before),
+            ("random real images", real),
+            ("distilled images", distilled),
         )
-        common.write_json(
-            _path("metrics.json"),
-            {
-                **evaluate.metrics(result, name, dataset.name),
-                "before": evaluate.metrics(before, name, dataset.name),
-                "random_real": evaluate.metrics(real_result, name, dataset.name),
-                "initial_weights": FLAGS.initial_weights,
-                "seed": FLAGS.seed,
-                "outer_steps": int(distiller.optimizer.iterations),
-                "num_images": int(
-                    distilled.images.shape[0] * distilled.images.shape[1]
-                ),
-                "bytes": int(distilled.images.nbytes + distilled.labels.nbytes),
-                "seconds_learning": anneal.elapsed,
-                "seconds_evaluating": time.monotonic() - started,
-                "peak_memory_bytes": common.peak_memory(),
-                "selection": "none on test data: the last outer step; the rate of "
-                "random real images is chosen on held-out training images",
-            },
-        )
-    rows = (
-        ("before", before),
-        ("random real images", real_result),
-        ("distilled images", result),
+    }
+    tested = [
+        common.metrics(result, distiller.student_name, dataset.name)
+        for result in results.values()
+    ]
+    figures = {
+        "distilled": plots.distilled_images(distilled),
+        "accuracy": plots.accuracy_curve(
+            [h["outer_step"] for h in history],
+            [h["val_accuracy"] for h in history],
+            [h["val_accuracy_std"] for h in history],
+        ),
+    }
+    common.write_result(
+        FLAGS.workdir,
+        distilled,
+        FLAGS.student,
+        figures,
+        {
+            **tested[2],
+            "before": tested[0],
+            "random_real": tested[1],
+            "initial_weights": FLAGS.initial_weights,
+            "seed": FLAGS.seed,
+            "outer_steps": int(distiller.optimizer.iterations),
+            "seconds_learning": anneal.elapsed,
+            "seconds_evaluating": time.monotonic() - started,
+            "selection": "nothing on test images; the last outer step; the rate of "
+            "the random real images on held-out training images",
+            "history": history,
+        },
     )
     print(
-        f"\nTest accuracy of fresh networks ({name}) trained on {distilled.num_images} "
-        f"images of {dataset.name}:"
+        f"\nTest accuracy of fresh networks ({distiller.student_name}) trained on "
+        f"{distilled.num_images} images of {dataset.name}:"
     )
-    for label, row in rows:
-        print(f"  {label:20} {row}")
+    for name, result in results.items():
+        print(f"  {name:20} {result}")
     print(f"Everything is in {FLAGS.workdir}.")
 
 

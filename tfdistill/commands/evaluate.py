@@ -92,7 +92,11 @@ def main() -> None:
     with common.input_errors():
         common.write_json(
             path,
-            {**known, **metrics(result, student, dataset.name), "seed": FLAGS.seed},
+            {
+                **known,
+                **common.metrics(result, student, dataset.name),
+                "seed": FLAGS.seed,
+            },
         )
 
 
@@ -112,15 +116,3 @@ def check_fits(distilled, dataset) -> None:
             f"The distilled images have {distilled.num_classes} classes, but "
             f"{dataset.name} has {dataset.num_classes}."
         )
-
-
-def metrics(result, student: str, dataset: str) -> dict:
-    """An `Evaluation` as JSON: accuracies are fractions of 1."""
-    return {
-        "accuracy_mean": result.accuracy_mean,
-        "accuracy_std": result.accuracy_std,
-        "num_students": result.num_students,
-        "student": student,
-        "dataset": dataset,
-        "accuracy_per_class": [float(x) for x in result.per_class],
-    }

@@ -1,0 +1,180 @@
+"""Real images to compare with: what they are, and how their use is tuned."""
+
+import numpy as np
+import pytest
+
+import tfdistill
+from tfdistill import baselines
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits").hold_out(0.1)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """Two classes that a threshold tells apart, three and nine images of them."""
+    labels = np.repeat([0, 1], [3, 9])
+    images = np.random.default_rng(0).normal(labels[:, None, None], 0.1, (12, 4, 4))
+    return tfdistill.from_arrays((images, labels), (images, labels))
+
+
+def raw(dataset, images):
+    return dataset.normalization.denormalize(images)
+
+
+def test_held_out_images_are_not_trained_on(digits):
+    whole = tfdistill.load_dataset("digits")
+    parts = [digits.train.num_examples, digits.validation.num_examples]
+    assert sum(parts) == whole.train.num_examples
+    assert parts[1] / sum(parts) == pytest.approx(0.1, abs=0.01)
+    seen = {image.tobytes() for image in digits.train.images}
+    assert not any(image.tobytes() in seen for image in digits.validation.images)
+    assert digits.validation.normalization == digits.train.normalization
+    with pytest.raises(ValueError, match="validation split already"):
+        digits.hold_out()
+
+
+def test_random_real_images_are_training_images_of_their_class(digits):
+    data = baselines.random_real(digits, images_per_class=2, steps=3, seed=1)
+    assert data.images.shape == (3, 20, 8, 8, 1)
+    known = {
+        np.round(raw(digits, digits.normalization.normalize(image)), 4).tobytes(): label
+        for image, label in zip(digits.train.images, digits.train.labels)
+    }
+    images = np.round(raw(digits, data.images.reshape(-1, 8, 8, 1)), 4)
+    labels = data.labels.argmax(-1).reshape(-1)
+    assert [known[image.tobytes()] for image in images] == list(labels)
+    assert len({image.tobytes() for image in images}) == 60
+    other = baselines.random_real(digits, images_per_class=2, steps=3, seed=2)
+    assert not np.array_equal(other.images, data.images)
+
+
+def test_average_real_images_are_class_means(tiny):
+    data = baselines.average_real(tiny, images_per_class=2, steps=3)
+    assert data.images.shape == (3, 4, 4, 4, 1)
+    np.testing.assert_array_equal(data.labels[1].argmax(-1), [0, 1, 0, 1])
+    for label in (0, 1):
+        mean = tiny.train.images[tiny.train.labels == label].mean(0)
+        for step in range(3):
+            for image in data.images[step, label::2]:
+                np.testing.assert_allclose(raw(tiny, image), mean, atol=1e-5)
+
+
+def test_k_means_of_as_many_centroids_as_images_are_the_images(tiny):
+    data = baselines.k_means(tiny, steps=3)
+    found = raw(tiny, data.images[:, 0])
+    images = tiny.train.images[:3]
+    distances = np.abs(found[:, None] - images).max((2, 3, 4))
+    np.testing.assert_allclose(distances.min(0), 0, atol=1e-5)
+    np.testing.assert_allclose(distances.min(1), 0, atol=1e-5)
+
+
+def test_centroids_are_nearer_to_their_class_than_random_images(digits):
+    def distance(data):
+        total = 0
+        for label in range(10):
+            real = digits.train.of_class(label).reshape(-1, 1, 64)
+            total += (
+                np.linalg.norm(real - data.images[:, label].reshape(1, -1, 64), axis=-1)
+                .min(1)
+                .mean()
+            )
+        return total
+
+    means, random = (
+        f(digits, steps=5) for f in (baselines.k_means, baselines.random_real)
+    )
+    assert distance(means) < 0.9 * distance(random)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (baselines.k_means, "class 0 has 3"),
+        (baselines.random_real, "class 0 has only 3"),
+    ],
+)
+def test_more_images_than_a_class_has_are_refused(tiny, make, says):
+    with pytest.raises(ValueError, match=says):
+        make(tiny, images_per_class=2, steps=2)
+
+
+@pytest.mark.parametrize(
+    "make", [baselines.k_means, baselines.random_real, baselines.average_real]
+)
+def test_an_absent_class_and_bad_counts_are_refused(tiny, make):
+    train = tiny.train
+    absent = tfdistill.from_arrays(
+        (train.images, train.labels), (train.images, train.labels), class_names="abc"
+    )
+    with pytest.raises(ValueError, match="[Cc]lass 2"):
+        make(absent, steps=1)
+    with pytest.raises(ValueError, match="steps"):
+        make(tiny, steps=0)
+
+
+def test_tuning_finds_the_rate_and_the_epochs_that_teach(digits):
+    sets = [baselines.random_real(digits, steps=3, seed=seed) for seed in range(2)]
+
+    def tuned(**kwargs):
+        return baselines.tune(sets, "linear", digits.validation, **kwargs)
+
+    for data in tuned(rates=(1e-7, 0.1), epochs=(1, 4)):
+        np.testing.assert_allclose(data.learning_rates, np.full((4, 3), 0.1), rtol=1e-6)
+        assert data.provenance["rates"] == "0.1 x 4 epochs"
+    learned = np.full((2, 3), 0.05)
+    (first, _) = tuned(rates=(1e-7,), epochs=(1,), learned=learned)
+    np.testing.assert_allclose(first.learning_rates, learned)
+    assert first.provenance["rates"] == "learned"
+    np.testing.assert_array_equal(first.images, sets[0].images)
+    with pytest.raises(ValueError, match="3"):
+        tuned(learned=np.ones((2, 4)))
+
+
+def test_optimized_real_keeps_what_teaches_best(digits):
+    good = [
+        baselines.random_real(digits, steps=3, seed=seed).replace(
+            learning_rates=np.full((4, 3), 0.1)
+        )
+        for seed in range(2)
+    ]
+    # Their labels are wrong: nobody learns digits from them.
+    bad = [data.replace(labels=np.roll(data.labels, 1, -1)) for data in good * 2]
+    kept = baselines.optimized_real(
+        [*bad, *good],
+        "linear",
+        digits.train,
+        keep=1 / 3,
+        num_students=2,
+        num_images=500,
+    )
+    assert len(kept) == 2
+    assert all(np.array_equal(data.labels, good[0].labels) for data in kept)
+    assert kept[0].provenance["score"] >= kept[1].provenance["score"] > 0.5
+    with pytest.raises(ValueError, match="keep"):
+        baselines.optimized_real(good, "linear", digits.train, keep=0)
+
+
+def test_nearest_neighbours(digits, tiny):
+    sets = [baselines.k_means(digits, steps=5, seed=seed) for seed in range(2)]
+    best = baselines.NearestNeighbours.tuned(sets, digits.validation)
+    result = best.evaluate(sets, digits.test)
+    assert result.num_students == 2 and result.accuracy_mean > 0.95
+    np.testing.assert_allclose(result.losses, 1 - result.accuracies)
+    data = baselines.random_real(tiny, steps=1)
+    perfect = baselines.NearestNeighbours(1).evaluate([data], tiny.test)
+    assert perfect.accuracy_mean == 1
+    with pytest.raises(ValueError, match="between 1 and the 2 images"):
+        baselines.NearestNeighbours(3).evaluate([data], tiny.test)
+    with pytest.raises(ValueError, match="between 1 and the 2 images"):
+        baselines.NearestNeighbours.tuned([data], tiny.test, ks=(3, 5))
+
+
+def test_a_baseline_is_saved_like_distilled_data(digits, tmp_path):
+    data = baselines.average_real(digits, steps=2)
+    data.save(tmp_path / "average")
+    again = tfdistill.DistilledDataset.load(tmp_path / "average")
+    np.testing.assert_array_equal(again.images, data.images)
+    assert again.provenance["baseline"] == "average_real"

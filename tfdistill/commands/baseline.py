@@ -1,0 +1,211 @@
+"""tfdistill baseline: what distilled images are compared with.
+
+Selects or computes as many real images as would be distilled, finds the learning rate
+and the epochs at which networks learn most from them (on held-out training images),
+and tests fresh networks on the whole test set. Needs no distillation before. Writes
+a run folder like that of tfdistill distill:
+
+  distilled/    the images (of the first set), as a TFRecord data set
+  student/      a network trained on them, as a SavedModel that takes raw images
+  metrics.json  test accuracies (fractions of 1), what was chosen, time and memory
+  images/       a picture of the images
+  flags.txt     the flags: tfdistill baseline --flagfile=... repeats the run
+"""
+
+import os
+import time
+
+from absl import flags
+
+from tfdistill.commands import common
+
+FLAGS = flags.FLAGS
+_names = []
+_OWNED = ("flags.txt", "distilled", "student", "metrics.json", "images")
+_UNRECORDED = ("workdir", "overwrite")
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    flags.DEFINE_string("workdir", None, "The run folder, made if it is not there.")
+    flags.DEFINE_boolean(
+        "overwrite", False, "Whether to replace another run in --workdir."
+    )
+    data_flags = common.define_data_flags("digits")
+    flags.DEFINE_enum(
+        "kind",
+        "random_real",
+        ["random_real", "optimized_real", "k_means", "average_real"],
+        "Random training images; the best fifth of many random sets, by what networks "
+        "make of other training images; the centroids of each class; its mean image.",
+    )
+    flags.DEFINE_boolean(
+        "nearest_neighbours",
+        False,
+        "Classify by the nearest of the images (k-NN) instead of training networks.",
+    )
+    flags.DEFINE_string(
+        "student",
+        None,
+        "Who learns: as of tfdistill distill.",
+    )
+    flags.DEFINE_integer(
+        "images_per_class", 1, "Images a class in each step.", lower_bound=1
+    )
+    flags.DEFINE_integer("steps", 10, "Gradient-descent steps an epoch.", lower_bound=1)
+    flags.DEFINE_string(
+        "learned_rates",
+        None,
+        "The run folder of a distillation, whose learned rates are tried, too.",
+    )
+    flags.DEFINE_integer(
+        "num_sets",
+        10,
+        "Sets of images that are drawn; of optimized_real, those that are kept: five "
+        "times as many are drawn. There is one average_real.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "num_students",
+        20,
+        "Fresh networks that test the result, dealt out in pairs among the sets.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", lower_bound=0)
+    _names.extend(
+        ["workdir", *data_flags]
+        + ["kind", "nearest_neighbours", "student", "images_per_class", "steps"]
+        + ["learned_rates", "num_sets", "num_students", "seed"]
+        + [*common.define_validation_flag(), *common.define_machine_flags()]
+        + ["overwrite"]
+    )
+
+
+def flag_names() -> list[str]:
+    """The command's flags, in the order of its help."""
+    return _names
+
+
+def main() -> None:
+    """Runs the command."""
+    if not FLAGS.workdir:
+        raise common.InputError(
+            "--workdir is missing: name a folder for the result, e.g. --workdir=run."
+        )
+    from tfdistill import students
+
+    common.set_threads()
+    dataset = common.load_dataset()
+    if FLAGS.student is None:
+        FLAGS.student = common.default_student(dataset)
+    with common.input_errors():
+        students.build(FLAGS.student, dataset.image_shape, dataset.num_classes)
+        learned = _learned_rates()
+        started = time.monotonic()
+        sets = _draw(dataset)
+    lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
+    common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
+    if common.is_finished(FLAGS.workdir):
+        return
+    with common.input_errors():
+        if FLAGS.nearest_neighbours:
+            sets, chosen, result = _nearest_neighbours(sets, dataset)
+        else:
+            sets, chosen, result = _students(sets, dataset, learned)
+    _finish(sets, chosen, result, dataset, time.monotonic() - started)
+
+
+def _learned_rates():
+    from tfdistill import DistilledDataset
+
+    if FLAGS.learned_rates is None:
+        return None
+    run = DistilledDataset.load(os.path.join(FLAGS.learned_rates, "distilled"))
+    if run.steps != FLAGS.steps:
+        raise ValueError(
+            f"--learned_rates={FLAGS.learned_rates} has {run.steps} steps, but --steps "
+            f"is {FLAGS.steps}."
+        )
+    return run.learning_rates
+
+
+def _draw(dataset):
+    from tfdistill import baselines
+
+    sizes = {"images_per_class": FLAGS.images_per_class, "steps": FLAGS.steps}
+    if FLAGS.kind == "average_real":
+        return [baselines.average_real(dataset, **sizes)]
+    make, count = baselines.random_real, FLAGS.num_sets
+    if FLAGS.kind == "k_means":
+        make = baselines.k_means
+    if FLAGS.kind == "optimized_real":
+        count *= 5
+    return [make(dataset, **sizes, seed=FLAGS.seed + k) for k in range(count)]
+
+
+def _students(sets, dataset, learned):
+    import tfdistill
+    from tfdistill import baselines
+
+    judges = max(4, 2 * min(len(sets), 5))
+    if FLAGS.kind == "average_real":
+        judges = 4
+    sets = baselines.tune(
+        sets,
+        FLAGS.student,
+        dataset.validation,
+        learned=learned,
+        num_students=judges,
+        seed=FLAGS.seed,
+    )
+    if FLAGS.kind == "optimized_real":
+        sets = baselines.optimized_real(
+            sets, FLAGS.student, dataset.train, seed=FLAGS.seed
+        )
+    result = tfdistill.evaluate(
+        sets, FLAGS.student, dataset.test, FLAGS.num_students, seed=FLAGS.seed
+    )
+    return sets, f"rate {sets[0].provenance['rates']}", result
+
+
+def _nearest_neighbours(sets, dataset):
+    from tfdistill import baselines
+
+    best = baselines.NearestNeighbours.tuned(sets, dataset.validation)
+    return sets, f"k {best.k}, {best.metric}", best.evaluate(sets, dataset.test)
+
+
+def _finish(sets, chosen, result, dataset, seconds):
+    from tfdistill import plots, students
+
+    distilled = sets[0].replace(
+        student="" if FLAGS.nearest_neighbours else students.name_of(FLAGS.student),
+        provenance={
+            "load": {"dataset": FLAGS.dataset, "data_dir": FLAGS.data_dir},
+            "flags": common.flag_lines(n for n in _names if n not in _UNRECORDED),
+        },
+    )
+    name = distilled.student or "nearest neighbours"
+    common.write_result(
+        FLAGS.workdir,
+        distilled,
+        "" if FLAGS.nearest_neighbours else FLAGS.student,
+        {"distilled": plots.distilled_images(distilled)},
+        {
+            **common.metrics(result, name, dataset.name),
+            "kind": FLAGS.kind,
+            "num_sets": len(sets),
+            "seed": FLAGS.seed,
+            "seconds": seconds,
+            "chosen": chosen,
+            "selection": "nothing on test images; rates, epochs, k and metric on "
+            "held-out training images",
+        },
+    )
+    what = "classifies" if FLAGS.nearest_neighbours else "learns from"
+    print(
+        f"Test accuracy where {name} {what} {distilled.num_images} images "
+        f"({FLAGS.kind}, {len(sets)} sets, {chosen}) of {dataset.name}: "
+        f"{100 * result.accuracy_mean:.2f} ± {100 * result.accuracy_std:.2f} %"
+    )
+    print(f"Everything is in {FLAGS.workdir}.")
