@@ -20,14 +20,14 @@ _HOMES = {
     "datasets": ("from_arrays", "from_tf_data", "load_dataset"),
     "initial_weights": ("FixedWeights", "InitialWeights", "RandomWeights"),
     "synthesizers": ("Batch", "DataSource", "DistilledImages"),
-    "objectives": ("Classification", "Objective"),
+    "objectives": ("Classification", "Objective", "Regression"),
     "distilled": ("DistilledDataset",),
     "evaluation": ("Evaluation", "Evaluator", "evaluate"),
     "distiller": ("Distiller",),
     "callbacks": ("Anneal", "Backup", "DistilledImageSummary"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("baselines", "plots", "students", "unroll")
+_MODULES = ("baselines", "linear", "plots", "students", "unroll")
 
 __all__ = [
     "Anneal",
@@ -47,11 +47,13 @@ __all__ = [
     "Normalization",
     "Objective",
     "RandomWeights",
+    "Regression",
     "Split",
     "baselines",
     "evaluate",
     "from_arrays",
     "from_tf_data",
+    "linear",
     "load_dataset",
     "plots",
     "students",

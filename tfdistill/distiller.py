@@ -179,14 +179,14 @@ class Distiller(keras.Model):
         averages = []
         finite = tf.math.is_finite(loss)
         for shares, average in zip(zip(*gradients), self.gradient_norms):
-            norms = tf.stack([tf.norm(g) for g in shares])
+            norms = tf.cast(tf.stack([tf.norm(g) for g in shares]), average.dtype)
             finite &= tf.reduce_all(tf.math.is_finite(norms))
             if self._clip is not None:
                 # Student by student: one that diverges must not drown the others.
                 limit = tf.where(average > 0, self._clip * average, norms)
                 clipped = tf.minimum(norms, limit)
                 scales = tf.unstack(tf.math.divide_no_nan(clipped, norms))
-                shares = [g * scale for g, scale in zip(shares, scales)]
+                shares = [g * tf.cast(s, g.dtype) for g, s in zip(shares, scales)]
                 new = decay * average + (1 - decay) * tf.reduce_mean(clipped)
                 average.assign(tf.where(tf.math.is_finite(new), new, average))
             averages.append(tf.add_n(shares) / len(shares))

@@ -54,3 +54,28 @@ class Classification(Objective):
     def metrics(self, labels, outputs):
         hits = tf.equal(tf.argmax(outputs, -1, labels.dtype), labels)
         return {"accuracy": tf.reduce_mean(tf.cast(hits, outputs.dtype))}
+
+
+class Regression(Objective):
+    """Half the mean squared error, inside and outside.
+
+    The loss of the linear case (Wang et al. 2018, section 3.3).
+    """
+
+    def inner_loss(self, labels, outputs):
+        """Half the mean over examples of the squared distance.
+
+        Args:
+            labels: float `[batch, outputs]`.
+            outputs: float `[batch, outputs]`.
+        """
+        squares = tf.math.squared_difference(outputs, labels)
+        return tf.reduce_mean(tf.reduce_sum(squares, -1)) / 2
+
+    def meta_loss(self, labels, outputs):
+        """As `inner_loss`."""
+        return self.inner_loss(labels, outputs)
+
+    def metrics(self, labels, outputs):
+        del labels, outputs
+        return {}

@@ -75,7 +75,7 @@ def accuracy_curve(
     baseline: float | None = None,
     baseline_name: str = "random real images",
 ) -> plt.Figure:
-    """Test accuracy of fresh students against outer steps.
+    """Validation accuracy of fresh students against outer steps.
 
     Args:
         outer_steps: When it was measured.

@@ -7,7 +7,7 @@ can resume where it stopped.
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -134,6 +134,7 @@ class Split:
         repeat: bool = False,
         start: int = 0,
         drop_remainder: bool = False,
+        augment: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     ) -> tf.data.Dataset:
         """Batches the examples, in an order that depends on the arguments alone.
 
@@ -149,6 +150,9 @@ class Split:
                 `start` of the same call without `start`. In memory this costs
                 nothing; a stream reads on to it from the start of its epoch.
             drop_remainder: Whether to drop a last, smaller batch.
+            augment: Changes each batch of raw images: a function of them and of an
+                int64 `[2]`, the seed and the batch's number, such as
+                `augmentation.crop_flip`.
 
         Returns:
             Dataset of (normalised float32 [B, H, W, C], int32 [B]) of known shape and
@@ -166,8 +170,10 @@ class Split:
 
         normalization = self.normalization  # measured, if it must be, outside a graph
 
-        def finish(*batch):
+        def finish(index, batch):
             images, labels = self._fetch(*batch)
+            if augment is not None:
+                images = augment(images, tf.stack([seed, index]))
             rows = size if full else None
             images = tf.ensure_shape(images, (rows, *self.image_shape))
             labels = tf.ensure_shape(tf.cast(labels, tf.int32), (rows,))
@@ -178,7 +184,8 @@ class Split:
         ).skip(start - first * per_epoch)
         left = tf.data.INFINITE_CARDINALITY if repeat else max(0, per_epoch - start)
         batches = batches.apply(tf.data.experimental.assert_cardinality(left))
-        return batches.map(finish, tf.data.AUTOTUNE, True).prefetch(tf.data.AUTOTUNE)
+        batches = batches.enumerate(start).map(finish, tf.data.AUTOTUNE, True)
+        return batches.prefetch(tf.data.AUTOTUNE)
 
     def split(self, fraction: float, seed: int = 0) -> tuple["Split", "Split"]:
         """Holds out a part of every class.

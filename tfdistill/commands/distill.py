@@ -96,6 +96,13 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "batch_size", 256, "Real images that judge a trained network.", lower_bound=1
     )
+    flags.DEFINE_enum(
+        "augment",
+        "none",
+        ["none", "crop_flip"],
+        "What is done to the real images: crop_flip pads by 4, crops and mirrors them "
+        "at random.",
+    )
     flags.DEFINE_integer(
         "students_per_step",
         2,
@@ -141,7 +148,7 @@ def define_flags() -> None:
         ["workdir", *data_flags]
         + ["student", "initial_weights", "images_per_class", "steps", "epochs"]
         + ["start", "soft_labels", "learning_rate", "outer_steps", "minutes"]
-        + ["batch_size", "students_per_step", "outer_learning_rate"]
+        + ["batch_size", "augment", "students_per_step", "outer_learning_rate"]
         + ["outer_schedule", "clip", "ema", "report_every", "num_students", "seed"]
         + [
             *common.define_validation_flag(),
@@ -249,6 +256,7 @@ def _learn(distiller, anneal, dataset, validation):
     import keras
 
     import tfdistill
+    from tfdistill import augmentation
 
     backup = tfdistill.Backup(_path("backup"), anneal)
     with common.input_errors():
@@ -270,6 +278,7 @@ def _learn(distiller, anneal, dataset, validation):
             seed=FLAGS.seed,
             repeat=True,
             start=done,
+            augment=augmentation.AUGMENTATIONS[FLAGS.augment],
         ),
         steps_per_epoch=every,
         epochs=epochs,
@@ -354,8 +363,8 @@ def _finish(distiller, anneal, dataset, history):
             "initial_weights": FLAGS.initial_weights,
             "seed": FLAGS.seed,
             "outer_steps": int(distiller.optimizer.iterations),
+            "seconds": anneal.elapsed + time.monotonic() - started,
             "seconds_learning": anneal.elapsed,
-            "seconds_evaluating": time.monotonic() - started,
             "selection": "nothing on test images; the last outer step; the rate of "
             "the random real images on held-out training images",
             "history": history,

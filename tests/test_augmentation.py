@@ -1,0 +1,53 @@
+"""Random changes to real images."""
+
+import numpy as np
+
+import tfdistill
+from tfdistill import augmentation
+
+
+def _windows(image, padding=4):
+    """Every crop of a padded image and its mirror image, as bytes."""
+    height, width, _ = image.shape
+    padded = np.pad(image, [(padding, padding), (padding, padding), (0, 0)])
+    for top in range(2 * padding + 1):
+        for left in range(2 * padding + 1):
+            crop = padded[top : top + height, left : left + width]
+            yield crop.tobytes()
+            yield crop[:, ::-1].tobytes()
+
+
+def test_crop_flip_gives_a_window_of_each_image_or_its_mirror_image():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (64, 6, 5, 3), dtype=np.uint8)
+    changed = augmentation.crop_flip(images, np.int32([1, 2])).numpy()
+    assert changed.shape == images.shape and changed.dtype == np.uint8
+    found = [
+        list(_windows(before)).index(after.tobytes())
+        for before, after in zip(images, changed)
+    ]
+    # Anywhere, and mirrored or not: each image on its own.
+    assert len(set(found)) > 40
+    assert 16 < sum(index % 2 for index in found) < 48
+
+
+def test_batches_are_changed_anew_and_repeatably():
+    digits = tfdistill.load_dataset("digits")
+
+    def batches(**kwargs):
+        real = digits.train.batch(
+            32, seed=3, repeat=True, augment=augmentation.crop_flip, **kwargs
+        )
+        return list(real.take(100).as_numpy_iterator())
+
+    first, again = batches(), batches()
+    per_epoch = len(digits.train) // 32
+    for (images, labels), (same, same_labels) in zip(first, again):
+        np.testing.assert_array_equal(images, same)
+        np.testing.assert_array_equal(labels, same_labels)
+    # The same examples, an epoch later: the same labels, other pixels.
+    np.testing.assert_array_equal(first[0][1], first[per_epoch][1])
+    assert np.abs(first[0][0] - first[per_epoch][0]).max() > 0.1
+    # A resumed run meets the batches that it would have met.
+    for (images, _), (resumed, _) in zip(first[7:], batches(start=7)):
+        np.testing.assert_array_equal(images, resumed)

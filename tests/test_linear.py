@@ -1,0 +1,92 @@
+"""The linear case: theory, and what the distiller makes of it, in float64."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfdistill import linear, unroll
+from tfdistill.objectives import Regression
+from tfdistill.stateless import StatelessModel
+
+DIMENSION = 16
+
+
+@pytest.fixture(scope="module")
+def problem():
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((200, DIMENSION))
+    targets = inputs @ rng.standard_normal(DIMENSION) + rng.standard_normal(200)
+    return linear.LinearProblem(inputs, targets)
+
+
+def _sampled_excess(problem, points, num_students):
+    """Students of one step, one after another: no closed form."""
+    student = StatelessModel(problem.student())
+    rng = np.random.default_rng(1)
+    losses = []
+    for _ in range(num_students):
+        start = rng.normal(0, problem.std, (problem.dimension, 1))
+        (weights,), _ = unroll.train(
+            student, points, Regression(), [tf.constant(start)], []
+        )
+        losses.append(problem.loss(weights.numpy()[:, 0]))
+    return np.mean(losses) - problem.loss(problem.optimum), np.std(losses)
+
+
+def test_the_closed_form_is_what_students_reach(problem):
+    rng = np.random.default_rng(2)
+    points = linear.DistilledPoints(
+        rng.standard_normal((5, DIMENSION)), rng.standard_normal(5), 0.1
+    )
+    mean, std = _sampled_excess(problem, points, 400)
+    error = 4 * std / np.sqrt(400)
+    assert abs(problem.excess_loss(*points.values()) - mean) < error
+
+
+def test_as_many_points_as_dimensions_suffice(problem):
+    for scale in (1.0, 3.0):
+        points, targets, rate = problem.solution(scale)
+        assert problem.excess_loss(points, targets, rate) < 1e-25
+    synthesizer = linear.DistilledPoints(points, targets, rate)
+    mean, std = _sampled_excess(problem, synthesizer, 5)
+    assert abs(mean) < 1e-12 and std < 1e-12
+
+
+def test_the_bounds_hold_for_the_best_of_fewer_points(problem):
+    # Learning all but the flattest directions exactly reaches the upper bound.
+    values, vectors = np.linalg.eigh(problem.inputs.T @ problem.inputs)
+    for count in (4, 12, 15):
+        kept = vectors[:, -count:]
+        reached = problem.excess_loss(kept.T, kept.T @ problem.optimum, float(count))
+        low, high = problem.bounds(count)
+        assert 0 < low < high
+        np.testing.assert_allclose(reached, high, rtol=1e-9)
+    assert problem.bounds(DIMENSION) == problem.bounds(24) == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [4, 8, 12, 15, 16, 24])
+def test_distillation_finds_what_the_theory_allows(problem, count):
+    start = linear.distil(problem, count, outer_steps=1, outer_learning_rate=1e-9)
+    before = problem.excess_loss(*start.values())
+    after = problem.excess_loss(*linear.distil(problem, count).values())
+    low, high = problem.bounds(count)
+    if count >= DIMENSION:
+        assert after < 1e-6 * before
+    else:
+        # The rounding of an optimum that is not quite reached is above it.
+        assert low <= after <= 1.01 * high
+
+
+def test_wrong_problems_are_refused():
+    inputs = np.eye(3)
+    with pytest.raises(ValueError, match="must have the shapes"):
+        linear.LinearProblem(inputs, np.zeros(2))
+    with pytest.raises(ValueError, match="full rank, 3, not 1"):
+        linear.LinearProblem(np.ones((4, 3)), np.zeros(4))
+    with pytest.raises(ValueError, match="finite"):
+        linear.LinearProblem(inputs, [0, np.nan, 0])
+    with pytest.raises(ValueError, match="std must be above 0, not 0"):
+        linear.LinearProblem(inputs, np.zeros(3), std=0)
+    with pytest.raises(ValueError, match="num_points must be at least 1, not 0"):
+        linear.distil(linear.LinearProblem(inputs, np.zeros(3)), 0)

@@ -1,0 +1,96 @@
+"""The tables of the papers, as a reader repeats them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOOL = os.path.join(ROOT, "tools", "reproduce.py")
+
+
+def _reproduce(*arguments):
+    return subprocess.run(
+        [sys.executable, TOOL, *arguments], capture_output=True, text=True
+    )
+
+
+def _flagfiles():
+    top = os.path.join(ROOT, "tools", "flagfiles")
+    for folder, _, files in os.walk(top):
+        for name in files:
+            yield os.path.relpath(os.path.join(folder, name), ROOT)
+
+
+def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell():
+    sys.path.insert(0, os.path.dirname(TOOL))
+    try:
+        import reproduce
+    finally:
+        sys.path.pop(0)
+    cells = [c for d in reproduce.TABLE_1 for c in reproduce.table1(d)]
+    cells += reproduce.FIGURE_2 + reproduce.ablation()
+    named = {f"tools/flagfiles/{cell.name}.txt" for cell in cells}
+    assert named == set(_flagfiles())
+
+
+@pytest.mark.parametrize("path", sorted(_flagfiles()))
+def test_a_flagfile_says_how_to_run_it_alone(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        text = file.read()
+    command = re.search(r"#   tfdistill (\w+) --flagfile=(\S+) --workdir=run\n", text)
+    assert command and command[2] == path
+    # Its flags are known and in range: the command gets as far as the missing data.
+    run = subprocess.run(
+        [sys.executable, "-m", "tfdistill", command[1], f"--flagfile={path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 2
+    assert "--workdir is missing" in run.stderr
+
+
+def test_wrong_arguments_are_refused():
+    for arguments, message in (
+        ([], "name one of table1, figure2, ablation, linear, not nothing"),
+        (["table9"], "not table9"),
+        (["table1", "--datasets=mnist,imagenet"], "must be some of mnist"),
+    ):
+        run = _reproduce(*arguments)
+        assert run.returncode and message in run.stderr
+
+
+@pytest.mark.slow
+def test_a_row_is_run_printed_written_and_not_run_again(tmp_path):
+    arguments = [
+        "table1",
+        "--datasets=digits",
+        "--budget=smoke",
+        f"--workdir={tmp_path}",
+    ]
+    first = _reproduce(*arguments)
+    assert first.returncode == 0, first.stderr[-2000:]
+    rows = re.findall(r"^\| .* \*\*\d+\.\d\d", first.stdout, re.MULTILINE)
+    assert len(rows) == 8
+    assert "Selected" in first.stdout and "Budget: smoke" in first.stdout
+    with open(tmp_path / "table1_digits.json", encoding="utf-8") as file:
+        cells = json.load(file)
+    assert len(cells) == 8
+    assert all(0 <= cell["accuracy_mean"] <= 1 for cell in cells.values())
+    assert (tmp_path / "table1_digits.png").stat().st_size > 10_000
+
+    again = _reproduce(*arguments)
+    assert "tfdistill distill" not in again.stdout
+    assert rows == re.findall(r"^\| .* \*\*\d+\.\d\d", again.stdout, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_linear_case_is_drawn(tmp_path):
+    run = _reproduce("linear", "--budget=smoke", f"--workdir={tmp_path}")
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert "| 16 |" in run.stdout
+    assert (tmp_path / "linear.png").stat().st_size > 10_000
