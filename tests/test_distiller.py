@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import DistilledImages, Distiller, FixedWeights, RandomWeights
+from tfdistill.evaluation import student_seed
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,20 @@ def test_clipping_holds_an_unusual_gradient_back(digits):
     assert float(tf.norm(clipped)) == pytest.approx(2 * float(tf.norm(usual)))
 
 
+def test_jitter_scales_the_rates_of_each_student(digits):
+    model = distiller(digits, rate_jitter=0.3)
+    seeds = [student_seed(3, k) for k in range(200)]
+    rate = model.synthesizer.batch(1).learning_rate
+    factors = np.array(
+        [model._jittered(seed).batch(1).learning_rate / rate for seed in seeds]
+    )
+    assert 0.85 <= factors.min() < 0.87 and 1.28 < factors.max() <= 1.3
+    assert factors[5] == model._jittered(seeds[5]).batch(0).learning_rate / rate
+    # The rates themselves stay as they are, and learn.
+    fit(model, digits, 3)
+    assert abs(model.synthesizer.batch(1).learning_rate - rate) > 1e-4
+
+
 def test_an_average_over_outer_steps(digits):
     optimizer = keras.optimizers.Adam(0.05, use_ema=True, ema_momentum=0.9)
     model = distiller(digits, optimizer=optimizer)
@@ -167,6 +182,7 @@ def test_the_outer_rate_is_annealed(digits):
         ({"students_per_step": 0}, "students_per_step"),
         ({"validation_students": 1.5}, "validation_students"),
         ({"clip": -1.0}, "clip"),
+        ({"rate_jitter": 1.0}, r"rate_jitter must lie in \[0, 1\), not be 1.0"),
     ],
 )
 def test_bad_compile_arguments(digits, arguments, says):

@@ -10,6 +10,7 @@ from tfdistill.evaluation import TRAINING, FreshStudents, student_seed
 from tfdistill.initial_weights import InitialWeights, RandomWeights
 from tfdistill.objectives import Classification, Objective
 from tfdistill.stateless import StatelessModel
+from tfdistill.synthesizers import ScaledRates
 
 
 class Distiller(keras.Model):
@@ -86,6 +87,7 @@ class Distiller(keras.Model):
         *,
         students_per_step: int = 1,
         clip: float | None = 2.0,
+        rate_jitter: float = 0.0,
         validation_students: int = 4,
         jit_compile: bool | None = None,
         **kwargs,
@@ -99,6 +101,11 @@ class Distiller(keras.Model):
             clip: The norm of each student's meta-gradient, by variable, is clipped to
                 this many times its running average (arXiv:2311.07025); None for no
                 clipping.
+            rate_jitter: All learning rates of a student are multiplied by a number
+                drawn from 1 - rate_jitter / 2 to 1 + rate_jitter, below 1. Without
+                it learned rates end where some students just diverge, as those no
+                longer tell the meta-gradient anything; rates that are too high do
+                more harm than rates that are too low.
             validation_students: How many fresh students `evaluate` trains.
             jit_compile: Whether XLA compiles the outer step. By default it does on
                 GPU and TPU, and not on CPU, where it was measured to be slower.
@@ -114,6 +121,8 @@ class Distiller(keras.Model):
                 )
         if clip is not None and not clip > 0:
             raise ValueError(f"clip must be above 0, or None, not {clip}.")
+        if not 0 <= rate_jitter < 1:
+            raise ValueError(f"rate_jitter must lie in [0, 1), not be {rate_jitter}.")
         if jit_compile is None:
             jit_compile = bool(
                 tf.config.list_logical_devices("GPU")
@@ -121,6 +130,7 @@ class Distiller(keras.Model):
             )
         self._students_per_step = students_per_step
         self._clip = clip
+        self._rate_jitter = rate_jitter
         self._validation_students = validation_students
         super().compile(
             optimizer=optimizer or keras.optimizers.Adam(0.01, beta_1=0.5),
@@ -138,7 +148,7 @@ class Distiller(keras.Model):
         unrolled = [
             self._unroll(
                 self.student,
-                self.synthesizer,
+                self._jittered(seed),
                 self.objective,
                 *self.initial_weights.sample(seed),
                 images,
@@ -156,6 +166,17 @@ class Distiller(keras.Model):
             for name, value in self.objective.metrics(labels, u.outputs).items():
                 self._metrics_by_name[name].update_state(value)
         return self.get_metrics_result()
+
+    def _jittered(self, seed):
+        """The synthesizer, as one student of training meets it."""
+        if not self._rate_jitter:
+            return self.synthesizer
+        low, high = 1 - self._rate_jitter / 2, 1 + self._rate_jitter
+        # Initial weights take the numbers from 1 on.
+        seed = tf.random.experimental.stateless_fold_in(seed, 0)
+        return ScaledRates(
+            self.synthesizer, tf.random.stateless_uniform([], seed, low, high)
+        )
 
     def _student_seeds(self):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group

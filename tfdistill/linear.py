@@ -1,4 +1,4 @@
-"""The linear case: how many distilled points are enough (Wang et al. 2018, section 3.3).
+"""The linear case: how many points are enough (Wang et al. 2018, section 3.3).
 
 A student without hidden layers, the quadratic loss, one step of gradient descent: here
 the meta-loss has a closed form, and with it the answer. D points teach every initial
@@ -61,7 +61,7 @@ class LinearProblem:
         return self.inputs.shape[1]
 
     def student(self) -> keras.Model:
-        """A network without hidden layers or bias, from `[batch, D]` to `[batch, 1]`."""
+        """Without hidden layers or bias, from `[batch, D]` to `[batch, 1]`."""
         weights = keras.layers.Dense(
             1,
             use_bias=False,

@@ -42,6 +42,26 @@ class DataSource(NamedTuple):
         return cls(dataset.name, dataset.normalization, tuple(dataset.class_names))
 
 
+class ScaledRates:
+    """A synthesizer with all its learning rates multiplied by a factor.
+
+    Args:
+        synthesizer: Has `num_steps`, `batch(t)` and `trainable_variables`.
+        factor: float scalar, > 0.
+    """
+
+    def __init__(self, synthesizer, factor):
+        self._synthesizer, self._factor = synthesizer, factor
+        self.num_steps = synthesizer.num_steps
+        self.trainable_variables = synthesizer.trainable_variables
+
+    def batch(self, t) -> Batch:
+        """The batch of inner step t, at its scaled rate."""
+        batch = self._synthesizer.batch(t)
+        factor = tf.cast(self._factor, batch.learning_rate.dtype)
+        return batch._replace(learning_rate=factor * batch.learning_rate)
+
+
 class DistilledImages(keras.layers.Layer):
     """Learned pixels and learned rates (Wang et al. 2018, section 3).
 

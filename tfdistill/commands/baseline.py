@@ -186,7 +186,7 @@ def _finish(sets, chosen, result, dataset, seconds):
         },
     )
     name = distilled.student or "nearest neighbours"
-    common.write_result(
+    costs = common.write_result(
         FLAGS.workdir,
         distilled,
         "" if FLAGS.nearest_neighbours else FLAGS.student,
@@ -208,4 +208,4 @@ def _finish(sets, chosen, result, dataset, seconds):
         f"({FLAGS.kind}, {len(sets)} sets, {chosen}) of {dataset.name}: "
         f"{100 * result.accuracy_mean:.2f} ± {100 * result.accuracy_std:.2f} %"
     )
-    print(f"Everything is in {FLAGS.workdir}.")
+    print(f"{costs}\nEverything is in {FLAGS.workdir}.")

@@ -178,7 +178,7 @@ def metrics(result, student: str, dataset: str) -> dict:
 
 def write_result(
     folder: str, distilled, student: str, figures: dict, content: dict
-) -> None:
+) -> str:
     """Fills a run folder: data, a trained student, pictures, and last its metrics.
 
     Args:
@@ -187,6 +187,9 @@ def write_result(
         student: The name of the student to train on it and to export; "" for none.
         figures: Matplotlib figures by name.
         content: For metrics.json, to which bytes and peak memory are added.
+
+    Returns:
+        What the result cost and what it was selected on, as a sentence.
     """
     from tfdistill import plots, students
 
@@ -200,15 +203,18 @@ def write_result(
             served.export(os.path.join(folder, "student"), verbose=False)
         for name, figure in figures.items():
             plots.save(figure, os.path.join(folder, "images", f"{name}.png"))
-        write_json(
-            os.path.join(folder, "metrics.json"),
-            {
-                **content,
-                "num_images": distilled.num_images,
-                "bytes": distilled.images.nbytes + distilled.labels.nbytes,
-                "peak_memory_bytes": peak_memory(),
-            },
-        )
+        content = {
+            **content,
+            "num_images": distilled.num_images,
+            "bytes": distilled.images.nbytes + distilled.labels.nbytes,
+            "peak_memory_bytes": peak_memory(),
+        }
+        write_json(os.path.join(folder, "metrics.json"), content)
+    return (
+        f"{content['bytes'] / 1024:.0f} KiB of images and labels, "
+        f"{content['seconds']:.0f} seconds, {peak_memory() / 2**20:.0f} MiB at the "
+        f"peak; selected: {content['selection']}."
+    )
 
 
 def write_text(path: str, text: str) -> None:

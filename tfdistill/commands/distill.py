@@ -126,6 +126,16 @@ def define_flags() -> None:
         lower_bound=0,
     )
     flags.DEFINE_float(
+        "rate_jitter",
+        None,
+        "While learning, all rates of a network are multiplied by a random number from "
+        "1 - half of this to 1 + this, so that the learned ones keep off those at "
+        "which networks diverge; by default 0.4 with random initial weights and 0 with "
+        "fixed ones.",
+        lower_bound=0,
+        upper_bound=0.99,
+    )
+    flags.DEFINE_float(
         "ema",
         0.99,
         "The result is the average of the images over the last outer steps: this much "
@@ -149,7 +159,15 @@ def define_flags() -> None:
         + ["student", "initial_weights", "images_per_class", "steps", "epochs"]
         + ["start", "soft_labels", "learning_rate", "outer_steps", "minutes"]
         + ["batch_size", "augment", "students_per_step", "outer_learning_rate"]
-        + ["outer_schedule", "clip", "ema", "report_every", "num_students", "seed"]
+        + [
+            "outer_schedule",
+            "clip",
+            "rate_jitter",
+            "ema",
+            "report_every",
+            "num_students",
+            "seed",
+        ]
         + [
             *common.define_validation_flag(),
             *common.define_machine_flags(),
@@ -171,6 +189,8 @@ def main() -> None:
         )
     if FLAGS.minutes is None and FLAGS.outer_steps is None:
         FLAGS.outer_steps = _OUTER_STEPS
+    if FLAGS.rate_jitter is None:
+        FLAGS.rate_jitter = 0.4 if FLAGS.initial_weights == "random" else 0.0
     import keras
 
     common.set_threads()
@@ -242,6 +262,7 @@ def _distiller(dataset):
         ),
         students_per_step=FLAGS.students_per_step,
         clip=FLAGS.clip or None,
+        rate_jitter=FLAGS.rate_jitter,
         validation_students=_num_students(4),
     )
     return distiller, tfdistill.Anneal(
@@ -351,7 +372,7 @@ def _finish(distiller, anneal, dataset, history):
             [h["val_accuracy_std"] for h in history],
         ),
     }
-    common.write_result(
+    costs = common.write_result(
         FLAGS.workdir,
         distilled,
         FLAGS.student,
@@ -376,7 +397,7 @@ def _finish(distiller, anneal, dataset, history):
     )
     for name, result in results.items():
         print(f"  {name:20} {result}")
-    print(f"Everything is in {FLAGS.workdir}.")
+    print(f"{costs}\nEverything is in {FLAGS.workdir}.")
 
 
 def _num_students(most=None):
