@@ -104,6 +104,25 @@ def test_clipping_holds_an_unusual_gradient_back(digits):
     assert float(tf.norm(clipped)) == pytest.approx(2 * float(tf.norm(usual)))
 
 
+@pytest.mark.slow
+def test_a_large_student_on_the_cpu():
+    # With Grappler's rewrites the second step fails (AlreadyExistsError).
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((300, 32, 32, 3)).astype("float32")
+    labels = np.arange(300, dtype="int32") % 10
+    model = Distiller(
+        tfdistill.students.alex_cifar_net,
+        DistilledImages(images[:10][None], labels[:10], 10, epochs=2),
+        FixedWeights(),
+    )
+    model.compile()
+    before = tf.config.optimizer.get_experimental_options()
+    data = tf.data.Dataset.from_tensors((images, labels)).repeat()
+    history = model.fit(data, steps_per_epoch=3, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert tf.config.optimizer.get_experimental_options() == before
+
+
 def test_jitter_scales_the_rates_of_each_student(digits):
     model = distiller(digits, rate_jitter=0.3)
     seeds = [student_seed(3, k) for k in range(200)]

@@ -167,6 +167,13 @@ class Distiller(keras.Model):
                 self._metrics_by_name[name].update_state(value)
         return self.get_metrics_result()
 
+    def make_train_function(self, force=False):
+        """Keras's own, run as it is traced; see `unroll.as_traced`."""
+        if force or self.train_function is None:
+            super().make_train_function(force=True)
+            self.train_function = unroll.as_traced(self.train_function)
+        return self.train_function
+
     def _jittered(self, seed):
         """The synthesizer, as one student of training meets it."""
         if not self._rate_jitter:

@@ -112,7 +112,7 @@ class FreshStudents:
                 )
             return results
 
-        self._train, self._test = train, test
+        self._train, self._test = unroll.as_traced(train), unroll.as_traced(test)
 
     def evaluate(
         self,

@@ -6,6 +6,8 @@ judgement with respect to the synthesizer's variables. No other module holds a t
 around a tape.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -161,6 +163,34 @@ def full(student, synthesizer, objective, weights, state, images, labels):
 
 
 METHODS = {"back_gradient": back_gradient, "full": full}
+
+
+def as_traced(function: Callable) -> Callable:
+    """Runs a `tf.function` as it was traced, without Grappler's rewrites.
+
+    Of the loops here they make nothing faster, double the time until the first step,
+    and break large ones on the CPU: temporary variables put into the body of a loop
+    stay behind after its last iteration, and the next call fails with
+    AlreadyExistsError (tensorflow issue 23780).
+
+    Args:
+        function: Any callable that calls `tf.function`s.
+
+    Returns:
+        The same function; TensorFlow's options are as before after each call.
+    """
+    option = "disable_meta_optimizer"
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        before = tf.config.optimizer.get_experimental_options().get(option, False)
+        tf.config.optimizer.set_experimental_options({option: True})
+        try:
+            return function(*args, **kwargs)
+        finally:
+            tf.config.optimizer.set_experimental_options({option: before})
+
+    return call
 
 
 def _floats(tensors):

@@ -159,20 +159,10 @@ def define_flags() -> None:
         + ["student", "initial_weights", "images_per_class", "steps", "epochs"]
         + ["start", "soft_labels", "learning_rate", "outer_steps", "minutes"]
         + ["batch_size", "augment", "students_per_step", "outer_learning_rate"]
-        + [
-            "outer_schedule",
-            "clip",
-            "rate_jitter",
-            "ema",
-            "report_every",
-            "num_students",
-            "seed",
-        ]
-        + [
-            *common.define_validation_flag(),
-            *common.define_machine_flags(),
-            "overwrite",
-        ]
+        + ["outer_schedule", "clip", "rate_jitter", "ema", "report_every"]
+        + ["num_students", "seed"]
+        + [*common.define_validation_flag(), *common.define_machine_flags()]
+        + ["overwrite"]
     )
 
 
