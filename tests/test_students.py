@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfdistill import students
-from tfdistill.students import LocalResponseNormalization, XavierNormal
+from tfdistill.networks import LocalResponseNormalization, XavierNormal
 
 # Small images that each student can still take.
 SMALL = {

@@ -1,25 +1,15 @@
 """What comes out: a small data set, with the way to train on it."""
 
-import datetime
-import hashlib
-import json
 import os
-import shutil
-import uuid
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import records
 from tfdistill.normalization import Normalization
 from tfdistill.synthesizers import Batch
-
-_FORMAT = 1
-_METADATA = "tfdistill.json"
-_RECORDS = "distilled-train.tfrecord-00000-of-00001"
-_WEIGHTS = "initial_weights.npz"
 
 
 class DistilledDataset:
@@ -262,98 +252,7 @@ class DistilledDataset:
         Raises:
             FileExistsError: If it is there and overwrite is False.
         """
-        folder = os.path.abspath(os.fspath(folder))
-        if os.path.exists(folder) and not overwrite:
-            raise FileExistsError(
-                f"{folder} exists; pass overwrite=True to replace it."
-            )
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
-        temporary = f"{folder}.{uuid.uuid4().hex[:8]}.tmp"
-        os.mkdir(temporary)
-        try:
-            self._write(temporary)
-            if os.path.exists(folder):
-                old = f"{temporary}.old"
-                os.rename(folder, old)
-                os.rename(temporary, folder)
-                shutil.rmtree(old)
-            else:
-                os.rename(temporary, folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-
-    def _write(self, folder):
-        import tensorflow_datasets as tfds
-
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Tensor(shape=self.image_shape, dtype=np.float32),
-                "label": tfds.features.ClassLabel(names=list(self.class_names)),
-                "soft_label": tfds.features.Tensor(
-                    shape=(self.num_classes,), dtype=np.float32
-                ),
-                "step": tfds.features.Scalar(np.int64),
-                "learning_rates": tfds.features.Tensor(
-                    shape=(self.epochs,), dtype=np.float32
-                ),
-            }
-        )
-        path = os.path.join(folder, _RECORDS)
-        with tf.io.TFRecordWriter(path) as writer:
-            for step in range(self.steps):
-                for image, label in zip(self.images[step], self.labels[step]):
-                    example = {
-                        "image": image,
-                        "label": int(label.argmax()),
-                        "soft_label": label,
-                        "step": step,
-                        "learning_rates": self.learning_rates[:, step],
-                    }
-                    encoded = features.encode_example(example)
-                    writer.write(features.serialize_example(encoded))
-        tfds.folder_dataset.write_metadata(
-            data_dir=folder,
-            features=features,
-            split_infos=[
-                tfds.core.SplitInfo(
-                    name="train",
-                    shard_lengths=[self.num_images],
-                    num_bytes=os.path.getsize(path),
-                    filename_template=tfds.core.ShardedFileTemplate(
-                        data_dir=folder,
-                        dataset_name="distilled",
-                        split="train",
-                        filetype_suffix="tfrecord",
-                    ),
-                )
-            ],
-        )
-        checksums = {_RECORDS: _sha256(path)}
-        if self.initial_weights is not None:
-            path = os.path.join(folder, _WEIGHTS)
-            np.savez(path, *self.initial_weights)
-            checksums[_WEIGHTS] = _sha256(path)
-        content = {
-            "format": _FORMAT,
-            "steps": self.steps,
-            "batch": self.images.shape[1],
-            "image_shape": list(self.image_shape),
-            "learning_rates": self.learning_rates.tolist(),
-            "normalization": self.normalization.to_config(),
-            "class_names": list(self.class_names),
-            "student": self.student,
-            "initial_weights": "random" if self.initial_weights is None else "fixed",
-            "provenance": self.provenance,
-            "created": datetime.datetime.now(datetime.UTC).isoformat(),
-            "versions": {
-                name: metadata.version(name)
-                for name in ("tensorflow", "keras", "tensorflow-datasets", "numpy")
-            },
-            "sha256": checksums,
-        }
-        with open(os.path.join(folder, _METADATA), "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
+        records.save(self, folder, overwrite)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "DistilledDataset":
@@ -363,41 +262,7 @@ class DistilledDataset:
             FileNotFoundError: If there is no distilled data set in the folder.
             ValueError: If a file of it is truncated, altered or of another format.
         """
-        folder = os.fspath(folder)
-        path = os.path.join(folder, _METADATA)
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f"{folder} holds no distilled data set ({path}).")
-        try:
-            with open(path, encoding="utf-8") as file:
-                content = json.load(file)
-            if content["format"] != _FORMAT:
-                raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
-            fixed = content["initial_weights"] == "fixed"
-            for name in [_RECORDS, _WEIGHTS][: 1 + fixed]:
-                if _sha256(os.path.join(folder, name)) != content["sha256"][name]:
-                    raise ValueError(f"{name} is truncated or altered")
-            shape = (content["steps"], content["batch"], *content["image_shape"])
-            images, labels = _read(os.path.join(folder, _RECORDS), shape, content)
-            weights = None
-            if fixed:
-                path = os.path.join(folder, _WEIGHTS)
-                with np.load(path, allow_pickle=False) as arrays:
-                    weights = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
-            return cls(
-                images,
-                labels,
-                content["learning_rates"],
-                normalization=Normalization.from_config(content["normalization"]),
-                class_names=content["class_names"],
-                student=content["student"],
-                initial_weights=weights,
-                provenance=content["provenance"],
-            )
-        except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else error
-            raise ValueError(
-                f"The distilled data set in {folder} cannot be read: {reason}."
-            ) from error
+        return records.load(folder, cls)
 
 
 @keras.saving.register_keras_serializable("tfdistill")
@@ -417,27 +282,3 @@ class _Normalize(keras.layers.Layer):
     def get_config(self):
         config = {"normalization": self.normalization.to_config()}
         return {**super().get_config(), **config}
-
-
-def _read(path, shape, content):
-    steps, batch = shape[:2]
-    classes = len(content["class_names"])
-    spec = {
-        "image": tf.io.FixedLenFeature(shape[2:], tf.float32),
-        "soft_label": tf.io.FixedLenFeature([classes], tf.float32),
-    }
-    try:
-        examples = [
-            tf.io.parse_single_example(record, spec)
-            for record in tf.data.TFRecordDataset(path)
-        ]
-        images = np.stack([x["image"] for x in examples]).reshape(shape)
-    except tf.errors.OpError as error:
-        raise ValueError(f"{_RECORDS} is damaged ({error.message})") from error
-    labels = np.stack([x["soft_label"] for x in examples])
-    return images, labels.reshape((steps, batch, classes))
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

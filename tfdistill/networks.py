@@ -1,0 +1,300 @@
+"""The papers' networks, sized from the data's images and classes."""
+
+import numbers
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("tfdistill")
+class XavierNormal(keras.initializers.VarianceScaling):
+    """Normal with mean 0 and variance 2 / (fan_in + fan_out), of any kernel.
+
+    Args:
+        seed: An int or a `keras.random.SeedGenerator`; by default one of its own.
+    """
+
+    # Not Keras's GlorotNormal: that one cuts the normal off at two deviations, which
+    # the initialiser of the paper's students does not.
+
+    def __init__(self, seed=None):
+        super().__init__(1.0, "fan_avg", "untruncated_normal", seed=seed)
+
+    def get_config(self):
+        return {"seed": super().get_config()["seed"]}
+
+
+@keras.saving.register_keras_serializable("tfdistill")
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divides each value by the energy of its neighbours in the channels.
+
+    `y_c = x_c / (k + alpha / size * sum_j x_j ** 2) ** beta`, where j runs from
+    c - size // 2 to c + (size - 1) // 2: torch's convention, which divides alpha by the
+    size as `tf.nn.local_response_normalization` does not.
+
+    Args:
+        size: How many channels a window has, at least 1.
+        alpha: Weight of the mean energy, at least 0.
+        beta: Exponent.
+        k: What is added to the energy, > 0.
+    """
+
+    def __init__(self, size=4, alpha=0.001 / 9, beta=0.75, k=1.0, **kwargs):
+        super().__init__(**kwargs)
+        _check_count("size", size)
+        if not alpha >= 0:
+            raise ValueError(f"alpha must be at least 0, not {alpha!r}.")
+        if not k > 0:
+            raise ValueError(f"k must be above 0, not {k!r}.")
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def call(self, inputs):
+        # TensorFlow's own op has no second derivative. A banded matrix sums the
+        # windows faster than shifted slices or pooling do; exp and log differentiate
+        # faster than a power.
+        channel = np.arange(inputs.shape[-1])
+        ahead = channel[:, None] - channel  # of the output channel
+        window = (ahead >= -(self.size // 2)) & (ahead <= (self.size - 1) // 2)
+        window = tf.constant(window * (self.alpha / self.size), inputs.dtype)
+        energy = tf.tensordot(tf.square(inputs), window, 1)
+        return inputs * tf.exp(-self.beta * tf.math.log(self.k + energy))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        own = {name: getattr(self, name) for name in ("size", "alpha", "beta", "k")}
+        return {**super().get_config(), **own}
+
+
+def lenet(
+    image_shape: Sequence[int] = (28, 28, 1), num_classes: int = 10
+) -> keras.Model:
+    """LeNet-5, the student for MNIST (Wang et al. 2018, section 4).
+
+    Images of less than 32 pixels are padded, as the paper's are; those of less than
+    12 before both convolutions.
+
+    Args:
+        image_shape: (height, width, channels), sides of at least 4.
+        num_classes: At least 2.
+
+    Returns:
+        A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
+
+    Raises:
+        ValueError: If the images are too small, or a number is no whole number.
+    """
+    side = _smallest_side("lenet", image_shape, at_least=4)
+    layers = [
+        _conv(6, 5, padding="same" if side < 32 else "valid"),
+        keras.layers.MaxPooling2D(2),
+        _conv(16, 5, padding="same" if side < 12 else "valid"),
+        keras.layers.MaxPooling2D(2),
+        keras.layers.Flatten(),
+        _dense(120),
+        _dense(84),
+    ]
+    return _classifier("lenet", image_shape, layers, num_classes)
+
+
+def alex_cifar_net(
+    image_shape: Sequence[int] = (32, 32, 3), num_classes: int = 10
+) -> keras.Model:
+    """The student for CIFAR-10 (Wang et al. 2018, section 4).
+
+    Args:
+        image_shape: (height, width, channels).
+        num_classes: At least 2.
+
+    Returns:
+        A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
+
+    Raises:
+        ValueError: If a number is no whole number, or too small.
+    """
+
+    def pool():
+        # "same" would pad one side only. Zeros serve for torch's -inf, as nothing
+        # that is pooled here is negative.
+        return [keras.layers.ZeroPadding2D(1), keras.layers.MaxPooling2D(3, 2)]
+
+    layers = [
+        _conv(64, 5),
+        *pool(),
+        LocalResponseNormalization(),
+        _conv(64, 5),
+        LocalResponseNormalization(),
+        *pool(),
+        keras.layers.Flatten(),
+        _dense(384),
+        _dense(192),
+    ]
+    return _classifier("alex_cifar_net", image_shape, layers, num_classes)
+
+
+def alexnet(
+    image_shape: Sequence[int] = (224, 224, 3), num_classes: int = 10
+) -> keras.Model:
+    """AlexNet in one tower, without dropout (Wang et al. 2018, section 4).
+
+    Args:
+        image_shape: (height, width, channels), sides of at least 63.
+        num_classes: At least 2.
+
+    Returns:
+        A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
+
+    Raises:
+        ValueError: If the images are too small, or a number is no whole number.
+    """
+    layers = [
+        keras.layers.ZeroPadding2D(2),
+        _conv(64, 11, strides=4, padding="valid"),
+        keras.layers.MaxPooling2D(3, 2),
+        _conv(192, 5),
+        keras.layers.MaxPooling2D(3, 2),
+        _conv(384, 3),
+        _conv(256, 3),
+        _conv(256, 3),
+        keras.layers.MaxPooling2D(3, 2),
+        keras.layers.Flatten(),
+        _dense(4096),
+        _dense(4096),
+    ]
+    return _classifier("alexnet", image_shape, layers, num_classes, smallest=63)
+
+
+def convnet(
+    image_shape: Sequence[int] = (28, 28, 1),
+    num_classes: int = 10,
+    *,
+    width: int = 128,
+    depth: int = 3,
+) -> keras.Model:
+    """Convolutions with instance norm: the usual student of later distillation work.
+
+    Args:
+        image_shape: (height, width, channels), sides of at least 2 ** depth.
+        num_classes: At least 2.
+        width: Channels of each convolution, at least 1.
+        depth: How many blocks there are, each of which halves the image, at least 1.
+
+    Returns:
+        A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
+
+    Raises:
+        ValueError: If the images are too small, or a number is no whole number.
+    """
+    _check_count("width", width)
+    _check_count("depth", depth)
+    layers = []
+    for _ in range(depth):
+        layers += [
+            _conv(width, 3, activation=None),
+            keras.layers.GroupNormalization(groups=-1, epsilon=1e-5),
+            keras.layers.ReLU(),
+            keras.layers.AveragePooling2D(2),
+        ]
+    layers.append(keras.layers.Flatten())
+    return _classifier("convnet", image_shape, layers, num_classes, smallest=2**depth)
+
+
+def mlp(
+    image_shape: Sequence[int] = (28, 28, 1),
+    num_classes: int = 10,
+    *,
+    hidden: Sequence[int] = (128, 128),
+) -> keras.Model:
+    """Dense layers only.
+
+    Args:
+        image_shape: (height, width, channels).
+        num_classes: At least 2.
+        hidden: Units of each hidden layer.
+
+    Returns:
+        A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
+
+    Raises:
+        ValueError: If a number is no whole number, or too small.
+    """
+    if not isinstance(hidden, Sequence) or not all(map(_is_count, hidden)):
+        raise ValueError(f"hidden must be whole numbers of at least 1, not {hidden!r}.")
+    layers = [keras.layers.Flatten(), *(_dense(units) for units in hidden)]
+    return _classifier("mlp", image_shape, layers, num_classes)
+
+
+def linear(
+    image_shape: Sequence[int] = (28, 28, 1), num_classes: int = 10
+) -> keras.Model:
+    """Softmax regression.
+
+    Args:
+        image_shape: (height, width, channels).
+        num_classes: At least 2.
+
+    Returns:
+        A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
+
+    Raises:
+        ValueError: If a number is no whole number, or too small.
+    """
+    return _classifier("linear", image_shape, [keras.layers.Flatten()], num_classes)
+
+
+def _conv(filters, size, padding="same", activation="relu", **kwargs):
+    return keras.layers.Conv2D(
+        filters,
+        size,
+        padding=padding,
+        activation=activation,
+        kernel_initializer=XavierNormal(),
+        **kwargs,
+    )
+
+
+def _dense(units, activation="relu"):
+    return keras.layers.Dense(
+        units, activation=activation, kernel_initializer=XavierNormal()
+    )
+
+
+def _classifier(name, image_shape, layers, num_classes, smallest=1):
+    _smallest_side(name, image_shape, smallest)
+    _check_count("num_classes", num_classes, at_least=2)
+    images = outputs = keras.Input(tuple(image_shape), name="images")
+    for layer in (*layers, _dense(num_classes, activation=None)):
+        outputs = layer(outputs)
+    return keras.Model(images, outputs, name=name)
+
+
+def _is_count(value, at_least=1):
+    return isinstance(value, numbers.Integral) and value >= at_least
+
+
+def _check_count(name, value, at_least=1):
+    if not _is_count(value, at_least):
+        raise ValueError(
+            f"{name} must be a whole number of at least {at_least}, not {value!r}."
+        )
+
+
+def _smallest_side(name, image_shape, at_least):
+    # Channels are a count like the sides, with no smallest size.
+    floors = (at_least, at_least, 1)
+    if (
+        not isinstance(image_shape, Sequence)
+        or len(image_shape) != len(floors)
+        or not all(map(_is_count, image_shape, floors))
+    ):
+        raise ValueError(
+            "image_shape must be (height, width, channels) with sides of at least "
+            f"{at_least} for {name}, not {image_shape!r}."
+        )
+    return min(image_shape[:2])
