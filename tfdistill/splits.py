@@ -223,7 +223,7 @@ class Split:
         """Draws random examples, without repetition, equally many of every class.
 
         Args:
-            images_per_class: Number of examples of each class.
+            images_per_class: Number of examples of each class, over all steps.
             seed: Non-negative seed of the draw.
 
         Returns:
@@ -240,8 +240,9 @@ class Split:
             where = np.flatnonzero(labels == label)
             if len(where) < images_per_class:
                 raise ValueError(
-                    f"images_per_class is {images_per_class}, but class {label} has "
-                    f"only {len(where)} examples."
+                    f"{images_per_class} different images of each class are asked for "
+                    f"(images_per_class * steps), but class {label} has only "
+                    f"{len(where)} examples."
                 )
             picked.append(rng.choice(where, images_per_class, replace=False))
         rows = np.stack(picked, axis=1).reshape(-1)

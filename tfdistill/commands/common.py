@@ -127,7 +127,7 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
     import shutil
 
     path = os.path.join(folder, "flags.txt")
-    with input_errors():
+    with _written_errors(folder):
         if os.path.exists(folder) and not os.path.isdir(folder):
             raise InputError(f"--workdir={folder} is a file, not a folder.")
         if os.path.isfile(path):
@@ -154,6 +154,16 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
                 elif os.path.exists(target):
                     os.remove(target)
         write_text(path, lines)
+
+
+@contextlib.contextmanager
+def _written_errors(folder):
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"--workdir={folder} cannot be written: {error.strerror or error}."
+        ) from error
 
 
 def is_finished(folder: str) -> bool:
