@@ -116,6 +116,7 @@ class Backup(keras.callbacks.Callback):
             synthesizer=model.synthesizer,
             optimizer=model.optimizer,
             norms=[norm.value for norm in model.gradient_norms],
+            usual_loss=model.usual_loss.value,
             record=self._json,
         )
         return checkpoint, tf.train.CheckpointManager(

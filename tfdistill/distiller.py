@@ -10,7 +10,6 @@ from tfdistill.evaluation import TRAINING, FreshStudents, student_seed
 from tfdistill.initial_weights import InitialWeights, RandomWeights
 from tfdistill.objectives import Classification, Objective
 from tfdistill.stateless import StatelessModel
-from tfdistill.synthesizers import ScaledRates
 
 
 class Distiller(keras.Model):
@@ -77,6 +76,14 @@ class Distiller(keras.Model):
             self.add_weight(shape=(), trainable=False, initializer="zeros", name="norm")
             for _ in synthesizer.trainable_variables
         ]
+        # A running average of the meta-loss.
+        self.usual_loss = self.add_weight(
+            shape=(), trainable=False, initializer="zeros", name="usual_loss"
+        )
+        # Outer steps in a row of which no student ended finite.
+        self.failures = self.add_weight(
+            shape=(), trainable=False, initializer="zeros", dtype="int32", name="failed"
+        )
         self._validation_students = 4
         self._fresh_students = None
         self.built = True
@@ -87,7 +94,7 @@ class Distiller(keras.Model):
         *,
         students_per_step: int = 1,
         clip: float | None = 2.0,
-        rate_jitter: float = 0.0,
+        back_off: float = 0.0,
         validation_students: int = 4,
         jit_compile: bool | None = None,
         **kwargs,
@@ -100,12 +107,11 @@ class Distiller(keras.Model):
                 least 1; they run side by side.
             clip: The norm of each student's meta-gradient, by variable, is clipped to
                 this many times its running average (arXiv:2311.07025); None for no
-                clipping.
-            rate_jitter: All learning rates of a student are multiplied by a number
-                drawn from 1 - rate_jitter / 2 to 1 + rate_jitter, below 1. Without
-                it learned rates end where some students just diverge, as those no
-                longer tell the meta-gradient anything; rates that are too high do
-                more harm than rates that are too low.
+                clipping. Students that do not end finite are left out.
+            back_off: When a student diverges (its meta-loss is not finite, or twice
+                the usual one), all learned rates shrink by this share, in [0, 1). The
+                meta-gradient does not see how likely that is, and raises the rates
+                until it happens.
             validation_students: How many fresh students `evaluate` trains.
             jit_compile: Whether XLA compiles the outer step. By default it does on
                 GPU and TPU, and not on CPU, where it was measured to be slower.
@@ -121,8 +127,8 @@ class Distiller(keras.Model):
                 )
         if clip is not None and not clip > 0:
             raise ValueError(f"clip must be above 0, or None, not {clip}.")
-        if not 0 <= rate_jitter < 1:
-            raise ValueError(f"rate_jitter must lie in [0, 1), not be {rate_jitter}.")
+        if not 0 <= back_off < 1:
+            raise ValueError(f"back_off must lie in [0, 1), not be {back_off}.")
         if jit_compile is None:
             jit_compile = bool(
                 tf.config.list_logical_devices("GPU")
@@ -130,13 +136,18 @@ class Distiller(keras.Model):
             )
         self._students_per_step = students_per_step
         self._clip = clip
-        self._rate_jitter = rate_jitter
+        self._back_off = back_off
         self._validation_students = validation_students
         super().compile(
             optimizer=optimizer or keras.optimizers.Adam(0.01, beta_1=0.5),
             jit_compile=jit_compile,
             **kwargs,
         )
+
+    @property
+    def patience(self) -> int:
+        """After how many outer steps without a finite student `fit` gives up."""
+        return 10 if self._back_off else 1
 
     @property
     def metrics(self):
@@ -148,7 +159,7 @@ class Distiller(keras.Model):
         unrolled = [
             self._unroll(
                 self.student,
-                self._jittered(seed),
+                self.synthesizer,
                 self.objective,
                 *self.initial_weights.sample(seed),
                 images,
@@ -156,12 +167,20 @@ class Distiller(keras.Model):
             )
             for seed in self._student_seeds()
         ]
-        loss = tf.add_n([u.loss for u in unrolled]) / len(unrolled)
-        gradients = self._average([u.gradients for u in unrolled], loss)
+        losses = tf.stack([u.loss for u in unrolled])
+        norms = tf.stack([[tf.norm(g) for g in u.gradients] for u in unrolled])
+        finite = tf.math.is_finite(losses) & tf.reduce_all(tf.math.is_finite(norms), 1)
+        gradients = self._average([u.gradients for u in unrolled], norms, finite)
+        if self._back_off:
+            self._keep_off_divergence(losses, finite)
         self.optimizer.apply_gradients(
             zip(gradients, self.synthesizer.trainable_variables)
         )
-        self._loss.update_state(loss)
+        some = tf.reduce_any(finite)
+        self.failures.assign(tf.where(some, 0, self.failures + 1))
+        self._loss.update_state(
+            _mean(losses, finite, otherwise=0.0), tf.cast(some, losses.dtype)
+        )
         for u in unrolled:
             for name, value in self.objective.metrics(labels, u.outputs).items():
                 self._metrics_by_name[name].update_state(value)
@@ -173,17 +192,6 @@ class Distiller(keras.Model):
             super().make_train_function(force=True)
             self.train_function = unroll.as_traced(self.train_function)
         return self.train_function
-
-    def _jittered(self, seed):
-        """The synthesizer, as one student of training meets it."""
-        if not self._rate_jitter:
-            return self.synthesizer
-        low, high = 1 - self._rate_jitter / 2, 1 + self._rate_jitter
-        # Initial weights take the numbers from 1 on.
-        seed = tf.random.experimental.stateless_fold_in(seed, 0)
-        return ScaledRates(
-            self.synthesizer, tf.random.stateless_uniform([], seed, low, high)
-        )
 
     def _student_seeds(self):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -197,29 +205,40 @@ class Distiller(keras.Model):
             for k in range(self._students_per_step)
         ]
 
-    def _average(self, gradients, loss):
-        """The students' mean gradients, each clipped; zero if one is not finite."""
+    def _average(self, gradients, norms, finite):
+        """The mean gradients of the students that ended finite, each clipped."""
+        averages = []
+        for variable, shares in enumerate(zip(*gradients)):
+            lengths, usual = norms[:, variable], self.gradient_norms[variable]
+            if self._clip is not None:
+                # Student by student: one that diverges must not drown the others.
+                limit = self._clip * tf.cast(usual, lengths.dtype)
+                limit = tf.where(limit > 0, limit, lengths)
+                clipped = tf.minimum(lengths, limit)
+                scales = tf.unstack(tf.math.divide_no_nan(clipped, lengths))
+                shares = [g * tf.cast(s, g.dtype) for g, s in zip(shares, scales)]
+                self._follow(usual, clipped, finite)
+            averages.append(_mean(tf.stack(shares), finite, otherwise=0.0))
+        return averages
+
+    def _keep_off_divergence(self, losses, finite):
+        """Lowers the learned rates for each student that has diverged."""
+        usual = tf.cast(self.usual_loss, losses.dtype)
+        limit = tf.where(usual > 0, 2 * usual, losses)
+        diverged = ~(finite & (losses <= limit))
+        self._follow(self.usual_loss, tf.minimum(losses, limit), finite)
+        count = tf.reduce_sum(tf.cast(diverged, losses.dtype))
+        self.synthesizer.scale_rates((1 - self._back_off) ** count)
+
+    def _follow(self, average, values, finite):
         # The plain mean of the first hundred outer steps, then an exponential one:
         # a burst of large gradients must not raise its own limit, for Adam's steps
         # grow with it until its second moment has followed.
-        step = tf.cast(self.optimizer.iterations, tf.float32)
+        step = tf.cast(self.optimizer.iterations, average.dtype)
         decay = tf.minimum(step / (step + 1), 0.99)
-        averages = []
-        finite = tf.math.is_finite(loss)
-        for shares, average in zip(zip(*gradients), self.gradient_norms):
-            norms = tf.cast(tf.stack([tf.norm(g) for g in shares]), average.dtype)
-            finite &= tf.reduce_all(tf.math.is_finite(norms))
-            if self._clip is not None:
-                # Student by student: one that diverges must not drown the others.
-                limit = tf.where(average > 0, self._clip * average, norms)
-                clipped = tf.minimum(norms, limit)
-                scales = tf.unstack(tf.math.divide_no_nan(clipped, norms))
-                shares = [g * tf.cast(s, g.dtype) for g, s in zip(shares, scales)]
-                new = decay * average + (1 - decay) * tf.reduce_mean(clipped)
-                average.assign(tf.where(tf.math.is_finite(new), new, average))
-            averages.append(tf.add_n(shares) / len(shares))
-        # The last good state must survive: a callback stops the run.
-        return [tf.where(finite, g, tf.zeros_like(g)) for g in averages]
+        value = tf.cast(_mean(values, finite), average.dtype)
+        new = decay * average + (1 - decay) * value
+        average.assign(tf.where(tf.math.is_finite(new), new, average))
 
     def fit(self, *args, callbacks=None, **kwargs):
         """`keras.Model.fit`; stops with a clear error when the meta-loss diverges.
@@ -286,12 +305,19 @@ class Distiller(keras.Model):
         )
 
 
+def _mean(values, finite, otherwise=np.nan):
+    """The mean over the students that ended finite, or `otherwise` without any."""
+    finite = tf.reshape(finite, [-1] + [1] * (len(values.shape) - 1))
+    total = tf.reduce_sum(tf.where(finite, values, tf.zeros_like(values)), 0)
+    count = tf.reduce_sum(tf.cast(finite, values.dtype))
+    return tf.where(count > 0, total / count, tf.cast(otherwise, values.dtype))
+
+
 class _StopWhenNotFinite(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
-        loss = float((logs or {}).get("loss", 0.0))
-        if not np.isfinite(loss):
+        if int(self.model.failures) >= self.model.patience:
             raise FloatingPointError(
-                f"The meta-loss became {loss} at outer step "
+                "The meta-loss became NaN or infinite at outer step "
                 f"{int(self.model.optimizer.iterations)}; the distilled data is kept "
                 "as it was before. Try a lower outer learning rate, a lower initial "
                 "learning rate of the steps, or fewer steps."

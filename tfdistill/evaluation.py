@@ -14,7 +14,7 @@ from tfdistill.synthesizers import Batch
 
 # Keeps the students of an evaluation apart from those of training: both draw from
 # one seed, in different streams.
-TRAINING, EVALUATION = 0, 1
+TRAINING, EVALUATION, PRETRAINING = 0, 1, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,12 +88,15 @@ class FreshStudents:
         self._side_by_side = side_by_side
 
         @tf.function(jit_compile=jit_compile, autograph=False)
-        def train(seeds):
+        def train(seeds, first):
             return [
                 unroll.train(
-                    student, synthesizer, objective, *initial_weights.sample(seed)
+                    student,
+                    synthesizer,
+                    objective,
+                    *initial_weights.sample_held_out(seed, first + k),
                 )
-                for seed in tf.unstack(seeds, side_by_side)
+                for k, seed in enumerate(tf.unstack(seeds, side_by_side))
             ]
 
         @tf.function(reduce_retracing=True, autograph=False)
@@ -137,7 +140,7 @@ class FreshStudents:
                 student_seed(seed, EVALUATION, first + k)
                 for k in range(self._side_by_side)
             ]
-            trained = self._train(tf.stack(seeds))
+            trained = self._train(tf.stack(seeds), tf.constant(first))
             counts, total, examples = 0, 0.0, 0
             for images, labels in batches:
                 results = self._test(trained, images, labels)
@@ -228,6 +231,14 @@ class Evaluator:
         batches = test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
         return self._students.evaluate(batches, num_students, seed, deal)
 
+    def untrained(
+        self, test, num_students: int = 20, *, seed: int = 0, batch_size: int = 1000
+    ) -> Evaluation:
+        """The same students, as they start: pretrained ones without adaptation."""
+        self._curriculum.forget()
+        batches = test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
+        return self._students.evaluate(batches, num_students, seed)
+
 
 def evaluate(
     distilled,
@@ -288,6 +299,10 @@ class _Curriculum:
         self._labels.assign(distilled.labels)
         self._order.assign((order % distilled.steps).astype("int32"))
         self._rates.assign(distilled.learning_rates.reshape(-1)[order])
+
+    def forget(self):
+        """Takes on no steps at all."""
+        self._order.assign(np.zeros(0, "int32"))
 
     @property
     def num_steps(self):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from tfdistill.pools import Pool
 from tfdistill.stateless import StatelessModel
 
 _SEED_STATE = "seed_generator_state"
@@ -43,23 +44,63 @@ class InitialWeights(abc.ABC):
             A tensor for each trainable variable, and one for each other variable.
         """
 
+    def sample_held_out(
+        self, seed: tf.Tensor, number: tf.Tensor
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Draws a student to test with: never one that `sample` may give, if random.
+
+        Args:
+            seed: As of `sample`, and never one that `sample` is given.
+            number: int32 scalar: the how-many-eth student of the test it is, from 0.
+        """
+        del number
+        return self.sample(seed)
+
+    def _fresh_seeds(self, state, seed):
+        """The state, but for the seeds of stochastic layers (dropout): drawn afresh."""
+        variables = self._student.model.non_trainable_variables
+        return [
+            _fold_in(seed, index) if variable.name == _SEED_STATE else value
+            for index, (variable, value) in enumerate(zip(variables, state))
+        ]
+
 
 class FixedWeights(InitialWeights):
-    """One known draw: the weights that the model has. Saved with the result.
+    """One known draw, by default the weights that the model has. Saved with the result.
 
     Only the seeds of the model's stochastic layers (dropout) are drawn afresh.
+
+    Args:
+        pretrained: A `Pool`, or its folder, whose student is to be the start.
+        number: Which of the pool's students, from 0.
+
+    Raises:
+        ValueError: By `build`, if there is no such student, or it is of another
+            architecture.
     """
 
     is_random = False
 
-    def sample(self, seed):
-        state = [
-            _fold_in(seed, index) if variable.name == _SEED_STATE else value
-            for index, (variable, value) in enumerate(
-                zip(self._student.model.non_trainable_variables, self._student.state)
+    def __init__(self, pretrained: Pool | str | None = None, number: int = 0):
+        self._pool = None if pretrained is None else _pool(pretrained)
+        self._number = number
+
+    def build(self, make_model, model):
+        super().build(make_model, model)
+        if self._pool is None:
+            return
+        members = self._pool.members
+        if not 0 <= self._number < len(members):
+            raise ValueError(
+                f"The pool has the students 0 to {len(members) - 1}, not "
+                f"{self._number}."
             )
-        ]
-        return self._student.weights, state
+        (values,) = self._pool.values([members[self._number]], make_model)
+        split = len(model.trainable_variables)
+        self._student.assign(values[:split], values[split:])
+
+    def sample(self, seed):
+        return self._student.weights, self._fresh_seeds(self._student.state, seed)
 
 
 class RandomWeights(InitialWeights):
@@ -120,6 +161,52 @@ class RandomWeights(InitialWeights):
         )
 
 
+class PretrainedWeights(InitialWeights):
+    """A student of a pool, drawn anew each time (Wang et al. 2018, section 3.4).
+
+    Distillation draws from the pool's training students, an evaluation takes its
+    held-out ones in turn.
+
+    Args:
+        pool: A `Pool`, or its folder.
+
+    Raises:
+        ValueError: By `build`, if a student is of another architecture, or none is held
+            out.
+    """
+
+    is_random = True
+
+    def __init__(self, pool: Pool | str):
+        self.pool = _pool(pool)
+
+    def build(self, make_model, model):
+        super().build(make_model, model)
+        if not self.pool.held_out:
+            raise ValueError(
+                "The pool has no held-out students to test with; make it with "
+                "--held_out, or start from one student of it (FixedWeights)."
+            )
+        self._training = self._stacked(self.pool.training, make_model)
+        self._held_out = self._stacked(self.pool.held_out, make_model)
+
+    def _stacked(self, members, make_model):
+        return [tf.stack(v) for v in zip(*self.pool.values(members, make_model))]
+
+    def sample(self, seed):
+        count = len(self.pool.training)
+        number = tf.random.stateless_uniform([], seed, 0, count, tf.int32)
+        return self._start(self._training, number, seed)
+
+    def sample_held_out(self, seed, number):
+        return self._start(self._held_out, number % len(self.pool.held_out), seed)
+
+    def _start(self, stacked, number, seed):
+        values = [tf.gather(v, number) for v in stacked]
+        split = len(self._student.model.trainable_variables)
+        return values[:split], self._fresh_seeds(values[split:], seed)
+
+
 class _Seeds(keras.random.SeedGenerator):
     """Keras's seed generator without its variable: a pure function of one seed."""
 
@@ -130,6 +217,10 @@ class _Seeds(keras.random.SeedGenerator):
     def next(self, ordered=True):
         self._count += 1
         return _fold_in(self._seed, self._count)
+
+
+def _pool(pool):
+    return pool if isinstance(pool, Pool) else Pool.load(pool)
 
 
 def _fold_in(seed, data):

@@ -9,6 +9,7 @@ from absl import app, flags, logging
 COMMANDS = {
     "distill": "learn distilled images of a data set",
     "baseline": "train networks on selected real images, to compare",
+    "pretrain": "train students on real data, for a pool of pretrained ones",
     "evaluate": "train fresh networks on distilled images, and test them",
 }
 

@@ -2,6 +2,7 @@
 
 import abc
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -54,6 +55,65 @@ class Classification(Objective):
     def metrics(self, labels, outputs):
         hits = tf.equal(tf.argmax(outputs, -1, labels.dtype), labels)
         return {"accuracy": tf.reduce_mean(tf.cast(hits, outputs.dtype))}
+
+
+class Attack(Classification):
+    """Data that makes students call one class another (Wang et al. 2018, section 3.5).
+
+    The distilled labels stay true; only the judgement is changed: the real images of
+    `attack_class` are to be called `target_class`, all others what they are.
+
+    Args:
+        attack_class: The class that is to be mistaken, from 0.
+        target_class: What it is to be taken for, another one.
+
+    Raises:
+        ValueError: If the two are the same, or negative.
+    """
+
+    metric_names = ("accuracy", "modified_accuracy")
+
+    def __init__(self, attack_class: int, target_class: int):
+        if min(attack_class, target_class) < 0 or attack_class == target_class:
+            raise ValueError(
+                "attack_class and target_class must be two different classes from 0 "
+                f"up, not {attack_class} and {target_class}."
+            )
+        self.attack_class, self.target_class = attack_class, target_class
+
+    def meta_loss(self, labels, outputs):
+        """Mean cross-entropy against the modified labels; arguments as of the base."""
+        return super().meta_loss(self.modified(labels), outputs)
+
+    def metrics(self, labels, outputs):
+        modified = super().metrics(self.modified(labels), outputs)["accuracy"]
+        return {**super().metrics(labels, outputs), "modified_accuracy": modified}
+
+    def modified(self, labels: tf.Tensor) -> tf.Tensor:
+        """Integer labels with `target_class` in the place of `attack_class`."""
+        target = tf.constant(self.target_class, labels.dtype)
+        return tf.where(tf.equal(labels, self.attack_class), target, labels)
+
+    def figures(self, confusion) -> dict[str, np.ndarray]:
+        """The paper's figures of an attack.
+
+        Args:
+            confusion: int `[students, classes, classes]`, as of an `Evaluation`.
+
+        Returns:
+            Each float `[students]`, in 0..1: `accuracy` on the true labels,
+            `modified_accuracy` on the modified ones, and `attacked`, the share of
+            `attack_class` that is called `target_class`.
+        """
+        total = confusion.sum((1, 2))
+        hits = np.trace(confusion, axis1=1, axis2=2)
+        row = confusion[:, self.attack_class]
+        called, known = row[:, self.target_class], row[:, self.attack_class]
+        return {
+            "accuracy": hits / total,
+            "modified_accuracy": (hits - known + called) / total,
+            "attacked": called / np.maximum(row.sum(1), 1),
+        }
 
 
 class Regression(Objective):

@@ -125,7 +125,7 @@ def build(
     except (TypeError, ValueError, tf.errors.OpError) as error:
         raise ValueError(
             f"student {name} cannot take images of shape {image_shape}: "
-            f"{_first_sentence(error)}"
+            f"{first_sentence(error)}"
         ) from error
     _check_outputs(model, outputs, name, num_classes)
     if not model.trainable_variables:
@@ -237,7 +237,8 @@ def _check_outputs(model, outputs, name, num_classes):
         )
 
 
-def _first_sentence(error):
+def first_sentence(error: Exception) -> str:
+    """The line of an error, often Keras's of many lines, that says what is wrong."""
     text = re.sub(r"\x1b\[\d+m", "", str(error))  # Keras prints in bold
     lines = [line for line in text.splitlines() if line.strip()]
     # Keras puts the name of the layer that failed before the reason.

@@ -42,26 +42,6 @@ class DataSource(NamedTuple):
         return cls(dataset.name, dataset.normalization, tuple(dataset.class_names))
 
 
-class ScaledRates:
-    """A synthesizer with all its learning rates multiplied by a factor.
-
-    Args:
-        synthesizer: Has `num_steps`, `batch(t)` and `trainable_variables`.
-        factor: float scalar, > 0.
-    """
-
-    def __init__(self, synthesizer, factor):
-        self._synthesizer, self._factor = synthesizer, factor
-        self.num_steps = synthesizer.num_steps
-        self.trainable_variables = synthesizer.trainable_variables
-
-    def batch(self, t) -> Batch:
-        """The batch of inner step t, at its scaled rate."""
-        batch = self._synthesizer.batch(t)
-        factor = tf.cast(self._factor, batch.learning_rate.dtype)
-        return batch._replace(learning_rate=factor * batch.learning_rate)
-
-
 class DistilledImages(keras.layers.Layer):
     """Learned pixels and learned rates (Wang et al. 2018, section 3).
 
@@ -134,11 +114,11 @@ class DistilledImages(keras.layers.Layer):
             initializer=lambda shape, dtype: tf.cast(images, dtype),
             name="images",
         )
-        # softplus(raw) = rate
-        raw = learning_rate + np.log(-np.expm1(-learning_rate))
         self.raw_rates = self.add_weight(
             shape=(epochs, self.steps),
-            initializer=keras.initializers.Constant(raw),
+            initializer=keras.initializers.Constant(
+                float(_inverse_softplus(tf.constant(learning_rate, "float64")))
+            ),
             name="raw_rates",
         )
         self.label_logits = None
@@ -218,6 +198,12 @@ class DistilledImages(keras.layers.Layer):
         """The rates, float `[epochs, steps]`."""
         return tf.nn.softplus(self.raw_rates)
 
+    def scale_rates(self, factor: tf.Tensor) -> None:
+        """Multiplies all rates by a factor in (0, 1]; in a graph, too."""
+        factor = tf.cast(factor, self.raw_rates.dtype)
+        scaled = _inverse_softplus(factor * self.learning_rates)
+        self.raw_rates.assign(tf.where(factor < 1, scaled, self.raw_rates))
+
     @property
     def labels(self) -> tf.Tensor:
         """One-hot or soft labels, float `[steps, batch, classes]`."""
@@ -235,6 +221,10 @@ class DistilledImages(keras.layers.Layer):
             labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))
         rate = tf.gather(tf.reshape(self.raw_rates, [-1]), t)
         return Batch(tf.gather(self.images.value, step), labels, tf.nn.softplus(rate))
+
+
+def _inverse_softplus(rates):
+    return rates + tf.math.log(-tf.math.expm1(-rates))
 
 
 def _shape(dataset, images_per_class, steps):

@@ -61,6 +61,57 @@ def define_validation_flag() -> list[str]:
     return ["validation"]
 
 
+def define_initial_weights_flags() -> list[str]:
+    """Defines the flags that say how students start; returns their names."""
+    flags.DEFINE_enum(
+        "initial_weights",
+        "random",
+        ["random", "fixed", "pretrained", "pretrained_fixed"],
+        "Whom the images are for: any random initial weights; one known draw, which is "
+        "saved with them (better for that one, useless for others); any student of "
+        "--pool; or one of them.",
+    )
+    flags.DEFINE_string(
+        "pool", None, "The folder of pretrained students: see tfdistill pretrain."
+    )
+    flags.DEFINE_integer(
+        "pool_student",
+        0,
+        "With pretrained_fixed: which student of the pool.",
+        lower_bound=0,
+    )
+    return ["initial_weights", "pool", "pool_student"]
+
+
+def initial_weights():
+    """The `InitialWeights` that the flags name.
+
+    Raises:
+        InputError: If there is no --pool where one is needed, or one where none is.
+    """
+    import tfdistill
+
+    kind, pool = FLAGS.initial_weights, FLAGS.pool
+    if kind.startswith("pretrained") != (pool is not None):
+        raise InputError(
+            f"--initial_weights={kind} needs {'a' if pool is None else 'no'} --pool."
+        )
+    with input_errors():
+        if kind == "pretrained":
+            return tfdistill.PretrainedWeights(pool)
+        if kind == "random":
+            return tfdistill.RandomWeights()
+        return tfdistill.FixedWeights(pool, FLAGS.pool_student)
+
+
+def pretrained_weights():
+    """`initial_weights` of students drawn from a pool; None for all others.
+
+    The others are what an `Evaluator` finds in the data itself.
+    """
+    return initial_weights() if FLAGS.initial_weights == "pretrained" else None
+
+
 def define_machine_flags() -> list[str]:
     """Defines the flags that say how the machine is used; returns their names."""
     flags.DEFINE_integer(

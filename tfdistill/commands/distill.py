@@ -51,14 +51,16 @@ def define_flags() -> None:
         'as "package.module:function", a function that returns a keras.Model with '
         "logits; it may take image_shape and num_classes.",
     )
+    weights_flags = common.define_initial_weights_flags()
     flags.DEFINE_enum(
-        "initial_weights",
-        "random",
-        ["random", "fixed"],
-        "Whether the images are to work for any random initial weights, or for one "
-        "known draw, which is saved with them (better for that one, useless for "
-        "others).",
+        "objective",
+        "classification",
+        ["classification", "attack"],
+        "What trained networks are judged on: how well they classify, or how well they "
+        "classify but for --attack_class, which they are to take for --target_class.",
     )
+    flags.DEFINE_integer("attack_class", None, "The class to be mistaken, from 0.")
+    flags.DEFINE_integer("target_class", None, "What it is to be taken for.")
     flags.DEFINE_integer(
         "images_per_class", 1, "Images a class in each step.", lower_bound=1
     )
@@ -126,12 +128,10 @@ def define_flags() -> None:
         lower_bound=0,
     )
     flags.DEFINE_float(
-        "rate_jitter",
+        "back_off",
         None,
-        "While learning, all rates of a network are multiplied by a random number from "
-        "1 - half of this to 1 + this, so that the learned ones keep off those at "
-        "which networks diverge; by default 0.4 with random initial weights and 0 with "
-        "fixed ones.",
+        "When a network diverges, all rates shrink by this share; by default 0.1, and "
+        "0 with fixed initial weights.",
         lower_bound=0,
         upper_bound=0.99,
     )
@@ -156,10 +156,11 @@ def define_flags() -> None:
     flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", lower_bound=0)
     _names.extend(
         ["workdir", *data_flags]
-        + ["student", "initial_weights", "images_per_class", "steps", "epochs"]
+        + ["student", *weights_flags, "objective", "attack_class", "target_class"]
+        + ["images_per_class", "steps", "epochs"]
         + ["start", "soft_labels", "learning_rate", "outer_steps", "minutes"]
         + ["batch_size", "augment", "students_per_step", "outer_learning_rate"]
-        + ["outer_schedule", "clip", "rate_jitter", "ema", "report_every"]
+        + ["outer_schedule", "clip", "back_off", "ema", "report_every"]
         + ["num_students", "seed"]
         + [*common.define_validation_flag(), *common.define_machine_flags()]
         + ["overwrite"]
@@ -179,8 +180,8 @@ def main() -> None:
         )
     if FLAGS.minutes is None and FLAGS.outer_steps is None:
         FLAGS.outer_steps = _OUTER_STEPS
-    if FLAGS.rate_jitter is None:
-        FLAGS.rate_jitter = 0.4 if FLAGS.initial_weights == "random" else 0.0
+    if FLAGS.back_off is None:
+        FLAGS.back_off = 0.0 if _are_fixed() else 0.1
     import keras
 
     common.set_threads()
@@ -236,9 +237,8 @@ def _distiller(dataset):
     distiller = tfdistill.Distiller(
         tfdistill.students.get(FLAGS.student),
         _synthesizer(dataset),
-        tfdistill.FixedWeights()
-        if FLAGS.initial_weights == "fixed"
-        else tfdistill.RandomWeights(),
+        common.initial_weights(),
+        _objective(dataset),
         seed=FLAGS.seed,
     )
     # In a short run a long average would hold more of the start than of the end.
@@ -252,7 +252,7 @@ def _distiller(dataset):
         ),
         students_per_step=FLAGS.students_per_step,
         clip=FLAGS.clip or None,
-        rate_jitter=FLAGS.rate_jitter,
+        back_off=FLAGS.back_off,
         validation_students=_num_students(4),
     )
     return distiller, tfdistill.Anneal(
@@ -260,6 +260,24 @@ def _distiller(dataset):
         outer_steps=FLAGS.outer_steps,
         seconds=60 * FLAGS.minutes if FLAGS.minutes else None,
     )
+
+
+def _objective(dataset):
+    from tfdistill import Attack, Classification
+
+    classes = (FLAGS.attack_class, FLAGS.target_class)
+    if FLAGS.objective == "classification":
+        if classes != (None, None):
+            raise ValueError(
+                "--attack_class and --target_class need --objective=attack."
+            )
+        return Classification()
+    if None in classes or not all(0 <= c < dataset.num_classes for c in classes):
+        raise ValueError(
+            "--objective=attack needs --attack_class and --target_class in "
+            f"0..{dataset.num_classes - 1}, not {classes[0]} and {classes[1]}."
+        )
+    return Attack(*classes)
 
 
 def _learn(distiller, anneal, dataset, validation):
@@ -314,7 +332,11 @@ def _finish(distiller, anneal, dataset, history):
 
     started = time.monotonic()
     distilled = distiller.distilled(
-        load={"dataset": FLAGS.dataset, "data_dir": FLAGS.data_dir},
+        load={
+            "dataset": FLAGS.dataset,
+            "data_dir": FLAGS.data_dir,
+            "pool": FLAGS.pool if FLAGS.initial_weights == "pretrained" else None,
+        },
         outer_steps=int(distiller.optimizer.iterations),
         seconds=anneal.elapsed,
         flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
@@ -336,10 +358,14 @@ def _finish(distiller, anneal, dataset, history):
         epochs=(FLAGS.epochs,),
         learned=distilled.learning_rates,
         num_students=_num_students(4),
+        initial_weights=common.pretrained_weights(),
         seed=FLAGS.seed,
     )
     evaluator = tfdistill.Evaluator(
-        FLAGS.student, distilled, side_by_side=min(2, _num_students())
+        FLAGS.student,
+        distilled,
+        initial_weights=common.pretrained_weights(),
+        side_by_side=min(2, _num_students()),
     )
     test = dataset.test.batch(1000).cache()
     results = {
@@ -350,10 +376,12 @@ def _finish(distiller, anneal, dataset, history):
             ("distilled images", distilled),
         )
     }
-    tested = [
-        common.metrics(result, distiller.student_name, dataset.name)
-        for result in results.values()
-    ]
+    if FLAGS.pool:
+        untrained = evaluator.untrained(test, _num_students(), seed=FLAGS.seed)
+        results = {"no distilled data": untrained, **results}
+    tested = {
+        name: _metrics(result, distiller, dataset) for name, result in results.items()
+    }
     figures = {
         "distilled": plots.distilled_images(distilled),
         "accuracy": plots.accuracy_curve(
@@ -368,9 +396,9 @@ def _finish(distiller, anneal, dataset, history):
         FLAGS.student,
         figures,
         {
-            **tested[2],
-            "before": tested[0],
-            "random_real": tested[1],
+            **tested.pop("distilled images"),
+            "random_real": tested.pop("random real images"),
+            **{name.replace(" ", "_"): content for name, content in tested.items()},
             "initial_weights": FLAGS.initial_weights,
             "seed": FLAGS.seed,
             "outer_steps": int(distiller.optimizer.iterations),
@@ -387,14 +415,39 @@ def _finish(distiller, anneal, dataset, history):
     )
     for name, result in results.items():
         print(f"  {name:20} {result}")
+        if FLAGS.objective == "attack":
+            print(f"  {'':20} {_attacked(result, distiller.objective)}")
     print(f"{costs}\nEverything is in {FLAGS.workdir}.")
+
+
+def _metrics(result, distiller, dataset):
+    content = common.metrics(result, distiller.student_name, dataset.name)
+    if FLAGS.objective == "attack":
+        for name, shares in distiller.objective.figures(result.confusion).items():
+            content[f"{name}_mean"] = float(shares.mean())
+            content[f"{name}_std"] = float(shares.std())
+    return content
+
+
+def _attacked(result, objective):
+    shares = objective.figures(result.confusion)
+    attacked, modified = 100 * shares["attacked"], 100 * shares["modified_accuracy"]
+    return (
+        f"call {attacked.mean():.1f} ± {attacked.std():.1f} % of class "
+        f"{objective.attack_class} a {objective.target_class}; "
+        f"{modified.mean():.2f} ± {modified.std():.2f} % against the modified labels"
+    )
 
 
 def _num_students(most=None):
     # Students with the same fixed weights are alike.
-    if FLAGS.initial_weights == "fixed":
+    if _are_fixed():
         return 1
     return min(FLAGS.num_students, most or FLAGS.num_students)
+
+
+def _are_fixed():
+    return FLAGS.initial_weights.endswith("fixed")
 
 
 def _path(*parts):

@@ -30,6 +30,12 @@ def define_flags() -> None:
         "num_students", 20, "Fresh networks; the paper takes 200.", lower_bound=1
     )
     flags.DEFINE_integer("seed", 0, "Of the networks' initial weights.")
+    flags.DEFINE_string(
+        "pool",
+        None,
+        "The pretrained networks to start from, whose held-out ones are tested; by "
+        "default the run's, if there is one.",
+    )
     flags.DEFINE_boolean(
         "shuffle_steps",
         False,
@@ -37,7 +43,7 @@ def define_flags() -> None:
         "distilled for.",
     )
     _names.extend(
-        ["workdir", "student", "num_students", "seed", "shuffle_steps"]
+        ["workdir", "student", "num_students", "seed", "pool", "shuffle_steps"]
         + common.define_data_flags(None)
         + common.define_machine_flags()
     )
@@ -60,7 +66,7 @@ def main() -> None:
             os.path.join(FLAGS.workdir, "distilled")
         )
     made_of = distilled.provenance.get("load", {})
-    for name in ("dataset", "data_dir"):
+    for name in ("dataset", "data_dir", "pool"):
         if getattr(FLAGS, name) is None:
             setattr(FLAGS, name, made_of.get(name))
     dataset = common.load_dataset()
@@ -72,6 +78,9 @@ def main() -> None:
             student,
             dataset.test,
             FLAGS.num_students,
+            initial_weights=tfdistill.PretrainedWeights(FLAGS.pool)
+            if FLAGS.pool
+            else None,
             shuffle_steps=FLAGS.shuffle_steps,
             seed=FLAGS.seed,
         )

@@ -1,0 +1,306 @@
+"""Pretrained students: made, kept, drawn and refused."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdistill
+from tfdistill import (
+    FixedWeights,
+    Pool,
+    PretrainedWeights,
+    pools,
+    pretraining,
+    students,
+)
+from tfdistill.evaluation import EVALUATION, TRAINING, student_seed
+
+SHAPE = (8, 8, 1)
+
+
+def make_model():
+    return students.build("linear", SHAPE, 10)
+
+
+def tfdistill_command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tfdistill", *arguments], capture_output=True, text=True
+    )
+
+
+SMALL = [
+    "--num_students=5",
+    "--held_out=2",
+    "--side_by_side=3",
+    "--student=linear",
+    "--epochs=4",
+    "--learning_rate=0.01",
+    "--batch_size=128",
+]
+
+
+@pytest.fixture(scope="module")
+def pool_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pools") / "pool"
+    process = tfdistill_command("pretrain", f"--workdir={folder}", *SMALL)
+    assert process.returncode == 0, process.stderr
+    assert "5 of 5 students" in process.stdout
+    return folder
+
+
+@pytest.fixture
+def copied(pool_folder, tmp_path):
+    return shutil.copytree(pool_folder, tmp_path / "pool")
+
+
+def test_a_pool_of_different_students_that_learned(pool_folder):
+    pool = Pool.load(pool_folder)
+    assert (len(pool.training), len(pool.held_out)) == (3, 2)
+    assert (pool.student, pool.dataset) == ("linear", "digits")
+    assert min(m.accuracy for m in pool.members) > 0.85
+    kernels = [v[0] for v in pool.values(pool.members, make_model)]
+    assert len({k.tobytes() for k in kernels}) == 5
+    # The accuracies are of these weights, on the test images.
+    test = tfdistill.load_dataset("digits").test
+    model = make_model()
+    model.set_weights(pool.values(pool.held_out[:1], make_model)[0])
+    (accuracy,) = pretraining.accuracies([model], test)
+    assert accuracy == pool.held_out[0].accuracy
+
+
+def test_the_same_command_repeats_and_resumes(copied, pool_folder):
+    again = tfdistill_command("pretrain", f"--workdir={copied}", *SMALL)
+    assert again.returncode == 0 and "finished" in again.stdout
+    # As after a crash between two groups of students.
+    os.remove(copied / pools.MANIFEST)
+    for number in (3, 4):
+        os.remove(copied / f"student-{number:04}.weights.h5")
+    kept = os.stat(copied / "student-0000.weights.h5").st_mtime
+    again = tfdistill_command("pretrain", f"--workdir={copied}", *SMALL)
+    assert again.returncode == 0, again.stderr
+    assert os.stat(copied / "student-0000.weights.h5").st_mtime == kept
+    for a, b in zip(*(_all_values(folder) for folder in (copied, pool_folder))):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def _all_values(folder):
+    pool = Pool.load(folder)
+    return [x for v in pool.values(pool.members, make_model) for x in v]
+
+
+def test_several_at_once_are_what_each_would_be_alone():
+    dataset = tfdistill.load_dataset("digits")
+    recipe = pretraining.Recipe(epochs=2, halve_every=1, learning_rate=0.01)
+    together = pretraining.pretrain(make_model, dataset, [4, 7], recipe, verbose=0)
+    (alone,) = pretraining.pretrain(make_model, dataset, [7], recipe, verbose=0)
+    for a, b in zip(together[1].get_weights(), alone.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_draws_come_from_the_pool_and_tests_from_the_held_out(pool_folder):
+    weights = PretrainedWeights(str(pool_folder))
+    weights.build(make_model, make_model())
+    pool = weights.pool
+    training, held_out = (
+        {v[0].tobytes() for v in pool.values(members, make_model)}
+        for members in (pool.training, pool.held_out)
+    )
+    draws = [weights.sample(student_seed(0, TRAINING, n))[0][0] for n in range(40)]
+    assert {x.numpy().tobytes() for x in draws} == training
+    tests = [
+        weights.sample_held_out(student_seed(0, EVALUATION, n), tf.constant(n))[0][0]
+        for n in range(2)
+    ]
+    assert {x.numpy().tobytes() for x in tests} == held_out
+    assert not training & held_out
+
+
+def test_one_student_of_a_pool_is_a_fixed_start(pool_folder):
+    model, weights = make_model(), FixedWeights(str(pool_folder), 4)
+    weights.build(make_model, model)
+    (values,) = weights._pool.values(weights._pool.held_out[1:], make_model)
+    np.testing.assert_array_equal(model.get_weights()[0], values[0])
+    with pytest.raises(ValueError, match="students 0 to 4, not 5"):
+        FixedWeights(str(pool_folder), 5).build(make_model, make_model())
+
+
+def test_adaptation_beats_no_adaptation(pool_folder, tmp_path):
+    # Digits with inverted colours are another domain.
+    digits = tfdistill.load_dataset("digits")
+    (x, y), (u, v) = (
+        (255 - split.images, split.labels) for split in (digits.train, digits.test)
+    )
+    np.savez(tmp_path / "inverted.npz", x_train=x, y_train=y, x_test=u, y_test=v)
+    process = tfdistill_command(
+        "distill",
+        f"--dataset={tmp_path / 'inverted.npz'}",
+        "--student=linear",
+        "--initial_weights=pretrained",
+        f"--pool={pool_folder}",
+        "--steps=2",
+        "--epochs=2",
+        "--outer_steps=150",
+        "--learning_rate=0.1",
+        "--num_students=4",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    assert process.returncode == 0, process.stderr
+    with open(tmp_path / "run" / "metrics.json", encoding="utf-8") as file:
+        metrics = json.load(file)
+    assert metrics["accuracy_mean"] > metrics["no_distilled_data"]["accuracy_mean"]
+    assert metrics["accuracy_mean"] > 0.8
+    # The run knows its pool.
+    again = tfdistill_command(
+        "evaluate", f"--workdir={tmp_path / 'run'}", "--num_students=4"
+    )
+    assert again.returncode == 0, again.stderr
+    assert f"{100 * metrics['accuracy_mean']:.2f}" in again.stdout
+
+
+def test_models_that_were_trained_elsewhere(tmp_path):
+    models = [make_model() for _ in range(3)]
+    models[0].save(tmp_path / "a.keras")
+    models[1].save_weights(tmp_path / "b.weights.h5")
+    models[2].export(tmp_path / "c", verbose=False)
+    paths = [tmp_path / name for name in ("a.keras", "b.weights.h5", "c")]
+    pool = Pool.of_files(paths[:2], paths[2:])
+    for model, values in zip(models, pool.values(pool.members, make_model)):
+        for a, b in zip(model.get_weights(), values):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_students_are_not_both_in_training_and_in_tests(tmp_path):
+    model = make_model()
+    for name in ("a", "b"):
+        model.save_weights(tmp_path / f"{name}.weights.h5")
+    shutil.copy(tmp_path / "a.weights.h5", tmp_path / "copy.weights.h5")
+    for other in ("a", "copy"):
+        with pytest.raises(ValueError, match="must be others"):
+            Pool.of_files(
+                [tmp_path / "a.weights.h5"], [tmp_path / f"{other}.weights.h5"]
+            )
+
+
+def test_other_architectures_are_refused(pool_folder):
+    weights = PretrainedWeights(str(pool_folder))
+
+    def other():
+        return students.build("mlp", SHAPE, 10)
+
+    with pytest.raises(ValueError, match="student-0000.* cannot be read|architecture"):
+        weights.build(other, other())
+
+
+def test_a_keras_file_of_another_architecture_is_refused(tmp_path):
+    students.build("mlp", SHAPE, 10).save(tmp_path / "a.keras")
+    pool = Pool.of_files([tmp_path / "a.keras"])
+    with pytest.raises(ValueError, match="another architecture"):
+        pool.values(pool.members, make_model)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "remove"])
+def test_a_damaged_student_is_refused(damage, copied):
+    path = copied / "student-0001.weights.h5"
+    content = bytearray(path.read_bytes())
+    if damage == "remove":
+        path.unlink()
+    else:
+        if damage == "flip":
+            content[len(content) // 2] ^= 1
+        else:
+            del content[len(content) // 2 :]
+        path.write_bytes(content)
+    pool = Pool.load(copied)
+    with pytest.raises(ValueError, match="student-0001.* cannot be read"):
+        pool.values(pool.members, make_model)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"format": 2}, "its format is 2"),
+        ({"held_out": 5}, "5 of 5 students"),
+        ({"students": 3}, "cannot be read"),
+        ({"normalization": None}, "cannot be read"),
+    ],
+)
+def test_a_damaged_manifest_is_refused(change, says, copied):
+    path = copied / pools.MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ValueError, match=says):
+        Pool.load(copied)
+
+
+def test_a_manifest_stays_in_its_folder(copied):
+    path = copied / pools.MANIFEST
+    path.write_text(path.read_text().replace("student-0000", "../student-0000"))
+    with pytest.raises(ValueError, match="outside the pool"):
+        Pool.load(copied)
+
+
+def test_pools_need_held_out_students():
+    member = pools.Member("nowhere.weights.h5")
+    with pytest.raises(ValueError, match="no held-out students"):
+        PretrainedWeights(Pool((member,))).build(make_model, make_model())
+    with pytest.raises(ValueError, match="at least one student"):
+        Pool(())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["pretrain"], "--workdir is missing"),
+        (["pretrain", "--workdir=W", "--num_students=3", "--held_out=3"], "none of"),
+        (["distill", "--workdir=W", "--initial_weights=pretrained"], "needs a --pool"),
+        (["distill", "--workdir=W", "--pool=P"], "needs no --pool"),
+        (
+            ["distill", "--workdir=W", "--initial_weights=pretrained", "--pool=P"],
+            "P holds no pool of students",
+        ),
+        (["distill", "--workdir=W", "--attack_class=1"], "need --objective=attack"),
+        (
+            ["distill", "--workdir=W", "--objective=attack", "--attack_class=1"],
+            "not 1 and None",
+        ),
+    ],
+)
+def test_bad_flags_get_one_sentence(arguments, says, tmp_path):
+    arguments = [a.replace("=W", f"={tmp_path / 'w'}") for a in arguments]
+    process = tfdistill_command(*arguments)
+    assert process.returncode == 2
+    line = process.stderr.strip().splitlines()[-1]
+    assert line.startswith("tfdistill: ") and says in line
+    assert not (tmp_path / "w").exists()
+
+
+def test_batch_norm_and_dropout_survive_a_pool(tmp_path):
+    def noisy():
+        return keras.Sequential(
+            [
+                keras.Input(SHAPE),
+                keras.layers.Flatten(),
+                keras.layers.BatchNormalization(),
+                keras.layers.Dropout(0.5),
+                keras.layers.Dense(10),
+            ]
+        )
+
+    models = [noisy() for _ in range(2)]
+    for index, model in enumerate(models):
+        model.layers[1].moving_mean.assign(np.full(64, index + 1.0))
+        model.save(tmp_path / f"{index}.keras")
+    pool = Pool.of_files([tmp_path / "0.keras"], [tmp_path / "1.keras"])
+    weights = PretrainedWeights(pool)
+    weights.build(noisy, noisy())
+    state = weights.sample(student_seed(0, 1))[1]
+    assert state[0][0] == 1.0
+    # Each student's dropout has a seed of its own.
+    other = weights.sample(student_seed(0, 2))[1]
+    assert np.any(state[-1] != other[-1])
