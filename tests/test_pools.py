@@ -132,15 +132,16 @@ def test_one_student_of_a_pool_is_a_fixed_start(pool_folder):
 
 
 def test_adaptation_beats_no_adaptation(pool_folder, tmp_path):
-    # Digits with inverted colours are another domain.
+    # Digits one pixel further to the right are another domain.
     digits = tfdistill.load_dataset("digits")
     (x, y), (u, v) = (
-        (255 - split.images, split.labels) for split in (digits.train, digits.test)
+        (np.roll(split.images, 1, axis=2), split.labels)
+        for split in (digits.train, digits.test)
     )
-    np.savez(tmp_path / "inverted.npz", x_train=x, y_train=y, x_test=u, y_test=v)
+    np.savez(tmp_path / "shifted.npz", x_train=x, y_train=y, x_test=u, y_test=v)
     process = tfdistill_command(
         "distill",
-        f"--dataset={tmp_path / 'inverted.npz'}",
+        f"--dataset={tmp_path / 'shifted.npz'}",
         "--student=linear",
         "--initial_weights=pretrained",
         f"--pool={pool_folder}",
@@ -155,7 +156,7 @@ def test_adaptation_beats_no_adaptation(pool_folder, tmp_path):
     with open(tmp_path / "run" / "metrics.json", encoding="utf-8") as file:
         metrics = json.load(file)
     assert metrics["accuracy_mean"] > metrics["no_distilled_data"]["accuracy_mean"]
-    assert metrics["accuracy_mean"] > 0.8
+    assert metrics["accuracy_mean"] > 0.6
     # The run knows its pool.
     again = tfdistill_command(
         "evaluate", f"--workdir={tmp_path / 'run'}", "--num_students=4"

@@ -109,9 +109,9 @@ class Distiller(keras.Model):
                 this many times its running average (arXiv:2311.07025); None for no
                 clipping. Students that do not end finite are left out.
             back_off: When a student diverges (its meta-loss is not finite, or twice
-                the usual one), all learned rates shrink by this share, in [0, 1). The
-                meta-gradient does not see how likely that is, and raises the rates
-                until it happens.
+                the usual one), all learned rates shrink as far as this many outer
+                steps could move them. The meta-gradient does not see how likely
+                that is, and raises the rates until it happens.
             validation_students: How many fresh students `evaluate` trains.
             jit_compile: Whether XLA compiles the outer step. By default it does on
                 GPU and TPU, and not on CPU, where it was measured to be slower.
@@ -127,8 +127,8 @@ class Distiller(keras.Model):
                 )
         if clip is not None and not clip > 0:
             raise ValueError(f"clip must be above 0, or None, not {clip}.")
-        if not 0 <= back_off < 1:
-            raise ValueError(f"back_off must lie in [0, 1), not be {back_off}.")
+        if not back_off >= 0:
+            raise ValueError(f"back_off must be at least 0, not {back_off}.")
         if jit_compile is None:
             jit_compile = bool(
                 tf.config.list_logical_devices("GPU")
@@ -228,7 +228,9 @@ class Distiller(keras.Model):
         diverged = ~(finite & (losses <= limit))
         self._follow(self.usual_loss, tf.minimum(losses, limit), finite)
         count = tf.reduce_sum(tf.cast(diverged, losses.dtype))
-        self.synthesizer.scale_rates((1 - self._back_off) ** count)
+        # In proportion to the optimizer's own steps, so that both are annealed alike.
+        far = self._back_off * tf.cast(self.optimizer.learning_rate, count.dtype)
+        self.synthesizer.scale_rates(tf.exp(-far * count))
 
     def _follow(self, average, values, finite):
         # The plain mean of the first hundred outer steps, then an exponential one:

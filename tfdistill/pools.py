@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Sequence
 
 import keras
@@ -217,12 +218,22 @@ def _read(member, model):
         if os.path.isdir(path):
             values = _variables(tf.saved_model.load(path))
         elif path.endswith(".weights.h5"):
-            model.load_weights(path)
+            # Keras only warns of layers that the file does not have.
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)
+                model.load_weights(path)
             values = _variables(model)
         else:
             values = _variables(keras.models.load_model(path, compile=False))
     # What h5py, zipfile and TensorFlow raise depends on which byte is wrong.
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (
+        OSError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        UserWarning,
+    ) as error:
         raise ValueError(
             f"The pretrained student {path} cannot be read: "
             f"{students.first_sentence(error)}"

@@ -111,17 +111,18 @@ def pretrain(
         dataset.train.batch(batch_size, shuffle=True, seed=int(order), repeat=True)
         for (order,) in orders
     ]
-    batches = tf.data.Dataset.zip(*streams).map(
-        lambda *pairs: (
-            tuple(images for images, _ in pairs),
-            tf.stack([labels for _, labels in pairs], axis=1),
-        )
-    )
+
+    def side_by_side(*pairs):
+        images, labels = zip(*pairs)
+        return images, tf.stack(labels, axis=1)
+
+    batches = tf.data.Dataset.zip(*streams).map(side_by_side)
     cohort.fit(
         batches.prefetch(2),
         steps_per_epoch=max(1, dataset.train.num_examples // batch_size),
         epochs=recipe.epochs,
         callbacks=[keras.callbacks.LearningRateScheduler(recipe.rate), *callbacks],
+        shuffle=False,  # the streams are
         verbose=verbose,
     )
     return members

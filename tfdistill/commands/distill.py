@@ -130,10 +130,9 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "back_off",
         None,
-        "When a network diverges, all rates shrink by this share; by default 0.1, and "
-        "0 with fixed initial weights.",
+        "When a network diverges, all rates shrink as far as this many outer steps "
+        "could move them; by default 10, and 0 with fixed initial weights.",
         lower_bound=0,
-        upper_bound=0.99,
     )
     flags.DEFINE_float(
         "ema",
@@ -181,7 +180,7 @@ def main() -> None:
     if FLAGS.minutes is None and FLAGS.outer_steps is None:
         FLAGS.outer_steps = _OUTER_STEPS
     if FLAGS.back_off is None:
-        FLAGS.back_off = 0.0 if _are_fixed() else 0.1
+        FLAGS.back_off = 0.0 if _are_fixed() else 10.0
     import keras
 
     common.set_threads()
