@@ -108,6 +108,7 @@ def optimized_real(
     keep: float = 0.2,
     num_students: int = 20,
     num_images: int = 2000,
+    initial_weights: InitialWeights | None = None,
     seed: int = 0,
 ) -> list[DistilledDataset]:
     """The best of many random sets, by what students make of the training data.
@@ -119,6 +120,7 @@ def optimized_real(
         keep: The share of the sets that is kept, in (0, 1].
         num_students: Students who score a set, at least 1.
         num_images: How many training images, drawn at random, score them.
+        initial_weights: As of `Evaluator`.
         seed: Of students and images.
 
     Returns:
@@ -131,7 +133,12 @@ def optimized_real(
         raise ValueError(f"keep must lie in (0, 1], not {keep}.")
     batches = training.batch(1000, shuffle=True, seed=seed, repeat=True)
     batches = batches.take(-(-num_images // 1000)).cache()
-    evaluator = Evaluator(student, sets[0])
+    evaluator = Evaluator(
+        student,
+        sets[0],
+        initial_weights=initial_weights,
+        side_by_side=2 if num_students > 1 else 1,
+    )
     scores = [
         evaluator(data, batches, num_students, seed=seed).accuracy_mean for data in sets
     ]

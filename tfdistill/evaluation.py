@@ -196,6 +196,8 @@ class Evaluator:
             fixed = like.assign_initial_weights(model)
             initial_weights = FixedWeights() if fixed else RandomWeights()
         initial_weights.build(make_model, model)
+        if not initial_weights.is_random:
+            side_by_side = 1  # beside each other they would be the same student twice
         self._curriculum = _Curriculum(like)
         self._students = FreshStudents(
             StatelessModel(model),

@@ -49,6 +49,7 @@ def define_flags() -> None:
         None,
         "Who learns: as of tfdistill distill.",
     )
+    weights_flags = common.define_initial_weights_flags()
     flags.DEFINE_integer(
         "images_per_class", 1, "Images a class in each step.", lower_bound=1
     )
@@ -74,7 +75,8 @@ def define_flags() -> None:
     flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", lower_bound=0)
     _names.extend(
         ["workdir", *data_flags]
-        + ["kind", "nearest_neighbours", "student", "images_per_class", "steps"]
+        + ["kind", "nearest_neighbours", "student", *weights_flags]
+        + ["images_per_class", "steps"]
         + ["learned_rates", "num_sets", "num_students", "seed"]
         + [*common.define_validation_flag(), *common.define_machine_flags()]
         + ["overwrite"]
@@ -98,11 +100,12 @@ def main() -> None:
     dataset = common.load_dataset()
     if FLAGS.student is None:
         FLAGS.student = common.default_student(dataset)
+    start = common.initial_weights()
     with common.input_errors():
         students.build(FLAGS.student, dataset.image_shape, dataset.num_classes)
         learned = _learned_rates()
         started = time.monotonic()
-        sets = _draw(dataset)
+        sets = _draw(dataset, start)
     lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
     common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
     if common.is_finished(FLAGS.workdir):
@@ -129,41 +132,77 @@ def _learned_rates():
     return run.learning_rates
 
 
-def _draw(dataset):
+def _draw(dataset, start):
+    """The sets, with the fixed start of their students if there is one."""
     from tfdistill import baselines
 
     sizes = {"images_per_class": FLAGS.images_per_class, "steps": FLAGS.steps}
     if FLAGS.kind == "average_real":
-        return [baselines.average_real(dataset, **sizes)]
+        sets = [baselines.average_real(dataset, **sizes)]
+        return _with_start(sets, start)
     make, count = baselines.random_real, FLAGS.num_sets
     if FLAGS.kind == "k_means":
         make = baselines.k_means
     if FLAGS.kind == "optimized_real":
         count *= 5
-    return [make(dataset, **sizes, seed=FLAGS.seed + k) for k in range(count)]
+    sets = [make(dataset, **sizes, seed=FLAGS.seed + k) for k in range(count)]
+    return _with_start(sets, start)
+
+
+def _with_start(sets, start):
+    import keras
+
+    from tfdistill import students
+
+    if start.is_random:
+        return sets
+
+    def make_model():
+        return students.build(FLAGS.student, sets[0].image_shape, sets[0].num_classes)
+
+    keras.utils.set_random_seed(FLAGS.seed % 2**31)
+    model = make_model()
+    start.build(make_model, model)
+    values = [
+        keras.ops.convert_to_numpy(v)
+        for v in (*model.trainable_variables, *model.non_trainable_variables)
+    ]
+    return [data.replace(initial_weights=values) for data in sets]
 
 
 def _students(sets, dataset, learned):
     import tfdistill
     from tfdistill import baselines
 
-    judges = max(4, 2 * min(len(sets), 5))
-    if FLAGS.kind == "average_real":
-        judges = 4
+    alike = sets[0].initial_weights is not None
+    # Every set has a student or two; of fixed weights there is one for each.
+    judges = min(len(sets), 5) if alike else 2 * max(2, min(len(sets), 5))
+    weights = common.pretrained_weights()
     sets = baselines.tune(
         sets,
         FLAGS.student,
         dataset.validation,
         learned=learned,
         num_students=judges,
+        initial_weights=weights,
         seed=FLAGS.seed,
     )
     if FLAGS.kind == "optimized_real":
         sets = baselines.optimized_real(
-            sets, FLAGS.student, dataset.train, seed=FLAGS.seed
+            sets,
+            FLAGS.student,
+            dataset.train,
+            num_students=1 if alike else 20,
+            initial_weights=weights,
+            seed=FLAGS.seed,
         )
     result = tfdistill.evaluate(
-        sets, FLAGS.student, dataset.test, FLAGS.num_students, seed=FLAGS.seed
+        sets,
+        FLAGS.student,
+        dataset.test,
+        len(sets) if alike else FLAGS.num_students,
+        initial_weights=weights,
+        seed=FLAGS.seed,
     )
     return sets, f"rate {sets[0].provenance['rates']}", result
 
