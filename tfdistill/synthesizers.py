@@ -182,6 +182,38 @@ class DistilledImages(keras.layers.Layer):
         return cls._of(dataset, np.reshape(images, shape), epochs=epochs, **kwargs)
 
     @classmethod
+    def from_distilled(cls, distilled, **kwargs) -> "DistilledImages":
+        """Starts from images that are there: a baseline's, or distilled before.
+
+        Args:
+            distilled: A `DistilledDataset` whose steps have the classes in one order.
+            **kwargs: The constructor's; as many epochs as it has, if not given.
+
+        Raises:
+            ValueError: If two steps have other classes.
+        """
+        classes = distilled.labels.argmax(-1)
+        if np.any(classes != classes[0]):
+            raise ValueError(
+                "All steps must have the same classes in the same order to go on from "
+                "these images."
+            )
+        return cls(
+            distilled.images,
+            classes[0],
+            distilled.num_classes,
+            **{
+                "epochs": distilled.epochs,
+                "source": DataSource(
+                    distilled.provenance.get("dataset", ""),
+                    distilled.normalization,
+                    distilled.class_names,
+                ),
+                **kwargs,
+            },
+        )
+
+    @classmethod
     def _of(cls, dataset, images, **kwargs):
         # Both starts have their classes in a cycle: 0, 1, ..., 0, 1, ...
         labels = np.arange(images.shape[1]) % dataset.num_classes

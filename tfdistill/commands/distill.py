@@ -74,7 +74,11 @@ def define_flags() -> None:
         "epochs", 3, "How often networks go through the steps.", lower_bound=1
     )
     flags.DEFINE_enum(
-        "start", "real", ["real", "noise"], "What the images are at first."
+        "start",
+        "real",
+        ["real", "noise", "k_means"],
+        "What the images are at first: random training images, noise, or the centroids "
+        "of each class.",
     )
     flags.DEFINE_boolean("soft_labels", False, "Whether labels are learned too.")
     flags.DEFINE_float(
@@ -211,21 +215,26 @@ def main() -> None:
 
 def _synthesizer(dataset):
     """The images as they are at first."""
-    import tfdistill
+    from tfdistill import DistilledImages, baselines
 
+    sizes = {
+        "images_per_class": FLAGS.images_per_class,
+        "steps": FLAGS.steps,
+        "seed": FLAGS.seed,
+    }
+    learned = {
+        "epochs": FLAGS.epochs,
+        "learning_rate": FLAGS.learning_rate,
+        "soft_labels": FLAGS.soft_labels,
+    }
+    if FLAGS.start == "k_means":
+        centroids = baselines.k_means(dataset, **sizes)
+        return DistilledImages.from_distilled(centroids, **learned)
     make = {
-        "real": tfdistill.DistilledImages.from_real,
-        "noise": tfdistill.DistilledImages.from_noise,
+        "real": DistilledImages.from_real,
+        "noise": DistilledImages.from_noise,
     }[FLAGS.start]
-    return make(
-        dataset,
-        images_per_class=FLAGS.images_per_class,
-        steps=FLAGS.steps,
-        epochs=FLAGS.epochs,
-        learning_rate=FLAGS.learning_rate,
-        soft_labels=FLAGS.soft_labels,
-        seed=FLAGS.seed,
-    )
+    return make(dataset, **sizes, **learned)
 
 
 def _distiller(dataset):
