@@ -116,7 +116,7 @@ def pretrain(
         images, labels = zip(*pairs)
         return images, tf.stack(labels, axis=1)
 
-    batches = tf.data.Dataset.zip(*streams).map(side_by_side)
+    batches = tf.data.Dataset.zip(tuple(streams)).map(side_by_side)
     cohort.fit(
         batches.prefetch(2),
         steps_per_epoch=max(1, dataset.train.num_examples // batch_size),
