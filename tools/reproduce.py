@@ -339,13 +339,15 @@ def bars(records: list[dict]):
     rows = np.arange(len(records))
     mean = [100 * r["accuracy_mean"] for r in records]
     std = [100 * r["accuracy_std"] for r in records]
-    style = {"height": 0.36, "error_kw": {"elinewidth": 1, "alpha": 0.6}}
-    axis.barh(rows - 0.19, mean, xerr=std, label="ours", color="tab:blue", **style)
     known = [(row, *r["paper"]) for row, r in zip(rows, records) if r["paper"]]
+    # Beside the paper's bars; in the middle where there are none.
+    aside = 0.19 if known else 0.0
+    style = {"height": 0.36, "error_kw": {"elinewidth": 1, "alpha": 0.6}}
+    axis.barh(rows - aside, mean, xerr=std, label="ours", color="tab:blue", **style)
     if known:
         at, mean, std = zip(*known)
         axis.barh(
-            np.array(at) + 0.19,
+            np.array(at) + aside,
             mean,
             xerr=[s or 0 for s in std],
             label="paper",
