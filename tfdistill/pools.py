@@ -6,7 +6,6 @@ from the others, tests from the held-out ones: nobody is both.
 """
 
 import dataclasses
-import hashlib
 import json
 import os
 import warnings
@@ -18,6 +17,7 @@ import tensorflow as tf
 
 from tfdistill import students
 from tfdistill.normalization import Normalization
+from tfdistill.records import file_hash
 
 MANIFEST = "pool.json"
 _FORMAT = 1
@@ -197,12 +197,6 @@ def manifest(
         ],
     }
     return json.dumps(content, indent=1) + "\n"
-
-
-def file_hash(path: str) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _keys(member):

@@ -20,6 +20,12 @@ _RECORDS = "distilled-train.tfrecord-00000-of-00001"
 _WEIGHTS = "initial_weights.npz"
 
 
+def file_hash(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
     """As `DistilledDataset.save`."""
     folder = os.path.abspath(os.fspath(folder))
@@ -90,11 +96,11 @@ def _write(distilled, folder):
             )
         ],
     )
-    checksums = {_RECORDS: _sha256(path)}
+    checksums = {_RECORDS: file_hash(path)}
     if distilled.initial_weights is not None:
         path = os.path.join(folder, _WEIGHTS)
         np.savez(path, *distilled.initial_weights)
-        checksums[_WEIGHTS] = _sha256(path)
+        checksums[_WEIGHTS] = file_hash(path)
     content = {
         "format": _FORMAT,
         "steps": distilled.steps,
@@ -134,7 +140,7 @@ def load(folder: str | os.PathLike, make: Callable):
             raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
         fixed = content["initial_weights"] == "fixed"
         for name in [_RECORDS, _WEIGHTS][: 1 + fixed]:
-            if _sha256(os.path.join(folder, name)) != content["sha256"][name]:
+            if file_hash(os.path.join(folder, name)) != content["sha256"][name]:
                 raise ValueError(f"{name} is truncated or altered")
         shape = (content["steps"], content["batch"], *content["image_shape"])
         images, labels = _read(os.path.join(folder, _RECORDS), shape, content)
@@ -177,8 +183,3 @@ def _read(path, shape, content):
         raise ValueError(f"{_RECORDS} is damaged ({error.message})") from error
     labels = np.stack([x["soft_label"] for x in examples])
     return images, labels.reshape((steps, batch, classes))
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

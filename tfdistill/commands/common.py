@@ -23,6 +23,28 @@ def input_errors():
         raise InputError(" ".join(str(error).split())) from error
 
 
+def define_workdir_flags(what: str) -> None:
+    """Defines --workdir and --overwrite, of a command that writes a folder.
+
+    Args:
+        what: What the folder holds: "run" or "pool".
+    """
+    flags.DEFINE_string(
+        "workdir", None, f"The {what}'s folder, made if it is not there."
+    )
+    flags.DEFINE_boolean(
+        "overwrite", False, f"Whether to replace another {what} in --workdir."
+    )
+
+
+def check_workdir(example: str) -> None:
+    """Refuses a command without --workdir."""
+    if not FLAGS.workdir:
+        raise InputError(
+            f"--workdir is missing: name a folder, e.g. --workdir={example}."
+        )
+
+
 def define_data_flags(dataset: str | None) -> list[str]:
     """Defines the flags that name the real data; returns their names.
 

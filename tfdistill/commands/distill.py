@@ -38,10 +38,7 @@ _UNRECORDED = ("workdir", "overwrite")
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    flags.DEFINE_string("workdir", None, "The run folder, made if it is not there.")
-    flags.DEFINE_boolean(
-        "overwrite", False, "Whether to replace another run in --workdir."
-    )
+    common.define_workdir_flags("run")
     data_flags = common.define_data_flags("digits")
     flags.DEFINE_string(
         "student",
@@ -177,10 +174,7 @@ def flag_names() -> list[str]:
 
 def main() -> None:
     """Runs the command."""
-    if not FLAGS.workdir:
-        raise common.InputError(
-            "--workdir is missing: name a folder for the result, e.g. --workdir=run."
-        )
+    common.check_workdir("run")
     if FLAGS.minutes is None and FLAGS.outer_steps is None:
         FLAGS.outer_steps = _OUTER_STEPS
     if FLAGS.back_off is None:

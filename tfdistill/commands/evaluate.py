@@ -56,8 +56,7 @@ def flag_names() -> list[str]:
 
 def main() -> None:
     """Runs the command."""
-    if not FLAGS.workdir:
-        raise common.InputError("--workdir is missing: name the folder of a run.")
+    common.check_workdir("run")
     import tfdistill
 
     common.set_threads()

@@ -24,10 +24,7 @@ _UNRECORDED = ("workdir", "overwrite")
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    flags.DEFINE_string("workdir", None, "The pool's folder, made if it is not there.")
-    flags.DEFINE_boolean(
-        "overwrite", False, "Whether to replace another pool in --workdir."
-    )
+    common.define_workdir_flags("pool")
     data_flags = common.define_data_flags("digits")
     flags.DEFINE_string("student", None, "Who learns: as of tfdistill distill.")
     flags.DEFINE_integer("num_students", 20, "Students in all.", lower_bound=1)
@@ -71,10 +68,7 @@ def flag_names() -> list[str]:
 
 def main() -> None:
     """Runs the command."""
-    if not FLAGS.workdir:
-        raise common.InputError(
-            "--workdir is missing: name a folder for the pool, e.g. --workdir=pool."
-        )
+    common.check_workdir("pool")
     if FLAGS.held_out is None:
         FLAGS.held_out = FLAGS.num_students // 5
     if FLAGS.held_out >= FLAGS.num_students:
@@ -140,7 +134,7 @@ def _cohort(dataset, recipe, numbers):
     """Trains some students and saves them, or finds them saved."""
     import keras
 
-    from tfdistill import pools, pretraining, students
+    from tfdistill import pools, pretraining, records, students
 
     def make_model():
         return students.build(FLAGS.student, dataset.image_shape, dataset.num_classes)
@@ -172,6 +166,6 @@ def _cohort(dataset, recipe, numbers):
             os.replace(temporary, path)
     found = pretraining.accuracies(models, dataset.test)
     return [
-        pools.Member(path, pools.file_hash(path), accuracy)
+        pools.Member(path, records.file_hash(path), accuracy)
         for path, accuracy in zip(paths, found)
     ]
