@@ -83,8 +83,8 @@ def fada(
     optimizers[1].build(model.trainable_variables)
     groups = tf.constant(np.repeat(np.arange(4), pairs))
     confused = tf.constant(np.repeat(_CONFUSED, pairs))
-    # The first of a pair and both of groups 1 and 3 are the source's.
-    own = tf.constant(np.repeat([True, False, True, False], pairs))
+    # The second of a pair is the target's in groups 2 and 4, the source's elsewhere.
+    foreign = tf.constant(np.repeat([False, True, False, True], pairs))
 
     def judged(batch, training):
         logits = [model(x, training=training) for x in batch]
@@ -104,12 +104,9 @@ def fada(
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in model.trainable_variables])
             (one, two), told = judged((first, second), training=True)
-            domains = [loss(first_labels, one)]
-            # The groups' second images are half the source's, half the target's.
-            shots = [tf.boolean_mask(x, ~own) for x in (second_labels, two)]
-            domains.append(loss(*shots))
-            confusion = loss(confused, told)
-            value = tf.add_n(domains) + gamma * confusion
+            shots = [tf.boolean_mask(x, foreign) for x in (second_labels, two)]
+            domains = loss(first_labels, one) + loss(*shots)
+            value = domains + gamma * loss(confused, told)
         _apply(optimizers[1], tape, value, model)
         return value
 

@@ -230,7 +230,7 @@ class Evaluator:
                 data, rng.permutation(steps) if shuffle_steps else steps
             )
 
-        batches = test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
+        batches = _batches(test, batch_size)
         return self._students.evaluate(batches, num_students, seed, deal)
 
     def untrained(
@@ -238,7 +238,7 @@ class Evaluator:
     ) -> Evaluation:
         """The same students, as they start: pretrained ones without adaptation."""
         self._curriculum.forget()
-        batches = test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
+        batches = _batches(test, batch_size)
         return self._students.evaluate(batches, num_students, seed)
 
 
@@ -280,6 +280,10 @@ def evaluate(
         side_by_side=1 if alone else 2,
     )
     return evaluator(distilled, test, num_students, **kwargs)
+
+
+def _batches(test, batch_size):
+    return test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
 
 
 class _Curriculum:

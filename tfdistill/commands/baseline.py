@@ -15,6 +15,7 @@ a run folder like that of tfdistill distill:
 import os
 import time
 
+import numpy as np
 from absl import flags
 
 from tfdistill.commands import common
@@ -147,6 +148,7 @@ def _with_start(sets, start):
     import keras
 
     from tfdistill import students
+    from tfdistill.stateless import StatelessModel
 
     if start.is_random:
         return sets
@@ -157,10 +159,8 @@ def _with_start(sets, start):
     keras.utils.set_random_seed(FLAGS.seed % 2**31)
     model = make_model()
     start.build(make_model, model)
-    values = [
-        keras.ops.convert_to_numpy(v)
-        for v in (*model.trainable_variables, *model.non_trainable_variables)
-    ]
+    student = StatelessModel(model)
+    values = [np.asarray(v) for v in student.weights + student.state]
     return [data.replace(initial_weights=values) for data in sets]
 
 
