@@ -27,11 +27,14 @@ class Distiller(keras.Model):
         initial_weights: p(theta_0); `RandomWeights()` by default.
         objective: What students are judged on; `Classification()` by default.
         method: How the meta-gradient is computed: "back_gradient" or "full".
+        judgements: On how many real batches a student is judged: after all of its
+            steps, and on its way there at even distances (the intermediate losses of
+            Such et al. 2019). They share a batch that `fit` gets: each has its part.
         seed: Of all students' initial weights.
 
     Raises:
         ValueError: If the student doesn't fit the synthesizer's images and classes,
-            or the method is unknown.
+            the method is unknown, or the judgements don't divide the steps evenly.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Distiller(keras.Model):
         objective: Objective | None = None,
         *,
         method: str = "back_gradient",
+        judgements: int = 1,
         seed: int = 0,
         **kwargs,
     ):
@@ -50,6 +54,12 @@ class Distiller(keras.Model):
             raise ValueError(
                 f"method must be one of {sorted(unroll.METHODS)}, not {method!r}."
             )
+        if judgements < 1 or synthesizer.num_steps % judgements:
+            raise ValueError(
+                f"judgements must divide the {synthesizer.num_steps} steps of a "
+                f"student evenly, which {judgements} does not."
+            )
+        self.judgements = judgements
         self.synthesizer = synthesizer
         self.objective = objective or Classification()
         self.initial_weights = initial_weights or RandomWeights()
@@ -71,10 +81,10 @@ class Distiller(keras.Model):
         self._metrics_by_name = {
             name: keras.metrics.Mean(name) for name in self.objective.metric_names
         }
-        # Running averages of the norms of the meta-gradients, one a variable.
+        # Running averages of the norms of the meta-gradients, one a source.
         self.gradient_norms = [
             self.add_weight(shape=(), trainable=False, initializer="zeros", name="norm")
-            for _ in synthesizer.trainable_variables
+            for _ in synthesizer.curriculum(student_seed(seed)).sources
         ]
         # A running average of the meta-loss.
         self.usual_loss = self.add_weight(
@@ -155,26 +165,41 @@ class Distiller(keras.Model):
 
     def train_step(self, data):
         """One outer step on one real batch (images, labels)."""
-        images, labels = data[0], data[1]
+        images, labels = (self._parts(x) for x in data[:2])
+        seeds = self._student_seeds()
+        # What students learn from may be made by a network, whose derivative comes
+        # after those of the students: once, if all have the same curriculum.
+        with tf.GradientTape() as tape:
+            distinct = seeds if self.synthesizer.is_random else seeds[:1]
+            curricula = [self.synthesizer.curriculum(seed) for seed in distinct]
         unrolled = [
             self._unroll(
                 self.student,
-                self.synthesizer,
+                curricula[k % len(curricula)],
                 self.objective,
                 *self.initial_weights.sample(seed),
                 images,
                 labels,
             )
-            for seed in self._student_seeds()
+            for k, seed in enumerate(seeds)
         ]
         losses = tf.stack([u.loss for u in unrolled])
         norms = tf.stack([[tf.norm(g) for g in u.gradients] for u in unrolled])
         finite = tf.math.is_finite(losses) & tf.reduce_all(tf.math.is_finite(norms), 1)
-        gradients = self._average([u.gradients for u in unrolled], norms, finite)
+        shares = self._shares([u.gradients for u in unrolled], norms, finite)
+        if not self.synthesizer.is_random:
+            shares = [[tf.add_n(of_source) for of_source in zip(*shares)]]
+        variables = self.synthesizer.trainable_variables
+        gradients = tape.gradient(
+            [source for curriculum in curricula for source in curriculum.sources],
+            [v.value for v in variables],
+            output_gradients=[g for of_student in shares for g in of_student],
+            unconnected_gradients="zero",
+        )
         if self._back_off:
             self._keep_off_divergence(losses, finite)
         self.optimizer.apply_gradients(
-            zip(gradients, self.synthesizer.trainable_variables)
+            [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables)]
         )
         some = tf.reduce_any(finite)
         self.failures.assign(tf.where(some, 0, self.failures + 1))
@@ -182,7 +207,7 @@ class Distiller(keras.Model):
             _mean(losses, finite, otherwise=0.0), tf.cast(some, losses.dtype)
         )
         for u in unrolled:
-            for name, value in self.objective.metrics(labels, u.outputs).items():
+            for name, value in self.objective.metrics(labels[-1], u.outputs).items():
                 self._metrics_by_name[name].update_state(value)
         return self.get_metrics_result()
 
@@ -192,6 +217,12 @@ class Distiller(keras.Model):
             super().make_train_function(force=True)
             self.train_function = unroll.as_traced(self.train_function)
         return self.train_function
+
+    def _parts(self, examples):
+        """A real batch in equal parts, `[judgements, batch, ...]`."""
+        size = (examples.shape[0] or tf.shape(examples)[0]) // self.judgements
+        shape = [self.judgements, size, *examples.shape[1:]]
+        return tf.reshape(examples[: self.judgements * size], shape)
 
     def _student_seeds(self):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -205,21 +236,30 @@ class Distiller(keras.Model):
             for k in range(self._students_per_step)
         ]
 
-    def _average(self, gradients, norms, finite):
-        """The mean gradients of the students that ended finite, each clipped."""
-        averages = []
-        for variable, shares in enumerate(zip(*gradients)):
-            lengths, usual = norms[:, variable], self.gradient_norms[variable]
-            if self._clip is not None:
-                # Student by student: one that diverges must not drown the others.
-                limit = self._clip * tf.cast(usual, lengths.dtype)
-                limit = tf.where(limit > 0, limit, lengths)
-                clipped = tf.minimum(lengths, limit)
-                scales = tf.unstack(tf.math.divide_no_nan(clipped, lengths))
-                shares = [g * tf.cast(s, g.dtype) for g, s in zip(shares, scales)]
-                self._follow(usual, clipped, finite)
-            averages.append(_mean(tf.stack(shares), finite, otherwise=0.0))
-        return averages
+    def _shares(self, gradients, norms, finite):
+        """Each student's share in the mean gradient, clipped; 0 if it is not finite."""
+        count = tf.reduce_sum(tf.cast(finite, norms.dtype))
+        scales = tf.ones_like(norms) / tf.maximum(count, 1)
+        if self._clip is not None:
+            # Student by student: one that diverges must not drown the others.
+            usual = tf.stack([norm.value for norm in self.gradient_norms])
+            limits = self._clip * tf.cast(usual, norms.dtype)
+            limits = tf.where(limits > 0, limits, norms)
+            clipped = tf.minimum(norms, limits)
+            scales *= tf.math.divide_no_nan(clipped, norms)
+            for norm, lengths in zip(self.gradient_norms, tf.unstack(clipped, axis=1)):
+                self._follow(norm, lengths, finite)
+        return [
+            [
+                tf.where(good, tf.cast(scale, g.dtype) * g, tf.zeros_like(g))
+                for g, scale in zip(of_student, tf.unstack(own))
+            ]
+            for of_student, own, good in zip(
+                gradients,
+                tf.unstack(scales, len(gradients)),
+                tf.unstack(finite, len(gradients)),
+            )
+        ]
 
     def _keep_off_divergence(self, losses, finite):
         """Lowers the learned rates for each student that has diverged."""

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tfdistill import students, unroll
 from tfdistill.initial_weights import FixedWeights, InitialWeights, RandomWeights
 from tfdistill.objectives import Classification, Objective
+from tfdistill.schedules import Batch
 from tfdistill.stateless import StatelessModel
-from tfdistill.synthesizers import Batch
 
 # Keeps the students of an evaluation apart from those of training: both draw from
 # one seed, in different streams.
@@ -69,7 +69,7 @@ class FreshStudents:
     Args:
         student: A `StatelessModel`.
         initial_weights: Built `InitialWeights`.
-        synthesizer: Anything with `num_steps` and `batch(t)`.
+        synthesizer: Anything with `curriculum(seed)`.
         objective: An `Objective`.
         side_by_side: How many students share one graph, as parallel branches.
         jit_compile: Whether XLA compiles the training.
@@ -92,7 +92,7 @@ class FreshStudents:
             return [
                 unroll.train(
                     student,
-                    synthesizer,
+                    synthesizer.curriculum(seed),
                     objective,
                     *initial_weights.sample_held_out(seed, first + k),
                 )
@@ -290,13 +290,17 @@ class _Curriculum:
     """Batches and rates that can change without the graph being traced again."""
 
     def __init__(self, distilled):
+        self.inner_optimizer = distilled.inner_optimizer
         self._images = tf.Variable(distilled.images, trainable=False)
         self._labels = tf.Variable(distilled.labels, trainable=False)
         self._order = tf.Variable(
             np.zeros(1, "int32"), trainable=False, shape=tf.TensorShape([None])
         )
-        self._rates = tf.Variable(
-            np.zeros(1, "float32"), trainable=False, shape=tf.TensorShape([None])
+        self._rates, self._momenta = (
+            tf.Variable(
+                np.zeros(1, "float32"), trainable=False, shape=tf.TensorShape([None])
+            )
+            for _ in range(2)
         )
 
     def assign(self, distilled, order):
@@ -305,10 +309,16 @@ class _Curriculum:
         self._labels.assign(distilled.labels)
         self._order.assign((order % distilled.steps).astype("int32"))
         self._rates.assign(distilled.learning_rates.reshape(-1)[order])
+        if distilled.momenta is not None:
+            self._momenta.assign(distilled.momenta.reshape(-1)[order])
 
     def forget(self):
         """Takes on no steps at all."""
         self._order.assign(np.zeros(0, "int32"))
+
+    def curriculum(self, seed):
+        del seed
+        return self
 
     @property
     def num_steps(self):
@@ -320,4 +330,5 @@ class _Curriculum:
             tf.gather(self._images, step),
             tf.gather(self._labels, step),
             tf.gather(self._rates, t),
+            tf.gather(self._momenta, t) if self.inner_optimizer.has_momentum else None,
         )

@@ -51,6 +51,10 @@ def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
 def _write(distilled, folder):
     import tensorflow_datasets as tfds
 
+    per_step = {"learning_rates": distilled.learning_rates}
+    if distilled.momenta is not None:
+        per_step["momenta"] = distilled.momenta
+    per_epoch = tfds.features.Tensor(shape=(distilled.epochs,), dtype=np.float32)
     features = tfds.features.FeaturesDict(
         {
             "image": tfds.features.Tensor(
@@ -61,9 +65,7 @@ def _write(distilled, folder):
                 shape=(distilled.num_classes,), dtype=np.float32
             ),
             "step": tfds.features.Scalar(np.int64),
-            "learning_rates": tfds.features.Tensor(
-                shape=(distilled.epochs,), dtype=np.float32
-            ),
+            **{name: per_epoch for name in per_step},
         }
     )
     path = os.path.join(folder, _RECORDS)
@@ -75,7 +77,7 @@ def _write(distilled, folder):
                     "label": int(label.argmax()),
                     "soft_label": label,
                     "step": step,
-                    "learning_rates": distilled.learning_rates[:, step],
+                    **{name: of[:, step] for name, of in per_step.items()},
                 }
                 encoded = features.encode_example(example)
                 writer.write(features.serialize_example(encoded))
@@ -106,7 +108,8 @@ def _write(distilled, folder):
         "steps": distilled.steps,
         "batch": distilled.images.shape[1],
         "image_shape": list(distilled.image_shape),
-        "learning_rates": distilled.learning_rates.tolist(),
+        "inner_optimizer": distilled.inner_optimizer.name,
+        **{name: of.tolist() for name, of in per_step.items()},
         "normalization": distilled.normalization.to_config(),
         "class_names": list(distilled.class_names),
         "student": distilled.student,
@@ -153,6 +156,9 @@ def load(folder: str | os.PathLike, make: Callable):
             images,
             labels,
             content["learning_rates"],
+            # Absent from what was written before there was a choice.
+            inner_optimizer=content.get("inner_optimizer", "sgd"),
+            momenta=content.get("momenta"),
             normalization=Normalization.from_config(content["normalization"]),
             class_names=content["class_names"],
             student=content["student"],
