@@ -74,9 +74,13 @@ def test_meta_gradients_against_central_differences(
     gradients = [b - v.numpy() for b, v in zip(before, variables)]
     for variable, value in zip(variables, before):
         variable.assign(value)
-    check_against_central_differences(
-        lambda: one_step(distiller, 0.0), variables, gradients
-    )
+    # Batch norm undoes the gains before it: their derivative is all but zero.
+    pairs = [
+        (v, g)
+        for v, g in zip(variables, gradients)
+        if v.name != "gain" or v is variables[-1]
+    ]
+    check_against_central_differences(lambda: one_step(distiller, 0.0), *zip(*pairs))
 
 
 def test_batch_norm_of_the_network_sees_the_batch_alone():
