@@ -214,7 +214,7 @@ def _finish(sets, chosen, result, dataset, seconds):
     distilled = sets[0].replace(
         student="" if FLAGS.nearest_neighbours else students.name_of(FLAGS.student),
         provenance={
-            "load": {"dataset": FLAGS.dataset, "data_dir": FLAGS.data_dir},
+            "load": common.data_flags(),
             "flags": common.flag_lines(n for n in _names if n not in _UNRECORDED),
         },
     )

@@ -8,6 +8,8 @@ import resource
 from absl import flags
 
 FLAGS = flags.FLAGS
+# Flags that say what is made of the data that --dataset names.
+_FORM = ["image_size", "channels", "classes"]
 
 
 class InputError(Exception):
@@ -67,7 +69,22 @@ def define_data_flags(dataset: str | None) -> list[str]:
     flags.DEFINE_boolean(
         "download", False, "Whether TFDS may download and prepare data that is absent."
     )
-    return ["dataset", "data_dir", "download"]
+    flags.DEFINE_integer(
+        "image_size", None, "Side that images are resized to.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "channels",
+        None,
+        ["1", "3"],
+        "3 gives grey images three equal channels, 1 makes colour ones grey.",
+    )
+    flags.DEFINE_list(
+        "classes",
+        None,
+        "Some labels, such as 0,1,2: only images of these classes are taken, which "
+        "become classes 0, 1, ....",
+    )
+    return ["dataset", "data_dir", "download", *_FORM]
 
 
 def define_validation_flag() -> list[str]:
@@ -154,17 +171,44 @@ def set_threads() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
-def load_dataset():
-    """The data set that the flags name, with a validation part if there is a flag."""
+def load_dataset(name: str | None = None):
+    """The data set that the flags name, with a validation part if there is a flag.
+
+    Args:
+        name: Another data set, which is to have the same form.
+    """
     from tfdistill import datasets
 
     with input_errors():
         dataset = datasets.load_dataset(
-            FLAGS.dataset, data_dir=FLAGS.data_dir, download=FLAGS.download
+            name or FLAGS.dataset,
+            data_dir=FLAGS.data_dir,
+            download=FLAGS.download,
+            image_size=FLAGS.image_size,
+            channels=FLAGS.channels and int(FLAGS.channels),
         )
+        if FLAGS.classes:
+            if not all(label.isdecimal() for label in FLAGS.classes):
+                raise ValueError(
+                    f"--classes={','.join(FLAGS.classes)} must be labels, such as "
+                    "0,1,2."
+                )
+            dataset = dataset.of_classes([int(label) for label in FLAGS.classes])
         if "validation" in FLAGS:
             dataset = dataset.hold_out(FLAGS.validation, seed=FLAGS.seed)
         return dataset
+
+
+def data_flags() -> dict:
+    """The flags that name the real data, for those who find its result."""
+    return {name: FLAGS[name].value for name in ["dataset", "data_dir", *_FORM]}
+
+
+def take_data_flags(known: dict) -> None:
+    """Sets those flags that are not given to what `data_flags` has kept."""
+    for name in ["dataset", "data_dir", *_FORM]:
+        if FLAGS[name].value is None:
+            FLAGS[name].value = known.get(name)
 
 
 def default_student(dataset) -> str:
@@ -177,6 +221,8 @@ def flag_lines(names) -> str:
     lines = []
     for name in names:
         value = FLAGS[name].value
+        if isinstance(value, list):
+            value = ",".join(value)
         if isinstance(value, bool):
             lines.append(f"--{'' if value else 'no'}{name}")
         elif value is not None:

@@ -335,8 +335,7 @@ def _finish(distiller, anneal, dataset, history):
     started = time.monotonic()
     distilled = distiller.distilled(
         load={
-            "dataset": FLAGS.dataset,
-            "data_dir": FLAGS.data_dir,
+            **common.data_flags(),
             "pool": FLAGS.pool if FLAGS.initial_weights == "pretrained" else None,
         },
         outer_steps=int(distiller.optimizer.iterations),

@@ -65,9 +65,8 @@ def main() -> None:
             os.path.join(FLAGS.workdir, "distilled")
         )
     made_of = distilled.provenance.get("load", {})
-    for name in ("dataset", "data_dir", "pool"):
-        if getattr(FLAGS, name) is None:
-            setattr(FLAGS, name, made_of.get(name))
+    common.take_data_flags(made_of)
+    FLAGS.pool = FLAGS.pool or made_of.get("pool")
     dataset = common.load_dataset()
     with common.input_errors():
         check_fits(distilled, dataset)

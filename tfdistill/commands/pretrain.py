@@ -122,7 +122,7 @@ def main() -> None:
 def _recipe(dataset):
     from tfdistill import pretraining
 
-    known = pretraining.RECIPES.get(dataset.name, pretraining.Recipe())
+    known = pretraining.recipe_for(dataset.name)
     return pretraining.Recipe(
         FLAGS.epochs or known.epochs,
         FLAGS.halve_every or known.halve_every,
