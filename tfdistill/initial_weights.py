@@ -82,20 +82,20 @@ class FixedWeights(InitialWeights):
     is_random = False
 
     def __init__(self, pretrained: Pool | str | None = None, number: int = 0):
-        self._pool = None if pretrained is None else _pool(pretrained)
+        self.pool = None if pretrained is None else _pool(pretrained)
         self._number = number
 
     def build(self, make_model, model):
         super().build(make_model, model)
-        if self._pool is None:
+        if self.pool is None:
             return
-        members = self._pool.members
+        members = self.pool.members
         if not 0 <= self._number < len(members):
             raise ValueError(
                 f"The pool has the students 0 to {len(members) - 1}, not "
                 f"{self._number}."
             )
-        (values,) = self._pool.values([members[self._number]], make_model)
+        (values,) = self.pool.values([members[self._number]], make_model)
         split = len(model.trainable_variables)
         self._student.assign(values[:split], values[split:])
 

@@ -199,20 +199,26 @@ def load_dataset(name: str | None = None):
         return dataset
 
 
-def data_flags() -> dict:
-    """The flags that name the real data, for those who find its result."""
-    return {name: FLAGS[name].value for name in ["dataset", "data_dir", *_FORM]}
+def load_flags() -> dict:
+    """What finds the real data and the students of a result again."""
+    names = ["dataset", "data_dir", *_FORM]
+    pool = FLAGS.pool if FLAGS.initial_weights == "pretrained" else None
+    return {**{name: FLAGS[name].value for name in names}, "pool": pool}
 
 
-def take_data_flags(known: dict) -> None:
-    """Sets those flags that are not given to what `data_flags` has kept."""
-    for name in ["dataset", "data_dir", *_FORM]:
+def take_load_flags(known: dict) -> None:
+    """Sets those flags that are not given to what `load_flags` has kept."""
+    for name in ["dataset", "data_dir", *_FORM, "pool"]:
         if FLAGS[name].value is None:
             FLAGS[name].value = known.get(name)
 
 
 def default_student(dataset) -> str:
-    """LeNet, or an MLP where two poolings leave too little of an image."""
+    """The pool's, else LeNet, or an MLP where two poolings leave too little."""
+    weights = initial_weights() if "initial_weights" in FLAGS else None
+    pool = getattr(weights, "pool", None)
+    if pool is not None and pool.student:
+        return pool.student
     return "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
 
 
@@ -305,42 +311,59 @@ def metrics(result, student: str, dataset: str) -> dict:
     }
 
 
-def write_result(
-    folder: str, distilled, student: str, figures: dict, content: dict
-) -> str:
+def trained_student(distilled):
+    """A network trained on distilled data, from where the flags say that it starts."""
+    from tfdistill import students
+    from tfdistill.evaluation import EVALUATION, student_seed
+    from tfdistill.stateless import StatelessModel
+
+    def make_model():
+        return students.build(
+            FLAGS.student, distilled.image_shape, distilled.num_classes
+        )
+
+    model, pretrained = make_model(), pretrained_weights()
+    if pretrained is not None:
+        pretrained.build(make_model, model)
+        seed = student_seed(FLAGS.seed, EVALUATION, 0)
+        StatelessModel(model).assign(*pretrained.sample_held_out(seed, 0))
+    return distilled.train(model)
+
+
+def write_result(folder: str, distilled, model, figures: dict, content: dict) -> str:
     """Fills a run folder: data, a trained student, pictures, and last its metrics.
 
     Args:
         folder: The run folder.
-        distilled: A `DistilledDataset`.
-        student: The name of the student to train on it and to export; "" for none.
+        distilled: A `DistilledDataset`; None for none.
+        model: A student that learned from it, to be exported; None for none.
         figures: Matplotlib figures by name.
         content: For metrics.json, to which bytes and peak memory are added.
 
     Returns:
         What the result cost and what it was selected on, as a sentence.
     """
-    from tfdistill import plots, students
+    from tfdistill import plots
 
+    size = 0
     with input_errors():
-        distilled.save(os.path.join(folder, "distilled"), overwrite=True)
-        if student:
-            model = distilled.train(
-                students.build(student, distilled.image_shape, distilled.num_classes)
-            )
+        if distilled is not None:
+            distilled.save(os.path.join(folder, "distilled"), overwrite=True)
+            size = distilled.images.nbytes + distilled.labels.nbytes
+        if model is not None:
             served = distilled.serving_model(model)
             served.export(os.path.join(folder, "student"), verbose=False)
         for name, figure in figures.items():
             plots.save(figure, os.path.join(folder, "images", f"{name}.png"))
         content = {
             **content,
-            "num_images": distilled.num_images,
-            "bytes": distilled.images.nbytes + distilled.labels.nbytes,
+            "num_images": 0 if distilled is None else distilled.num_images,
+            "bytes": size,
             "peak_memory_bytes": peak_memory(),
         }
         write_json(os.path.join(folder, "metrics.json"), content)
     return (
-        f"{content['bytes'] / 1024:.0f} KiB of images and labels, "
+        f"{size / 1024:.0f} KiB of images and labels, "
         f"{content['seconds']:.0f} seconds, {peak_memory() / 2**20:.0f} MiB at the "
         f"peak; selected: {content['selection']}."
     )

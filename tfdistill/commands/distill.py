@@ -334,10 +334,7 @@ def _finish(distiller, anneal, dataset, history):
 
     started = time.monotonic()
     distilled = distiller.distilled(
-        load={
-            **common.data_flags(),
-            "pool": FLAGS.pool if FLAGS.initial_weights == "pretrained" else None,
-        },
+        load=common.load_flags(),
         outer_steps=int(distiller.optimizer.iterations),
         seconds=anneal.elapsed,
         flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
@@ -394,7 +391,7 @@ def _finish(distiller, anneal, dataset, history):
     costs = common.write_result(
         FLAGS.workdir,
         distilled,
-        FLAGS.student,
+        common.trained_student(distilled),
         figures,
         {
             **tested.pop("distilled images"),

@@ -64,9 +64,7 @@ def main() -> None:
         distilled = tfdistill.DistilledDataset.load(
             os.path.join(FLAGS.workdir, "distilled")
         )
-    made_of = distilled.provenance.get("load", {})
-    common.take_data_flags(made_of)
-    FLAGS.pool = FLAGS.pool or made_of.get("pool")
+    common.take_load_flags(distilled.provenance.get("load", {}))
     dataset = common.load_dataset()
     with common.input_errors():
         check_fits(distilled, dataset)
