@@ -282,6 +282,12 @@ def _objective(dataset):
     return Attack(*classes)
 
 
+def _attack():
+    if FLAGS.objective != "attack":
+        return {}
+    return {"attack": [FLAGS.attack_class, FLAGS.target_class]}
+
+
 def _learn(distiller, anneal, dataset, validation):
     """Runs, or goes on with, the outer loop; returns its history."""
     import keras
@@ -335,6 +341,7 @@ def _finish(distiller, anneal, dataset, history):
     started = time.monotonic()
     distilled = distiller.distilled(
         load=common.load_flags(),
+        **_attack(),
         outer_steps=int(distiller.optimizer.iterations),
         seconds=anneal.elapsed,
         flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
