@@ -47,6 +47,7 @@ def folder(tmp_path_factory):
         student="linear",
         dataset="digits",
         normalization=digits.normalization,
+        num_classes=10,
     )
     (folder / "pool" / pools.MANIFEST).write_text(manifest)
     process = command(

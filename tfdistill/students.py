@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from tfdistill.applications import application, with_new_head  # noqa: F401
 from tfdistill.networks import alex_cifar_net, alexnet, convnet, lenet, linear, mlp
 
 #: The students that ship, by name.
@@ -30,8 +31,9 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
 
     Args:
         student: A callable, which is returned as it is; the name of a shipped student
-            ("alex_cifar_net", "AlexCifarNet"); or "package.module:function", which
-            is imported, from the current folder too.
+            ("alex_cifar_net", "AlexCifarNet"); "package.module:function", which is
+            imported, from the current folder too; or "keras.applications:NAME", as of
+            `application`, with ":imagenet" at its end for pretrained weights.
 
     Returns:
         The callable that makes the student's model.
@@ -46,6 +48,8 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
         )
     if callable(student):
         return student
+    if isinstance(student, str) and student.startswith("keras.applications:"):
+        return application(*student.split(":", 2)[1:])
     if isinstance(student, str) and ":" in student:
         return _imported(student)
     keys = {_key(name): name for name in STUDENTS}

@@ -119,7 +119,13 @@ def define_initial_weights_flags() -> list[str]:
         "With pretrained_fixed: which student of the pool.",
         lower_bound=0,
     )
-    return ["initial_weights", "pool", "pool_student"]
+    flags.DEFINE_boolean(
+        "new_head",
+        False,
+        "With --pool: whether students get a new last layer, with weights of zero: for "
+        "other classes than they know.",
+    )
+    return ["initial_weights", "pool", "pool_student", "new_head"]
 
 
 def initial_weights():
@@ -135,12 +141,14 @@ def initial_weights():
         raise InputError(
             f"--initial_weights={kind} needs {'a' if pool is None else 'no'} --pool."
         )
+    if FLAGS.new_head and pool is None:
+        raise InputError("--new_head needs a --pool.")
     with input_errors():
         if kind == "pretrained":
-            return tfdistill.PretrainedWeights(pool)
+            return tfdistill.PretrainedWeights(pool, new_head=FLAGS.new_head)
         if kind == "random":
             return tfdistill.RandomWeights()
-        return tfdistill.FixedWeights(pool, FLAGS.pool_student)
+        return tfdistill.FixedWeights(pool, FLAGS.pool_student, new_head=FLAGS.new_head)
 
 
 def pretrained_weights():
@@ -203,7 +211,8 @@ def load_flags() -> dict:
     """What finds the real data and the students of a result again."""
     names = ["dataset", "data_dir", *_FORM]
     pool = FLAGS.pool if FLAGS.initial_weights == "pretrained" else None
-    return {**{name: FLAGS[name].value for name in names}, "pool": pool}
+    found = {name: FLAGS[name].value for name in names}
+    return {**found, "pool": pool, "new_head": FLAGS.new_head}
 
 
 def take_load_flags(known: dict) -> None:

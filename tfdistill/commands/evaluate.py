@@ -89,8 +89,8 @@ def main() -> None:
             f"--attack needs a distilled attack, but --workdir={FLAGS.workdir} was not "
             "made with tfdistill distill --objective=attack."
         )
-    given_pool = FLAGS.pool
-    common.take_load_flags(distilled.provenance.get("load", {}))
+    given_pool, made_of = FLAGS.pool, distilled.provenance.get("load", {})
+    common.take_load_flags(made_of)
     dataset = common.load_dataset()
     with common.input_errors():
         check_fits(distilled, dataset)
@@ -104,7 +104,9 @@ def main() -> None:
             student,
             dataset.test,
             FLAGS.num_students,
-            initial_weights=tfdistill.PretrainedWeights(FLAGS.pool)
+            initial_weights=tfdistill.PretrainedWeights(
+                FLAGS.pool, new_head=made_of.get("new_head", False)
+            )
             if FLAGS.pool
             else None,
             shuffle_steps=FLAGS.shuffle_steps,

@@ -114,6 +114,7 @@ def main() -> None:
             student=name,
             dataset=dataset.name,
             normalization=dataset.normalization,
+            num_classes=dataset.num_classes,
         ),
     )
     print(f"The pool is in {FLAGS.workdir}.")
