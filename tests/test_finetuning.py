@@ -1,6 +1,8 @@
 """Students for other classes than they know, and the data they are taken to."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -12,6 +14,8 @@ import tfds_fixtures
 
 import tfdistill
 from tfdistill import datasets, students
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def command(*arguments):
@@ -137,6 +141,46 @@ def test_digits_0_to_4_taken_to_5_to_9(tmp_path):
     again = command("evaluate", f"--workdir={tmp_path / 'run'}", "--num_students=2")
     assert again.returncode == 0, again.stderr
     assert f"{100 * metrics['accuracy_mean']:.2f}" in again.stdout
+
+
+def test_a_model_of_ones_own_is_a_student(tmp_path):
+    path = str(tmp_path / "mine.keras")
+    model = students.build("mlp", (8, 8, 1), 10)
+    model.save(path)
+    again = students.build(path, (8, 8, 1), 10)
+    for a, b in zip(model.get_weights(), again.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert students.name_of(path) == path
+    with pytest.raises(ValueError, match="mine.keras gives 10 outputs"):
+        students.build(path, (8, 8, 1), 3)
+    with pytest.raises(ValueError, match="absent.keras is not there"):
+        students.build("absent.keras", (8, 8, 1), 10)
+    with open(path, "r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(ValueError, match="mine.keras cannot be read"):
+        students.build(path, (8, 8, 1), 10)
+
+
+@pytest.mark.slow
+def test_the_example_adapts_a_model_with_batch_norm(tmp_path):
+    process = subprocess.run(
+        [sys.executable, os.path.join(ROOT, "examples", "own_model.py")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    found = re.search(r"(0\.\d+) before, (0\.\d+) after", process.stdout)
+    before, after = map(float, found.groups())
+    assert after > max(0.9, before + 0.3)
+    # What was saved is what adapted, and takes raw images with its normalisation.
+    distilled = tfdistill.DistilledDataset.load(tmp_path / "distilled")
+    model = keras.models.load_model(tmp_path / "mine.keras")
+    served = distilled.serving_model(distilled.train(model))
+    digits = tfdistill.load_dataset("digits").test
+    said = served.predict(np.roll(digits.images, 1, axis=2), verbose=0).argmax(-1)
+    assert np.mean(said == digits.labels) > 0.9
 
 
 # Data sets in TFDS form

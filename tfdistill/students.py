@@ -33,7 +33,8 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
         student: A callable, which is returned as it is; the name of a shipped student
             ("alex_cifar_net", "AlexCifarNet"); "package.module:function", which is
             imported, from the current folder too; or "keras.applications:NAME", as of
-            `application`, with ":imagenet" at its end for pretrained weights.
+            `application`, with ":imagenet" at its end for pretrained weights; or the
+            path of a `.keras` file.
 
     Returns:
         The callable that makes the student's model.
@@ -48,6 +49,8 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
         )
     if callable(student):
         return student
+    if isinstance(student, str) and student.endswith(".keras"):
+        return _saved(student)
     if isinstance(student, str) and student.startswith("keras.applications:"):
         return application(*student.split(":", 2)[1:])
     if isinstance(student, str) and ":" in student:
@@ -77,7 +80,7 @@ def name_of(student: str | Callable[..., keras.Model]) -> str:
     Raises:
         ValueError: If there is no such student.
     """
-    if isinstance(student, str) and ":" in student:
+    if isinstance(student, str) and (":" in student or student.endswith(".keras")):
         return student
     student = get(student)
     for name, shipped in STUDENTS.items():
@@ -139,6 +142,21 @@ def build(
 
 def _key(name):
     return re.sub(r"[-_\s]", "", name).lower()
+
+
+def _saved(path):
+    if not os.path.isfile(path):
+        raise ValueError(f"student {path} is not there.")
+
+    def saved() -> keras.Model:
+        try:
+            return keras.models.load_model(path, compile=False)
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"student {path} cannot be read: {first_sentence(error)}"
+            ) from error
+
+    return saved
 
 
 def _imported(path):

@@ -44,9 +44,11 @@ def define_flags() -> None:
         "student",
         None,
         "Who learns, by default lenet, and mlp where images are smaller than 28 "
-        "pixels: lenet, alex_cifar_net, alexnet, convnet, mlp, linear, or your own "
-        'as "package.module:function", a function that returns a keras.Model with '
-        "logits; it may take image_shape and num_classes.",
+        "pixels: lenet, alex_cifar_net, alexnet, convnet, mlp, linear; your own as "
+        '"package.module:function", a function that returns a keras.Model with logits '
+        "(it may take image_shape and num_classes), or as a .keras file, whose weights "
+        'are kept by --initial_weights=fixed; or "keras.applications:MobileNetV2", '
+        'with ":imagenet" at its end if pretrained weights may be downloaded.',
     )
     weights_flags = common.define_initial_weights_flags()
     flags.DEFINE_enum(

@@ -194,8 +194,6 @@ def _expose(distilled, dataset, given):
 
 def _networks(distilled):
     """A model, and the weights of each network whose exposure is measured."""
-    import keras
-
     import tfdistill
     from tfdistill import students
 
@@ -204,12 +202,8 @@ def _networks(distilled):
     def make_model():
         return students.build(FLAGS.student or distilled.student, shape, classes)
 
-    if FLAGS.model and FLAGS.model.endswith(".keras"):
-        # Its architecture is its own.
-        pool = tfdistill.Pool.of_files([FLAGS.model])
-        given = keras.models.load_model(FLAGS.model, compile=False)
-        model = students.build(lambda: given, shape, classes)
-        return model, pool.values(pool.training, lambda: model)
+    if FLAGS.model and FLAGS.model.endswith(".keras"):  # an architecture of its own
+        FLAGS.student = FLAGS.model
     model = make_model()
     if FLAGS.model:
         pool = tfdistill.Pool.of_files([FLAGS.model])
