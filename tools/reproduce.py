@@ -74,17 +74,18 @@ def run(cells: list[papers.Cell], table: str) -> list[dict]:
         else:
             title = f"[{number + 1}/{len(cells)}]" if wanted else None
             seeds = range(FLAGS.seeds)
-            found = [_result(cell, cells, table, path, s, title) for s in seeds]
+            found = [_result(cell, table, path, s, title) for s in seeds]
         if all(found) and found:
             records.append(_record(cell, found))
     return records
 
 
-def _result(cell, cells, table, path, seed, title):
+def _result(cell, table, path, seed, title):
     """The metrics of a cell, which is run if it is not done and has a title."""
     arguments = [*cell.arguments(FLAGS.budget), f"--seed={seed}"]
-    if cell.learned and any(c.name == cell.learned for c in cells):
-        arguments.append(f"--learned_rates={_folder(table, cell.learned, seed)}")
+    learned = cell.learned and _folder(table, cell.learned, seed)
+    if learned:
+        arguments.append(f"--learned_rates={learned}")
     if cell.pool:
         pool = papers.POOLS[cell.pool]
         arguments.append(f"--pool={_pool_folder(pool)}")
@@ -93,6 +94,11 @@ def _result(cell, cells, table, path, seed, title):
     done = _read(path)
     if key in done or not title:
         return done.get(key)
+    if learned and not os.path.isfile(os.path.join(learned, "metrics.json")):
+        sys.exit(
+            f"reproduce: {cell.name} tries the rates that {cell.learned} learns, which "
+            f"is not done: add {os.path.basename(cell.learned)} to --only."
+        )
     if cell.pool:
         _pool(pool, make=True)
     print(f"\n{title} tfdistill {shlex.join(arguments)}", flush=True)
