@@ -28,11 +28,14 @@ def _flagfiles():
 def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell():
     sys.path.insert(0, os.path.dirname(TOOL))
     try:
-        import reproduce
+        import cells as papers
     finally:
         sys.path.pop(0)
-    cells = [c for d in reproduce.TABLE_1 for c in reproduce.table1(d)]
-    cells += reproduce.FIGURE_2 + reproduce.ablation()
+    cells = [c for d in papers.TABLE_1 for c in papers.table1(d)]
+    cells += [c for row in papers.TABLE_2 for c in papers.table2(row)]
+    cells += [c for row in papers.TABLE_3 for c in papers.table3(row)]
+    cells += [c for attacks in papers.ATTACK.values() for c in attacks]
+    cells += [*papers.FIGURE_2, *papers.ablation(), *papers.POOLS.values()]
     named = {f"tools/flagfiles/{cell.name}.txt" for cell in cells}
     assert named == set(_flagfiles())
 
@@ -42,6 +45,10 @@ def test_a_flagfile_says_how_to_run_it_alone(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
         text = file.read()
     command = re.search(r"#   tfdistill (\w+) --flagfile=(\S+) --workdir=run\n", text)
+    pool = re.search(r"\n--pool=(\S+)\n", text)
+    if pool:
+        makes = f"pretrain --flagfile=tools/flagfiles/{pool[1]}.txt --workdir={pool[1]}"
+        assert f"#   tfdistill {makes}\n" in text
     assert command and command[2] == path
     # Its flags are known and in range: the command gets as far as the missing data.
     run = subprocess.run(
@@ -56,9 +63,13 @@ def test_a_flagfile_says_how_to_run_it_alone(path):
 
 def test_wrong_arguments_are_refused():
     for arguments, message in (
-        ([], "name one of table1, figure2, ablation, linear, not nothing"),
+        (
+            [],
+            "name one of table1, table2, table3, attack, figure2, ablation, linear",
+        ),
         (["table9"], "not table9"),
         (["table1", "--datasets=mnist,imagenet"], "must be some of mnist"),
+        (["table2", "--datasets=mnist"], "must be some of mnist_usps"),
     ):
         run = _reproduce(*arguments)
         assert run.returncode and message in run.stderr

@@ -33,7 +33,15 @@ _HOMES = {
     "callbacks": ("Anneal", "Backup", "DistilledImageSummary"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("baselines", "linear", "plots", "students", "unroll")
+_MODULES = (
+    "adaptation",
+    "baselines",
+    "exposure",
+    "linear",
+    "plots",
+    "students",
+    "unroll",
+)
 
 __all__ = [
     "Anneal",
@@ -58,8 +66,10 @@ __all__ = [
     "RandomWeights",
     "Regression",
     "Split",
+    "adaptation",
     "baselines",
     "evaluate",
+    "exposure",
     "from_arrays",
     "from_tf_data",
     "linear",

@@ -1,8 +1,9 @@
 """Fresh students on distilled data: how good is it?"""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -29,6 +30,14 @@ class Evaluation:
 
     confusion: np.ndarray
     losses: np.ndarray
+
+    @classmethod
+    def joined(cls, evaluations: Sequence["Evaluation"]) -> "Evaluation":
+        """One of all the students of several, at least one."""
+        return cls(
+            np.concatenate([e.confusion for e in evaluations]),
+            np.concatenate([e.losses for e in evaluations]),
+        )
 
     @property
     def num_students(self) -> int:
@@ -280,6 +289,35 @@ def evaluate(
         side_by_side=1 if alone else 2,
     )
     return evaluator(distilled, test, num_students, **kwargs)
+
+
+def evaluate_model(model: keras.Model, test, *, batch_size: int = 1000) -> Evaluation:
+    """Tests a model as it is.
+
+    Args:
+        model: Gives logits.
+        test: As of `evaluate`.
+        batch_size: Of the test, if `test` is a `Split`.
+
+    Returns:
+        An `Evaluation` of this one student.
+    """
+    objective = Classification()
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def judge(images, labels):
+        outputs = model(images, training=False)
+        said = tf.argmax(outputs, -1)
+        return (
+            tf.math.confusion_matrix(labels, said, outputs.shape[-1], dtype=tf.int64),
+            objective.meta_loss(labels, outputs)
+            * tf.cast(tf.size(labels), outputs.dtype),
+        )
+
+    found = [judge(images, labels) for images, labels in _batches(test, batch_size)]
+    confusion = sum(counts.numpy() for counts, _ in found)
+    loss = sum(loss.numpy() for _, loss in found) / confusion.sum()
+    return Evaluation(confusion[None], np.array([loss]))
 
 
 def _batches(test, batch_size):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from tfdistill.applications import application, with_new_head  # noqa: F401
 from tfdistill.networks import alex_cifar_net, alexnet, convnet, lenet, linear, mlp
 
 #: The students that ship, by name.
@@ -30,8 +31,10 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
 
     Args:
         student: A callable, which is returned as it is; the name of a shipped student
-            ("alex_cifar_net", "AlexCifarNet"); or "package.module:function", which
-            is imported, from the current folder too.
+            ("alex_cifar_net", "AlexCifarNet"); "package.module:function", which is
+            imported, from the current folder too; or "keras.applications:NAME", as of
+            `application`, with ":imagenet" at its end for pretrained weights; or the
+            path of a `.keras` file.
 
     Returns:
         The callable that makes the student's model.
@@ -46,6 +49,10 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
         )
     if callable(student):
         return student
+    if isinstance(student, str) and student.endswith(".keras"):
+        return _saved(student)
+    if isinstance(student, str) and student.startswith("keras.applications:"):
+        return application(*student.split(":", 2)[1:])
     if isinstance(student, str) and ":" in student:
         return _imported(student)
     keys = {_key(name): name for name in STUDENTS}
@@ -73,7 +80,7 @@ def name_of(student: str | Callable[..., keras.Model]) -> str:
     Raises:
         ValueError: If there is no such student.
     """
-    if isinstance(student, str) and ":" in student:
+    if isinstance(student, str) and (":" in student or student.endswith(".keras")):
         return student
     student = get(student)
     for name, shipped in STUDENTS.items():
@@ -135,6 +142,21 @@ def build(
 
 def _key(name):
     return re.sub(r"[-_\s]", "", name).lower()
+
+
+def _saved(path):
+    if not os.path.isfile(path):
+        raise ValueError(f"student {path} is not there.")
+
+    def saved() -> keras.Model:
+        try:
+            return keras.models.load_model(path, compile=False)
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"student {path} cannot be read: {first_sentence(error)}"
+            ) from error
+
+    return saved
 
 
 def _imported(path):

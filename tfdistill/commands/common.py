@@ -8,6 +8,8 @@ import resource
 from absl import flags
 
 FLAGS = flags.FLAGS
+# Flags that say what is made of the data that --dataset names.
+_FORM = ["image_size", "channels", "classes"]
 
 
 class InputError(Exception):
@@ -67,7 +69,22 @@ def define_data_flags(dataset: str | None) -> list[str]:
     flags.DEFINE_boolean(
         "download", False, "Whether TFDS may download and prepare data that is absent."
     )
-    return ["dataset", "data_dir", "download"]
+    flags.DEFINE_integer(
+        "image_size", None, "Side that images are resized to.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "channels",
+        None,
+        ["1", "3"],
+        "3 gives grey images three equal channels, 1 makes colour ones grey.",
+    )
+    flags.DEFINE_list(
+        "classes",
+        None,
+        "Some labels, such as 0,1,2: only images of these classes are taken, which "
+        "become classes 0, 1, ....",
+    )
+    return ["dataset", "data_dir", "download", *_FORM]
 
 
 def define_validation_flag() -> list[str]:
@@ -102,7 +119,13 @@ def define_initial_weights_flags() -> list[str]:
         "With pretrained_fixed: which student of the pool.",
         lower_bound=0,
     )
-    return ["initial_weights", "pool", "pool_student"]
+    flags.DEFINE_boolean(
+        "new_head",
+        False,
+        "With --pool: whether students get a new last layer, with weights of zero: for "
+        "other classes than they know.",
+    )
+    return ["initial_weights", "pool", "pool_student", "new_head"]
 
 
 def initial_weights():
@@ -118,12 +141,14 @@ def initial_weights():
         raise InputError(
             f"--initial_weights={kind} needs {'a' if pool is None else 'no'} --pool."
         )
+    if FLAGS.new_head and pool is None:
+        raise InputError("--new_head needs a --pool.")
     with input_errors():
         if kind == "pretrained":
-            return tfdistill.PretrainedWeights(pool)
+            return tfdistill.PretrainedWeights(pool, new_head=FLAGS.new_head)
         if kind == "random":
             return tfdistill.RandomWeights()
-        return tfdistill.FixedWeights(pool, FLAGS.pool_student)
+        return tfdistill.FixedWeights(pool, FLAGS.pool_student, new_head=FLAGS.new_head)
 
 
 def pretrained_weights():
@@ -154,21 +179,55 @@ def set_threads() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
-def load_dataset():
-    """The data set that the flags name, with a validation part if there is a flag."""
+def load_dataset(name: str | None = None):
+    """The data set that the flags name, with a validation part if there is a flag.
+
+    Args:
+        name: Another data set, which is to have the same form.
+    """
     from tfdistill import datasets
 
     with input_errors():
         dataset = datasets.load_dataset(
-            FLAGS.dataset, data_dir=FLAGS.data_dir, download=FLAGS.download
+            name or FLAGS.dataset,
+            data_dir=FLAGS.data_dir,
+            download=FLAGS.download,
+            image_size=FLAGS.image_size,
+            channels=FLAGS.channels and int(FLAGS.channels),
         )
+        if FLAGS.classes:
+            if not all(label.isdecimal() for label in FLAGS.classes):
+                raise ValueError(
+                    f"--classes={','.join(FLAGS.classes)} must be labels, such as "
+                    "0,1,2."
+                )
+            dataset = dataset.of_classes([int(label) for label in FLAGS.classes])
         if "validation" in FLAGS:
             dataset = dataset.hold_out(FLAGS.validation, seed=FLAGS.seed)
         return dataset
 
 
+def load_flags() -> dict:
+    """What finds the real data and the students of a result again."""
+    names = ["dataset", "data_dir", *_FORM]
+    pool = FLAGS.pool if FLAGS.initial_weights == "pretrained" else None
+    found = {name: FLAGS[name].value for name in names}
+    return {**found, "pool": pool, "new_head": FLAGS.new_head}
+
+
+def take_load_flags(known: dict) -> None:
+    """Sets those flags that are not given to what `load_flags` has kept."""
+    for name in ["dataset", "data_dir", *_FORM, "pool"]:
+        if FLAGS[name].value is None:
+            FLAGS[name].value = known.get(name)
+
+
 def default_student(dataset) -> str:
-    """LeNet, or an MLP where two poolings leave too little of an image."""
+    """The pool's, else LeNet, or an MLP where two poolings leave too little."""
+    weights = initial_weights() if "initial_weights" in FLAGS else None
+    pool = getattr(weights, "pool", None)
+    if pool is not None and pool.student:
+        return pool.student
     return "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
 
 
@@ -177,6 +236,8 @@ def flag_lines(names) -> str:
     lines = []
     for name in names:
         value = FLAGS[name].value
+        if isinstance(value, list):
+            value = ",".join(value)
         if isinstance(value, bool):
             lines.append(f"--{'' if value else 'no'}{name}")
         elif value is not None:
@@ -259,42 +320,59 @@ def metrics(result, student: str, dataset: str) -> dict:
     }
 
 
-def write_result(
-    folder: str, distilled, student: str, figures: dict, content: dict
-) -> str:
+def trained_student(distilled):
+    """A network trained on distilled data, from where the flags say that it starts."""
+    from tfdistill import students
+    from tfdistill.evaluation import EVALUATION, student_seed
+    from tfdistill.stateless import StatelessModel
+
+    def make_model():
+        return students.build(
+            FLAGS.student, distilled.image_shape, distilled.num_classes
+        )
+
+    model, pretrained = make_model(), pretrained_weights()
+    if pretrained is not None:
+        pretrained.build(make_model, model)
+        seed = student_seed(FLAGS.seed, EVALUATION, 0)
+        StatelessModel(model).assign(*pretrained.sample_held_out(seed, 0))
+    return distilled.train(model)
+
+
+def write_result(folder: str, distilled, model, figures: dict, content: dict) -> str:
     """Fills a run folder: data, a trained student, pictures, and last its metrics.
 
     Args:
         folder: The run folder.
-        distilled: A `DistilledDataset`.
-        student: The name of the student to train on it and to export; "" for none.
+        distilled: A `DistilledDataset`; None for none.
+        model: A student that learned from it, to be exported; None for none.
         figures: Matplotlib figures by name.
         content: For metrics.json, to which bytes and peak memory are added.
 
     Returns:
         What the result cost and what it was selected on, as a sentence.
     """
-    from tfdistill import plots, students
+    from tfdistill import plots
 
+    size = 0
     with input_errors():
-        distilled.save(os.path.join(folder, "distilled"), overwrite=True)
-        if student:
-            model = distilled.train(
-                students.build(student, distilled.image_shape, distilled.num_classes)
-            )
+        if distilled is not None:
+            distilled.save(os.path.join(folder, "distilled"), overwrite=True)
+            size = distilled.images.nbytes + distilled.labels.nbytes
+        if model is not None:
             served = distilled.serving_model(model)
             served.export(os.path.join(folder, "student"), verbose=False)
         for name, figure in figures.items():
             plots.save(figure, os.path.join(folder, "images", f"{name}.png"))
         content = {
             **content,
-            "num_images": distilled.num_images,
-            "bytes": distilled.images.nbytes + distilled.labels.nbytes,
+            "num_images": 0 if distilled is None else distilled.num_images,
+            "bytes": size,
             "peak_memory_bytes": peak_memory(),
         }
         write_json(os.path.join(folder, "metrics.json"), content)
     return (
-        f"{content['bytes'] / 1024:.0f} KiB of images and labels, "
+        f"{size / 1024:.0f} KiB of images and labels, "
         f"{content['seconds']:.0f} seconds, {peak_memory() / 2**20:.0f} MiB at the "
         f"peak; selected: {content['selection']}."
     )

@@ -44,9 +44,11 @@ def define_flags() -> None:
         "student",
         None,
         "Who learns, by default lenet, and mlp where images are smaller than 28 "
-        "pixels: lenet, alex_cifar_net, alexnet, convnet, mlp, linear, or your own "
-        'as "package.module:function", a function that returns a keras.Model with '
-        "logits; it may take image_shape and num_classes.",
+        "pixels: lenet, alex_cifar_net, alexnet, convnet, mlp, linear; your own as "
+        '"package.module:function", a function that returns a keras.Model with logits '
+        "(it may take image_shape and num_classes), or as a .keras file, whose weights "
+        'are kept by --initial_weights=fixed; or "keras.applications:MobileNetV2", '
+        'with ":imagenet" at its end if pretrained weights may be downloaded.',
     )
     weights_flags = common.define_initial_weights_flags()
     flags.DEFINE_enum(
@@ -282,6 +284,12 @@ def _objective(dataset):
     return Attack(*classes)
 
 
+def _attack():
+    if FLAGS.objective != "attack":
+        return {}
+    return {"attack": [FLAGS.attack_class, FLAGS.target_class]}
+
+
 def _learn(distiller, anneal, dataset, validation):
     """Runs, or goes on with, the outer loop; returns its history."""
     import keras
@@ -334,11 +342,8 @@ def _finish(distiller, anneal, dataset, history):
 
     started = time.monotonic()
     distilled = distiller.distilled(
-        load={
-            "dataset": FLAGS.dataset,
-            "data_dir": FLAGS.data_dir,
-            "pool": FLAGS.pool if FLAGS.initial_weights == "pretrained" else None,
-        },
+        load=common.load_flags(),
+        **_attack(),
         outer_steps=int(distiller.optimizer.iterations),
         seconds=anneal.elapsed,
         flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
@@ -395,7 +400,7 @@ def _finish(distiller, anneal, dataset, history):
     costs = common.write_result(
         FLAGS.workdir,
         distilled,
-        FLAGS.student,
+        common.trained_student(distilled),
         figures,
         {
             **tested.pop("distilled images"),

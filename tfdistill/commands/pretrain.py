@@ -114,6 +114,7 @@ def main() -> None:
             student=name,
             dataset=dataset.name,
             normalization=dataset.normalization,
+            num_classes=dataset.num_classes,
         ),
     )
     print(f"The pool is in {FLAGS.workdir}.")
@@ -122,7 +123,7 @@ def main() -> None:
 def _recipe(dataset):
     from tfdistill import pretraining
 
-    known = pretraining.RECIPES.get(dataset.name, pretraining.Recipe())
+    known = pretraining.recipe_for(dataset.name)
     return pretraining.Recipe(
         FLAGS.epochs or known.epochs,
         FLAGS.halve_every or known.halve_every,
