@@ -62,7 +62,7 @@ class Anneal(keras.callbacks.Callback):
     @property
     def progress(self) -> float:
         """The share of the run that is done, in 0..1."""
-        return self.progress_at(int(self.model.optimizer.iterations))
+        return self.progress_at(int(self.model.optimizer.iterations.numpy()))
 
     def progress_at(self, outer_step: int) -> float:
         """The share of the run that is done after so many outer steps, in 0..1."""
@@ -78,7 +78,7 @@ class Anneal(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._last = None
         if self._start_rate is None:
-            self._start_rate = float(self.model.optimizer.learning_rate)
+            self._start_rate = float(self.model.optimizer.learning_rate.numpy())
 
     def on_train_batch_begin(self, batch, logs=None):
         self._last = self._last or time.monotonic()
@@ -154,7 +154,7 @@ class Backup(keras.callbacks.Callback):
             self.history = record["history"]
             if self._anneal is not None:
                 self._anneal.state = record["anneal"]
-            return int(model.optimizer.iterations)
+            return int(model.optimizer.iterations.numpy())
         if failures:
             raise ValueError(
                 f"No backup in {self._folder} can be read ({failures[0]}); pass "
@@ -166,7 +166,7 @@ class Backup(keras.callbacks.Callback):
         _, self._saver = self._manager(self.model)
 
     def on_epoch_end(self, epoch, logs=None):
-        step = int(self.model.optimizer.iterations)
+        step = int(self.model.optimizer.iterations.numpy())
         numbers = {name: float(value) for name, value in (logs or {}).items()}
         self.history.append({"outer_step": step, **numbers})
         record = {"history": self.history}
@@ -197,7 +197,7 @@ class DistilledImageSummary(keras.callbacks.Callback):
         images = plots.displayable(distilled, distilled.images)
         if images.shape[-1] not in (1, 3):
             images = images[..., :1]
-        with self._writer.as_default(step=int(self.model.optimizer.iterations)):
+        with self._writer.as_default(step=int(self.model.optimizer.iterations.numpy())):
             for step in range(min(distilled.steps, 10)):
                 row = np.concatenate(images[step, :10], axis=1)
                 tf.summary.image(f"step {step + 1}", row[None])

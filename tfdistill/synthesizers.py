@@ -119,6 +119,7 @@ class DistilledImages(keras.layers.Layer):
             initializer=keras.initializers.Constant(
                 float(_inverse_softplus(tf.constant(learning_rate, "float64")))
             ),
+            aggregation="only_first_replica",  # `scale_rates` gives all the same
             name="raw_rates",
         )
         self.label_logits = None

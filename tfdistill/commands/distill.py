@@ -339,7 +339,7 @@ def _finish(distiller, anneal, dataset, history):
             "data_dir": FLAGS.data_dir,
             "pool": FLAGS.pool if FLAGS.initial_weights == "pretrained" else None,
         },
-        outer_steps=int(distiller.optimizer.iterations),
+        outer_steps=int(distiller.optimizer.iterations.numpy()),
         seconds=anneal.elapsed,
         flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
     )
@@ -403,7 +403,7 @@ def _finish(distiller, anneal, dataset, history):
             **{name.replace(" ", "_"): content for name, content in tested.items()},
             "initial_weights": FLAGS.initial_weights,
             "seed": FLAGS.seed,
-            "outer_steps": int(distiller.optimizer.iterations),
+            "outer_steps": int(distiller.optimizer.iterations.numpy()),
             "seconds": anneal.elapsed + time.monotonic() - started,
             "seconds_learning": anneal.elapsed,
             "selection": "nothing on test images; the last outer step; the rate of "
