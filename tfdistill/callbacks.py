@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import strategies
+
 SCHEDULES = ("cosine", "halving", "constant")
 
 
@@ -76,6 +78,12 @@ class Anneal(keras.callbacks.Callback):
         return 0.5 ** int(10 * progress) if self._schedule == "halving" else 1.0
 
     def on_train_begin(self, logs=None):
+        several = strategies.num_workers(self.model.distribute_strategy) > 1
+        if several and self._seconds < math.inf:
+            raise ValueError(
+                "Several workers have clocks of their own: give outer_steps, not "
+                "seconds."
+            )
         self._last = None
         if self._start_rate is None:
             self._start_rate = float(self.model.optimizer.learning_rate.numpy())
@@ -110,7 +118,6 @@ class Backup(keras.callbacks.Callback):
         self.history = []
 
     def _manager(self, model):
-        model.optimizer.build(model.synthesizer.trainable_variables)
         self._json = tf.Variable("", trainable=False)
         checkpoint = tf.train.Checkpoint(
             synthesizer=model.synthesizer,
@@ -172,6 +179,8 @@ class Backup(keras.callbacks.Callback):
         record = {"history": self.history}
         if self._anneal is not None:
             record["anneal"] = self._anneal.state
+        if not strategies.is_chief(self.model.distribute_strategy):
+            return
         self._json.assign(json.dumps(record))
         self._saver.save(checkpoint_number=step)
 
@@ -192,6 +201,9 @@ class DistilledImageSummary(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         from tfdistill import plots
+
+        if not strategies.is_chief(self.model.distribute_strategy):
+            return
 
         distilled = self.model.distilled()
         images = plots.displayable(distilled, distilled.images)

@@ -68,7 +68,7 @@ class Distiller(keras.Model):
         # hides them from Keras's tracking.
         self.student = StatelessModel(model)
         strategies.check_made_here(
-            synthesizer.trainable_variables, self.distribute_strategy
+            "synthesizer", synthesizer.trainable_variables, self.distribute_strategy
         )
         self._loss = keras.metrics.Mean("loss")
         self._metrics_by_name = {
@@ -151,8 +151,17 @@ class Distiller(keras.Model):
         self._clip = clip
         self._back_off = back_off
         self._validation_students = validation_students
+        with self.distribute_strategy.scope():
+            optimizer = keras.optimizers.get(
+                optimizer or keras.optimizers.Adam(0.01, beta_1=0.5)
+            )
+            if not optimizer.built:
+                optimizer.build(self.synthesizer.trainable_variables)
+        strategies.check_made_here(
+            "optimizer", optimizer.variables, self.distribute_strategy
+        )
         super().compile(
-            optimizer=optimizer or keras.optimizers.Adam(0.01, beta_1=0.5),
+            optimizer=optimizer,
             jit_compile=False,
             **kwargs,
         )
@@ -206,6 +215,11 @@ class Distiller(keras.Model):
             )
             for seed in seeds
         ]
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Everything is built. Under a strategy Keras would take a batch to build on and
+        # average it over the replicas, which fails where there are several workers.
+        del iterator, data_batch
 
     def make_train_function(self, force=False):
         """Keras's own, run as it is traced; see `unroll.as_traced`."""
@@ -372,9 +386,9 @@ class _StopWhenNotFinite(keras.callbacks.Callback):
         if int(self.model.failures.numpy()) >= self.model.patience:
             raise FloatingPointError(
                 "The meta-loss became NaN or infinite at outer step "
-                f"{int(self.model.optimizer.iterations.numpy())}; the distilled data is kept "
-                "as it was before. Try a lower outer learning rate, a lower initial "
-                "learning rate of the steps, or fewer steps."
+                f"{int(self.model.optimizer.iterations.numpy())}; the distilled data "
+                "is kept as it was before. Try a lower outer learning rate, a lower "
+                "initial learning rate of the steps, or fewer steps."
             )
 
 

@@ -67,14 +67,51 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
-def check_made_here(variables: Sequence, strategy: tf.distribute.Strategy) -> None:
+def meet(strategy: tf.distribute.Strategy) -> None:
+    """Waits until every worker is here."""
+    check_alike(strategy, "meeting", 0)
+
+
+def check_alike(strategy: tf.distribute.Strategy, what: str, number: int) -> None:
+    """Refuses workers that do not agree on a number.
+
+    Args:
+        strategy: Of all of them.
+        what: What the number is.
+        number: This worker's, a small integer.
+
+    Raises:
+        ValueError: By all of them, if two differ.
+    """
+    if num_workers(strategy) == 1:
+        return
+
+    # All are equal where the mean of the squares is the square of the mean.
+    numbers = strategy.run(lambda: tf.constant([number, number**2], tf.float64))
+    first, squares = strategy.reduce("SUM", numbers, axis=None).numpy()
+    if strategy.num_replicas_in_sync * squares != first**2:
+        raise ValueError(
+            f"The workers do not agree on the {what} (this one's is {number}); they "
+            "need a --workdir that all of them see."
+        )
+
+
+def check_made_here(
+    what: str, variables: Sequence, strategy: tf.distribute.Strategy
+) -> None:
     """Refuses Keras variables that the strategy does not hold.
+
+    Args:
+        what: Whose variables they are.
+        variables: To be checked.
+        strategy: The Distiller's.
 
     Raises:
         ValueError: If one was made outside the strategy's scope.
     """
-    if not all(strategy.extended.variable_created_in_scope(v.value) for v in variables):
+    made_in_scope = strategy.extended.variable_created_in_scope
+    if not all(made_in_scope(variable.value) for variable in variables):
         raise ValueError(
-            "The synthesizer and the Distiller must be made in the scope of the same "
-            "strategy (`with strategy.scope():`)."
+            f"The {what} must be made in the scope of the Distiller's strategy "
+            "(with strategy.scope(): ...)."
         )

@@ -146,6 +146,28 @@ def define_machine_flags() -> list[str]:
     return ["threads"]
 
 
+def define_strategy_flag() -> list[str]:
+    """Defines the flag that says where students run; returns its name."""
+    flags.DEFINE_enum(
+        "strategy",
+        "none",
+        ["none", "mirrored", "multi_worker", "tpu"],
+        "Where networks are trained: on one device, on all GPUs of this machine, on "
+        "the machines that TF_CONFIG names (each runs the same command, on a --workdir "
+        "that all see), or on a TPU. --students_per_step are dealt out evenly, and so "
+        "is --batch_size.",
+    )
+    return ["strategy"]
+
+
+def strategy():
+    """The `tf.distribute.Strategy` that the flag names; before anything else runs."""
+    from tfdistill import strategies
+
+    with input_errors():
+        return strategies.make(FLAGS.strategy)
+
+
 def set_threads() -> None:
     """Sets TensorFlow's thread pools, before it makes them."""
     import tensorflow as tf
