@@ -1,8 +1,10 @@
 """What happens around the outer loop: annealing, backups, pictures."""
 
+import glob
 import json
 import math
 import os
+import shutil
 import time
 import warnings
 
@@ -10,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill import strategies
+from tfdistill import preemption, strategies
 
 SCHEDULES = ("cosine", "halving", "constant")
 
@@ -104,10 +106,12 @@ class Backup(keras.callbacks.Callback):
     """Saves the state of a run after every epoch, and restores it.
 
     The newest two states are kept; each appears complete or not at all. When the
-    newest is damaged, the one before it is taken, with a warning.
+    newest is damaged, the one before it is taken, with a warning. On SIGTERM the state
+    is saved after the outer step that is under way, and the process ends with the
+    status 143 (`preemption.EXIT_STATUS`).
 
     Args:
-        folder: Where.
+        folder: Where, on a file system that all workers see.
         anneal: The run's `Anneal`, whose state is saved too.
     """
 
@@ -116,6 +120,7 @@ class Backup(keras.callbacks.Callback):
         self._folder, self._anneal = os.fspath(folder), anneal
         #: One dict an epoch: `outer_step` and the epoch's logs.
         self.history = []
+        self._sigterm = preemption.Watch()
 
     def _manager(self, model):
         self._json = tf.Variable("", trainable=False)
@@ -171,18 +176,40 @@ class Backup(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         _, self._saver = self._manager(self.model)
+        self._sigterm.start()
+
+    def on_train_end(self, logs=None):
+        self._sigterm.stop()
+        self._sigterm.exit_if_asked()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._sigterm.asked:
+            self._save()
+            self._sigterm.exit_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
         step = int(self.model.optimizer.iterations.numpy())
         numbers = {name: float(value) for name, value in (logs or {}).items()}
         self.history.append({"outer_step": step, **numbers})
+        self._save()
+        self._sigterm.exit_if_asked()
+
+    def _save(self):
         record = {"history": self.history}
         if self._anneal is not None:
             record["anneal"] = self._anneal.state
         if not strategies.is_chief(self.model.distribute_strategy):
             return
         self._json.assign(json.dumps(record))
-        self._saver.save(checkpoint_number=step)
+        step = int(self.model.optimizer.iterations.numpy())
+        try:
+            self._saver.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            # The states before are whole; of this one nothing shall be left.
+            for path in glob.glob(f"{glob.escape(self._folder)}/ckpt-{step}*"):
+                shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+            reason = getattr(error, "message", error)
+            raise OSError(f"No backup can be written: {reason}") from error
 
 
 class DistilledImageSummary(keras.callbacks.Callback):
@@ -197,13 +224,13 @@ class DistilledImageSummary(keras.callbacks.Callback):
         self._log_dir = os.path.join(os.fspath(log_dir), "images")
 
     def on_train_begin(self, logs=None):
-        self._writer = tf.summary.create_file_writer(self._log_dir)
+        if strategies.is_chief(self.model.distribute_strategy):
+            self._writer = tf.summary.create_file_writer(self._log_dir)
+        else:
+            self._writer = tf.summary.create_noop_writer()
 
     def on_epoch_end(self, epoch, logs=None):
         from tfdistill import plots
-
-        if not strategies.is_chief(self.model.distribute_strategy):
-            return
 
         distilled = self.model.distilled()
         images = plots.displayable(distilled, distilled.images)

@@ -30,7 +30,7 @@ def make(name: str) -> tf.distribute.Strategy:
         raise ValueError(
             f"TF_CONFIG is not as TensorFlow reads it: {error}."
         ) from error
-    except (TypeError, ValueError, AttributeError, tf.errors.OpError) as error:
+    except (TypeError, ValueError, AttributeError, tf.errors.NotFoundError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"The strategy {name!r} cannot start: {reason}") from error
 

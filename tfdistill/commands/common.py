@@ -4,8 +4,11 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 
 from absl import flags
+
+from tfdistill.commands import recovery
 
 FLAGS = flags.FLAGS
 
@@ -219,10 +222,9 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
         InputError: If the folder holds another run or other files, or cannot be
             written.
     """
-    import shutil
-
     path = os.path.join(folder, "flags.txt")
-    with _written_errors(folder):
+
+    def check():
         if os.path.exists(folder) and not os.path.isdir(folder):
             raise InputError(f"--workdir={folder} is a file, not a folder.")
         if os.path.isfile(path):
@@ -235,20 +237,50 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
                     f"{', '.join(filter(None, changed))}); choose another folder, "
                     "repeat its flags to resume it, or pass --overwrite to replace it."
                 )
-        elif os.path.isdir(folder) and os.listdir(folder) and not overwrite:
+        elif os.path.isdir(folder) and _contents(folder) and not overwrite:
             raise InputError(
                 f"--workdir={folder} is not empty and holds no run of tfdistill; "
                 "choose another folder, or pass --overwrite to write into it."
             )
+
+    with _written_errors(folder):
+        check()
         os.makedirs(folder, exist_ok=True)
+        lock_workdir(folder)
+        check()  # what another process may have done meanwhile
+        for name in filter(_is_temporary, os.listdir(folder)):
+            _remove(os.path.join(folder, name))  # of a process that was killed
         if overwrite:
             for name in owned:
-                target = os.path.join(folder, name)
-                if os.path.isdir(target):
-                    shutil.rmtree(target)
-                elif os.path.exists(target):
-                    os.remove(target)
+                _remove(os.path.join(folder, name))
         write_text(path, lines)
+
+
+def _contents(folder):
+    return [name for name in os.listdir(folder) if name != recovery.LOCK]
+
+
+def _is_temporary(name):
+    return name.endswith((".tmp", ".tmp.old")) or ".tmp." in name
+
+
+def _remove(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
+
+
+def lock_workdir(folder: str) -> None:
+    """Refuses a run folder that another process is at work in.
+
+    Raises:
+        InputError: If there is one.
+    """
+    if not recovery.lock(folder):
+        raise InputError(
+            f"--workdir={folder} is in use: another tfdistill is at work there."
+        )
 
 
 @contextlib.contextmanager
@@ -305,7 +337,10 @@ def write_result(
                 students.build(student, distilled.image_shape, distilled.num_classes)
             )
             served = distilled.serving_model(model)
-            served.export(os.path.join(folder, "student"), verbose=False)
+            exported = os.path.join(folder, "student")
+            served.export(f"{exported}.tmp", verbose=False)
+            _remove(exported)
+            os.rename(f"{exported}.tmp", exported)
         for name, figure in figures.items():
             plots.save(figure, os.path.join(folder, "images", f"{name}.png"))
         content = {

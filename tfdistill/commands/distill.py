@@ -308,12 +308,13 @@ def _learn(distiller, anneal, dataset, validation):
     every = FLAGS.report_every
     if every is None:
         every = min(500, max(1, FLAGS.outer_steps // 10)) if not FLAGS.minutes else 100
+    # A run that was stopped between two reports goes on to the next from there.
     first = -(-done // every)
     logs = keras.callbacks.TensorBoard(_path("logs"), write_graph=False)
-    epochs = -(-FLAGS.outer_steps // every) if FLAGS.outer_steps else 10**6
+    left = (FLAGS.outer_steps or 10**9) - done
+    epochs = first + -(-left // every)
     if anneal.progress_at(done) >= 1:
         epochs = first
-    # An epoch that the end of the run cut short is no epoch to begin again.
     distiller.fit(
         dataset.train.batch(
             FLAGS.batch_size,
