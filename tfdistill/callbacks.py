@@ -110,43 +110,47 @@ class Backup(keras.callbacks.Callback):
     is saved after the outer step that is under way, and the process ends with the
     status 143 (`preemption.EXIT_STATUS`).
 
+    The model tells by `checkpointed` what its state is beside the optimizer's.
+
     Args:
         folder: Where, on a file system that all workers see.
         anneal: The run's `Anneal`, whose state is saved too.
+        within_epochs: Whether to save on SIGTERM in the middle of an epoch; if not,
+            the process ends at once, and the run goes on from the last epoch.
     """
 
-    def __init__(self, folder: str | os.PathLike, anneal: Anneal | None = None):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        anneal: Anneal | None = None,
+        *,
+        within_epochs: bool = True,
+    ):
         super().__init__()
         self._folder, self._anneal = os.fspath(folder), anneal
         #: One dict an epoch: `outer_step` and the epoch's logs.
         self.history = []
+        self._within_epochs = within_epochs
         self._sigterm = preemption.Watch()
 
-    def _manager(self, model):
+    def _checkpoint(self, model):
         self._json = tf.Variable("", trainable=False)
-        checkpoint = tf.train.Checkpoint(
-            synthesizer=model.synthesizer,
-            optimizer=model.optimizer,
-            norms=[norm.value for norm in model.gradient_norms],
-            usual_loss=model.usual_loss.value,
-            record=self._json,
-        )
-        return checkpoint, tf.train.CheckpointManager(
-            checkpoint, self._folder, max_to_keep=2
+        return tf.train.Checkpoint(
+            optimizer=model.optimizer, record=self._json, **model.checkpointed
         )
 
     def restore(self, model: keras.Model) -> int:
-        """Gives a compiled `Distiller` the newest state that can be read.
+        """Gives a compiled model the newest state that can be read.
 
         Returns:
-            How many outer steps it has behind it: 0 if there is no state.
+            How many steps it has behind it: 0 if there is no state.
 
         Raises:
             ValueError: If there are states and none can be read.
         """
-        checkpoint, manager = self._manager(model)
+        checkpoint = self._checkpoint(model)
         failures = []
-        for path in reversed(manager.checkpoints):
+        for path in self._saved():
             try:
                 checkpoint.restore(path).assert_consumed()
                 record = json.loads(self._json.numpy().decode())
@@ -155,6 +159,7 @@ class Backup(keras.callbacks.Callback):
                 tf.errors.OpError,
                 LookupError,
                 ValueError,
+                TypeError,
                 AssertionError,
             ) as error:
                 failures.append(" ".join(str(error).split())[:200])
@@ -174,9 +179,24 @@ class Backup(keras.callbacks.Callback):
             )
         return 0
 
+    def _saved(self):
+        # By their names, the newest first: TensorFlow's list of them may be damaged.
+        indices = glob.glob(f"{glob.escape(self._folder)}/ckpt-*.index")
+        paths = [path.removesuffix(".index") for path in indices]
+        numbers = {path: path.rpartition("-")[2] for path in paths}
+        numbers = {path: int(n) for path, n in numbers.items() if n.isdecimal()}
+        return sorted(numbers, key=numbers.get, reverse=True)
+
     def on_train_begin(self, logs=None):
-        _, self._saver = self._manager(self.model)
-        self._sigterm.start()
+        try:
+            tf.train.get_checkpoint_state(self._folder)
+        except ValueError:  # the list is damaged, and made anew with the next state
+            os.remove(os.path.join(self._folder, "checkpoint"))
+        self._saver = tf.train.CheckpointManager(
+            self._checkpoint(self.model), self._folder, max_to_keep=2
+        )
+        if self._within_epochs:
+            self._sigterm.start()
 
     def on_train_end(self, logs=None):
         self._sigterm.stop()

@@ -172,6 +172,15 @@ class Distiller(keras.Model):
         return 10 if self._back_off else 1
 
     @property
+    def checkpointed(self) -> dict:
+        """What `Backup` saves beside the optimizer."""
+        return {
+            "synthesizer": self.synthesizer,
+            "norms": [norm.value for norm in self.gradient_norms],
+            "usual_loss": self.usual_loss.value,
+        }
+
+    @property
     def metrics(self):
         return [self._loss, *self._metrics_by_name.values()]
 

@@ -197,6 +197,13 @@ def default_student(dataset) -> str:
     return "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
 
 
+def journal():
+    """Where the run folder keeps evaluations that are under way."""
+    from tfdistill.journal import Journal
+
+    return Journal(os.path.join(FLAGS.workdir, "journal"))
+
+
 def flag_lines(names) -> str:
     """An absl flagfile of the present values of some flags."""
     lines = []
@@ -277,10 +284,11 @@ def lock_workdir(folder: str) -> None:
     Raises:
         InputError: If there is one.
     """
-    if not recovery.lock(folder):
-        raise InputError(
-            f"--workdir={folder} is in use: another tfdistill is at work there."
-        )
+    with _written_errors(folder):
+        if not recovery.lock(folder):
+            raise InputError(
+                f"--workdir={folder} is in use: another tfdistill is at work there."
+            )
 
 
 @contextlib.contextmanager
@@ -350,6 +358,7 @@ def write_result(
             "peak_memory_bytes": peak_memory(),
         }
         write_json(os.path.join(folder, "metrics.json"), content)
+    journal().forget()
     return (
         f"{content['bytes'] / 1024:.0f} KiB of images and labels, "
         f"{content['seconds']:.0f} seconds, {peak_memory() / 2**20:.0f} MiB at the "

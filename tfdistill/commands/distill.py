@@ -30,6 +30,7 @@ _OWNED = (
     "images",
     "logs",
     "backup",
+    "journal",
 )
 _OUTER_STEPS = 1000
 # Flags that do not change the result.
@@ -357,6 +358,8 @@ def _finish(distiller, anneal, dataset, history):
         flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
     )
     weights = distilled.initial_weights
+    is_chief = strategies.is_chief(distiller.distribute_strategy)
+    journal = common.journal() if is_chief else None
     before = tfdistill.DistilledDataset.from_synthesizer(
         _synthesizer(dataset), initial_weights=weights
     )
@@ -375,12 +378,14 @@ def _finish(distiller, anneal, dataset, history):
         num_students=_num_students(4),
         initial_weights=common.pretrained_weights(),
         seed=FLAGS.seed,
+        journal=journal,
     )
     evaluator = tfdistill.Evaluator(
         FLAGS.student,
         distilled,
         initial_weights=common.pretrained_weights(),
         side_by_side=min(2, _num_students()),
+        journal=journal,
     )
     test = dataset.test.batch(1000).cache()
     results = {
@@ -394,7 +399,7 @@ def _finish(distiller, anneal, dataset, history):
     if FLAGS.pool:
         untrained = evaluator.untrained(test, _num_students(), seed=FLAGS.seed)
         results = {"no distilled data": untrained, **results}
-    if not strategies.is_chief(distiller.distribute_strategy):
+    if not is_chief:
         return
     tested = {
         name: _metrics(result, distiller, dataset) for name, result in results.items()

@@ -69,6 +69,7 @@ def main() -> None:
         if getattr(FLAGS, name) is None:
             setattr(FLAGS, name, made_of.get(name))
     dataset = common.load_dataset()
+    common.lock_workdir(FLAGS.workdir)
     with common.input_errors():
         check_fits(distilled, dataset)
         student = tfdistill.students.name_of(FLAGS.student or distilled.student)
@@ -82,6 +83,7 @@ def main() -> None:
             else None,
             shuffle_steps=FLAGS.shuffle_steps,
             seed=FLAGS.seed,
+            journal=common.journal(),
         )
     order = "in another order" if FLAGS.shuffle_steps else "in order"
     print(f"{student} on {dataset.name}, steps {order}: {result}")
@@ -106,6 +108,7 @@ def main() -> None:
                 "seed": FLAGS.seed,
             },
         )
+    common.journal().forget()
 
 
 def check_fits(distilled, dataset) -> None:
