@@ -46,8 +46,12 @@ class Anneal(keras.callbacks.Callback):
                 f"schedule must be one of {', '.join(SCHEDULES)}, not {schedule!r}."
             )
         limits = [limit for limit in (outer_steps, seconds) if limit is not None]
-        if not limits or min(limits) <= 0:
-            raise ValueError("Give outer_steps or seconds or both, above 0.")
+        numbers = all(isinstance(limit, (int, float)) for limit in limits)
+        if not limits or not numbers or not all(limit > 0 for limit in limits):
+            raise ValueError(
+                "Give outer_steps or seconds or both, above 0, not "
+                f"{outer_steps!r} and {seconds!r}."
+            )
         self._schedule = schedule
         self._outer_steps = outer_steps or math.inf
         self._seconds = seconds or math.inf

@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import warnings
-import zipfile
 from collections.abc import Iterable
 
 import numpy as np
@@ -49,9 +48,13 @@ class Entry:
         if not os.path.isfile(self._path):
             return [], []
         try:
-            with np.load(self._path, allow_pickle=False) as arrays:
+            # NumPy leaves a file that it opens itself open, if it is damaged.
+            with (
+                open(self._path, "rb") as file,
+                np.load(file, allow_pickle=False) as arrays,
+            ):
                 return list(arrays["confusion"]), list(arrays["losses"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except Exception:  # zip, zlib, numpy and the system each have their own
             warnings.warn(
                 f"{self._path} is damaged; its students are tested again.", stacklevel=2
             )

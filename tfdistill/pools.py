@@ -226,6 +226,7 @@ def _read(member, model):
         ValueError,
         TypeError,
         AttributeError,
+        RuntimeError,
         UserWarning,
     ) as error:
         raise ValueError(

@@ -23,6 +23,8 @@ def input_errors():
     try:
         yield
     except (ValueError, OSError) as error:
+        if recovery.is_disk_full(error):
+            raise
         raise InputError(" ".join(str(error).split())) from error
 
 
@@ -296,6 +298,8 @@ def _written_errors(folder):
     try:
         yield
     except OSError as error:
+        if recovery.is_disk_full(error):
+            raise
         raise InputError(
             f"--workdir={folder} cannot be written: {error.strerror or error}."
         ) from error
