@@ -113,7 +113,7 @@ def test_what_the_curricula_feed(kind):
         assert all(np.array_equal(labels[t], cycle) for t in range(4))
     if kind == "shuffled_batch":
         learned = list(synthesizer.latents.numpy())
-        assert all(any(np.array_equal(z, l) for l in learned) for z in latents)
+        assert all(any(np.array_equal(z, x) for x in learned) for z in latents)
     if kind == "all_shuffled":
         learned = synthesizer.latents.numpy().reshape(-1, 5)
         classes = np.tile(np.arange(CLASSES), 8)

@@ -46,11 +46,11 @@ class DistilledDataset:
         initial_weights: Sequence[np.ndarray] | None = None,
         provenance: Mapping | None = None,
     ):
-        self.images = np.asarray(images, "float32")
-        self.labels = np.asarray(labels, "float32")
-        self.learning_rates = np.asarray(learning_rates, "float32")
+        self.images = _numbers("images", images)
+        self.labels = _numbers("labels", labels)
+        self.learning_rates = _numbers("learning_rates", learning_rates)
         self.inner_optimizer = inner_optimizers.get(inner_optimizer)
-        self.momenta = None if momenta is None else np.asarray(momenta, "float32")
+        self.momenta = None if momenta is None else _numbers("momenta", momenta)
         self.normalization = normalization
         self.class_names = tuple(class_names)
         self.student = student
@@ -60,6 +60,11 @@ class DistilledDataset:
 
     def _check(self):
         images, labels, rates = self.images, self.labels, self.learning_rates
+        if not all(isinstance(name, str) for name in (*self.class_names, self.student)):
+            raise ValueError(
+                "class_names and student must be strings, not "
+                f"{self.class_names} and {self.student!r}."
+            )
         if images.ndim < 3 or 0 in images.shape:
             raise ValueError(
                 "images must have the shape [steps, batch, *image_shape], "
@@ -290,6 +295,13 @@ class DistilledDataset:
             ValueError: If a file of it is truncated, altered or of another format.
         """
         return records.load(folder, cls)
+
+
+def _numbers(name, values):
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be numbers, not {array.dtype}.")
+    return array.astype("float32")
 
 
 @keras.saving.register_keras_serializable("tfdistill")

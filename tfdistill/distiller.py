@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill import students, unroll
+from tfdistill import strategies, students, unroll
 from tfdistill.distilled import DistilledDataset
 from tfdistill.evaluation import TRAINING, FreshStudents, student_seed
 from tfdistill.initial_weights import InitialWeights, RandomWeights
@@ -77,26 +77,26 @@ class Distiller(keras.Model):
         # The student's variables are not the distiller's to train: StatelessModel
         # hides them from Keras's tracking.
         self.student = StatelessModel(model)
+        strategies.check_made_here(
+            "synthesizer", synthesizer.trainable_variables, self.distribute_strategy
+        )
         self._loss = keras.metrics.Mean("loss")
         self._metrics_by_name = {
             name: keras.metrics.Mean(name) for name in self.objective.metric_names
         }
         # Running averages of the norms of the meta-gradients, one a source.
         self.gradient_norms = [
-            self.add_weight(shape=(), trainable=False, initializer="zeros", name="norm")
+            self._add_scalar("norm")
             for _ in synthesizer.curriculum(student_seed(seed)).sources
         ]
         # A running average of the meta-loss.
-        self.usual_loss = self.add_weight(
-            shape=(), trainable=False, initializer="zeros", name="usual_loss"
-        )
+        self.usual_loss = self._add_scalar("usual_loss")
         # Outer steps in a row of which no student ended finite.
-        self.failures = self.add_weight(
-            shape=(), trainable=False, initializer="zeros", dtype="int32", name="failed"
-        )
+        self.failures = self._add_scalar("failed", "int32")
         self._validation_students = 4
         self._fresh_students = None
-        self.built = True
+        # All variables are there from the start, of synthesizers too.
+        self.built = synthesizer.built = True
 
     def compile(
         self,
@@ -114,7 +114,9 @@ class Distiller(keras.Model):
         Args:
             optimizer: The outer optimizer; Adam(0.01, beta_1=0.5) by default.
             students_per_step: Students over whom the meta-gradient is averaged, at
-                least 1; they run side by side.
+                least 1; they run side by side. Under a strategy of several replicas
+                they are dealt out evenly, and each replica's are judged on its own
+                share of the real batch.
             clip: The norm of each student's meta-gradient, by variable, is clipped to
                 this many times its running average (arXiv:2311.07025); None for no
                 clipping. Students that do not end finite are left out.
@@ -144,13 +146,29 @@ class Distiller(keras.Model):
                 tf.config.list_logical_devices("GPU")
                 or tf.config.list_logical_devices("TPU")
             )
-        self._students_per_step = students_per_step
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if students_per_step % replicas:
+            raise ValueError(
+                f"students_per_step must be a multiple of the strategy's {replicas} "
+                f"replicas, not {students_per_step}."
+            )
+        self._students_per_replica = students_per_step // replicas
+        self._compiled_by_xla = jit_compile
         self._clip = clip
         self._back_off = back_off
         self._validation_students = validation_students
+        with self.distribute_strategy.scope():
+            optimizer = keras.optimizers.get(
+                optimizer or keras.optimizers.Adam(0.01, beta_1=0.5)
+            )
+            if not optimizer.built:
+                optimizer.build(self.synthesizer.trainable_variables)
+        strategies.check_made_here(
+            "optimizer", optimizer.variables, self.distribute_strategy
+        )
         super().compile(
-            optimizer=optimizer or keras.optimizers.Adam(0.01, beta_1=0.5),
-            jit_compile=jit_compile,
+            optimizer=optimizer,
+            jit_compile=False,
             **kwargs,
         )
 
@@ -158,6 +176,15 @@ class Distiller(keras.Model):
     def patience(self) -> int:
         """After how many outer steps without a finite student `fit` gives up."""
         return 10 if self._back_off else 1
+
+    @property
+    def checkpointed(self) -> dict:
+        """What `Backup` saves beside the optimizer."""
+        return {
+            "synthesizer": self.synthesizer,
+            "norms": [norm.value for norm in self.gradient_norms],
+            "usual_loss": self.usual_loss.value,
+        }
 
     @property
     def metrics(self):
@@ -172,17 +199,24 @@ class Distiller(keras.Model):
         with tf.GradientTape() as tape:
             distinct = seeds if self.synthesizer.is_random else seeds[:1]
             curricula = [self.synthesizer.curriculum(seed) for seed in distinct]
-        unrolled = [
-            self._unroll(
-                self.student,
-                curricula[k % len(curricula)],
-                self.objective,
-                *self.initial_weights.sample(seed),
-                images,
-                labels,
-            )
-            for k, seed in enumerate(seeds)
-        ]
+
+        def judged(seeds, images, labels):
+            return [
+                self._unroll(
+                    self.student,
+                    curricula[k % len(curricula)],
+                    self.objective,
+                    *self.initial_weights.sample(seed),
+                    images,
+                    labels,
+                )
+                for k, seed in enumerate(seeds)
+            ]
+
+        if self._compiled_by_xla:
+            # What one device does; what replicas tell each other is outside.
+            judged = tf.function(judged, jit_compile=True, autograph=False)
+        unrolled = judged(seeds, images, labels)
         losses = tf.stack([u.loss for u in unrolled])
         norms = tf.stack([[tf.norm(g) for g in u.gradients] for u in unrolled])
         finite = tf.math.is_finite(losses) & tf.reduce_all(tf.math.is_finite(norms), 1)
@@ -201,15 +235,25 @@ class Distiller(keras.Model):
         self.optimizer.apply_gradients(
             [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables)]
         )
-        some = tf.reduce_any(finite)
+        loss = _mean(losses, finite)
+        some = tf.math.is_finite(loss)
         self.failures.assign(tf.where(some, 0, self.failures + 1))
         self._loss.update_state(
-            _mean(losses, finite, otherwise=0.0), tf.cast(some, losses.dtype)
+            tf.where(some, loss, tf.zeros_like(loss)), tf.cast(some, loss.dtype)
         )
         for u in unrolled:
             for name, value in self.objective.metrics(labels[-1], u.outputs).items():
                 self._metrics_by_name[name].update_state(value)
-        return self.get_metrics_result()
+        logs = self.get_metrics_result()
+        if strategies.num_workers(self.distribute_strategy) > 1:
+            # Keras averages the logs of workers along an axis, which scalars lack.
+            logs = {name: value[None] for name, value in logs.items()}
+        return logs
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Everything is built. Under a strategy Keras would take a batch to build on and
+        # average it over the replicas, which fails where there are several workers.
+        del iterator, data_batch
 
     def make_train_function(self, force=False):
         """Keras's own, run as it is traced; see `unroll.as_traced`."""
@@ -231,34 +275,35 @@ class Distiller(keras.Model):
                 self.seed,
                 TRAINING,
                 tf.cast(self.optimizer.iterations, tf.int32),
-                replica * self._students_per_step + k,
+                replica * self._students_per_replica + k,
             )
-            for k in range(self._students_per_step)
+            for k in range(self._students_per_replica)
         ]
 
     def _shares(self, gradients, norms, finite):
-        """Each student's share in the mean gradient, clipped; 0 if it is not finite."""
-        count = tf.reduce_sum(tf.cast(finite, norms.dtype))
-        scales = tf.ones_like(norms) / tf.maximum(count, 1)
+        """Each student's share in the mean gradient of all that ended finite.
+
+        Each is clipped. The optimizer adds the shares of the replicas up.
+        """
+        scales = tf.ones_like(norms)
         if self._clip is not None:
             # Student by student: one that diverges must not drown the others.
-            usual = tf.stack([norm.value for norm in self.gradient_norms])
-            limits = self._clip * tf.cast(usual, norms.dtype)
-            limits = tf.where(limits > 0, limits, norms)
+            usual = tf.stack([tf.cast(n, norms.dtype) for n in self.gradient_norms])
+            limits = tf.where(usual > 0, self._clip * usual, norms)
             clipped = tf.minimum(norms, limits)
-            scales *= tf.math.divide_no_nan(clipped, norms)
-            for norm, lengths in zip(self.gradient_norms, tf.unstack(clipped, axis=1)):
-                self._follow(norm, lengths, finite)
+            scales = tf.math.divide_no_nan(clipped, norms)
+            self._follow(self.gradient_norms, clipped, finite)
+        weights = tf.cast(finite, norms.dtype)
+        weights = tf.math.divide_no_nan(weights, _over_replicas(tf.reduce_sum(weights)))
+        scales *= weights[:, None]
         return [
             [
-                tf.where(good, tf.cast(scale, g.dtype) * g, tf.zeros_like(g))
-                for g, scale in zip(of_student, tf.unstack(own))
+                tf.where(
+                    finite[k], tf.cast(scales[k, i], g.dtype) * g, tf.zeros_like(g)
+                )
+                for i, g in enumerate(of_student)
             ]
-            for of_student, own, good in zip(
-                gradients,
-                tf.unstack(scales, len(gradients)),
-                tf.unstack(finite, len(gradients)),
-            )
+            for k, of_student in enumerate(gradients)
         ]
 
     def _keep_off_divergence(self, losses, finite):
@@ -266,21 +311,32 @@ class Distiller(keras.Model):
         usual = tf.cast(self.usual_loss, losses.dtype)
         limit = tf.where(usual > 0, 2 * usual, losses)
         diverged = ~(finite & (losses <= limit))
-        self._follow(self.usual_loss, tf.minimum(losses, limit), finite)
-        count = tf.reduce_sum(tf.cast(diverged, losses.dtype))
+        self._follow([self.usual_loss], tf.minimum(losses, limit)[:, None], finite)
+        count = _over_replicas(tf.reduce_sum(tf.cast(diverged, losses.dtype)))
         # In proportion to the optimizer's own steps, so that both are annealed alike.
         far = self._back_off * tf.cast(self.optimizer.learning_rate, count.dtype)
         self.synthesizer.scale_rates(tf.exp(-far * count))
 
-    def _follow(self, average, values, finite):
+    def _follow(self, averages, values, finite):
         # The plain mean of the first hundred outer steps, then an exponential one:
         # a burst of large gradients must not raise its own limit, for Adam's steps
         # grow with it until its second moment has followed.
-        step = tf.cast(self.optimizer.iterations, average.dtype)
-        decay = tf.minimum(step / (step + 1), 0.99)
-        value = tf.cast(_mean(values, finite), average.dtype)
-        new = decay * average + (1 - decay) * value
-        average.assign(tf.where(tf.math.is_finite(new), new, average))
+        for average, value in zip(averages, tf.unstack(_mean(values, finite))):
+            step = tf.cast(self.optimizer.iterations, average.dtype)
+            decay = tf.minimum(step / (step + 1), 0.99)
+            new = decay * average + (1 - decay) * tf.cast(value, average.dtype)
+            average.assign(tf.where(tf.math.is_finite(new), new, average))
+
+    def _add_scalar(self, name, dtype=None):
+        return self.add_weight(
+            shape=(),
+            initializer="zeros",
+            dtype=dtype,
+            trainable=False,
+            # All replicas give it the same value.
+            aggregation="only_first_replica",
+            name=name,
+        )
 
     def fit(self, *args, callbacks=None, **kwargs):
         """`keras.Model.fit`; stops with a clear error when the meta-loss diverges.
@@ -347,22 +403,35 @@ class Distiller(keras.Model):
         )
 
 
-def _mean(values, finite, otherwise=np.nan):
-    """The mean over the students that ended finite, or `otherwise` without any."""
-    finite = tf.reshape(finite, [-1] + [1] * (len(values.shape) - 1))
-    total = tf.reduce_sum(tf.where(finite, values, tf.zeros_like(values)), 0)
+def _mean(values, finite):
+    """The mean over all replicas' students that ended finite; NaN without any."""
+    total = tf.reduce_sum(
+        tf.where(_along(finite, values), values, tf.zeros_like(values)), 0
+    )
     count = tf.reduce_sum(tf.cast(finite, values.dtype))
-    return tf.where(count > 0, total / count, tf.cast(otherwise, values.dtype))
+    total, count = _over_replicas([total, count])
+    return total / count
+
+
+def _along(students, values):
+    """A number for each student, shaped to be broadcast over the axes of values."""
+    return tf.reshape(students, [-1] + [1] * (len(values.shape) - 1))
+
+
+def _over_replicas(values):
+    """The sum over all replicas."""
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 class _StopWhenNotFinite(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.failures) >= self.model.patience:
+        if int(self.model.failures.numpy()) >= self.model.patience:
             raise FloatingPointError(
                 "The meta-loss became NaN or infinite at outer step "
-                f"{int(self.model.optimizer.iterations)}; the distilled data is kept "
-                "as it was before. Try a lower outer learning rate, a lower initial "
-                "learning rate of the steps, or fewer steps."
+                f"{int(self.model.optimizer.iterations.numpy())}; the distilled data "
+                "is kept as it was before. Try a lower outer learning rate, a lower "
+                "initial learning rate of the steps, or fewer steps."
             )
 
 

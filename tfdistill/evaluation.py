@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfdistill import students, unroll
 from tfdistill.initial_weights import FixedWeights, InitialWeights, RandomWeights
+from tfdistill.journal import Entry, Journal
 from tfdistill.objectives import Classification, Objective
 from tfdistill.schedules import Batch
 from tfdistill.stateless import StatelessModel
@@ -132,6 +133,7 @@ class FreshStudents:
         num_students: int,
         seed: int,
         before_each: Callable[[int], None] = lambda group: None,
+        journal: Entry | None = None,
     ) -> Evaluation:
         """Trains and tests.
 
@@ -141,9 +143,13 @@ class FreshStudents:
             seed: Of the initial weights.
             before_each: Called with the number of each group of students that are
                 side by side, from 0 on, before it is trained.
+            journal: Where results are kept from group to group, and those of a
+                process that was killed are found.
         """
-        confusion, losses = [], []
-        for first in range(0, num_students, self._side_by_side):
+        confusion, losses = journal.read() if journal else ([], [])
+        done = len(losses) - len(losses) % self._side_by_side
+        confusion, losses = confusion[:done], losses[:done]
+        for first in range(done, num_students, self._side_by_side):
             before_each(first // self._side_by_side)
             seeds = [
                 student_seed(seed, EVALUATION, first + k)
@@ -158,6 +164,8 @@ class FreshStudents:
                 examples += len(labels)
             confusion.extend(counts)
             losses.extend(total / examples)
+            if journal:
+                journal.write(confusion, losses)
         return Evaluation(
             np.stack(confusion[:num_students]), np.stack(losses[:num_students])
         )
@@ -184,6 +192,7 @@ class Evaluator:
             for: the saved weights if those were fixed and fit the student (then
             all students are alike, and one is enough), else random ones.
         side_by_side: As of `FreshStudents`.
+        journal: Where an evaluation that is killed finds its students' results again.
 
     Raises:
         ValueError: If the student doesn't fit the data.
@@ -196,6 +205,7 @@ class Evaluator:
         *,
         initial_weights: InitialWeights | None = None,
         side_by_side: int = 2,
+        journal: Journal | None = None,
     ):
         def make_model():
             return students.build(student, like.image_shape, like.num_classes)
@@ -208,6 +218,7 @@ class Evaluator:
         if not initial_weights.is_random:
             side_by_side = 1  # beside each other they would be the same student twice
         self._curriculum = _Curriculum(like)
+        self._initial_weights, self._journal = initial_weights, journal
         self._students = FreshStudents(
             StatelessModel(model),
             initial_weights,
@@ -230,17 +241,17 @@ class Evaluator:
         if num_students < 1:
             raise ValueError(f"num_students must be at least 1, not {num_students}.")
         sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]
-        rng = np.random.default_rng(seed)
 
         def deal(group):
             data = sets[group % len(sets)]
-            steps = np.arange(data.num_steps)
-            self._curriculum.assign(
-                data, rng.permutation(steps) if shuffle_steps else steps
-            )
+            order = np.arange(data.num_steps)
+            if shuffle_steps:
+                order = np.random.default_rng([seed, group]).permutation(order)
+            self._curriculum.assign(data, order)
 
         batches = _batches(test, batch_size)
-        return self._students.evaluate(batches, num_students, seed, deal)
+        entry = self._entry(batches, sets, seed, shuffle_steps)
+        return self._students.evaluate(batches, num_students, seed, deal, entry)
 
     def untrained(
         self, test, num_students: int = 20, *, seed: int = 0, batch_size: int = 1000
@@ -248,7 +259,20 @@ class Evaluator:
         """The same students, as they start: pretrained ones without adaptation."""
         self._curriculum.forget()
         batches = _batches(test, batch_size)
-        return self._students.evaluate(batches, num_students, seed)
+        entry = self._entry(batches, [], seed, False)
+        return self._students.evaluate(batches, num_students, seed, journal=entry)
+
+    def _entry(self, batches, sets, seed, shuffle_steps):
+        if self._journal is None:
+            return None
+        # The first student stands for all: architecture, pool, distribution.
+        start = self._initial_weights.sample_held_out(
+            student_seed(seed, EVALUATION, 0), tf.constant(0)
+        )
+        arrays = [*start[0], *start[1], *next(iter(batches))]
+        for data in sets:
+            arrays += [data.images, data.labels, data.learning_rates]
+        return self._journal.entry(arrays, seed, shuffle_steps, len(sets))
 
 
 def evaluate(
@@ -258,6 +282,7 @@ def evaluate(
     num_students: int = 20,
     *,
     initial_weights: InitialWeights | None = None,
+    journal: Journal | None = None,
     **kwargs,
 ) -> Evaluation:
     """Trains fresh students on distilled data alone and tests them.
@@ -268,7 +293,7 @@ def evaluate(
         student: As of `Evaluator`.
         test: A `Split`, or batches of (normalised images, integer labels).
         num_students: How many, at least 1. The paper takes 200.
-        initial_weights: As of `Evaluator`.
+        initial_weights, journal: As of `Evaluator`.
         **kwargs: `shuffle_steps`: whether each student meets the steps in another
             order; `seed` of initial weights and orders; `batch_size` of the test, if
             `test` is a `Split`.
@@ -287,6 +312,7 @@ def evaluate(
         first,
         initial_weights=initial_weights,
         side_by_side=1 if alone else 2,
+        journal=journal,
     )
     return evaluator(distilled, test, num_students, **kwargs)
 

@@ -250,6 +250,7 @@ def _read(member, model):
         ValueError,
         TypeError,
         AttributeError,
+        RuntimeError,
         UserWarning,
     ) as error:
         raise ValueError(

@@ -26,6 +26,13 @@ def file_hash(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def signature(content: dict) -> str:
+    """The SHA-256 of metadata, but for itself."""
+    checksums = {k: v for k, v in content["sha256"].items() if k != _METADATA}
+    text = json.dumps({**content, "sha256": checksums}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
     """As `DistilledDataset.save`."""
     folder = os.path.abspath(os.fspath(folder))
@@ -122,6 +129,7 @@ def _write(distilled, folder):
         },
         "sha256": checksums,
     }
+    checksums[_METADATA] = signature(content)
     with open(os.path.join(folder, _METADATA), "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
 
@@ -141,17 +149,20 @@ def load(folder: str | os.PathLike, make: Callable):
             content = json.load(file)
         if content["format"] != _FORMAT:
             raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
+        # Data written before this was there are read, too.
+        if content["sha256"].get(_METADATA, signature(content)) != signature(content):
+            raise ValueError(f"{_METADATA} is altered")
         fixed = content["initial_weights"] == "fixed"
         for name in [_RECORDS, _WEIGHTS][: 1 + fixed]:
             if file_hash(os.path.join(folder, name)) != content["sha256"][name]:
                 raise ValueError(f"{name} is truncated or altered")
         shape = (content["steps"], content["batch"], *content["image_shape"])
+        normalization = Normalization.from_config(content["normalization"])
+        normalization._check_channels(shape)
         images, labels = _read(os.path.join(folder, _RECORDS), shape, content)
         weights = None
         if fixed:
-            path = os.path.join(folder, _WEIGHTS)
-            with np.load(path, allow_pickle=False) as arrays:
-                weights = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+            weights = _read_weights(os.path.join(folder, _WEIGHTS))
         return make(
             images,
             labels,
@@ -159,7 +170,7 @@ def load(folder: str | os.PathLike, make: Callable):
             # Absent from what was written before there was a choice.
             inner_optimizer=content.get("inner_optimizer", "sgd"),
             momenta=content.get("momenta"),
-            normalization=Normalization.from_config(content["normalization"]),
+            normalization=normalization,
             class_names=content["class_names"],
             student=content["student"],
             initial_weights=weights,
@@ -170,6 +181,14 @@ def load(folder: str | os.PathLike, make: Callable):
         raise ValueError(
             f"The distilled data set in {folder} cannot be read: {reason}."
         ) from error
+
+
+def _read_weights(path):
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+    except Exception as error:  # zip, zlib, numpy and the system each have their own
+        raise ValueError(f"{_WEIGHTS} is damaged ({error})") from error
 
 
 def _read(path, shape, content):

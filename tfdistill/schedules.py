@@ -63,6 +63,7 @@ class Schedule(keras.layers.Layer):
         self.raw_rates = self.add_weight(
             shape=(epochs, steps),
             initializer=keras.initializers.Constant(float(_inverse_softplus(start))),
+            aggregation="only_first_replica",  # `scale_rates` gives all the same
             name="raw_rates",
         )
         self.raw_momenta = None

@@ -24,7 +24,7 @@ from tfdistill.commands import common
 
 FLAGS = flags.FLAGS
 _names = []
-_OWNED = ("flags.txt", "distilled", "student", "metrics.json", "images")
+_OWNED = ("flags.txt", "distilled", "student", "metrics.json", "images", "journal")
 _UNRECORDED = ("workdir", "overwrite")
 # Kinds that are of pretrained networks alone.
 _ADAPTED = ("fada", "none")
@@ -218,7 +218,7 @@ def _students(sets, dataset, learned):
     alike = sets[0].initial_weights is not None
     # Every set has a student or two; of fixed weights there is one for each.
     judges = min(len(sets), 5) if alike else 2 * max(2, min(len(sets), 5))
-    weights = common.pretrained_weights()
+    weights, journal = common.pretrained_weights(), common.journal()
     sets = baselines.tune(
         sets,
         FLAGS.student,
@@ -227,6 +227,7 @@ def _students(sets, dataset, learned):
         num_students=judges,
         initial_weights=weights,
         seed=FLAGS.seed,
+        journal=journal,
     )
     if FLAGS.kind == "optimized_real":
         sets = baselines.optimized_real(
@@ -236,6 +237,7 @@ def _students(sets, dataset, learned):
             num_students=1 if alike else 20,
             initial_weights=weights,
             seed=FLAGS.seed,
+            journal=journal,
         )
     result = tfdistill.evaluate(
         sets,
@@ -244,6 +246,7 @@ def _students(sets, dataset, learned):
         len(sets) if alike else FLAGS.num_students,
         initial_weights=weights,
         seed=FLAGS.seed,
+        journal=journal,
     )
     return sets, f"rate {sets[0].provenance['rates']}", result
 

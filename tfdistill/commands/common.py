@@ -4,8 +4,11 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 
 from absl import flags
+
+from tfdistill.commands import recovery
 
 FLAGS = flags.FLAGS
 # Flags that say what is made of the data that --dataset names.
@@ -22,6 +25,8 @@ def input_errors():
     try:
         yield
     except (ValueError, OSError) as error:
+        if recovery.is_disk_full(error):
+            raise
         raise InputError(" ".join(str(error).split())) from error
 
 
@@ -171,6 +176,28 @@ def define_machine_flags() -> list[str]:
     return ["threads"]
 
 
+def define_strategy_flag() -> list[str]:
+    """Defines the flag that says where students run; returns its name."""
+    flags.DEFINE_enum(
+        "strategy",
+        "none",
+        ["none", "mirrored", "multi_worker", "tpu"],
+        "Where networks are trained: on one device, on all GPUs of this machine, on "
+        "the machines that TF_CONFIG names (each runs the same command, on a --workdir "
+        "that all see), or on a TPU. --students_per_step are dealt out evenly, and so "
+        "is --batch_size.",
+    )
+    return ["strategy"]
+
+
+def strategy():
+    """The `tf.distribute.Strategy` that the flag names; before anything else runs."""
+    from tfdistill import strategies
+
+    with input_errors():
+        return strategies.make(FLAGS.strategy)
+
+
 def set_threads() -> None:
     """Sets TensorFlow's thread pools, before it makes them."""
     import tensorflow as tf
@@ -231,6 +258,13 @@ def default_student(dataset) -> str:
     return "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
 
 
+def journal():
+    """Where the run folder keeps evaluations that are under way."""
+    from tfdistill.journal import Journal
+
+    return Journal(os.path.join(FLAGS.workdir, "journal"))
+
+
 def flag_lines(names) -> str:
     """An absl flagfile of the present values of some flags."""
     lines = []
@@ -258,10 +292,9 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
         InputError: If the folder holds another run or other files, or cannot be
             written.
     """
-    import shutil
-
     path = os.path.join(folder, "flags.txt")
-    with _written_errors(folder):
+
+    def check():
         if os.path.exists(folder) and not os.path.isdir(folder):
             raise InputError(f"--workdir={folder} is a file, not a folder.")
         if os.path.isfile(path):
@@ -274,20 +307,51 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
                     f"{', '.join(filter(None, changed))}); choose another folder, "
                     "repeat its flags to resume it, or pass --overwrite to replace it."
                 )
-        elif os.path.isdir(folder) and os.listdir(folder) and not overwrite:
+        elif os.path.isdir(folder) and _contents(folder) and not overwrite:
             raise InputError(
                 f"--workdir={folder} is not empty and holds no run of tfdistill; "
                 "choose another folder, or pass --overwrite to write into it."
             )
+
+    with _written_errors(folder):
+        check()
         os.makedirs(folder, exist_ok=True)
+        lock_workdir(folder)
+        check()  # what another process may have done meanwhile
+        for name in filter(_is_temporary, os.listdir(folder)):
+            _remove(os.path.join(folder, name))  # of a process that was killed
         if overwrite:
             for name in owned:
-                target = os.path.join(folder, name)
-                if os.path.isdir(target):
-                    shutil.rmtree(target)
-                elif os.path.exists(target):
-                    os.remove(target)
+                _remove(os.path.join(folder, name))
         write_text(path, lines)
+
+
+def _contents(folder):
+    return [name for name in os.listdir(folder) if name != recovery.LOCK]
+
+
+def _is_temporary(name):
+    return name.endswith((".tmp", ".tmp.old")) or ".tmp." in name
+
+
+def _remove(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
+
+
+def lock_workdir(folder: str) -> None:
+    """Refuses a run folder that another process is at work in.
+
+    Raises:
+        InputError: If there is one.
+    """
+    with _written_errors(folder):
+        if not recovery.lock(folder):
+            raise InputError(
+                f"--workdir={folder} is in use: another tfdistill is at work there."
+            )
 
 
 @contextlib.contextmanager
@@ -295,6 +359,8 @@ def _written_errors(folder):
     try:
         yield
     except OSError as error:
+        if recovery.is_disk_full(error):
+            raise
         raise InputError(
             f"--workdir={folder} cannot be written: {error.strerror or error}."
         ) from error
@@ -361,7 +427,10 @@ def write_result(folder: str, distilled, model, figures: dict, content: dict) ->
             size = distilled.images.nbytes + distilled.labels.nbytes
         if model is not None:
             served = distilled.serving_model(model)
-            served.export(os.path.join(folder, "student"), verbose=False)
+            exported = os.path.join(folder, "student")
+            served.export(f"{exported}.tmp", verbose=False)
+            _remove(exported)
+            os.rename(f"{exported}.tmp", exported)
         for name, figure in figures.items():
             plots.save(figure, os.path.join(folder, "images", f"{name}.png"))
         content = {
@@ -371,6 +440,7 @@ def write_result(folder: str, distilled, model, figures: dict, content: dict) ->
             "peak_memory_bytes": peak_memory(),
         }
         write_json(os.path.join(folder, "metrics.json"), content)
+    journal().forget()
     return (
         f"{size / 1024:.0f} KiB of images and labels, "
         f"{content['seconds']:.0f} seconds, {peak_memory() / 2**20:.0f} MiB at the "

@@ -30,6 +30,7 @@ _OWNED = (
     "images",
     "logs",
     "backup",
+    "journal",
 )
 _OUTER_STEPS = 1000
 # Flags that do not change the result.
@@ -164,8 +165,8 @@ def define_flags() -> None:
         + ["batch_size", "augment", "students_per_step", "outer_learning_rate"]
         + ["outer_schedule", "clip", "back_off", "ema", "report_every"]
         + ["num_students", "seed"]
-        + [*common.define_validation_flag(), *common.define_machine_flags()]
-        + ["overwrite"]
+        + [*common.define_validation_flag(), *common.define_strategy_flag()]
+        + [*common.define_machine_flags(), "overwrite"]
     )
 
 
@@ -183,15 +184,25 @@ def main() -> None:
         FLAGS.back_off = 0.0 if _are_fixed() else 10.0
     import keras
 
+    from tfdistill import strategies
+
     common.set_threads()
+    strategy = common.strategy()
+    if FLAGS.minutes and strategies.num_workers(strategy) > 1:
+        raise common.InputError(
+            "--minutes is not for --strategy=multi_worker, whose machines have clocks "
+            "of their own: give --outer_steps."
+        )
     keras.utils.set_random_seed(FLAGS.seed % 2**31)
     dataset = common.load_dataset()
     if FLAGS.student is None:
         FLAGS.student = common.default_student(dataset)
-    with common.input_errors():
+    with common.input_errors(), strategy.scope():
         distiller, anneal = _distiller(dataset)
     lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
-    common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
+    if strategies.is_chief(strategy):
+        common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
+    strategies.meet(strategy)
     if common.is_finished(FLAGS.workdir):
         return
     validation = dataset.validation.batch(1000)
@@ -295,21 +306,24 @@ def _learn(distiller, anneal, dataset, validation):
     import keras
 
     import tfdistill
-    from tfdistill import augmentation
+    from tfdistill import augmentation, strategies
 
     backup = tfdistill.Backup(_path("backup"), anneal)
     with common.input_errors():
         done = backup.restore(distiller)
+        strategies.check_alike(distiller.distribute_strategy, "outer step", done)
     if done:
         print(f"Going on after outer step {done}.", flush=True)
     every = FLAGS.report_every
     if every is None:
         every = min(500, max(1, FLAGS.outer_steps // 10)) if not FLAGS.minutes else 100
+    # A run that was stopped between two reports goes on to the next from there.
     first = -(-done // every)
-    epochs = -(-FLAGS.outer_steps // every) if FLAGS.outer_steps else 10**6
+    logs = keras.callbacks.TensorBoard(_path("logs"), write_graph=False)
+    left = (FLAGS.outer_steps or 10**9) - done
+    epochs = first + -(-left // every)
     if anneal.progress_at(done) >= 1:
         epochs = first
-    # An epoch that the end of the run cut short is no epoch to begin again.
     distiller.fit(
         dataset.train.batch(
             FLAGS.batch_size,
@@ -327,7 +341,7 @@ def _learn(distiller, anneal, dataset, validation):
         verbose=1 if sys.stdout.isatty() else 2,
         callbacks=[
             anneal,
-            keras.callbacks.TensorBoard(_path("logs"), write_graph=False),
+            *([logs] if strategies.is_chief(distiller.distribute_strategy) else []),
             tfdistill.DistilledImageSummary(_path("logs")),
             backup,
         ],
@@ -338,17 +352,19 @@ def _learn(distiller, anneal, dataset, validation):
 def _finish(distiller, anneal, dataset, history):
     """Tests the result beside what it is compared with, and writes the run folder."""
     import tfdistill
-    from tfdistill import baselines, plots
+    from tfdistill import baselines, plots, strategies
 
     started = time.monotonic()
     distilled = distiller.distilled(
         load=common.load_flags(),
         **_attack(),
-        outer_steps=int(distiller.optimizer.iterations),
+        outer_steps=int(distiller.optimizer.iterations.numpy()),
         seconds=anneal.elapsed,
         flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
     )
     weights = distilled.initial_weights
+    is_chief = strategies.is_chief(distiller.distribute_strategy)
+    journal = common.journal() if is_chief else None
     before = tfdistill.DistilledDataset.from_synthesizer(
         _synthesizer(dataset), initial_weights=weights
     )
@@ -367,12 +383,14 @@ def _finish(distiller, anneal, dataset, history):
         num_students=_num_students(4),
         initial_weights=common.pretrained_weights(),
         seed=FLAGS.seed,
+        journal=journal,
     )
     evaluator = tfdistill.Evaluator(
         FLAGS.student,
         distilled,
         initial_weights=common.pretrained_weights(),
         side_by_side=min(2, _num_students()),
+        journal=journal,
     )
     test = dataset.test.batch(1000).cache()
     results = {
@@ -386,6 +404,8 @@ def _finish(distiller, anneal, dataset, history):
     if FLAGS.pool:
         untrained = evaluator.untrained(test, _num_students(), seed=FLAGS.seed)
         results = {"no distilled data": untrained, **results}
+    if not is_chief:
+        return
     tested = {
         name: _metrics(result, distiller, dataset) for name, result in results.items()
     }
@@ -408,7 +428,7 @@ def _finish(distiller, anneal, dataset, history):
             **{name.replace(" ", "_"): content for name, content in tested.items()},
             "initial_weights": FLAGS.initial_weights,
             "seed": FLAGS.seed,
-            "outer_steps": int(distiller.optimizer.iterations),
+            "outer_steps": int(distiller.optimizer.iterations.numpy()),
             "seconds": anneal.elapsed + time.monotonic() - started,
             "seconds_learning": anneal.elapsed,
             "selection": "nothing on test images; the last outer step; the rate of "

@@ -92,6 +92,7 @@ def main() -> None:
     given_pool, made_of = FLAGS.pool, distilled.provenance.get("load", {})
     common.take_load_flags(made_of)
     dataset = common.load_dataset()
+    common.lock_workdir(FLAGS.workdir)
     with common.input_errors():
         check_fits(distilled, dataset)
     if FLAGS.attack:
@@ -111,6 +112,7 @@ def main() -> None:
             else None,
             shuffle_steps=FLAGS.shuffle_steps,
             seed=FLAGS.seed,
+            journal=common.journal(),
         )
     order = "in another order" if FLAGS.shuffle_steps else "in order"
     print(f"{student} on {dataset.name}, steps {order}: {result}")
@@ -135,6 +137,7 @@ def main() -> None:
                 "seed": FLAGS.seed,
             },
         )
+    common.journal().forget()
 
 
 def _expose(distilled, dataset, given):
