@@ -26,9 +26,9 @@ _KNOWN = {
     "caltech_birds2011": ((0.47851, 0.49927, 0.40222), (0.23211, 0.22771, 0.26652)),
     "voc": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
-# USPS shares its students with MNIST, whose digits have a margin: with this one its mean
-# is that of the paper's USPS (0.157; 0.255 without), and MNIST's students recognise as
-# many of its digits as the paper's. The others' images have no one size.
+# USPS shares its students with MNIST, whose digits have a margin. With this one, its
+# mean is that of the paper's USPS (0.157; 0.255 without), and students of MNIST
+# recognise as much of it as the paper's. The others' images have no one size.
 _USUAL_FORM = {
     "usps": Form(28, margin=3),
     "caltech_birds2011": Form(224),
