@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import tfds_fixtures
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOL = os.path.join(ROOT, "tools", "reproduce.py")
@@ -97,6 +98,37 @@ def test_a_row_is_run_printed_written_and_not_run_again(tmp_path):
     again = _reproduce(*arguments)
     assert "tfdistill distill" not in again.stdout
     assert rows == re.findall(r"^\| .* \*\*\d+\.\d\d", again.stdout, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_pools_are_made_once_and_serve_several_tables(tmp_path):
+    tfds_fixtures.handwritten(tmp_path / "tfds", "mnist", "3.0.1", 28, 0)
+    tfds_fixtures.handwritten(tmp_path / "tfds", "usps", "1.0.0", 16, 2)
+    arguments = [
+        "--budget=smoke",
+        f"--data_dir={tmp_path / 'tfds'}",
+        f"--workdir={tmp_path / 'tables'}",
+        f"--pools={tmp_path / 'pools'}",
+    ]
+    adapted = _reproduce(
+        "table2", "--datasets=mnist_usps", "--only=none,usps", *arguments
+    )
+    assert adapted.returncode == 0, adapted.stderr[-2000:]
+    assert adapted.stdout.count("[pool]") == 2
+    rows = re.findall(r"^\| (.*?) \| (.*?) \| \*\*\d", adapted.stdout, re.MULTILINE)
+    assert rows == [
+        ("no adaptation", "90.4 ± 3.0"),
+        ("full target set", "97.3 ± 0.3"),
+    ]
+    # What tries another cell's rates waits for it.
+    early = _reproduce("table2", "--only=k_means", *arguments)
+    assert early.returncode and "add random to --only" in early.stderr
+
+    attacked = _reproduce("attack", "--only=mnist_fixed", *arguments)
+    assert attacked.returncode == 0, attacked.stderr[-2000:]
+    assert "[pool]" not in attacked.stdout
+    assert re.search(r"\| attacked \| .*\d ± \d.* \| 1 \|", attacked.stdout)
+    assert (tmp_path / "tables" / "attack_mnist.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow

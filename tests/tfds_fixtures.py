@@ -1,7 +1,9 @@
 """Small data sets in the form in which TFDS prepares the real ones."""
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
+from sklearn.datasets import load_digits
 
 _VOC = tfds.features.ClassLabel(names=[f"object{k}" for k in range(20)])
 
@@ -56,6 +58,24 @@ def svhn(data_dir, per_class=6):
             ]
             for split in ("train", "test")
         },
+    )
+
+
+def handwritten(data_dir, name, version, side, shift):
+    """MNIST or USPS: the digits of scikit-learn, moved by some pixels."""
+    data = load_digits()
+    images = tf.image.resize(data.images[..., None] * (255 / 16), (side, side))
+    images = np.roll(np.uint8(np.clip(images, 0, 255)), shift, axis=2)
+    examples = [{"image": x, "label": int(y)} for x, y in zip(images, data.target)]
+    _prepare(
+        data_dir,
+        name,
+        version,
+        {
+            "image": tfds.features.Image(shape=(side, side, 1)),
+            "label": tfds.features.ClassLabel(num_classes=10),
+        },
+        {"train": examples[:1400], "test": examples[1400:]},
     )
 
 

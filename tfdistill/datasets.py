@@ -1,6 +1,7 @@
 """Real data in: every source becomes a `Dataset` of two `Split`s."""
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
@@ -125,8 +126,8 @@ def load_dataset(
         in_memory: Whether to hold the images in memory; None does so when the raw
             training images take less than 2 GiB. Digits and `.npz` are always held.
         image_size: Side to resize the images to; None keeps them as they are, but for
-            "usps", which becomes 28x28 like MNIST, and "voc" and "caltech_birds2011",
-            which become 224x224.
+            "usps", which becomes 28x28 with a margin of 3 black pixels, like MNIST, and
+            "voc" and "caltech_birds2011", which become 224x224.
         channels: 3 gives grey images three equal channels, 1 makes colour ones grey;
             None keeps them.
         seed: Non-negative seed of the held-out part; that of "digits" is fixed.
@@ -204,7 +205,8 @@ def _load_npz(path: str, form: Form, seed: int) -> Dataset:
 
 def _read(source: sources.Source, form: Form, in_memory, seed: int) -> Dataset:
     """Makes a data set of a source; `counts` lacks the parts that a user made."""
-    form = Form(form.image_size or source.image_size, form.channels)
+    if form.image_size is None:
+        form = dataclasses.replace(source.form, channels=form.channels)
     names, counts = source.class_names, source.counts
     normalization = form.of_normalization(source.normalization)
     classes = None if names is None else len(names)

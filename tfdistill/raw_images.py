@@ -15,16 +15,22 @@ class Form:
     Attributes:
         image_size: Their side.
         channels: 3 for colour (grey images get three equal channels), 1 for grey.
+        margin: Black pixels on each side, within `image_size`.
     """
 
     image_size: int | None = None
     channels: int | None = None
+    margin: int = 0
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Changes images `[..., H, W, C]` of known C, uint8 or float32."""
-        size = self.image_size
-        if size and images.shape[-3:-1] != (size, size):
-            images = _resize(images, size)
+        if self.image_size:
+            inner = self.image_size - 2 * self.margin
+            if images.shape[-3:-1] != (inner, inner):
+                images = _resize(images, inner)
+            images = tf.image.pad_to_bounding_box(
+                images, self.margin, self.margin, self.image_size, self.image_size
+            )
         if self.channels in (None, images.shape[-1]):
             return images
         if {self.channels, images.shape[-1]} != {1, 3}:
