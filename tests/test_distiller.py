@@ -71,10 +71,10 @@ def test_students_of_one_step_are_averaged(digits):
     start = model.synthesizer.images.numpy()
     gradients = [
         model._unroll(
-            model.student,
+            model.population.members[0][0],
             model.synthesizer,
             model.objective,
-            *model.initial_weights.sample(seed),
+            *model.population.members[0][1].sample(seed),
             *(x[None] for x in batch),
         ).gradients[0]
         for seed in model._student_seeds()

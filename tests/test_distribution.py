@@ -112,7 +112,7 @@ def test_replicas_draw_students_of_their_own(digits, mirrored):
 
     def draw():
         seeds = model._student_seeds()
-        return seeds, [model.initial_weights.sample(s)[0][0] for s in seeds]
+        return seeds, [model.population.members[0][1].sample(s)[0][0] for s in seeds]
 
     seeds, weights = mirrored.run(tf.function(draw, autograph=False))
     local = mirrored.experimental_local_results
@@ -150,7 +150,9 @@ def test_a_diverging_student_counts_for_all_replicas(digits, mirrored):
         model._keep_off_divergence(losses, tf.constant([True, True]))
 
     mirrored.run(back_off)
-    rates = mirrored.experimental_local_results(model.synthesizer.schedule.raw_rates.value)
+    rates = mirrored.experimental_local_results(
+        model.synthesizer.schedule.raw_rates.value
+    )
     np.testing.assert_array_equal(*[r.numpy() for r in rates])
     shrunk = 0.1 * np.exp(-5 * 0.05)
     np.testing.assert_allclose(model.synthesizer.learning_rates, shrunk, rtol=1e-4)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill import inner_optimizers, records
+from tfdistill import inner_optimizers, records, students
 from tfdistill.normalization import Normalization
 from tfdistill.schedules import Batch
 
@@ -214,15 +214,9 @@ class DistilledDataset:
         Returns:
             Whether there is one and its shapes are the model's.
         """
-        variables = [*model.trainable_variables, *model.non_trainable_variables]
-        values = self.initial_weights
-        if values is None or [tuple(v.shape) for v in variables] != [
-            np.shape(x) for x in values
-        ]:
-            return False
-        for variable, value in zip(variables, values):
-            variable.assign(value)
-        return True
+        return self.initial_weights is not None and students.assign(
+            model, self.initial_weights
+        )
 
     def train(self, model: keras.Model, *, verbose: int = 0) -> keras.Model:
         """Trains a model by `fit`: the learned steps, the batches in order.

@@ -1,15 +1,16 @@
 """The outer loop: a Keras model whose `fit` learns distilled data."""
 
+import functools
+
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tfdistill import strategies, students, unroll
+from tfdistill import strategies, unroll
 from tfdistill.distilled import DistilledDataset
 from tfdistill.evaluation import TRAINING, FreshStudents, student_seed
-from tfdistill.initial_weights import InitialWeights, RandomWeights
+from tfdistill.initial_weights import InitialWeights
 from tfdistill.objectives import Classification, Objective
-from tfdistill.stateless import StatelessModel
+from tfdistill.population import Population
 
 
 class Distiller(keras.Model):
@@ -22,7 +23,8 @@ class Distiller(keras.Model):
 
     Args:
         student: A callable that returns a `keras.Model` with logits (it may take
-            `image_shape` and `num_classes`), or the name of a shipped one.
+            `image_shape` and `num_classes`), the name of a shipped one, or
+            `students.Sampled`: several, of which one is drawn for each student.
         synthesizer: What makes the synthetic batches, e.g. `DistilledImages`.
         initial_weights: p(theta_0); `RandomWeights()` by default.
         objective: What students are judged on; `Classification()` by default.
@@ -62,21 +64,13 @@ class Distiller(keras.Model):
         self.judgements = judgements
         self.synthesizer = synthesizer
         self.objective = objective or Classification()
-        self.initial_weights = initial_weights or RandomWeights()
         self.seed = seed
         self._unroll = unroll.METHODS[method]
-        self.student_name = students.name_of(student)
-
-        def make_model():
-            return students.build(
-                student, synthesizer.image_shape, synthesizer.num_classes
-            )
-
-        model = make_model()
-        self.initial_weights.build(make_model, model)
-        # The student's variables are not the distiller's to train: StatelessModel
-        # hides them from Keras's tracking.
-        self.student = StatelessModel(model)
+        # The students' variables are not the distiller's to train: a Population hides
+        # them from Keras's tracking.
+        self.population = Population(
+            student, synthesizer.image_shape, synthesizer.num_classes, initial_weights
+        )
         strategies.check_made_here(
             "synthesizer", synthesizer.trainable_variables, self.distribute_strategy
         )
@@ -201,14 +195,20 @@ class Distiller(keras.Model):
             curricula = [self.synthesizer.curriculum(seed) for seed in distinct]
 
         def judged(seeds, images, labels):
-            return [
-                self._unroll(
-                    self.student,
-                    curricula[k % len(curricula)],
+            def learn(curriculum, student, weights, state):
+                return self._unroll(
+                    student,
+                    curriculum,
                     self.objective,
-                    *self.initial_weights.sample(seed),
+                    weights,
+                    state,
                     images,
                     labels,
+                )
+
+            return [
+                self.population.draw(
+                    seed, functools.partial(learn, curricula[k % len(curricula)])
                 )
                 for k, seed in enumerate(seeds)
             ]
@@ -379,8 +379,7 @@ class Distiller(keras.Model):
         """An `Evaluation` of freshly trained students, never those of training."""
         if self._fresh_students is None:
             self._fresh_students = FreshStudents(
-                self.student,
-                self.initial_weights,
+                self.population,
                 self.synthesizer,
                 self.objective,
                 side_by_side=2 if num_students > 1 else 1,
@@ -395,10 +394,8 @@ class Distiller(keras.Model):
         """
         return DistilledDataset.from_synthesizer(
             self.synthesizer,
-            student=self.student_name,
-            initial_weights=None
-            if self.initial_weights.is_random
-            else [np.asarray(w) for w in self.student.weights + self.student.state],
+            student=self.population.name,
+            initial_weights=self.population.saved(),
             provenance={"seed": self.seed, **provenance},
         )
 

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill import students, unroll
-from tfdistill.initial_weights import FixedWeights, InitialWeights, RandomWeights
+from tfdistill import unroll
+from tfdistill.initial_weights import InitialWeights
 from tfdistill.journal import Entry, Journal
 from tfdistill.objectives import Classification, Objective
+from tfdistill.population import Population
 from tfdistill.schedules import Batch
-from tfdistill.stateless import StatelessModel
 
 # Keeps the students of an evaluation apart from those of training: both draw from
 # one seed, in different streams.
@@ -77,8 +77,8 @@ class FreshStudents:
     """Trains students on synthetic batches, and tests them, side by side.
 
     Args:
-        student: A `StatelessModel`.
-        initial_weights: Built `InitialWeights`.
+        population: Who learns, a `Population`. Of several architectures each group of
+            students that are side by side has one, in turn.
         synthesizer: Anything with `curriculum(seed)`.
         objective: An `Objective`.
         side_by_side: How many students share one graph, as parallel branches.
@@ -87,8 +87,7 @@ class FreshStudents:
 
     def __init__(
         self,
-        student: StatelessModel,
-        initial_weights: InitialWeights,
+        population: Population,
         synthesizer,
         objective: Objective,
         *,
@@ -96,6 +95,13 @@ class FreshStudents:
         jit_compile: bool = False,
     ):
         self._side_by_side = side_by_side
+        self._synthesizer, self._objective = synthesizer, objective
+        self._functions = [
+            self._traced(*member, jit_compile) for member in population.members
+        ]
+
+    def _traced(self, student, initial_weights, jit_compile):
+        synthesizer, objective = self._synthesizer, self._objective
 
         @tf.function(jit_compile=jit_compile, autograph=False)
         def train(seeds, first):
@@ -106,7 +112,7 @@ class FreshStudents:
                     objective,
                     *initial_weights.sample_held_out(seed, first + k),
                 )
-                for k, seed in enumerate(tf.unstack(seeds, side_by_side))
+                for k, seed in enumerate(tf.unstack(seeds, self._side_by_side))
             ]
 
         @tf.function(reduce_retracing=True, autograph=False)
@@ -125,7 +131,7 @@ class FreshStudents:
                 )
             return results
 
-        self._train, self._test = unroll.as_traced(train), unroll.as_traced(test)
+        return unroll.as_traced(train), unroll.as_traced(test)
 
     def evaluate(
         self,
@@ -150,15 +156,17 @@ class FreshStudents:
         done = len(losses) - len(losses) % self._side_by_side
         confusion, losses = confusion[:done], losses[:done]
         for first in range(done, num_students, self._side_by_side):
-            before_each(first // self._side_by_side)
+            group = first // self._side_by_side
+            train, test = self._functions[group % len(self._functions)]
+            before_each(group)
             seeds = [
                 student_seed(seed, EVALUATION, first + k)
                 for k in range(self._side_by_side)
             ]
-            trained = self._train(tf.stack(seeds), tf.constant(first))
+            trained = train(tf.stack(seeds), tf.constant(first))
             counts, total, examples = 0, 0.0, 0
             for images, labels in batches:
-                results = self._test(trained, images, labels)
+                results = test(trained, images, labels)
                 counts += np.stack([c for c, _ in results]).astype("int64")
                 total += np.stack([loss for _, loss in results]) * len(labels)
                 examples += len(labels)
@@ -186,7 +194,7 @@ class Evaluator:
     costs no tracing.
 
     Args:
-        student: A callable that returns a `keras.Model`, or a registered name.
+        student: As of `Population`.
         like: A `DistilledDataset` with the shape and the classes of all.
         initial_weights: Where students start. By default what `like` was distilled
             for: the saved weights if those were fixed and fit the student (then
@@ -207,21 +215,19 @@ class Evaluator:
         side_by_side: int = 2,
         journal: Journal | None = None,
     ):
-        def make_model():
-            return students.build(student, like.image_shape, like.num_classes)
-
-        model = make_model()
-        if initial_weights is None:
-            fixed = like.assign_initial_weights(model)
-            initial_weights = FixedWeights() if fixed else RandomWeights()
-        initial_weights.build(make_model, model)
-        if not initial_weights.is_random:
+        population = Population(
+            student,
+            like.image_shape,
+            like.num_classes,
+            initial_weights,
+            saved=like.initial_weights,
+        )
+        if not population.is_random:
             side_by_side = 1  # beside each other they would be the same student twice
         self._curriculum = _Curriculum(like)
-        self._initial_weights, self._journal = initial_weights, journal
+        self._population, self._journal = population, journal
         self._students = FreshStudents(
-            StatelessModel(model),
-            initial_weights,
+            population,
             self._curriculum,
             Classification(),
             side_by_side=side_by_side,
@@ -266,7 +272,8 @@ class Evaluator:
         if self._journal is None:
             return None
         # The first student stands for all: architecture, pool, distribution.
-        start = self._initial_weights.sample_held_out(
+        _, weights = self._population.members[0]
+        start = weights.sample_held_out(
             student_seed(seed, EVALUATION, 0), tf.constant(0)
         )
         arrays = [*start[0], *start[1], *next(iter(batches))]

@@ -1,5 +1,6 @@
 """Data made by a network: the synthesizer of Such et al. 2019."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import students
 from tfdistill.inner_optimizers import InnerOptimizer
 from tfdistill.schedules import Batch, Schedule
 from tfdistill.splits import check_int
@@ -17,6 +19,33 @@ from tfdistill.teaching_networks import gtn_generator
 #: labels; learned latents, drawn one by one; learned batches of them, drawn whole;
 #: learned batches in a learned order.
 CURRICULA = ("none", "all_shuffled", "shuffled_batch", "full")
+
+
+def network(name: str) -> Callable[..., keras.Model]:
+    """Finds a generator's network.
+
+    Args:
+        name: "gtn_generator", with latent size, units and channels after an "@" if they
+            are not the paper's ("gtn_generator@64-256-32"), or
+            "package.module:function".
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if ":" in name:
+        return students.get(name)
+    kind, _, sizes = name.partition("@")
+    numbers = sizes.split("-") if sizes else ["128", "1024", "128"]
+    decimal = [n for n in numbers if n.isdecimal()]
+    if kind != "gtn_generator" or len(numbers) != 3 or decimal != numbers:
+        raise ValueError(
+            "generator must be gtn_generator, gtn_generator@64-256-32 (latent size, "
+            f"units, channels) or package.module:function, not {name!r}."
+        )
+    latent_size, units, channels = map(int, numbers)
+    return functools.partial(
+        gtn_generator, latent_size=latent_size, units=units, channels=channels
+    )
 
 
 class Generated(NamedTuple):

@@ -173,6 +173,7 @@ class DistilledImages(Synthesizer):
         dataset,
         *,
         images_per_class: int = 1,
+        images_per_step: int | None = None,
         steps: int = 10,
         epochs: int = 3,
         seed: int = 0,
@@ -183,11 +184,14 @@ class DistilledImages(Synthesizer):
         Args:
             dataset: A `tfdistill.Dataset`: tells image shape and classes.
             images_per_class: Images a class in each step, at least 1.
+            images_per_step: Images in each step, the classes in a cycle, in place of
+                `images_per_class`.
             steps, epochs: As for the constructor; at least 1.
             seed: Any integer.
             **kwargs: The constructor's.
         """
-        shape = _shape(dataset, images_per_class, steps)
+        size = _images_per_step(dataset, images_per_class, images_per_step)
+        shape = (check_int("steps", steps, 1), size, *dataset.image_shape)
         images = np.random.default_rng(seed).standard_normal(shape)
         return cls._of(dataset, images, epochs=epochs, **kwargs)
 
@@ -197,6 +201,7 @@ class DistilledImages(Synthesizer):
         dataset,
         *,
         images_per_class: int = 1,
+        images_per_step: int | None = None,
         steps: int = 10,
         epochs: int = 3,
         seed: int = 0,
@@ -206,14 +211,18 @@ class DistilledImages(Synthesizer):
 
         Args:
             dataset: A `tfdistill.Dataset`, whose training part is sampled.
-            images_per_class, steps, epochs, seed, **kwargs: As of `from_noise`.
+            images_per_class, images_per_step, steps, epochs, seed, **kwargs: As of
+                `from_noise`.
 
         Raises:
             ValueError: If a class has fewer than images_per_class * steps images.
         """
-        shape = _shape(dataset, images_per_class, steps)
-        images, _ = dataset.train.sample(images_per_class * steps, seed=seed)
-        return cls._of(dataset, np.reshape(images, shape), epochs=epochs, **kwargs)
+        size = _images_per_step(dataset, images_per_class, images_per_step)
+        check_int("steps", steps, 1)
+        per_class = -(-size // dataset.num_classes)
+        images, _ = dataset.train.sample(per_class * steps, seed=seed)
+        images = np.reshape(images, (steps, -1, *dataset.image_shape))
+        return cls._of(dataset, images[:, :size], epochs=epochs, **kwargs)
 
     @classmethod
     def from_distilled(cls, distilled, **kwargs) -> "DistilledImages":
@@ -295,7 +304,7 @@ class DistilledImages(Synthesizer):
         return Batch(images, labels, *self.schedule.of_step(t))
 
 
-def _shape(dataset, images_per_class, steps):
-    check_int("images_per_class", images_per_class, 1)
-    check_int("steps", steps, 1)
-    return (steps, images_per_class * dataset.num_classes, *dataset.image_shape)
+def _images_per_step(dataset, images_per_class, images_per_step):
+    if images_per_step is not None:
+        return check_int("images_per_step", images_per_step, 1)
+    return check_int("images_per_class", images_per_class, 1) * dataset.num_classes

@@ -393,9 +393,8 @@ def trained_student(distilled):
     from tfdistill.stateless import StatelessModel
 
     def make_model():
-        return students.build(
-            FLAGS.student, distilled.image_shape, distilled.num_classes
-        )
+        first = students.each_of(FLAGS.student)[0]
+        return students.build(first, distilled.image_shape, distilled.num_classes)
 
     model, pretrained = make_model(), pretrained_weights()
     if pretrained is not None:

@@ -18,7 +18,7 @@ import time
 
 from absl import flags
 
-from tfdistill.commands import common
+from tfdistill.commands import common, synthesis
 
 FLAGS = flags.FLAGS
 _names = []
@@ -45,11 +45,23 @@ def define_flags() -> None:
         "student",
         None,
         "Who learns, by default lenet, and mlp where images are smaller than 28 "
-        "pixels: lenet, alex_cifar_net, alexnet, convnet, mlp, linear; your own as "
+        "pixels: lenet, alex_cifar_net, alexnet, convnet, mlp, linear, gtn_learner, "
+        "two of them with widths if you like (convnet@64, "
+        "gtn_learner@8-16-32); several of them, with commas, of which each network is "
+        "one; your own as "
         '"package.module:function", a function that returns a keras.Model with logits '
         "(it may take image_shape and num_classes), or as a .keras file, whose weights "
         'are kept by --initial_weights=fixed; or "keras.applications:MobileNetV2", '
         'with ":imagenet" at its end if pretrained weights may be downloaded.',
+    )
+    flags.DEFINE_list(
+        "widths",
+        None,
+        "Ranges of the student's widths, e.g. 32-128,64-256,64-256 for gtn_learner: "
+        "each network has one of --architectures draws of them.",
+    )
+    flags.DEFINE_integer(
+        "architectures", 8, "With --widths: how many there are.", lower_bound=1
     )
     weights_flags = common.define_initial_weights_flags()
     flags.DEFINE_enum(
@@ -61,31 +73,13 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("attack_class", None, "The class to be mistaken, from 0.")
     flags.DEFINE_integer("target_class", None, "What it is to be taken for.")
+    synthesis_flags = synthesis.define_flags()
     flags.DEFINE_integer(
-        "images_per_class", 1, "Images a class in each step.", lower_bound=1
-    )
-    flags.DEFINE_integer(
-        "steps",
-        10,
-        "Batches of images: gradient-descent steps an epoch.",
+        "judgements",
+        1,
+        "Real batches that judge a network: after its last step, and on its way there "
+        "at even distances. It must divide the steps.",
         lower_bound=1,
-    )
-    flags.DEFINE_integer(
-        "epochs", 3, "How often networks go through the steps.", lower_bound=1
-    )
-    flags.DEFINE_enum(
-        "start",
-        "real",
-        ["real", "noise", "k_means"],
-        "What the images are at first: random training images, noise, or the centroids "
-        "of each class.",
-    )
-    flags.DEFINE_boolean("soft_labels", False, "Whether labels are learned too.")
-    flags.DEFINE_float(
-        "learning_rate",
-        0.02,
-        "The networks' learning rate at first; every step learns its own.",
-        lower_bound=1e-8,
     )
     flags.DEFINE_integer(
         "outer_steps",
@@ -160,9 +154,15 @@ def define_flags() -> None:
     _names.extend(
         ["workdir", *data_flags]
         + ["student", *weights_flags, "objective", "attack_class", "target_class"]
-        + ["images_per_class", "steps", "epochs"]
-        + ["start", "soft_labels", "learning_rate", "outer_steps", "minutes"]
-        + ["batch_size", "augment", "students_per_step", "outer_learning_rate"]
+        + ["widths", "architectures", *synthesis_flags, "judgements"]
+        + [
+            "outer_steps",
+            "minutes",
+            "batch_size",
+            "augment",
+            "students_per_step",
+            "outer_learning_rate",
+        ]
         + ["outer_schedule", "clip", "back_off", "ema", "report_every"]
         + ["num_students", "seed"]
         + [*common.define_validation_flag(), *common.define_strategy_flag()]
@@ -182,6 +182,7 @@ def main() -> None:
         FLAGS.outer_steps = _OUTER_STEPS
     if FLAGS.back_off is None:
         FLAGS.back_off = 0.0 if _are_fixed() else 10.0
+    synthesis.set_defaults()
     import keras
 
     from tfdistill import strategies
@@ -220,28 +221,23 @@ def main() -> None:
     _finish(distiller, anneal, dataset, history)
 
 
-def _synthesizer(dataset):
-    """The images as they are at first."""
-    from tfdistill import DistilledImages, baselines
+def _student():
+    """Who learns; several, of which one is drawn each time, if --widths says so."""
+    from tfdistill import students
 
-    sizes = {
-        "images_per_class": FLAGS.images_per_class,
-        "steps": FLAGS.steps,
-        "seed": FLAGS.seed,
-    }
-    learned = {
-        "epochs": FLAGS.epochs,
-        "learning_rate": FLAGS.learning_rate,
-        "soft_labels": FLAGS.soft_labels,
-    }
-    if FLAGS.start == "k_means":
-        centroids = baselines.k_means(dataset, **sizes)
-        return DistilledImages.from_distilled(centroids, **learned)
-    make = {
-        "real": DistilledImages.from_real,
-        "noise": DistilledImages.from_noise,
-    }[FLAGS.start]
-    return make(dataset, **sizes, **learned)
+    if not FLAGS.widths:
+        return students.name_of(FLAGS.student)
+    ranges = []
+    for width in FLAGS.widths:
+        low, _, high = width.partition("-")
+        if not (low.isdecimal() and high.isdecimal()):
+            raise ValueError(
+                f"--widths={','.join(FLAGS.widths)} must be ranges like 8-32,16-64."
+            )
+        ranges.append((int(low), int(high)))
+    return students.Sampled.of_widths(
+        FLAGS.student, ranges, FLAGS.architectures, FLAGS.seed
+    )
 
 
 def _distiller(dataset):
@@ -250,10 +246,11 @@ def _distiller(dataset):
     import tfdistill
 
     distiller = tfdistill.Distiller(
-        tfdistill.students.get(FLAGS.student),
-        _synthesizer(dataset),
+        _student(),
+        synthesis.make(dataset),
         common.initial_weights(),
         _objective(dataset),
+        judgements=FLAGS.judgements,
         seed=FLAGS.seed,
     )
     # In a short run a long average would hold more of the start than of the end.
@@ -326,7 +323,7 @@ def _learn(distiller, anneal, dataset, validation):
         epochs = first
     distiller.fit(
         dataset.train.batch(
-            FLAGS.batch_size,
+            FLAGS.batch_size * FLAGS.judgements,
             shuffle=True,
             seed=FLAGS.seed,
             repeat=True,
@@ -366,17 +363,24 @@ def _finish(distiller, anneal, dataset, history):
     is_chief = strategies.is_chief(distiller.distribute_strategy)
     journal = common.journal() if is_chief else None
     before = tfdistill.DistilledDataset.from_synthesizer(
-        _synthesizer(dataset), initial_weights=weights
+        synthesis.make(dataset), initial_weights=weights
     )
+    size = synthesis.images_per_step(dataset)
     real = baselines.random_real(
         dataset,
-        images_per_class=FLAGS.images_per_class,
+        images_per_class=-(-size // dataset.num_classes),
         steps=FLAGS.steps,
         seed=FLAGS.seed,
     )
+    real = real.replace(
+        images=real.images[:, :size],
+        labels=real.labels[:, :size],
+        initial_weights=weights,
+    )
+    student = distiller.population.name
     (real,) = baselines.tune(
-        [real.replace(initial_weights=weights)],
-        FLAGS.student,
+        [real],
+        student,
         dataset.validation,
         epochs=(FLAGS.epochs,),
         learned=distilled.learning_rates,
@@ -386,7 +390,7 @@ def _finish(distiller, anneal, dataset, history):
         journal=journal,
     )
     evaluator = tfdistill.Evaluator(
-        FLAGS.student,
+        student,
         distilled,
         initial_weights=common.pretrained_weights(),
         side_by_side=min(2, _num_students()),
@@ -401,6 +405,10 @@ def _finish(distiller, anneal, dataset, history):
             ("distilled images", distilled),
         )
     }
+    # What was learned for one order is worth less in another.
+    results["their steps shuffled"] = evaluator(
+        distilled, test, _num_students(8), shuffle_steps=True, seed=FLAGS.seed
+    )
     if FLAGS.pool:
         untrained = evaluator.untrained(test, _num_students(), seed=FLAGS.seed)
         results = {"no distilled data": untrained, **results}
@@ -425,6 +433,7 @@ def _finish(distiller, anneal, dataset, history):
         {
             **tested.pop("distilled images"),
             "random_real": tested.pop("random real images"),
+            "shuffled": tested.pop("their steps shuffled"),
             **{name.replace(" ", "_"): content for name, content in tested.items()},
             "initial_weights": FLAGS.initial_weights,
             "seed": FLAGS.seed,
@@ -437,7 +446,7 @@ def _finish(distiller, anneal, dataset, history):
         },
     )
     print(
-        f"\nTest accuracy of fresh networks ({distiller.student_name}) trained on "
+        f"\nTest accuracy of fresh networks ({distiller.population.name}) trained on "
         f"{distilled.num_images} images of {dataset.name}:"
     )
     for name, result in results.items():
@@ -448,7 +457,7 @@ def _finish(distiller, anneal, dataset, history):
 
 
 def _metrics(result, distiller, dataset):
-    content = common.metrics(result, distiller.student_name, dataset.name)
+    content = common.metrics(result, distiller.population.name, dataset.name)
     if FLAGS.objective == "attack":
         for name, shares in distiller.objective.figures(result.confusion).items():
             content[f"{name}_mean"] = float(shares.mean())
