@@ -198,8 +198,8 @@ def test_a_learner_that_the_curriculum_cannot_feed_is_refused():
 def test_networks_check_their_arguments():
     with pytest.raises(ValueError, match="4 divides"):
         generators.gtn_generator((10, 10, 1))
-    with pytest.raises(ValueError, match="at least 12"):
-        teaching_networks.gtn_learner((8, 8, 1))
+    with pytest.raises(ValueError, match="at least 7"):
+        teaching_networks.gtn_learner((6, 6, 1))
     with pytest.raises(ValueError, match="widths"):
         teaching_networks.gtn_learner(widths=(3, 4))
 

@@ -81,7 +81,7 @@ def gtn_learner(
     """The paper's learner: two convolutions and two dense layers, weight-normalised.
 
     Args:
-        image_shape: (height, width, channels), sides of at least 12.
+        image_shape: (height, width, channels), sides of at least 7.
         num_classes: At least 2.
         widths: Channels of the two convolutions, units of the hidden layer.
 
@@ -95,9 +95,9 @@ def gtn_learner(
         raise ValueError(f"widths must be three whole numbers, not {widths!r}.")
     for width in widths:
         check_int("widths", width, 1)
-    if len(image_shape) != 3 or min(image_shape[:2]) < 12:
+    if len(image_shape) != 3 or min(image_shape[:2]) < 7:
         raise ValueError(
-            "image_shape must be (height, width, channels) with sides of at least 12 "
+            "image_shape must be (height, width, channels) with sides of at least 7 "
             f"for gtn_learner, not {tuple(image_shape)}."
         )
     x = inputs = keras.Input(tuple(image_shape), name="images")
