@@ -563,6 +563,8 @@ def test_prepared_tfds_folder(tmp_path):
     path = make_builder(tmp_path)
     by_path = datasets.load_dataset(path)
     by_name = datasets.load_dataset("toys:1.0.0", data_dir=str(tmp_path))
+    latest = datasets.load_dataset(os.path.dirname(path))
+    np.testing.assert_array_equal(latest.train.images, by_path.train.images)
     streamed = datasets.load_dataset(path, in_memory=False)
     assert by_path.name == "toys" and by_path.class_names == ("ball", "car", "doll")
     order = by_path.train.images[:, 0, 0, 0]  # TFDS shuffles what it prepares

@@ -169,7 +169,7 @@ def test_counter_measures_do_what_they_say():
     ("arguments", "says"),
     [
         (["--model=M"], "--model needs --attack"),
-        (["--attack", "--model=absent.keras"], "no pretrained student absent.keras"),
+        (["--attack", "--model=absent.keras"], "absent.keras is not there"),
     ],
 )
 def test_bad_flags_get_one_sentence(arguments, says, folder):

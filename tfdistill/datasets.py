@@ -119,7 +119,8 @@ def load_dataset(
               class_names (array of strings), as in `from_arrays`;
             - a folder of images, `train/<class>/*.png` and `test/<class>/*.png` or
               just `<class>/*.png`; also jpg, jpeg, bmp and gif;
-            - the folder of a prepared TensorFlow data set (with dataset_info.json).
+            - the folder of a prepared TensorFlow data set: that of a version (with
+              dataset_info.json), or the one above, for the latest version.
             A folder that is called like a data set is reached as "./mnist".
         data_dir: Folder of prepared TensorFlow data sets; None is that of TFDS.
         download: Whether TensorFlow data sets may be downloaded and prepared.
@@ -152,10 +153,9 @@ def load_dataset(
     path = os.path.expanduser(path) if is_path else path
     with _blame(repr(path)):
         if os.path.isdir(path) and (is_path or path not in sources.known_names()):
-            if os.path.isfile(os.path.join(path, "dataset_info.json")):
-                import tensorflow_datasets as tfds
-
-                source = sources.of_builder(tfds.builder_from_directory(path))
+            builder = sources.prepared(path)
+            if builder is not None:
+                source = sources.of_builder(builder)
             else:
                 source = sources.of_folder(
                     pathlib.Path(path), one_size=image_size is None

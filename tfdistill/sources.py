@@ -132,6 +132,17 @@ def known_names() -> list[str]:
     return ["digits", "usps", *tfds.list_builders(with_community_datasets=False)]
 
 
+def prepared(folder: str):
+    """The TFDS builder of a folder, or of its latest version; None if it has none."""
+    import tensorflow_datasets as tfds
+
+    versions = tfds.core.utils.version.list_all_versions(folder)
+    for path in [folder, *(os.path.join(folder, str(v)) for v in versions[::-1])]:
+        if os.path.isfile(os.path.join(path, "dataset_info.json")):
+            return tfds.builder_from_directory(path)
+    return None
+
+
 def find_builder(name: str, data_dir, download: bool):
     """The TFDS builder of prepared data.
 

@@ -99,9 +99,9 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "augment",
         "none",
-        ["none", "crop_flip"],
+        ["none", "crop_flip", "resized_crop_flip"],
         "What is done to the real images: crop_flip pads by 4, crops and mirrors them "
-        "at random.",
+        "at random; resized_crop_flip takes a random part of each for the whole.",
     )
     flags.DEFINE_integer(
         "students_per_step",

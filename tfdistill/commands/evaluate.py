@@ -214,7 +214,8 @@ def _networks(distilled):
     if FLAGS.pool:
         pool = tfdistill.Pool.load(FLAGS.pool)
         members = pool.held_out[: FLAGS.num_students] or pool.training
-        return model, pool.values(members, make_model)
+        new_head = distilled.provenance["load"].get("new_head", False)
+        return model, pool.values(members, make_model, new_head=new_head)
     if distilled.initial_weights is not None:
         return model, [distilled.initial_weights]
     raise ValueError("--attack needs a --model or a --pool: whose exposure is it?")
