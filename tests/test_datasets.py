@@ -686,3 +686,23 @@ def test_grey_images_in_colour_and_the_reverse(tmp_path):
         datasets.load_dataset(two, channels=3)
     with pytest.raises(ValueError, match="channels must be 1 or 3, not 2"):
         datasets.load_dataset("digits", channels=2)
+
+
+def test_a_test_split_drawn_anew_from_all_examples():
+    digits = datasets.load_dataset("digits")
+    anew = digits.resplit(0.2)
+    total = digits.train.num_examples + digits.test.num_examples
+    assert anew.train.num_examples + anew.test.num_examples == total
+    assert anew.test.num_examples == pytest.approx(0.2 * total, abs=5)
+    assert anew.name == "digits[resplit 0.2]"
+    assert anew.normalization == digits.normalization
+
+    def counted(parts):
+        images = [image.tobytes() for part in parts for image in part.images]
+        return sorted(images)
+
+    assert counted([anew.train, anew.test]) == counted([digits.train, digits.test])
+    again = digits.resplit(0.2).test.images
+    np.testing.assert_array_equal(anew.test.images, again)
+    with pytest.raises(ValueError, match="validation"):
+        digits.hold_out(0.1).resplit(0.2)

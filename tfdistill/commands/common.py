@@ -12,7 +12,7 @@ from tfdistill.commands import recovery
 
 FLAGS = flags.FLAGS
 # Flags that say what is made of the data that --dataset names.
-_FORM = ["image_size", "channels", "classes"]
+_FORM = ["image_size", "channels", "classes", "resplit"]
 
 
 class InputError(Exception):
@@ -88,6 +88,14 @@ def define_data_flags(dataset: str | None) -> list[str]:
         None,
         "Some labels, such as 0,1,2: only images of these classes are taken, which "
         "become classes 0, 1, ....",
+    )
+    flags.DEFINE_float(
+        "resplit",
+        None,
+        "The part of all images that tests, drawn at random, in place of the official "
+        "test images; the paper's USPS is split so, by 0.2.",
+        lower_bound=0.001,
+        upper_bound=0.9,
     )
     return ["dataset", "data_dir", "download", *_FORM]
 
@@ -210,7 +218,7 @@ def load_dataset(name: str | None = None):
     """The data set that the flags name, with a validation part if there is a flag.
 
     Args:
-        name: Another data set, which is to have the same form.
+        name: Another data set, which is to have the same form, with its own test split.
     """
     from tfdistill import datasets
 
@@ -229,6 +237,8 @@ def load_dataset(name: str | None = None):
                     "0,1,2."
                 )
             dataset = dataset.of_classes([int(label) for label in FLAGS.classes])
+        if FLAGS.resplit and name is None:
+            dataset = dataset.resplit(FLAGS.resplit)
         if "validation" in FLAGS:
             dataset = dataset.hold_out(FLAGS.validation, seed=FLAGS.seed)
         return dataset
