@@ -19,6 +19,7 @@ SMALL = {
     "convnet": (8, 8, 1),
     "mlp": (8, 8, 1),
     "linear": (8, 8, 1),
+    "gtn_learner": (7, 8, 1),
 }
 
 
@@ -140,9 +141,10 @@ def test_learns_through_its_own_learning(name):
     images = tf.constant(make_images(SMALL[name]))
     labels = tf.one_hot([0, 3], 4)
     weights = [tf.convert_to_tensor(v) for v in model.trainable_variables]
+    state = [tf.convert_to_tensor(v) for v in model.non_trainable_variables]
 
     def loss(weights, images):
-        outputs, _ = model.stateless_call(weights, [], images, training=True)
+        outputs, _ = model.stateless_call(weights, state, images, training=True)
         return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels, outputs))
 
     @tf.function
@@ -170,7 +172,8 @@ def test_saves_and_loads(name, tmp_path):
     images = make_images(SMALL[name])
     np.testing.assert_allclose(loaded(images), model(images), rtol=1e-6)
     initializer = loaded.layers[-1].kernel_initializer
-    assert isinstance(initializer, XavierNormal)
+    # That of Such et al. 2019 is Kaiming's, which Keras has.
+    assert isinstance(initializer, XavierNormal) == (name != "gtn_learner")
 
 
 @pytest.mark.parametrize("name", sorted(set(students.STUDENTS) - {"alexnet"}))
@@ -438,3 +441,27 @@ def test_build_says_what_is_wrong(student, message):
     with pytest.raises(ValueError, match=message) as error:
         students.build(student, (8, 8, 1), 10)
     assert "\n" not in str(error.value)
+
+
+def test_widths_are_part_of_the_name():
+    narrow = students.get("gtn_learner@3-4-6")
+    assert students.name_of(narrow) == "gtn_learner@3-4-6"
+    shapes = [v.shape[-1] for v in narrow((8, 8, 1), 4).weights if v.name == "gain"]
+    assert shapes == [3, 4, 6, 4]
+    convnet = students.build("convnet@5", (8, 8, 1), 4)
+    assert convnet.layers[1].filters == 5
+    for wrong in ("lenet@4", "gtn_learner@4-x-6", "convnet@4-5", "gtn_learner@4-5"):
+        with pytest.raises(ValueError, match="widths|whole numbers"):
+            students.build(wrong, (8, 8, 1), 4)
+
+
+def test_several_students_are_sampled():
+    ranges = [(3, 5), (4, 4), (6, 9)]
+    sampled = students.Sampled.of_widths("gtn_learner", ranges, count=3, seed=1)
+    assert sampled == students.Sampled.of_widths("gtn_learner", ranges, 3, seed=1)
+    name = students.name_of(sampled)
+    assert name.count("gtn_learner@") == 3 and name.count("-4-") == 3
+    assert [students.name_of(s) for s in students.each_of(name)] == name.split(",")
+    assert students.each_of(students.lenet) == [students.lenet]
+    with pytest.raises(ValueError, match="5-3"):
+        students.Sampled.of_widths("gtn_learner", [(5, 3)])
