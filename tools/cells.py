@@ -393,3 +393,19 @@ ATTACK = {
         ("cifar10", "CIFAR-10, plane to car", (45.9, 18.1)),
     )
 }
+
+#: Generative teaching networks on MNIST. The papers' figures are those of larger runs:
+#: 32 steps of 128 images.
+GTN = [
+    Cell(f"gtn/mnist_{name}", title, paper=paper)
+    for name, title, paper in (
+        ("full", "generator, full curriculum", (98.5, None)),
+        ("shuffled_batch", "generator, shuffled batches", (97.4, None)),
+        ("all_shuffled", "generator, all shuffled", (96.9, None)),
+        ("none", "generator, no curriculum", (95.7, None)),
+        ("pixels", "free pixels", None),
+        ("real", "real data", None),
+    )
+]
+#: The paper's own recipe, for a GPU.
+GTN_PAPER = Cell("gtn/mnist_paper", "generator, 32 x 128 images", paper=(98.9, None))

@@ -11,22 +11,25 @@ MIB = 2**20
 def markdown(records: list[dict]) -> str:
     """The records as a table, with what was selected on what below it."""
     lines = [
-        "| | paper % | ours % | before % | networks | seconds | images | KiB "
-        "| peak MiB |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| | paper % | ours % | before % | shuffled % | networks | seconds | images "
+        "| KiB | peak MiB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in records:
-        paper, before = "", ""
+        paper = ""
         if r["paper"]:
             mean, std = r["paper"]
             paper = f"{mean}" if std is None else f"{mean} ± {std}"
-        if r["before"] is not None:
-            before = f"{100 * r['before']:.2f}"
+        before, shuffled = (
+            "" if r[name] is None else f"{100 * r[name]:.2f}"
+            for name in ("before", "shuffled")
+        )
         ours = f"{100 * r['accuracy_mean']:.2f}"
         if r["num_students"] > 1:
             ours += f" ± {100 * r['accuracy_std']:.2f}"
         line = (
-            f"| {r['title']} | {paper} | **{ours}** | {before} | {r['num_students']} "
+            f"| {r['title']} | {paper} | **{ours}** | {before} | {shuffled} "
+            f"| {r['num_students']} "
         )
         if r["num_images"] is None:
             line += "| | all | | |"
@@ -43,7 +46,8 @@ def markdown(records: list[dict]) -> str:
     lines += [
         "Accuracy is on the whole test set, ± the standard deviation over networks; of "
         "fixed weights there is one network. Distillations of each cell: "
-        f"{max(r['seeds'] for r in records)}.",
+        f"{max(r['seeds'] for r in records)}. Shuffled: on the same distilled data, its "
+        "steps in another order for each network.",
     ]
     return "\n".join(lines)
 

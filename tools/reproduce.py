@@ -174,7 +174,6 @@ def _record(cell, metrics):
     """What the table shows of a cell: all students of all its distillations."""
     means = np.array([m["accuracy_mean"] for m in metrics])
     variances = np.array([m["accuracy_std"] ** 2 for m in metrics])
-    before = [m["before"]["accuracy_mean"] for m in metrics if "before" in m]
     return {
         "name": cell.name,
         "title": cell.title,
@@ -182,7 +181,8 @@ def _record(cell, metrics):
         "paper": cell.paper,
         "accuracy_mean": float(means.mean()),
         "accuracy_std": float(np.sqrt(variances.mean() + means.var())),
-        "before": float(np.mean(before)) if before else None,
+        "before": _mean_of("before", metrics),
+        "shuffled": _mean_of("shuffled", metrics),
         "num_students": sum(m["num_students"] for m in metrics),
         "seeds": len(metrics),
         # Not of a pool, whose students saw the whole training set.
@@ -194,6 +194,11 @@ def _record(cell, metrics):
         "outer_steps": [m["outer_steps"] for m in metrics if "outer_steps" in m],
         "metrics": metrics,
     }
+
+
+def _mean_of(name, metrics):
+    found = [m[name]["accuracy_mean"] for m in metrics if name in m]
+    return float(np.mean(found)) if found else None
 
 
 def run_table1():
@@ -223,6 +228,13 @@ def run_attack():
         records = run(papers.ATTACK[dataset], f"attack_{dataset}")
         text = figures.attack_markdown(records)
         _publish(f"attack_{dataset}", records, figures.attack(records), text)
+
+
+def run_gtn():
+    """Runs generators with each curriculum, free pixels and real data."""
+    full = FLAGS.budget == "full"
+    records = run(papers.GTN + ([papers.GTN_PAPER] if full else []), "gtn")
+    _publish("gtn", records, figures.bars(records))
 
 
 def run_figure2():
@@ -317,6 +329,7 @@ TABLES = {
     "table2": run_table2,
     "table3": run_table3,
     "attack": run_attack,
+    "gtn": run_gtn,
     "figure2": run_figure2,
     "ablation": run_ablation,
     "linear": run_linear,
