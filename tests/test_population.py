@@ -1,4 +1,4 @@
-"""Students of several architectures: which one is drawn, and what they may start from."""
+"""Students of several architectures: which is drawn, and what they start from."""
 
 import keras
 import numpy as np

@@ -38,8 +38,8 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
         student: A callable, which is returned as it is; the name of a shipped student
             ("alex_cifar_net", "AlexCifarNet"), with its widths after an "@" where it
             has such an argument ("gtn_learner@8-16-32"); "package.module:function",
-            which is imported, from the current folder too; or "keras.applications:NAME", as of
-            `application`, with ":imagenet" at its end for pretrained weights; or the
+            which is imported, from the current folder too; "keras.applications:NAME",
+            as of `application`, with ":imagenet" at its end for pretrained weights; or the
             path of a `.keras` file.
 
     Returns:

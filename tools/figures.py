@@ -46,8 +46,8 @@ def markdown(records: list[dict]) -> str:
     lines += [
         "Accuracy is on the whole test set, ± the standard deviation over networks; of "
         "fixed weights there is one network. Distillations of each cell: "
-        f"{max(r['seeds'] for r in records)}. Shuffled: on the same distilled data, its "
-        "steps in another order for each network.",
+        f"{max(r['seeds'] for r in records)}. Shuffled: on the same distilled data, "
+        "its steps in another order for each network.",
     ]
     return "\n".join(lines)
 

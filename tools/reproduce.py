@@ -3,7 +3,7 @@
     python tools/reproduce.py table1 --datasets=mnist --budget=hour
     python tools/reproduce.py table2 --datasets=mnist_usps,usps_mnist
     python tools/reproduce.py table3 --datasets=fashion_mnist_mnist
-    python tools/reproduce.py attack | figure2 | ablation | linear
+    python tools/reproduce.py attack | gtn | figure2 | ablation | linear
 
 Each cell of a table is one command of tfdistill and a flagfile in tools/flagfiles,
 which can also be run alone (its first lines say how). Cells run one after another;
