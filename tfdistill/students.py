@@ -39,8 +39,8 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
             ("alex_cifar_net", "AlexCifarNet"), with its widths after an "@" where it
             has such an argument ("gtn_learner@8-16-32"); "package.module:function",
             which is imported, from the current folder too; "keras.applications:NAME",
-            as of `application`, with ":imagenet" at its end for pretrained weights; or the
-            path of a `.keras` file.
+            as of `application`, with ":imagenet" at its end for pretrained weights; or
+            the path of a `.keras` file.
 
     Returns:
         The callable that makes the student's model.
