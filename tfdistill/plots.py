@@ -24,7 +24,7 @@ def distilled_images(
         max_steps: Rows at the most; steps are left out evenly.
         max_images: Images a row at the most.
     """
-    steps = _evenly(distilled.steps, max_steps)
+    steps = evenly(distilled.steps, max_steps)
     count = min(distilled.images.shape[1], max_images)
     shown = displayable(distilled, distilled.images[steps, :count])
     labels = distilled.labels[steps, :count]
@@ -119,5 +119,6 @@ def save(figure: plt.Figure, path: str | os.PathLike) -> None:
     os.replace(temporary, path)
 
 
-def _evenly(count, most):
+def evenly(count: int, most: int) -> np.ndarray:
+    """Which of `count` things to show if there is room for `most`: int indices."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

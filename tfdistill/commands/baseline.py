@@ -22,7 +22,14 @@ from tfdistill.commands import common
 
 FLAGS = flags.FLAGS
 _names = []
-_OWNED = ("flags.txt", "distilled", "student", "metrics.json", "images")
+_OWNED = (
+    "flags.txt",
+    "distilled",
+    "student",
+    "metrics*.json",
+    "report.html",
+    "images",
+)
 _UNRECORDED = ("workdir", "overwrite")
 
 
@@ -226,6 +233,7 @@ def _finish(sets, chosen, result, dataset, seconds):
         {"distilled": plots.distilled_images(distilled)},
         {
             **common.metrics(result, name, dataset.name),
+            "confusion": result.confusion.sum(0).tolist(),
             "kind": FLAGS.kind,
             "num_sets": len(sets),
             "seed": FLAGS.seed,

@@ -1,6 +1,7 @@
 """What the commands share: flags, run folders, numbers on the screen."""
 
 import contextlib
+import fnmatch
 import json
 import os
 import resource
@@ -191,7 +192,8 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
         folder: The run folder; made if absent.
         lines: The run's flagfile. A folder with the same one is resumed.
         overwrite: Whether a run with other flags is removed.
-        owned: Names in the folder that belong to a run, which overwriting removes.
+        owned: Names in the folder, or patterns such as "metrics*.json", that belong to
+            a run; overwriting removes them.
 
     Raises:
         InputError: If the folder holds another run or other files, or cannot be
@@ -220,11 +222,13 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
             )
         os.makedirs(folder, exist_ok=True)
         if overwrite:
-            for name in owned:
+            for name in os.listdir(folder):
                 target = os.path.join(folder, name)
+                if not any(fnmatch.fnmatch(name, pattern) for pattern in owned):
+                    continue
                 if os.path.isdir(target):
                     shutil.rmtree(target)
-                elif os.path.exists(target):
+                else:
                     os.remove(target)
         write_text(path, lines)
 
