@@ -30,7 +30,8 @@ _HOMES = {
     "distilled": ("DistilledDataset",),
     "evaluation": ("Evaluation", "Evaluator", "evaluate"),
     "distiller": ("Distiller",),
-    "callbacks": ("Anneal", "Backup", "DistilledImageSummary"),
+    "callbacks": ("Anneal", "Backup"),
+    "summaries": ("RunSummary",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = ("baselines", "linear", "plots", "students", "unroll")
@@ -44,7 +45,6 @@ __all__ = [
     "DataSource",
     "Dataset",
     "DistilledDataset",
-    "DistilledImageSummary",
     "DistilledImages",
     "Distiller",
     "Evaluation",
@@ -57,6 +57,7 @@ __all__ = [
     "PretrainedWeights",
     "RandomWeights",
     "Regression",
+    "RunSummary",
     "Split",
     "baselines",
     "evaluate",

@@ -1,4 +1,4 @@
-"""What happens around the outer loop: annealing, backups, pictures."""
+"""What happens around the outer loop: annealing and backups."""
 
 import json
 import math
@@ -7,7 +7,6 @@ import time
 import warnings
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 SCHEDULES = ("cosine", "halving", "constant")
@@ -174,35 +173,3 @@ class Backup(keras.callbacks.Callback):
             record["anneal"] = self._anneal.state
         self._json.assign(json.dumps(record))
         self._saver.save(checkpoint_number=step)
-
-
-class DistilledImageSummary(keras.callbacks.Callback):
-    """Writes the distilled images and rates to TensorBoard after every epoch.
-
-    Args:
-        log_dir: TensorBoard's folder.
-    """
-
-    def __init__(self, log_dir: str | os.PathLike):
-        super().__init__()
-        self._log_dir = os.path.join(os.fspath(log_dir), "images")
-
-    def on_train_begin(self, logs=None):
-        self._writer = tf.summary.create_file_writer(self._log_dir)
-
-    def on_epoch_end(self, epoch, logs=None):
-        from tfdistill import plots
-
-        distilled = self.model.distilled()
-        images = plots.displayable(distilled, distilled.images)
-        if images.shape[-1] not in (1, 3):
-            images = images[..., :1]
-        with self._writer.as_default(step=int(self.model.optimizer.iterations)):
-            for step in range(min(distilled.steps, 10)):
-                row = np.concatenate(images[step, :10], axis=1)
-                tf.summary.image(f"step {step + 1}", row[None])
-            tf.summary.histogram("learning_rates", distilled.learning_rates)
-        self._writer.flush()
-
-    def on_train_end(self, logs=None):
-        self._writer.close()

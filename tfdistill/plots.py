@@ -101,6 +101,33 @@ def accuracy_curve(
     return figure
 
 
+def grid(
+    distilled: DistilledDataset, *, max_steps: int = 20, max_images: int = 10
+) -> np.ndarray:
+    """The images as one picture, a row a step: for TensorBoard, or `plt.imshow`.
+
+    Args:
+        distilled: What to show.
+        max_steps: Rows at the most; steps are left out evenly.
+        max_images: Images a row at the most.
+
+    Returns:
+        float32 `[height, width, 1 or 3]` in 0..1. Pixels of small images are
+        repeated, so that each image is at least 32 pixels high.
+    """
+    chosen = evenly(distilled.steps, max_steps)
+    images = displayable(distilled, distilled.images[chosen, :max_images])
+    if images.shape[-1] not in (1, 3):
+        images = images[..., :1]
+    zoom = -(-32 // images.shape[2])
+    images = images.repeat(zoom, axis=2).repeat(zoom, axis=3)
+    edges = [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)]
+    images = np.pad(images, edges, constant_values=1)
+    steps, count, height, width, channels = images.shape
+    rows = images.transpose(0, 2, 1, 3, 4)
+    return rows.reshape(steps * height, count * width, channels)
+
+
 def displayable(distilled: DistilledDataset, images: np.ndarray) -> np.ndarray:
     """Images in 0..1: denormalised where they are in 0..255, else stretched."""
     images = distilled.normalization.denormalize(images)

@@ -189,7 +189,7 @@ def main() -> None:
         FLAGS.student = common.default_student(dataset)
     with common.input_errors():
         distiller, anneal = _distiller(dataset)
-    lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
+    lines = common.flag_lines(_recorded())
     common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
     if common.is_finished(FLAGS.workdir):
         return
@@ -285,8 +285,6 @@ def _objective(dataset):
 
 def _learn(distiller, anneal, dataset, validation):
     """Runs, or goes on with, the outer loop; returns its history."""
-    import keras
-
     import tfdistill
     from tfdistill import augmentation
 
@@ -320,8 +318,7 @@ def _learn(distiller, anneal, dataset, validation):
         verbose=1 if sys.stdout.isatty() else 2,
         callbacks=[
             anneal,
-            keras.callbacks.TensorBoard(_path("logs"), write_graph=False),
-            tfdistill.DistilledImageSummary(_path("logs")),
+            _summary(),
             backup,
         ],
     )
@@ -342,7 +339,7 @@ def _finish(distiller, anneal, dataset, history):
         },
         outer_steps=int(distiller.optimizer.iterations),
         seconds=anneal.elapsed,
-        flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
+        flags=common.flag_lines(_recorded()),
     )
     weights = distilled.initial_weights
     before = tfdistill.DistilledDataset.from_synthesizer(
@@ -385,6 +382,7 @@ def _finish(distiller, anneal, dataset, history):
     tested = {
         name: _metrics(result, distiller, dataset) for name, result in results.items()
     }
+    _summary().add_tests(results, int(distiller.optimizer.iterations))
     figures = {
         "distilled": plots.distilled_images(distilled),
         "accuracy": plots.accuracy_curve(
@@ -452,6 +450,21 @@ def _num_students(most=None):
 
 def _are_fixed():
     return FLAGS.initial_weights.endswith("fixed")
+
+
+def _summary():
+    import tfdistill
+
+    values = {name: FLAGS[name].value for name in _recorded()}
+    return tfdistill.RunSummary(
+        _path("logs"),
+        {name: value for name, value in values.items() if value is not None},
+        name=os.path.basename(os.path.abspath(FLAGS.workdir)),
+    )
+
+
+def _recorded():
+    return [name for name in _names if name not in _UNRECORDED]
 
 
 def _path(*parts):
