@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfdistill import DistilledDataset, plots, report
+from tfdistill import DistilledDataset, report
 
 
 def tfdistill(*arguments):
@@ -91,7 +91,7 @@ def test_pictures_are_the_distilled_images(run, page):
     distilled = DistilledDataset.load(run / "distilled")
     pictures = page.all("img")
     assert len(pictures) == distilled.num_images
-    shown = plots.displayable(distilled, distilled.images).reshape(-1, 8, 8)
+    shown = distilled.normalization.displayable(distilled.images).reshape(-1, 8, 8)
     for picture, image in zip(pictures, shown):
         content = base64.b64decode(picture["src"].split(",")[1])
         pixels = np.asarray(Image.open(io.BytesIO(content)))

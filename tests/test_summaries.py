@@ -64,7 +64,7 @@ def test_images_and_rates(logs):
     width, height, png = pictures[-1]
     assert (int(width), int(height)) == (10 * 34, 2 * 34)
     shown = tf.io.decode_png(png).numpy() / 255
-    image = tfdistill.plots.displayable(distilled, distilled.images)[1, 3]
+    image = distilled.normalization.displayable(distilled.images)[1, 3]
     # The second row, the fourth column; each pixel is repeated four times.
     cell = shown[34 + 1 : 68 - 1 : 4, 3 * 34 + 1 : 4 * 34 - 1 : 4]
     np.testing.assert_allclose(cell, image, atol=0.01)

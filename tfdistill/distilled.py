@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill import records
+from tfdistill import exports, records
 from tfdistill.normalization import Normalization
 from tfdistill.synthesizers import Batch
 
@@ -253,6 +253,42 @@ class DistilledDataset:
             FileExistsError: If it is there and overwrite is False.
         """
         records.save(self, folder, overwrite)
+
+    def to_npz(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
+        """Writes one file that NumPy alone reads, with `allow_pickle=False`.
+
+        Arrays: `images` float32 `[steps, batch, *image_shape]` (normalised), `labels`
+        float32 `[steps, batch, classes]`, `learning_rates` float32 `[epochs, steps]`,
+        `class_names`; `mean`, `std` `[channels]` and `scale`: a raw image x is
+        normalised to `(x / scale - mean) / std`. A fixed start is there as
+        `initial_weights_0`, `initial_weights_1`, ...
+
+        Args:
+            path: Where to, ending in .npz.
+            overwrite: Whether to replace a file that is there.
+
+        Raises:
+            FileExistsError: If it is there and overwrite is False.
+        """
+        exports.save_npz(self, path, overwrite)
+
+    def to_parquet(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
+        """Writes one file that Hugging Face's `datasets`, or any Parquet reader, reads.
+
+        A row an image, in training order: `image` (a PNG to look at, clipped and
+        rounded), `label`, `soft_label` `[classes]`, `pixels` float32 `[H, W, C]` (the
+        exact, normalised image: train on this), `step`, `learning_rates` `[epochs]`
+        of that step, and in every row `mean`, `std` and `scale` as of `to_npz`.
+
+        Args:
+            path: Where to, ending in .parquet.
+            overwrite: Whether to replace a file that is there.
+
+        Raises:
+            FileExistsError: If it is there and overwrite is False.
+            ImportError: If `datasets` is not installed: the extra `[huggingface]`.
+        """
+        exports.save_parquet(self, path, overwrite)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "DistilledDataset":

@@ -86,6 +86,25 @@ class Normalization:
         self._check_channels(images.shape)
         return images * np.float32(self.std) + np.float32(self.mean)
 
+    def displayable(self, images) -> np.ndarray:
+        """Images to look at, clipped: denormalised, and stretched if not from uint8.
+
+        Args:
+            images: Normalised array or tensor [..., C].
+
+        Returns:
+            float32 array of the same shape, in [0, 1]. Without a scale of 255, the
+            values between the 1st and the 99th percentile fill the range.
+
+        Raises:
+            ValueError: If the last axis does not have one entry per channel.
+        """
+        images = self.denormalize(images)
+        if self.scale != 255:
+            low, high = np.percentile(images, [1, 99])
+            images = (images - low) / max(high - low, 1e-8)
+        return np.clip(images, 0, 1)
+
     def to_config(self) -> dict:
         """Returns the map as a dict that JSON can hold."""
         mean, std = list(self.mean), list(self.std)

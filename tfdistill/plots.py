@@ -26,7 +26,7 @@ def distilled_images(
     """
     steps = evenly(distilled.steps, max_steps)
     count = min(distilled.images.shape[1], max_images)
-    shown = displayable(distilled, distilled.images[steps, :count])
+    shown = distilled.normalization.displayable(distilled.images[steps, :count])
     labels = distilled.labels[steps, :count]
     figure, axes = plt.subplots(
         len(steps),
@@ -116,7 +116,7 @@ def grid(
         repeated, so that each image is at least 32 pixels high.
     """
     chosen = evenly(distilled.steps, max_steps)
-    images = displayable(distilled, distilled.images[chosen, :max_images])
+    images = distilled.normalization.displayable(distilled.images[chosen, :max_images])
     if images.shape[-1] not in (1, 3):
         images = images[..., :1]
     zoom = -(-32 // images.shape[2])
@@ -126,15 +126,6 @@ def grid(
     steps, count, height, width, channels = images.shape
     rows = images.transpose(0, 2, 1, 3, 4)
     return rows.reshape(steps * height, count * width, channels)
-
-
-def displayable(distilled: DistilledDataset, images: np.ndarray) -> np.ndarray:
-    """Images in 0..1: denormalised where they are in 0..255, else stretched."""
-    images = distilled.normalization.denormalize(images)
-    if distilled.normalization.scale != 255:
-        low, high = np.percentile(images, [1, 99])
-        images = (images - low) / max(high - low, 1e-8)
-    return np.clip(images, 0, 1)
 
 
 def save(figure: plt.Figure, path: str | os.PathLike) -> None:

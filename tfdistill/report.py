@@ -12,10 +12,9 @@ import jinja2
 import matplotlib
 import numpy as np
 from matplotlib import pyplot as plt
-from PIL import Image
 
 import tfdistill
-from tfdistill import plots
+from tfdistill import exports, plots
 from tfdistill.distilled import DistilledDataset
 
 #: The first line of each page: what may be written over.
@@ -98,13 +97,13 @@ class Run:
         height, width = data.image_shape[:2]
         shown = max(1, _PIXELS // (height * width * count))
         chosen = plots.evenly(data.steps, shown)
-        images = plots.displayable(data, data.images[chosen, :count])
+        images = data.normalization.displayable(data.images[chosen, :count])
         return [
             {
                 "number": int(step) + 1,
                 "rates": data.learning_rates[:, step].tolist(),
                 "images": [
-                    {"picture": _png(image), **self._label(label)}
+                    {"picture": _data_uri(image), **self._label(label)}
                     for image, label in zip(row, data.labels[step])
                 ],
             }
@@ -272,16 +271,8 @@ def _svg(figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _png(image) -> str:
-    """An image in 0..1 as a data URI."""
-    pixels = (255 * image).round().astype("uint8")
-    if pixels.shape[-1] not in (1, 3):
-        pixels = pixels[..., :1]
-    stream = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
-        stream, "PNG", optimize=True
-    )
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+def _data_uri(image) -> str:
+    return "data:image/png;base64," + base64.b64encode(exports.picture(image)).decode()
 
 
 def _read_json(path) -> Mapping:
