@@ -7,6 +7,7 @@ saw the whole data set.
 
 import importlib
 import os
+from typing import TYPE_CHECKING
 
 # oneDNN's convolutions make the outer step two to three times faster on CPUs where
 # TensorFlow leaves them off. Has no effect once TensorFlow (or Keras) is imported.
@@ -14,6 +15,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"
 
+# Each name is imported on first use, from its home; type checkers see the imports
+# below.
 _HOMES = {
     "normalization": ("Normalization",),
     "splits": ("Dataset", "Split"),
@@ -35,6 +38,26 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = ("baselines", "linear", "plots", "students", "unroll")
+
+if TYPE_CHECKING:
+    from tfdistill import baselines, linear, plots, students, unroll
+    from tfdistill.callbacks import Anneal, Backup
+    from tfdistill.datasets import from_arrays, from_tf_data, load_dataset
+    from tfdistill.distilled import DistilledDataset
+    from tfdistill.distiller import Distiller
+    from tfdistill.evaluation import Evaluation, Evaluator, evaluate
+    from tfdistill.initial_weights import (
+        FixedWeights,
+        InitialWeights,
+        PretrainedWeights,
+        RandomWeights,
+    )
+    from tfdistill.normalization import Normalization
+    from tfdistill.objectives import Attack, Classification, Objective, Regression
+    from tfdistill.pools import Pool
+    from tfdistill.splits import Dataset, Split
+    from tfdistill.summaries import RunSummary
+    from tfdistill.synthesizers import Batch, DataSource, DistilledImages
 
 __all__ = [
     "Anneal",

@@ -50,7 +50,7 @@ class Anneal(keras.callbacks.Callback):
         self._start_rate = None
 
     @property
-    def state(self) -> dict[str, float]:
+    def state(self) -> dict[str, float | None]:
         """What a resumed run needs: JSON; set it to go on."""
         return {"elapsed": self.elapsed, "start_rate": self._start_rate}
 

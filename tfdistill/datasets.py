@@ -61,7 +61,8 @@ def from_arrays(
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise ValueError("the data must be a pair (images, labels).")
             classes = None if class_names is None else len(class_names)
-            splits.append(Split(*pair, normalization, num_classes=classes))
+            images, labels = pair
+            splits.append(Split(images, labels, normalization, num_classes=classes))
     return _assemble(name, splits, class_names, seed)
 
 
@@ -97,7 +98,7 @@ def from_tf_data(
     """
     if num_classes is not None and class_names is None:
         class_names = [str(c) for c in range(check_int("num_classes", num_classes, 2))]
-    elif num_classes not in (None, len(class_names or ())):
+    elif class_names is not None and num_classes not in (None, len(class_names)):
         raise ValueError(
             f"num_classes is {num_classes}, but class_names has {len(class_names)}."
         )
@@ -216,7 +217,7 @@ def _load_folder(root: pathlib.Path, in_memory, image_size, seed) -> Dataset:
     if has_train and (root / "test").is_dir():
         roots["test"] = root / "test"
     names = [folder.name for folder in folders(roots["train"])]
-    mode, shape, parts, counts = None, None, {}, {}
+    mode, shape, parts, counts = "", ((0, 0), ""), {}, {}
 
     def read(path):
         with Image.open(os.fsdecode(path)) as image:
@@ -237,9 +238,9 @@ def _load_folder(root: pathlib.Path, in_memory, image_size, seed) -> Dataset:
         for file, _ in found:  # headers only: a bad file should show up now
             try:
                 with Image.open(file) as image:
-                    if mode is None:
+                    if not mode:
                         mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-                        shape = (image.height, image.width), file
+                        shape = (image.height, image.width), str(file)
                     size, deep = (image.height, image.width), image.mode[0] in "IF"
             except OSError as error:
                 raise ValueError(f"{str(file)!r} is not a whole image.") from error
@@ -247,7 +248,7 @@ def _load_folder(root: pathlib.Path, in_memory, image_size, seed) -> Dataset:
                 raise ValueError(f"{str(file)!r} has more than 8 bits per channel.")
             if size != shape[0] and not image_size:
                 raise ValueError(
-                    f"images differ in size, such as {str(shape[1])!r} and "
+                    f"images differ in size, such as {shape[1]!r} and "
                     f"{str(file)!r}: give image_size to resize them."
                 )
         files = [str(file) for file, _ in found]

@@ -112,10 +112,12 @@ class DistilledDataset:
 
     @property
     def steps(self) -> int:
+        """Batches of images: gradient-descent steps an epoch."""
         return len(self.images)
 
     @property
     def epochs(self) -> int:
+        """How often the steps are gone through."""
         return len(self.learning_rates)
 
     @property
@@ -125,14 +127,17 @@ class DistilledDataset:
 
     @property
     def num_images(self) -> int:
+        """Images in all: steps * batch."""
         return self.images.shape[0] * self.images.shape[1]
 
     @property
     def num_classes(self) -> int:
+        """How many classes there are."""
         return len(self.class_names)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
+        """(height, width, channels)."""
         return self.images.shape[2:]
 
     def batch(self, t) -> Batch:

@@ -85,7 +85,7 @@ class Distiller(keras.Model):
             shape=(), trainable=False, initializer="zeros", dtype="int32", name="failed"
         )
         self._validation_students = 4
-        self._fresh_students = None
+        self._fresh_students: FreshStudents | None = None
         self.built = True
 
     def compile(

@@ -142,7 +142,7 @@ class Normalization:
 
 def measure(chunks: Iterable[np.ndarray]) -> Normalization:
     """Mean and standard deviation of the channels of raw images."""
-    count, total, squares, scale = 0, 0.0, 0.0, 1.0
+    count, total, squares, scale = 0, np.zeros(()), np.zeros(()), 1.0
     for chunk in chunks:
         scale = 255.0 if chunk.dtype == np.uint8 else 1.0
         rows = chunk.reshape(-1, chunk.shape[-1]).astype(np.float64) / scale
@@ -153,4 +153,4 @@ def measure(chunks: Iterable[np.ndarray]) -> Normalization:
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     # Rounding leaves a constant channel a little away from 0.
-    return Normalization(mean, np.where(std < 1e-6, 1.0, std), scale)
+    return Normalization(tuple(mean), tuple(np.where(std < 1e-6, 1.0, std)), scale)

@@ -83,10 +83,10 @@ def accuracy_curve(
         baseline: An accuracy to draw as a level, in 0..1.
         baseline_name: What that is.
     """
-    mean, std = 100 * np.asarray(mean), 100 * np.asarray(std)
+    centre, width = 100 * np.asarray(mean), 100 * np.asarray(std)
     figure, axis = plt.subplots(figsize=(6.4, 4), layout="constrained")
-    axis.fill_between(outer_steps, mean - std, mean + std, alpha=0.2, lw=0)
-    axis.plot(outer_steps, mean, label="distilled data")
+    axis.fill_between(outer_steps, centre - width, centre + width, alpha=0.2, lw=0)
+    axis.plot(outer_steps, centre, label="distilled data")
     if baseline is not None:
         axis.axhline(100 * baseline, color="0.45", ls="--", lw=1.2, label=baseline_name)
         axis.legend(frameon=False, loc="lower right")
@@ -94,7 +94,7 @@ def accuracy_curve(
         xlabel="outer steps",
         ylabel="validation accuracy of fresh students (%)",
         xlim=(0, max(outer_steps) or 1),
-        ylim=(min(0.0, float(np.min(mean - std))), 100),
+        ylim=(min(0.0, float(np.min(centre - width))), 100),
     )
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)

@@ -71,7 +71,7 @@ class Run:
     @property
     def what(self) -> str:
         """What students learn from."""
-        return _KINDS.get(self.flags.get("kind"), "distilled images")
+        return _KINDS.get(self.flags.get("kind", ""), "distilled images")
 
     @property
     def rows(self) -> list[dict]:

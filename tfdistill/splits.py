@@ -420,7 +420,7 @@ class Dataset:
         return dataclasses.replace(self, train=train, validation=validation)
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
+    def image_shape(self) -> tuple[int, ...]:
         """(H, W, C)."""
         return self.train.image_shape
 
