@@ -11,7 +11,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.slow
 def test_the_site_builds_without_warnings(tmp_path):
     for name in ("mkdocs", "material", "mkdocstrings_handlers"):
         if importlib.util.find_spec(name) is None:

@@ -41,6 +41,8 @@ def run() -> None:
         )
     # Before TensorFlow is imported, or it has no effect.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Neither window nor display: pictures are files.
+    os.environ.setdefault("MPLBACKEND", "Agg")
     command = importlib.import_module(f"tfdistill.commands.{name}")
     command.define_flags()
     arguments = [f"tfdistill {name}", *sys.argv[2:]]

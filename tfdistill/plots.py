@@ -3,15 +3,10 @@
 import os
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
+from matplotlib import pyplot as plt
 
 from tfdistill.distilled import DistilledDataset
-
-# Neither window nor display: pictures are files.
-matplotlib.use("Agg", force=False)
-
-from matplotlib import pyplot as plt  # noqa: E402
 
 
 def distilled_images(
