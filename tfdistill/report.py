@@ -19,7 +19,7 @@ from tfdistill.distilled import DistilledDataset
 
 #: The first line of each page: what may be written over.
 MARK = f"<!-- tfdistill {tfdistill.__version__} report -->"
-_PIXELS = 4_000_000  # of a run's images that are shown, at the most
+_PIXELS = 1_000_000  # of a run's images that are shown, at the most
 _IMAGES_A_STEP = 100
 # Matplotlib knows no CSS variables: these colours stand for them, and are replaced.
 _COLOURS = {
