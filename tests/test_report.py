@@ -109,11 +109,10 @@ def test_how_to_repeat_it(run, page):
 def test_several_runs_on_one_page(run, tmp_path):
     other = tmp_path / "second & last"
     shutil.copytree(run, other)
-    path = other / "distilled" / "tfdistill.json"
-    record = json.loads(path.read_text())
-    flags = record["provenance"]["flags"]
-    record["provenance"]["flags"] = flags.replace("--seed=0", "--seed=17")
-    path.write_text(json.dumps(record))
+    distilled = DistilledDataset.load(other / "distilled")
+    flags = distilled.provenance["flags"].replace("--seed=0", "--seed=17")
+    distilled = distilled.replace(provenance={"flags": flags})
+    distilled.save(other / "distilled", overwrite=True)
     page = Page(report.page([run, other]))
     assert (
         "2 runs of tfdistill" in page.text and "Flag first second & last" in page.text

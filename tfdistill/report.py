@@ -71,7 +71,8 @@ class Run:
     @property
     def what(self) -> str:
         """What students learn from."""
-        return _KINDS.get(self.flags.get("kind", ""), "distilled images")
+        kind = self.flags.get("kind", "distilled images")
+        return _KINDS.get(kind, kind)
 
     @property
     def rows(self) -> list[dict]:
