@@ -20,22 +20,41 @@ SOURCE = "https://github.com/tfdistill/tfdistill/blob/main/"
 sys.path.insert(0, ROOT)
 
 
+def on_config(config):
+    """Lists the generated pages in the navigation."""
+    import tfdistill
+    from tfdistill import main
+
+    homes = [*tfdistill._HOMES, *tfdistill._MODULES]
+    config.nav += [
+        {"Commands": [f"commands/{name}.md" for name in main.COMMANDS]},
+        {"API": [f"api/{home}.md" for home in homes]},
+    ]
+    return config
+
+
 def on_files(files, config):
     """Adds the generated pages."""
     import tfdistill
     from tfdistill import main
 
-    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-        readme = file.read().replace("docs/", "")
-    pages = {"index.md": readme}
+    pages = {"index.md": first_page()}
     for name, summary in main.COMMANDS.items():
         pages[f"commands/{name}.md"] = command_page(name, summary)
     homes = tfdistill._HOMES
-    for home in sorted([*homes, *tfdistill._MODULES]):
+    for home in [*homes, *tfdistill._MODULES]:
         pages[f"api/{home}.md"] = api_page(home, homes.get(home))
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
     return files
+
+
+def first_page():
+    """README, as if it were in docs/."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        readme = file.read().replace('src="docs/', 'src="')
+    readme = re.sub(r"\]\((?!\w+:|#|docs/)", "](../", readme)
+    return readme.replace("](docs/", "](")
 
 
 def command_page(name, summary):
@@ -69,10 +88,6 @@ def api_page(home, names):
     return f"# {', '.join(names)}\n\n" + "\n".join(parts)
 
 
-def on_page_markdown(markdown, page, **_):
+def on_page_markdown(markdown, **_):
     """Points links to files outside docs/ at the repository."""
-    return re.sub(
-        r"\]\((?:\.\./)?((?:tfdistill|tools|colab|tests)/[^)]*)\)",
-        lambda m: f"]({SOURCE}{m[1]})",
-        markdown,
-    )
+    return markdown.replace("](../", f"]({SOURCE}")
