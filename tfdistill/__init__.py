@@ -7,6 +7,7 @@ saw the whole data set.
 
 import importlib
 import os
+from typing import TYPE_CHECKING
 
 # oneDNN's convolutions make the outer step two to three times faster on CPUs where
 # TensorFlow leaves them off. Has no effect once TensorFlow (or Keras) is imported.
@@ -14,6 +15,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"
 
+# Each name is imported on first use, from its home; type checkers see the imports
+# below.
 _HOMES = {
     "normalization": ("Normalization",),
     "splits": ("Dataset", "Split"),
@@ -34,7 +37,8 @@ _HOMES = {
     "distilled": ("DistilledDataset",),
     "evaluation": ("Evaluation", "Evaluator", "evaluate"),
     "distiller": ("Distiller",),
-    "callbacks": ("Anneal", "Backup", "DistilledImageSummary"),
+    "callbacks": ("Anneal", "Backup"),
+    "summaries": ("RunSummary",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = (
@@ -47,6 +51,38 @@ _MODULES = (
     "unroll",
 )
 
+if TYPE_CHECKING:
+    from tfdistill import (
+        adaptation,
+        baselines,
+        exposure,
+        linear,
+        plots,
+        students,
+        unroll,
+    )
+    from tfdistill.callbacks import Anneal, Backup
+    from tfdistill.controls import RealBatches
+    from tfdistill.datasets import from_arrays, from_tf_data, load_dataset
+    from tfdistill.distilled import DistilledDataset
+    from tfdistill.distiller import Distiller
+    from tfdistill.evaluation import Evaluation, Evaluator, evaluate
+    from tfdistill.generators import Generator
+    from tfdistill.initial_weights import (
+        FixedWeights,
+        InitialWeights,
+        PretrainedWeights,
+        RandomWeights,
+    )
+    from tfdistill.inner_optimizers import InnerOptimizer
+    from tfdistill.normalization import Normalization
+    from tfdistill.objectives import Attack, Classification, Objective, Regression
+    from tfdistill.pools import Pool
+    from tfdistill.schedules import Batch, Schedule
+    from tfdistill.splits import Dataset, Split
+    from tfdistill.summaries import RunSummary
+    from tfdistill.synthesizers import DataSource, DistilledImages, Synthesizer
+
 __all__ = [
     "Anneal",
     "Attack",
@@ -56,7 +92,6 @@ __all__ = [
     "DataSource",
     "Dataset",
     "DistilledDataset",
-    "DistilledImageSummary",
     "DistilledImages",
     "Distiller",
     "Evaluation",
@@ -72,6 +107,7 @@ __all__ = [
     "RandomWeights",
     "RealBatches",
     "Regression",
+    "RunSummary",
     "Schedule",
     "Split",
     "Synthesizer",

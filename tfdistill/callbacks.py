@@ -1,4 +1,4 @@
-"""What happens around the outer loop: annealing, backups, pictures."""
+"""What happens around the outer loop: annealing and backups."""
 
 import glob
 import json
@@ -9,7 +9,6 @@ import time
 import warnings
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfdistill import preemption, strategies
@@ -59,7 +58,7 @@ class Anneal(keras.callbacks.Callback):
         self._start_rate = None
 
     @property
-    def state(self) -> dict[str, float]:
+    def state(self) -> dict[str, float | None]:
         """What a resumed run needs: JSON; set it to go on."""
         return {"elapsed": self.elapsed, "start_rate": self._start_rate}
 
@@ -234,38 +233,3 @@ class Backup(keras.callbacks.Callback):
                 shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
             reason = getattr(error, "message", error)
             raise OSError(f"No backup can be written: {reason}") from error
-
-
-class DistilledImageSummary(keras.callbacks.Callback):
-    """Writes the distilled images and rates to TensorBoard after every epoch.
-
-    Args:
-        log_dir: TensorBoard's folder.
-    """
-
-    def __init__(self, log_dir: str | os.PathLike):
-        super().__init__()
-        self._log_dir = os.path.join(os.fspath(log_dir), "images")
-
-    def on_train_begin(self, logs=None):
-        if strategies.is_chief(self.model.distribute_strategy):
-            self._writer = tf.summary.create_file_writer(self._log_dir)
-        else:
-            self._writer = tf.summary.create_noop_writer()
-
-    def on_epoch_end(self, epoch, logs=None):
-        from tfdistill import plots
-
-        distilled = self.model.distilled()
-        images = plots.displayable(distilled, distilled.images)
-        if images.shape[-1] not in (1, 3):
-            images = images[..., :1]
-        with self._writer.as_default(step=int(self.model.optimizer.iterations.numpy())):
-            for step in range(min(distilled.steps, 10)):
-                row = np.concatenate(images[step, :10], axis=1)
-                tf.summary.image(f"step {step + 1}", row[None])
-            tf.summary.histogram("learning_rates", distilled.learning_rates)
-        self._writer.flush()
-
-    def on_train_end(self, logs=None):
-        self._writer.close()

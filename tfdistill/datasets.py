@@ -49,7 +49,8 @@ def from_arrays(
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise ValueError("the data must be a pair (images, labels).")
             classes = None if class_names is None else len(class_names)
-            splits.append(Split(*pair, normalization, num_classes=classes))
+            images, labels = pair
+            splits.append(Split(images, labels, normalization, num_classes=classes))
     return _assemble(name, splits, class_names, seed)
 
 
@@ -85,7 +86,7 @@ def from_tf_data(
     """
     if num_classes is not None and class_names is None:
         class_names = [str(c) for c in range(check_int("num_classes", num_classes, 2))]
-    elif num_classes not in (None, len(class_names or ())):
+    elif class_names is not None and num_classes not in (None, len(class_names)):
         raise ValueError(
             f"num_classes is {num_classes}, but class_names has {len(class_names)}."
         )

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill import inner_optimizers, records, students
+from tfdistill import exports, inner_optimizers, records, students
 from tfdistill.normalization import Normalization
 from tfdistill.schedules import Batch
 
@@ -140,10 +140,12 @@ class DistilledDataset:
 
     @property
     def steps(self) -> int:
+        """Batches of images: gradient-descent steps an epoch."""
         return len(self.images)
 
     @property
     def epochs(self) -> int:
+        """How often the steps are gone through."""
         return len(self.learning_rates)
 
     @property
@@ -153,14 +155,17 @@ class DistilledDataset:
 
     @property
     def num_images(self) -> int:
+        """Images in all: steps * batch."""
         return self.images.shape[0] * self.images.shape[1]
 
     @property
     def num_classes(self) -> int:
+        """How many classes there are."""
         return len(self.class_names)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
+        """(height, width, channels)."""
         return self.images.shape[2:]
 
     def batch(self, t) -> Batch:
@@ -279,6 +284,42 @@ class DistilledDataset:
             FileExistsError: If it is there and overwrite is False.
         """
         records.save(self, folder, overwrite)
+
+    def to_npz(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
+        """Writes one file that NumPy alone reads, with `allow_pickle=False`.
+
+        Arrays: `images` float32 `[steps, batch, *image_shape]` (normalised), `labels`
+        float32 `[steps, batch, classes]`, `learning_rates` float32 `[epochs, steps]`,
+        `class_names`; `mean`, `std` `[channels]` and `scale`: a raw image x is
+        normalised to `(x / scale - mean) / std`. A fixed start is there as
+        `initial_weights_0`, `initial_weights_1`, ...
+
+        Args:
+            path: Where to, ending in .npz.
+            overwrite: Whether to replace a file that is there.
+
+        Raises:
+            FileExistsError: If it is there and overwrite is False.
+        """
+        exports.save_npz(self, path, overwrite)
+
+    def to_parquet(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
+        """Writes one file that Hugging Face's `datasets`, or any Parquet reader, reads.
+
+        A row an image, in training order: `image` (a PNG to look at, clipped and
+        rounded), `label`, `soft_label` `[classes]`, `pixels` float32 `[H, W, C]` (the
+        exact, normalised image: train on this), `step`, `learning_rates` `[epochs]`
+        of that step, and in every row `mean`, `std` and `scale` as of `to_npz`.
+
+        Args:
+            path: Where to, ending in .parquet.
+            overwrite: Whether to replace a file that is there.
+
+        Raises:
+            FileExistsError: If it is there and overwrite is False.
+            ImportError: If `datasets` is not installed: the extra `[huggingface]`.
+        """
+        exports.save_parquet(self, path, overwrite)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "DistilledDataset":

@@ -88,7 +88,7 @@ class Distiller(keras.Model):
         # Outer steps in a row of which no student ended finite.
         self.failures = self._add_scalar("failed", "int32")
         self._validation_students = 4
-        self._fresh_students = None
+        self._fresh_students: FreshStudents | None = None
         # All variables are there from the start, of synthesizers too.
         self.built = synthesizer.built = True
 

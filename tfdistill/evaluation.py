@@ -42,6 +42,7 @@ class Evaluation:
 
     @property
     def num_students(self) -> int:
+        """How many students were tested."""
         return len(self.confusion)
 
     @property
@@ -52,6 +53,7 @@ class Evaluation:
 
     @property
     def accuracy_mean(self) -> float:
+        """The mean accuracy over students, in 0..1."""
         return float(self.accuracies.mean())
 
     @property
@@ -164,11 +166,11 @@ class FreshStudents:
                 for k in range(self._side_by_side)
             ]
             trained = train(tf.stack(seeds), tf.constant(first))
-            counts, total, examples = 0, 0.0, 0
+            counts, total, examples = np.zeros((), "int64"), np.zeros(()), 0
             for images, labels in batches:
                 results = test(trained, images, labels)
-                counts += np.stack([c for c, _ in results]).astype("int64")
-                total += np.stack([loss for _, loss in results]) * len(labels)
+                counts = counts + np.stack([c for c, _ in results]).astype("int64")
+                total = total + np.stack([loss for _, loss in results]) * len(labels)
                 examples += len(labels)
             confusion.extend(counts)
             losses.extend(total / examples)
@@ -243,7 +245,7 @@ class Evaluator:
         seed: int = 0,
         batch_size: int = 1000,
     ) -> Evaluation:
-        """As `evaluate`."""
+        """Trains and tests students, as the function `evaluate` does."""
         if num_students < 1:
             raise ValueError(f"num_students must be at least 1, not {num_students}.")
         sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]

@@ -11,6 +11,8 @@ COMMANDS = {
     "baseline": "train networks on selected real images, to compare",
     "pretrain": "train students on real data, for a pool of pretrained ones",
     "evaluate": "train fresh networks on distilled images, and test them",
+    "export": "write a run's images or network for other programs",
+    "report": "show runs on one HTML page",
 }
 
 _USAGE = """tfdistill: a handful of synthetic images that train a network.
@@ -43,6 +45,8 @@ def run() -> None:
         )
     # Before TensorFlow is imported, or it has no effect.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Neither window nor display: pictures are files.
+    os.environ.setdefault("MPLBACKEND", "Agg")
     command = importlib.import_module(f"tfdistill.commands.{name}")
     command.define_flags()
     arguments = [f"tfdistill {name}", *sys.argv[2:]]

@@ -86,6 +86,25 @@ class Normalization:
         self._check_channels(images.shape)
         return images * np.float32(self.std) + np.float32(self.mean)
 
+    def displayable(self, images) -> np.ndarray:
+        """Images to look at, clipped: denormalised, and stretched if not from uint8.
+
+        Args:
+            images: Normalised array or tensor [..., C].
+
+        Returns:
+            float32 array of the same shape, in [0, 1]. Without a scale of 255, the
+            values between the 1st and the 99th percentile fill the range.
+
+        Raises:
+            ValueError: If the last axis does not have one entry per channel.
+        """
+        images = self.denormalize(images)
+        if self.scale != 255:
+            low, high = np.percentile(images, [1, 99])
+            images = (images - low) / max(high - low, 1e-8)
+        return np.clip(images, 0, 1)
+
     def to_config(self) -> dict:
         """Returns the map as a dict that JSON can hold."""
         mean, std = list(self.mean), list(self.std)
@@ -123,7 +142,7 @@ class Normalization:
 
 def measure(chunks: Iterable[np.ndarray]) -> Normalization:
     """Mean and standard deviation of the channels of raw images."""
-    count, total, squares, scale = 0, 0.0, 0.0, 1.0
+    count, total, squares, scale = 0, np.zeros(()), np.zeros(()), 1.0
     for chunk in chunks:
         scale = 255.0 if chunk.dtype == np.uint8 else 1.0
         rows = chunk.reshape(-1, chunk.shape[-1]).astype(np.float64) / scale
@@ -134,4 +153,4 @@ def measure(chunks: Iterable[np.ndarray]) -> Normalization:
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     # Rounding leaves a constant channel a little away from 0.
-    return Normalization(mean, np.where(std < 1e-6, 1.0, std), scale)
+    return Normalization(tuple(mean), tuple(np.where(std < 1e-6, 1.0, std)), scale)

@@ -14,21 +14,44 @@ class Objective(abc.ABC):
 
     @abc.abstractmethod
     def inner_loss(self, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-        """What the student descends on: the mean loss over a distilled batch."""
+        """What the student descends on.
+
+        Args:
+            labels: float `[batch, classes]` of a distilled batch.
+            outputs: float `[batch, outputs]`: what the student says.
+
+        Returns:
+            The mean loss over the batch, a scalar.
+        """
 
     @abc.abstractmethod
     def meta_loss(self, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-        """What the trained student is judged on: the mean loss over a real batch."""
+        """What the trained student is judged on.
+
+        Args:
+            labels: Of a real batch, as the data set has them.
+            outputs: float `[batch, outputs]`: what the trained student says.
+
+        Returns:
+            The mean loss over the batch, a scalar.
+        """
 
     @abc.abstractmethod
     def metrics(self, labels: tf.Tensor, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Scalars of a real batch to be averaged and shown, by name."""
+        """What is averaged and shown of real batches.
+
+        Args:
+            labels, outputs: As of `meta_loss`.
+
+        Returns:
+            Scalars by name: those of `metric_names`.
+        """
 
 
 class Classification(Objective):
     """Cross-entropy inside and outside (Wang et al. 2018, equation 3)."""
 
-    metric_names = ("accuracy",)
+    metric_names: tuple[str, ...] = ("accuracy",)
 
     def inner_loss(self, labels, outputs):
         """Mean cross-entropy.

@@ -3,15 +3,10 @@
 import os
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
+from matplotlib import pyplot as plt
 
 from tfdistill.distilled import DistilledDataset
-
-# Neither window nor display: pictures are files.
-matplotlib.use("Agg", force=False)
-
-from matplotlib import pyplot as plt  # noqa: E402
 
 
 def distilled_images(
@@ -24,9 +19,9 @@ def distilled_images(
         max_steps: Rows at the most; steps are left out evenly.
         max_images: Images a row at the most.
     """
-    steps = _evenly(distilled.steps, max_steps)
+    steps = evenly(distilled.steps, max_steps)
     count = min(distilled.images.shape[1], max_images)
-    shown = displayable(distilled, distilled.images[steps, :count])
+    shown = distilled.normalization.displayable(distilled.images[steps, :count])
     labels = distilled.labels[steps, :count]
     figure, axes = plt.subplots(
         len(steps),
@@ -83,10 +78,10 @@ def accuracy_curve(
         baseline: An accuracy to draw as a level, in 0..1.
         baseline_name: What that is.
     """
-    mean, std = 100 * np.asarray(mean), 100 * np.asarray(std)
+    centre, width = 100 * np.asarray(mean), 100 * np.asarray(std)
     figure, axis = plt.subplots(figsize=(6.4, 4), layout="constrained")
-    axis.fill_between(outer_steps, mean - std, mean + std, alpha=0.2, lw=0)
-    axis.plot(outer_steps, mean, label="distilled data")
+    axis.fill_between(outer_steps, centre - width, centre + width, alpha=0.2, lw=0)
+    axis.plot(outer_steps, centre, label="distilled data")
     if baseline is not None:
         axis.axhline(100 * baseline, color="0.45", ls="--", lw=1.2, label=baseline_name)
         axis.legend(frameon=False, loc="lower right")
@@ -94,7 +89,7 @@ def accuracy_curve(
         xlabel="outer steps",
         ylabel="validation accuracy of fresh students (%)",
         xlim=(0, max(outer_steps) or 1),
-        ylim=(min(0.0, float(np.min(mean - std))), 100),
+        ylim=(min(0.0, float(np.min(centre - width))), 100),
     )
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
@@ -130,13 +125,31 @@ def exposure(figures: Mapping[str, Mapping], attacked: str, target: str) -> plt.
     return figure
 
 
-def displayable(distilled: DistilledDataset, images: np.ndarray) -> np.ndarray:
-    """Images in 0..1: denormalised where they are in 0..255, else stretched."""
-    images = distilled.normalization.denormalize(images)
-    if distilled.normalization.scale != 255:
-        low, high = np.percentile(images, [1, 99])
-        images = (images - low) / max(high - low, 1e-8)
-    return np.clip(images, 0, 1)
+def grid(
+    distilled: DistilledDataset, *, max_steps: int = 20, max_images: int = 10
+) -> np.ndarray:
+    """The images as one picture, a row a step: for TensorBoard, or `plt.imshow`.
+
+    Args:
+        distilled: What to show.
+        max_steps: Rows at the most; steps are left out evenly.
+        max_images: Images a row at the most.
+
+    Returns:
+        float32 `[height, width, 1 or 3]` in 0..1. Pixels of small images are
+        repeated, so that each image is at least 32 pixels high.
+    """
+    chosen = evenly(distilled.steps, max_steps)
+    images = distilled.normalization.displayable(distilled.images[chosen, :max_images])
+    if images.shape[-1] not in (1, 3):
+        images = images[..., :1]
+    zoom = -(-32 // images.shape[2])
+    images = images.repeat(zoom, axis=2).repeat(zoom, axis=3)
+    edges = [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)]
+    images = np.pad(images, edges, constant_values=1)
+    steps, count, height, width, channels = images.shape
+    rows = images.transpose(0, 2, 1, 3, 4)
+    return rows.reshape(steps * height, count * width, channels)
 
 
 def save(figure: plt.Figure, path: str | os.PathLike) -> None:
@@ -148,5 +161,6 @@ def save(figure: plt.Figure, path: str | os.PathLike) -> None:
     os.replace(temporary, path)
 
 
-def _evenly(count, most):
+def evenly(count: int, most: int) -> np.ndarray:
+    """Which of `count` things to show if there is room for `most`: int indices."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import json
 import os
+import platform
 import shutil
 import uuid
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from importlib import metadata
 import numpy as np
 import tensorflow as tf
 
+import tfdistill
 from tfdistill.normalization import Normalization
 
 _FORMAT = 1
@@ -124,8 +126,12 @@ def _write(distilled, folder):
         "provenance": distilled.provenance,
         "created": datetime.datetime.now(datetime.UTC).isoformat(),
         "versions": {
-            name: metadata.version(name)
-            for name in ("tensorflow", "keras", "tensorflow-datasets", "numpy")
+            "tfdistill": tfdistill.__version__,
+            "python": platform.python_version(),
+            **{
+                name: metadata.version(name)
+                for name in ("tensorflow", "keras", "tensorflow-datasets", "numpy")
+            },
         },
         "sha256": checksums,
     }

@@ -520,7 +520,7 @@ class Dataset:
         )
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
+    def image_shape(self) -> tuple[int, ...]:
         """(H, W, C)."""
         return self.train.image_shape
 

@@ -24,7 +24,15 @@ from tfdistill.commands import common
 
 FLAGS = flags.FLAGS
 _names = []
-_OWNED = ("flags.txt", "distilled", "student", "metrics.json", "images", "journal")
+_OWNED = (
+    "flags.txt",
+    "distilled",
+    "student",
+    "metrics*.json",
+    "report.html",
+    "images",
+    "journal",
+)
 _UNRECORDED = ("workdir", "overwrite")
 # Kinds that are of pretrained networks alone.
 _ADAPTED = ("fada", "none")
@@ -305,6 +313,7 @@ def _finish(sets, chosen, result, model, dataset, seconds):
         figures,
         {
             **common.metrics(result, name, dataset.name),
+            "confusion": result.confusion.sum(0).tolist(),
             "kind": FLAGS.kind,
             "num_sets": len(sets),
             "seed": FLAGS.seed,

@@ -1,6 +1,7 @@
 """What the commands share: flags, run folders, numbers on the screen."""
 
 import contextlib
+import fnmatch
 import json
 import os
 import resource
@@ -296,7 +297,8 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
         folder: The run folder; made if absent.
         lines: The run's flagfile. A folder with the same one is resumed.
         overwrite: Whether a run with other flags is removed.
-        owned: Names in the folder that belong to a run, which overwriting removes.
+        owned: Names in the folder, or patterns such as "metrics*.json", that belong to
+            a run; overwriting removes them.
 
     Raises:
         InputError: If the folder holds another run or other files, or cannot be
@@ -331,8 +333,9 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
         for name in filter(_is_temporary, os.listdir(folder)):
             _remove(os.path.join(folder, name))  # of a process that was killed
         if overwrite:
-            for name in owned:
-                _remove(os.path.join(folder, name))
+            for name in os.listdir(folder):
+                if any(fnmatch.fnmatch(name, pattern) for pattern in owned):
+                    _remove(os.path.join(folder, name))
         write_text(path, lines)
 
 

@@ -26,7 +26,8 @@ _OWNED = (
     "flags.txt",
     "distilled",
     "student",
-    "metrics.json",
+    "metrics*.json",
+    "report.html",
     "images",
     "logs",
     "backup",
@@ -200,7 +201,7 @@ def main() -> None:
         FLAGS.student = common.default_student(dataset)
     with common.input_errors(), strategy.scope():
         distiller, anneal = _distiller(dataset)
-    lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
+    lines = common.flag_lines(_recorded())
     if strategies.is_chief(strategy):
         common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
     strategies.meet(strategy)
@@ -300,8 +301,6 @@ def _attack():
 
 def _learn(distiller, anneal, dataset, validation):
     """Runs, or goes on with, the outer loop; returns its history."""
-    import keras
-
     import tfdistill
     from tfdistill import augmentation, strategies
 
@@ -316,7 +315,6 @@ def _learn(distiller, anneal, dataset, validation):
         every = min(500, max(1, FLAGS.outer_steps // 10)) if not FLAGS.minutes else 100
     # A run that was stopped between two reports goes on to the next from there.
     first = -(-done // every)
-    logs = keras.callbacks.TensorBoard(_path("logs"), write_graph=False)
     left = (FLAGS.outer_steps or 10**9) - done
     epochs = first + -(-left // every)
     if anneal.progress_at(done) >= 1:
@@ -338,8 +336,11 @@ def _learn(distiller, anneal, dataset, validation):
         verbose=1 if sys.stdout.isatty() else 2,
         callbacks=[
             anneal,
-            *([logs] if strategies.is_chief(distiller.distribute_strategy) else []),
-            tfdistill.DistilledImageSummary(_path("logs")),
+            *(
+                [_summary()]
+                if strategies.is_chief(distiller.distribute_strategy)
+                else []
+            ),
             backup,
         ],
     )
@@ -357,7 +358,7 @@ def _finish(distiller, anneal, dataset, history):
         **_attack(),
         outer_steps=int(distiller.optimizer.iterations.numpy()),
         seconds=anneal.elapsed,
-        flags=common.flag_lines(n for n in _names if n not in _UNRECORDED),
+        flags=common.flag_lines(_recorded()),
     )
     weights = distilled.initial_weights
     is_chief = strategies.is_chief(distiller.distribute_strategy)
@@ -417,6 +418,7 @@ def _finish(distiller, anneal, dataset, history):
     tested = {
         name: _metrics(result, distiller, dataset) for name, result in results.items()
     }
+    _summary().add_tests(results, int(distiller.optimizer.iterations.numpy()))
     figures = {
         "distilled": plots.distilled_images(distilled),
         "accuracy": plots.accuracy_curve(
@@ -435,6 +437,7 @@ def _finish(distiller, anneal, dataset, history):
             "random_real": tested.pop("random real images"),
             "shuffled": tested.pop("their steps shuffled"),
             **{name.replace(" ", "_"): content for name, content in tested.items()},
+            "confusion": results["distilled images"].confusion.sum(0).tolist(),
             "initial_weights": FLAGS.initial_weights,
             "seed": FLAGS.seed,
             "outer_steps": int(distiller.optimizer.iterations.numpy()),
@@ -484,6 +487,21 @@ def _num_students(most=None):
 
 def _are_fixed():
     return FLAGS.initial_weights.endswith("fixed")
+
+
+def _summary():
+    import tfdistill
+
+    values = {name: FLAGS[name].value for name in _recorded()}
+    return tfdistill.RunSummary(
+        _path("logs"),
+        {name: value for name, value in values.items() if value is not None},
+        name=os.path.basename(os.path.abspath(FLAGS.workdir)),
+    )
+
+
+def _recorded():
+    return [name for name in _names if name not in _UNRECORDED]
 
 
 def _path(*parts):

@@ -134,6 +134,8 @@ def main() -> None:
             {
                 **known,
                 **common.metrics(result, student, dataset.name),
+                "confusion": result.confusion.sum(0).tolist(),
+                "shuffle_steps": FLAGS.shuffle_steps,
                 "seed": FLAGS.seed,
             },
         )

@@ -1,0 +1,130 @@
+"""Distilled data and students for other programs: NumPy, Parquet, LiteRT."""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def save_npz(distilled, path: str | os.PathLike, overwrite: bool = False) -> None:
+    """As `DistilledDataset.to_npz`."""
+    normalization = distilled.normalization
+    arrays = {
+        "images": distilled.images,
+        "labels": distilled.labels,
+        "learning_rates": distilled.learning_rates,
+        "mean": np.float32(normalization.mean),
+        "std": np.float32(normalization.std),
+        "scale": np.float32(normalization.scale),
+        "class_names": np.array(distilled.class_names),
+    }
+    for k, value in enumerate(distilled.initial_weights or ()):
+        arrays[f"initial_weights_{k}"] = np.asarray(value)
+    _write(path, lambda p: np.savez_compressed(p, **arrays), overwrite)
+
+
+def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) -> None:
+    """As `DistilledDataset.to_parquet`."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise ImportError(
+            "Parquet needs Hugging Face's datasets: pip install tfdistill[huggingface]."
+        ) from error
+    height, width, channels = distilled.image_shape
+    shown = distilled.normalization.displayable(distilled.images)
+    normalization = distilled.normalization
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=list(distilled.class_names)),
+            "soft_label": datasets.List(datasets.Value("float32")),
+            "pixels": datasets.Array3D((height, width, channels), "float32"),
+            "step": datasets.Value("int64"),
+            "learning_rates": datasets.List(datasets.Value("float32")),
+            "mean": datasets.List(datasets.Value("float32")),
+            "std": datasets.List(datasets.Value("float32")),
+            "scale": datasets.Value("float32"),
+        }
+    )
+    rows = [
+        {
+            "image": {"bytes": picture(image), "path": None},
+            "label": int(label.argmax()),
+            "soft_label": label.tolist(),
+            "pixels": pixels,
+            "step": step,
+            "learning_rates": distilled.learning_rates[:, step].tolist(),
+            "mean": list(normalization.mean),
+            "std": list(normalization.std),
+            "scale": normalization.scale,
+        }
+        for step in range(distilled.steps)
+        for image, pixels, label in zip(
+            shown[step],
+            distilled.images[step],
+            distilled.labels[step],
+        )
+    ]
+    table = datasets.Dataset.from_list(rows, features=features)
+    _write(path, table.to_parquet, overwrite)
+
+
+def save_tflite(
+    student: str | os.PathLike, path: str | os.PathLike, overwrite: bool = False
+) -> None:
+    """Writes an exported student for LiteRT, which was TensorFlow Lite.
+
+    Args:
+        student: A SavedModel, such as the folder `student` of a run.
+        path: Where to, ending in .tflite.
+        overwrite: Whether to replace a file that is there.
+
+    Raises:
+        FileExistsError: If it is there and overwrite is False.
+        FileNotFoundError: If there is no SavedModel in the folder.
+        ValueError: If a layer of the student is unknown to LiteRT.
+    """
+    import tensorflow as tf
+
+    student = os.fspath(student)
+    if not os.path.isfile(os.path.join(student, "saved_model.pb")):
+        raise FileNotFoundError(f"{student} holds no trained network (SavedModel).")
+    try:
+        content = tf.lite.TFLiteConverter.from_saved_model(student).convert()
+    # The converter's own class of errors is not public.
+    except Exception as error:
+        raise ValueError(f"LiteRT cannot hold {student}: {error}") from error
+    _write(path, lambda p: Path(p).write_bytes(content), overwrite)
+
+
+def picture(image: np.ndarray) -> bytes:
+    """An image as PNG.
+
+    Args:
+        image: float `[height, width, channels]` in 0..1; of any number of channels but
+            1 and 3 the first is shown.
+    """
+    pixels = (255 * image).round().astype("uint8")
+    stream = io.BytesIO()
+    shown = pixels if pixels.shape[-1] == 3 else pixels[..., 0]
+    Image.fromarray(shown).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _write(path, write: Callable[[str], object], overwrite) -> None:
+    """Writes a file: complete or not at all."""
+    path = os.fspath(path)
+    if os.path.exists(path) and not overwrite:
+        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
+    # NumPy would add its suffix to a name that ends otherwise.
+    temporary = "{}.tmp{}".format(*os.path.splitext(path))
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)

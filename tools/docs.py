@@ -1,0 +1,93 @@
+"""Pages of the documentation that are made of the code: hooks of tools/mkdocs.yml.
+
+    mkdocs build --strict -f tools/mkdocs.yml
+
+README is the first page; each command's page is its own --help; the API reference
+names what `tfdistill` exports, home by home.
+"""
+
+import html
+import os
+import re
+import subprocess
+import sys
+
+from mkdocs.structure.files import File
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SOURCE = "https://github.com/tfdistill/tfdistill/blob/main/"
+# The checkout's own tfdistill, installed or not.
+sys.path.insert(0, ROOT)
+
+
+def on_config(config):
+    """Lists the generated pages in the navigation."""
+    import tfdistill
+    from tfdistill import main
+
+    homes = [*tfdistill._HOMES, *tfdistill._MODULES]
+    config.nav += [
+        {"Commands": [f"commands/{name}.md" for name in main.COMMANDS]},
+        {"API": [f"api/{home}.md" for home in homes]},
+    ]
+    return config
+
+
+def on_files(files, config):
+    """Adds the generated pages."""
+    import tfdistill
+    from tfdistill import main
+
+    pages = {"index.md": first_page()}
+    for name, summary in main.COMMANDS.items():
+        pages[f"commands/{name}.md"] = command_page(name, summary)
+    homes = tfdistill._HOMES
+    for home in [*homes, *tfdistill._MODULES]:
+        pages[f"api/{home}.md"] = api_page(home, homes.get(home))
+    for path, content in pages.items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def first_page():
+    """README, as if it were in docs/."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+        readme = file.read().replace('src="docs/', 'src="')
+    readme = re.sub(r"\]\((?!\w+:|#|docs/)", "](../", readme)
+    return readme.replace("](docs/", "](")
+
+
+def command_page(name, summary):
+    """A command's page."""
+    process = subprocess.run(
+        [sys.executable, "-m", "tfdistill", name, "--help"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    text, _, flags = process.stdout.partition("Flags, with their defaults:\n")
+    entries = re.findall(r"^  (--\S+)(.*)\n      (.*)$", flags, flags=re.MULTILINE)
+    listed = "\n".join(
+        f"<dt><code>{flag}</code>{default}</dt>\n<dd>{html.escape(about)}</dd>"
+        for flag, default, about in entries
+    )
+    _, *rest = text.strip().split("\n\n")
+    body = "\n\n".join(
+        f"```text\n{block}\n```" if block.startswith("  ") else block for block in rest
+    )
+    title = f"# tfdistill {name}\n\n*{summary.capitalize()}.*"
+    return f"{title}\n\n{body}\n\n## Flags\n\n<dl>\n{listed}\n</dl>\n"
+
+
+def api_page(home, names):
+    """The reference of a module: of its exported names, or of all that is public."""
+    if names is None:
+        return f"# tfdistill.{home}\n\n::: tfdistill.{home}\n"
+    parts = [f"::: tfdistill.{home}.{name}\n" for name in names]
+    return f"# {', '.join(names)}\n\n" + "\n".join(parts)
+
+
+def on_page_markdown(markdown, **_):
+    """Points links to files outside docs/ at the repository."""
+    return markdown.replace("](../", f"]({SOURCE}")
