@@ -125,6 +125,8 @@ def _is_distilled(path):
     with open(path, encoding="utf-8") as file:
         content = json.load(file)
     for name, expected in content["sha256"].items():
+        if name == os.path.basename(path):
+            continue
         with open(os.path.join(os.path.dirname(path), name), "rb") as file:
             if hashlib.sha256(file.read()).hexdigest() != expected:
                 return False
