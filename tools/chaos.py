@@ -23,7 +23,7 @@ from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("kills", 20, "How often the run is killed.", lower_bound=0)
-flags.DEFINE_integer("outer_steps", 1500, "Of each run.", lower_bound=20)
+flags.DEFINE_integer("outer_steps", 4000, "Of each run.", lower_bound=20)
 flags.DEFINE_integer("seed", 0, "Of the moments.")
 flags.DEFINE_float("tolerance", 1e-5, "Of pixels and rates.")
 flags.DEFINE_boolean("full_disk", True, "Whether to fill a disk, too.")
@@ -49,7 +49,7 @@ class Run:
             "workdir": self.folder,
             "student": "mlp",
             "outer_steps": FLAGS.outer_steps,
-            "report_every": max(1, FLAGS.outer_steps // 30),
+            "report_every": max(1, FLAGS.outer_steps // 40),
             "steps": 3,
             "epochs": 2,
             "batch_size": 100,
