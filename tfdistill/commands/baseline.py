@@ -217,7 +217,11 @@ def _finish(sets, chosen, result, dataset, seconds):
     distilled = sets[0].replace(
         student="" if FLAGS.nearest_neighbours else students.name_of(FLAGS.student),
         provenance={
-            "load": {"dataset": FLAGS.dataset, "data_dir": FLAGS.data_dir},
+            "load": {
+                "dataset": FLAGS.dataset,
+                "data_dir": FLAGS.data_dir,
+                "image_size": FLAGS.image_size,
+            },
             "flags": common.flag_lines(n for n in _names if n not in _UNRECORDED),
         },
     )

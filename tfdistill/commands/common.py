@@ -72,7 +72,19 @@ def define_data_flags(dataset: str | None) -> list[str]:
     flags.DEFINE_boolean(
         "download", False, "Whether TFDS may download and prepare data that is absent."
     )
-    return ["dataset", "data_dir", "download"]
+    flags.DEFINE_integer(
+        "image_size",
+        None,
+        "Side that the images are resized to; as they are if not given.",
+        lower_bound=1,
+    )
+    flags.DEFINE_boolean(
+        "in_memory",
+        None,
+        "Whether the real images are held in memory or read anew all the time; held if "
+        "the training images take less than 2 GiB, if not given.",
+    )
+    return ["dataset", "data_dir", "download", "image_size", "in_memory"]
 
 
 def define_validation_flag() -> list[str]:
@@ -187,7 +199,11 @@ def load_dataset():
 
     with input_errors():
         dataset = datasets.load_dataset(
-            FLAGS.dataset, data_dir=FLAGS.data_dir, download=FLAGS.download
+            FLAGS.dataset,
+            data_dir=FLAGS.data_dir,
+            download=FLAGS.download,
+            in_memory=FLAGS.in_memory,
+            image_size=FLAGS.image_size,
         )
         if "validation" in FLAGS:
             dataset = dataset.hold_out(FLAGS.validation, seed=FLAGS.seed)

@@ -176,6 +176,11 @@ def flag_names() -> list[str]:
 def main() -> None:
     """Runs the command."""
     common.check_workdir("run")
+    if FLAGS.minutes and FLAGS.strategy == "multi_worker":
+        raise common.InputError(
+            "--minutes is not for --strategy=multi_worker, whose machines have clocks "
+            "of their own: give --outer_steps."
+        )
     if FLAGS.minutes is None and FLAGS.outer_steps is None:
         FLAGS.outer_steps = _OUTER_STEPS
     if FLAGS.back_off is None:
@@ -186,11 +191,6 @@ def main() -> None:
 
     common.set_threads()
     strategy = common.strategy()
-    if FLAGS.minutes and strategies.num_workers(strategy) > 1:
-        raise common.InputError(
-            "--minutes is not for --strategy=multi_worker, whose machines have clocks "
-            "of their own: give --outer_steps."
-        )
     keras.utils.set_random_seed(FLAGS.seed % 2**31)
     dataset = common.load_dataset()
     if FLAGS.student is None:
@@ -203,7 +203,7 @@ def main() -> None:
     strategies.meet(strategy)
     if common.is_finished(FLAGS.workdir):
         return
-    validation = dataset.validation.batch(1000)
+    validation = dataset.validation.passes()
     before = distiller.test(validation, _num_students(4))
     print(f"Before, on the validation images: {before}", flush=True)
     history = _learn(distiller, anneal, dataset, validation)
@@ -351,6 +351,7 @@ def _finish(distiller, anneal, dataset, history):
         load={
             "dataset": FLAGS.dataset,
             "data_dir": FLAGS.data_dir,
+            "image_size": FLAGS.image_size,
             "pool": FLAGS.pool if FLAGS.initial_weights == "pretrained" else None,
         },
         outer_steps=int(distiller.optimizer.iterations.numpy()),
@@ -387,7 +388,7 @@ def _finish(distiller, anneal, dataset, history):
         side_by_side=min(2, _num_students()),
         journal=journal,
     )
-    test = dataset.test.batch(1000).cache()
+    test = dataset.test.passes()
     results = {
         name: evaluator(data, test, _num_students(), seed=FLAGS.seed)
         for name, data in (

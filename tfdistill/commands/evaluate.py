@@ -65,7 +65,7 @@ def main() -> None:
             os.path.join(FLAGS.workdir, "distilled")
         )
     made_of = distilled.provenance.get("load", {})
-    for name in ("dataset", "data_dir", "pool"):
+    for name in ("dataset", "data_dir", "image_size", "pool"):
         if getattr(FLAGS, name) is None:
             setattr(FLAGS, name, made_of.get(name))
     dataset = common.load_dataset()
