@@ -350,6 +350,7 @@ class Distiller(keras.Model):
                 self.synthesizer,
                 self.objective,
                 side_by_side=2 if num_students > 1 else 1,
+                strategy=self.distribute_strategy,
             )
         return self._fresh_students.evaluate(batches, num_students, self.seed)
 

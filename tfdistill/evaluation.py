@@ -74,6 +74,8 @@ class FreshStudents:
         objective: An `Objective`.
         side_by_side: How many students share one graph, as parallel branches.
         jit_compile: Whether XLA compiles the training.
+        strategy: Whose scope all of these were made in; each of its replicas has
+            students of its own.
     """
 
     def __init__(
@@ -85,23 +87,26 @@ class FreshStudents:
         *,
         side_by_side: int = 2,
         jit_compile: bool = False,
+        strategy: tf.distribute.Strategy | None = None,
     ):
-        self._side_by_side = side_by_side
+        strategy = strategy or tf.distribute.get_strategy()
+        replicas = strategy.num_replicas_in_sync
+        self._group = side_by_side * replicas
 
-        @tf.function(jit_compile=jit_compile, autograph=False)
-        def train(seeds, first):
+        def train_some(key, first):
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            numbers = [first + replica * side_by_side + k for k in range(side_by_side)]
             return [
                 unroll.train(
                     student,
                     synthesizer,
                     objective,
-                    *initial_weights.sample_held_out(seed, first + k),
+                    *initial_weights.sample_held_out(_fold_in(key, number), number),
                 )
-                for k, seed in enumerate(tf.unstack(seeds, side_by_side))
+                for number in numbers
             ]
 
-        @tf.function(reduce_retracing=True, autograph=False)
-        def test(trained, images, labels):
+        def test_some(trained, images, labels):
             results = []
             for weights, state in trained:
                 outputs, _, _ = student(weights, state, images, training=False)
@@ -114,7 +119,18 @@ class FreshStudents:
                         objective.meta_loss(labels, outputs),
                     )
                 )
-            return results
+            return [tf.stack(values) for values in zip(*results)]
+
+        @tf.function(jit_compile=jit_compile, autograph=False)
+        def train(key, first):
+            return strategy.run(train_some, (key, first))
+
+        @tf.function(reduce_retracing=True, autograph=False)
+        def test(trained, images, labels):
+            results = strategy.run(test_some, (trained, images, labels))
+            if replicas == 1:
+                return results
+            return [strategy.gather(values, axis=0) for values in results]
 
         self._train, self._test = unroll.as_traced(train), unroll.as_traced(test)
 
@@ -138,20 +154,17 @@ class FreshStudents:
                 process that was killed are found.
         """
         confusion, losses = journal.read() if journal else ([], [])
-        done = len(losses) - len(losses) % self._side_by_side
+        done = len(losses) - len(losses) % self._group
         confusion, losses = confusion[:done], losses[:done]
-        for first in range(done, num_students, self._side_by_side):
-            before_each(first // self._side_by_side)
-            seeds = [
-                student_seed(seed, EVALUATION, first + k)
-                for k in range(self._side_by_side)
-            ]
-            trained = self._train(tf.stack(seeds), tf.constant(first))
+        key = student_seed(seed, EVALUATION)
+        for first in range(done, num_students, self._group):
+            before_each(first // self._group)
+            trained = self._train(key, tf.constant(first))
             counts, total, examples = 0, 0.0, 0
             for images, labels in batches:
-                results = self._test(trained, images, labels)
-                counts += np.stack([c for c, _ in results]).astype("int64")
-                total += np.stack([loss for _, loss in results]) * len(labels)
+                confusions, means = self._test(trained, images, labels)
+                counts += confusions.numpy().astype("int64")
+                total += means.numpy() * len(labels)
                 examples += len(labels)
             confusion.extend(counts)
             losses.extend(total / examples)
@@ -166,8 +179,12 @@ def student_seed(seed, *path) -> tf.Tensor:
     """A stateless seed int32 `[2]` for one student: a pure function of its address."""
     key = tf.stack([tf.cast(seed, tf.int32), tf.constant(0x5EED)])
     for part in path:
-        key = tf.random.experimental.stateless_fold_in(key, part)
+        key = _fold_in(key, part)
     return key
+
+
+def _fold_in(key, part):
+    return tf.random.experimental.stateless_fold_in(key, part)
 
 
 class Evaluator:
@@ -184,6 +201,7 @@ class Evaluator:
             all students are alike, and one is enough), else random ones.
         side_by_side: As of `FreshStudents`.
         journal: Where an evaluation that is killed finds its students' results again.
+        strategy: Over whose replicas the students are spread.
 
     Raises:
         ValueError: If the student doesn't fit the data.
@@ -197,18 +215,22 @@ class Evaluator:
         initial_weights: InitialWeights | None = None,
         side_by_side: int = 2,
         journal: Journal | None = None,
+        strategy: tf.distribute.Strategy | None = None,
     ):
+        strategy = strategy or tf.distribute.get_strategy()
+
         def make_model():
             return students.build(student, like.image_shape, like.num_classes)
 
-        model = make_model()
+        with strategy.scope():
+            model = make_model()
+            self._curriculum = _Curriculum(like)
         if initial_weights is None:
             fixed = like.assign_initial_weights(model)
             initial_weights = FixedWeights() if fixed else RandomWeights()
         initial_weights.build(make_model, model)
         if not initial_weights.is_random:
             side_by_side = 1  # beside each other they would be the same student twice
-        self._curriculum = _Curriculum(like)
         self._initial_weights, self._journal = initial_weights, journal
         self._students = FreshStudents(
             StatelessModel(model),
@@ -216,6 +238,7 @@ class Evaluator:
             self._curriculum,
             Classification(),
             side_by_side=side_by_side,
+            strategy=strategy,
         )
 
     def __call__(

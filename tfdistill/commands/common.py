@@ -215,11 +215,11 @@ def default_student(dataset) -> str:
     return "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
 
 
-def journal():
+def journal(writes: bool = True):
     """Where the run folder keeps evaluations that are under way."""
     from tfdistill.journal import Journal
 
-    return Journal(os.path.join(FLAGS.workdir, "journal"))
+    return Journal(os.path.join(FLAGS.workdir, "journal"), writes=writes)
 
 
 def flag_lines(names) -> str:

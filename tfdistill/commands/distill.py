@@ -360,7 +360,8 @@ def _finish(distiller, anneal, dataset, history):
     )
     weights = distilled.initial_weights
     is_chief = strategies.is_chief(distiller.distribute_strategy)
-    journal = common.journal() if is_chief else None
+    # All workers go on with the same student; the chief notes what they have done.
+    journal = common.journal(writes=is_chief)
     before = tfdistill.DistilledDataset.from_synthesizer(
         _synthesizer(dataset), initial_weights=weights
     )
@@ -387,6 +388,7 @@ def _finish(distiller, anneal, dataset, history):
         initial_weights=common.pretrained_weights(),
         side_by_side=min(2, _num_students()),
         journal=journal,
+        strategy=distiller.distribute_strategy,
     )
     test = dataset.test.passes()
     results = {
