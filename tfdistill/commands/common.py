@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import resource
-import shutil
 
 from absl import flags
 
@@ -262,7 +261,7 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
                     f"{', '.join(filter(None, changed))}); choose another folder, "
                     "repeat its flags to resume it, or pass --overwrite to replace it."
                 )
-        elif os.path.isdir(folder) and _contents(folder) and not overwrite:
+        elif os.path.isdir(folder) and recovery.contents(folder) and not overwrite:
             raise InputError(
                 f"--workdir={folder} is not empty and holds no run of tfdistill; "
                 "choose another folder, or pass --overwrite to write into it."
@@ -273,27 +272,11 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
         os.makedirs(folder, exist_ok=True)
         lock_workdir(folder)
         check()  # what another process may have done meanwhile
-        for name in filter(_is_temporary, os.listdir(folder)):
-            _remove(os.path.join(folder, name))  # of a process that was killed
+        recovery.tidy(folder)
         if overwrite:
             for name in owned:
-                _remove(os.path.join(folder, name))
+                recovery.remove(os.path.join(folder, name))
         write_text(path, lines)
-
-
-def _contents(folder):
-    return [name for name in os.listdir(folder) if name != recovery.LOCK]
-
-
-def _is_temporary(name):
-    return name.endswith((".tmp", ".tmp.old")) or ".tmp." in name
-
-
-def _remove(path):
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.remove(path)
 
 
 def lock_workdir(folder: str) -> None:
@@ -367,7 +350,7 @@ def write_result(
             served = distilled.serving_model(model)
             exported = os.path.join(folder, "student")
             served.export(f"{exported}.tmp", verbose=False)
-            _remove(exported)
+            recovery.remove(exported)
             os.rename(f"{exported}.tmp", exported)
         for name, figure in figures.items():
             plots.save(figure, os.path.join(folder, "images", f"{name}.png"))

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import sys
 
 #: The file that is locked; it says nothing, and stays.
@@ -33,6 +34,26 @@ def lock(folder: str) -> bool:
         pass
     _held.append(file)
     return True
+
+
+def contents(folder: str) -> list[str]:
+    """The names in a folder, but for the lock's."""
+    return [name for name in os.listdir(folder) if name != LOCK]
+
+
+def tidy(folder: str) -> None:
+    """Removes what processes that were killed have left under temporary names."""
+    for name in os.listdir(folder):
+        if name.endswith((".tmp", ".tmp.old")) or ".tmp." in name:
+            remove(os.path.join(folder, name))
+
+
+def remove(path: str) -> None:
+    """Removes a file or a whole folder, if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
 
 
 def is_disk_full(error: BaseException) -> bool:
