@@ -272,7 +272,7 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
         os.makedirs(folder, exist_ok=True)
         lock_workdir(folder)
         check()  # what another process may have done meanwhile
-        recovery.tidy(folder)
+        recovery.tidy(folder, owned)
         if overwrite:
             for name in owned:
                 recovery.remove(os.path.join(folder, name))

@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 
 #: The file that is locked; it says nothing, and stays.
 LOCK = ".lock"
@@ -41,10 +42,17 @@ def contents(folder: str) -> list[str]:
     return [name for name in os.listdir(folder) if name != LOCK]
 
 
-def tidy(folder: str) -> None:
-    """Removes what processes that were killed have left under temporary names."""
+def tidy(folder: str, owned: Iterable[str]) -> None:
+    """Removes what processes that were killed have left under temporary names.
+
+    Args:
+        folder: Where.
+        owned: The names that a run has there; others' temporary files are kept.
+    """
+    stems = {name.partition(".")[0] for name in owned}
     for name in os.listdir(folder):
-        if name.endswith((".tmp", ".tmp.old")) or ".tmp." in name:
+        stem, _, rest = name.partition(".")
+        if stem in stems and "tmp" in rest.split("."):
             remove(os.path.join(folder, name))
 
 
