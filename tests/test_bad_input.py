@@ -27,6 +27,7 @@ from tfdistill import (
     Pool,
     datasets,
     journal,
+    main,
     pools,
     records,
 )
@@ -50,11 +51,12 @@ def cases(count):
 @pytest.fixture(scope="module", autouse=True)
 def told(request):
     yield
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    reporter.write_line(
-        f"\n{COUNTS['inputs']} bad inputs: {COUNTS['refused']} refused in a sentence, "
-        "the others harmless"
-    )
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(
+            f"\n{COUNTS['inputs']} bad inputs: {COUNTS['refused']} refused in a "
+            "sentence, the others harmless; no file lost or written elsewhere"
+        )
 
 
 def attempt(function, *arguments, **kwargs):
@@ -427,9 +429,7 @@ class Reached(Exception):
     """The command has accepted its input."""
 
 
-numbers = st.sampled_from(
-    ["0", "-1", "1", "nan", "inf", "1e400", "1e-9", "2", "7", "x"]
-)
+numbers = st.sampled_from(["0", "-1", "1", "nan", "inf", "-inf", "1e-9", "0.5", "7"])
 hostile = numbers | st.text(max_size=6) | st.sampled_from(["/dev/null", "..", "a:b"])
 
 
@@ -450,6 +450,7 @@ def test_hostile_flags(flag_values, tmp_path_factory, monkeypatch, data):
     COUNTS["inputs"] += 1
     try:
         flag_values([*base, *sizes, *(f"--{k}={v}" for k, v in chosen.items())])
+        main.check_finite(names)
     except flags.Error:
         COUNTS["refused"] += 1
         return

@@ -5,24 +5,30 @@ import os
 import subprocess
 import sys
 
+import pytest
 
-def test_table(tmp_path):
+
+def tool(name, *arguments):
     process = subprocess.run(
-        [
-            sys.executable,
-            "tools/benchmark.py",
-            "--steps=2,4",
-            "--batch_size=16",
-            "--student=linear",
-            "--repeats=1",
-            "--full_limit=2",
-            f"--json={tmp_path / 'figures.json'}",
-        ],
+        [sys.executable, f"tools/{name}.py", *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
     )
     assert process.returncode == 0, process.stderr
+    return process
+
+
+def test_table(tmp_path):
+    process = tool(
+        "benchmark",
+        "--steps=2,4",
+        "--batch_size=16",
+        "--student=linear",
+        "--repeats=1",
+        "--full_limit=2",
+        f"--json={tmp_path / 'figures.json'}",
+    )
     rows = [line for line in process.stdout.splitlines() if line.startswith("| ")]
     assert len(rows) == 5
     assert "x the student's weights" in process.stdout
@@ -33,3 +39,22 @@ def test_table(tmp_path):
         ("full", 2),
     ]
     assert all(c["trace_s"] > 0 and c["step_ms"] > 0 for c in cells)
+
+
+@pytest.mark.slow
+def test_students_side_by_side():
+    flags = "--side_by_side=3", "--steps=2", "--batch_size=16", "--student=linear"
+    *_, row = tool("benchmark", *flags).stdout.splitlines()
+    _, steps, alone, together, ratio, _ = row.split("|")
+    assert int(steps) == 2 and min(float(x) for x in (alone, together, ratio)) >= 0
+
+
+@pytest.mark.slow
+def test_scaling(tmp_path):
+    plot, figures = tmp_path / "plot.png", tmp_path / "figures.json"
+    flags = "--small", "--students=linear", "--repeats=1"
+    output = tool("scaling", *flags, f"--plot={plot}", f"--json={figures}").stdout
+    (row,) = json.loads(figures.read_text())
+    assert row["seconds"] > 0 and row["predicted_seconds"] > 0
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert "of 1 predictions within 30 %" in output

@@ -58,6 +58,7 @@ def test_distill_is_quiet_about_tensorflow(run):
 def test_run_folder(run):
     workdir, _ = run
     assert sorted(os.listdir(workdir)) == [
+        ".lock",
         "backup",
         "distilled",
         "flags.txt",
@@ -176,6 +177,33 @@ def test_own_student_and_own_data(tmp_path):
     assert metrics["student"] == "mine:net"
 
 
+@pytest.mark.slow
+def test_images_that_are_streamed_and_resized(tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        size = rng.integers(6, 12, 2)
+        pixels = rng.integers(100, 156, (*size, 3)) + 100 * (number % 3 - 1)
+        folder = tmp_path / "images" / "abc"[number % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype("uint8")).save(folder / f"{number}.png")
+    process = tfdistill(
+        "distill",
+        "--workdir=run",
+        "--dataset=./images",
+        "--in_memory=false",
+        "--image_size=4",
+        *SMALL,
+        cwd=tmp_path,
+    )
+    assert process.returncode == 0, process.stderr
+    content = json.loads(
+        (tmp_path / "run" / "distilled" / "tfdistill.json").read_text()
+    )
+    assert content["image_shape"] == [4, 4, 3]
+
+
 def test_the_test_images_are_used_once_and_the_costs_are_told(run):
     workdir, process = run
     metrics = json.loads((workdir / "metrics.json").read_text())
@@ -244,6 +272,11 @@ def test_help(command):
         (["baseline", "--workdir=W", "--kind=kmeans"], ["kmeans", "k_means"]),
         (["baseline", "--workdir=W", "--kind=k_means", "--steps=200"], ["centroids"]),
         (["baseline", "--workdir=W", "--learned_rates=W"], ["no distilled data"]),
+        (["distill", "--workdir=W", "--ema=nan"], ["--ema must be a finite number"]),
+        (
+            ["distill", "--workdir=W", "--strategy=multi_worker", "--minutes=1"],
+            ["multi_worker", "--outer_steps"],
+        ),
         (["distill", "--workdir=W", "--stepz=3"], ["stepz", "steps"]),
         (["distill", "--workdir=W", "extra"], ["'extra'"]),
         (["evaluate", "--workdir=W"], ["holds no distilled data"]),

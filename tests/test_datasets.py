@@ -149,6 +149,10 @@ def test_order_depends_on_the_seed_alone(make):
     assert indices(batches) == indices(batches)
     assert indices(batches) == indices(make().batch(20, shuffle=True, seed=1))
     assert indices(batches) != indices(split.batch(20, shuffle=True, seed=2))
+    whole = indices(batches)
+    for seed in (0, 5):
+        tf.random.set_seed(seed)
+        assert indices(make().batch(20, shuffle=True, seed=1)) == whole
 
 
 def test_order_of_a_seed_never_changes():
@@ -252,6 +256,31 @@ def test_sample_takes_real_examples_in_the_order_of_labels(make):
     assert not np.array_equal(split.sample(4, seed=3)[0], x)
     with pytest.raises(ValueError, match="class 0 has only 20 examples"):
         split.sample(21)
+
+
+def test_passes_over_a_stream_are_read_anew():
+    reads = []
+
+    def read(label):
+        reads.append(int(label))
+        return np.full((6, 5, 3), label, "uint8")
+
+    def load(label):
+        image = tf.numpy_function(read, [label], tf.uint8)
+        return tf.ensure_shape(image, (6, 5, 3)), label
+
+    norm = Normalization((0.5,) * 3, (0.2,) * 3)
+    pairs = tf.data.Dataset.from_tensor_slices(LABELS).map(load)
+    for in_memory in (True, False):
+        data = datasets.from_tf_data(
+            pairs, pairs, num_classes=3, normalization=norm, in_memory=in_memory
+        )
+        reads.clear()
+        batches = data.test.passes()
+        found = [np.concatenate([y for _, y in batches]) for _ in range(3)]
+        assert len(reads) == (0 if in_memory else 3 * len(LABELS))
+        for labels in found:
+            np.testing.assert_array_equal(labels, LABELS)
 
 
 def test_streamed_split_says_what_it_does_not_have():

@@ -140,6 +140,20 @@ def test_each_replica_has_its_share_of_the_real_batch(digits, mirrored):
     assert set(seen) == {50}
 
 
+def test_evaluations_are_spread_too(digits, mirrored):
+    data = tfdistill.baselines.random_real(digits, steps=2)
+    test = digits.test.batch(200)
+    results = []
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        evaluator = tfdistill.Evaluator("linear", data, strategy=strategy)
+        results.append(evaluator(data, test, 7))
+        results.append(distiller(digits, strategy).test(test, 3))
+    for alone, spread in zip(results[:2], results[2:]):
+        assert alone.num_students == spread.num_students > 2
+        np.testing.assert_array_equal(spread.confusion, alone.confusion)
+        np.testing.assert_allclose(spread.losses, alone.losses, rtol=1e-5)
+
+
 def test_a_diverging_student_counts_for_all_replicas(digits, mirrored):
     model = distiller(digits, mirrored)
     model.usual_loss.assign(1.0)

@@ -252,3 +252,11 @@ def test_killed_commands_go_on(tmp_path):
     process = start(tmp_path / "run", "evaluate", ["--num_students=4"])
     output, _ = process.communicate()
     assert process.returncode == 0 and "(4 students)" in output, output
+
+
+def test_what_a_killed_run_left_is_tidied_up(tmp_path):
+    names = "flags.txt.tmp", "distilled.0a1b.tmp", "distilled.0a1b.tmp.old", "mine.tmp"
+    for name in (*names, "distilled"):
+        (tmp_path / name).mkdir()
+    recovery.tidy(tmp_path, ["flags.txt", "distilled"])
+    assert sorted(os.listdir(tmp_path)) == ["distilled", "mine.tmp"]

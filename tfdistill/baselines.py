@@ -213,7 +213,7 @@ def tune(
         side_by_side=2 if num_students > 1 else 1,
         journal=journal,
     )
-    batches = validation.batch(1000).cache()
+    batches = validation.passes()
 
     def score(name):
         data = [d.replace(learning_rates=candidates[name]) for d in sets]

@@ -294,7 +294,9 @@ class Distiller(keras.Model):
             scales = tf.math.divide_no_nan(clipped, norms)
             self._follow(self.gradient_norms, clipped, finite)
         weights = tf.cast(finite, norms.dtype)
-        weights = tf.math.divide_no_nan(weights, _over_replicas(tf.reduce_sum(weights)))
+        weights = tf.math.divide_no_nan(
+            weights, strategies.total(tf.reduce_sum(weights))
+        )
         scales *= weights[:, None]
         return [
             [
@@ -312,7 +314,7 @@ class Distiller(keras.Model):
         limit = tf.where(usual > 0, 2 * usual, losses)
         diverged = ~(finite & (losses <= limit))
         self._follow([self.usual_loss], tf.minimum(losses, limit)[:, None], finite)
-        count = _over_replicas(tf.reduce_sum(tf.cast(diverged, losses.dtype)))
+        count = strategies.total(tf.reduce_sum(tf.cast(diverged, losses.dtype)))
         # In proportion to the optimizer's own steps, so that both are annealed alike.
         far = self._back_off * tf.cast(self.optimizer.learning_rate, count.dtype)
         self.synthesizer.scale_rates(tf.exp(-far * count))
@@ -383,6 +385,7 @@ class Distiller(keras.Model):
                 self.synthesizer,
                 self.objective,
                 side_by_side=2 if num_students > 1 else 1,
+                strategy=self.distribute_strategy,
             )
         return self._fresh_students.evaluate(batches, num_students, self.seed)
 
@@ -406,19 +409,13 @@ def _mean(values, finite):
         tf.where(_along(finite, values), values, tf.zeros_like(values)), 0
     )
     count = tf.reduce_sum(tf.cast(finite, values.dtype))
-    total, count = _over_replicas([total, count])
+    total, count = strategies.total([total, count])
     return total / count
 
 
 def _along(students, values):
     """A number for each student, shaped to be broadcast over the axes of values."""
     return tf.reshape(students, [-1] + [1] * (len(values.shape) - 1))
-
-
-def _over_replicas(values):
-    """The sum over all replicas."""
-    context = tf.distribute.get_replica_context()
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 class _StopWhenNotFinite(keras.callbacks.Callback):

@@ -85,6 +85,8 @@ class FreshStudents:
         objective: An `Objective`.
         side_by_side: How many students share one graph, as parallel branches.
         jit_compile: Whether XLA compiles the training.
+        strategy: Whose scope all of these were made in; each of its replicas has
+            students of its own.
     """
 
     def __init__(
@@ -95,8 +97,11 @@ class FreshStudents:
         *,
         side_by_side: int = 2,
         jit_compile: bool = False,
+        strategy: tf.distribute.Strategy | None = None,
     ):
+        self._strategy = strategy or tf.distribute.get_strategy()
         self._side_by_side = side_by_side
+        self._group = side_by_side * self._strategy.num_replicas_in_sync
         self._synthesizer, self._objective = synthesizer, objective
         self._functions = [
             self._traced(*member, jit_compile) for member in population.members
@@ -104,21 +109,25 @@ class FreshStudents:
 
     def _traced(self, student, initial_weights, jit_compile):
         synthesizer, objective = self._synthesizer, self._objective
+        strategy, side_by_side = self._strategy, self._side_by_side
+        replicas = strategy.num_replicas_in_sync
 
-        @tf.function(jit_compile=jit_compile, autograph=False)
-        def train(seeds, first):
-            return [
-                unroll.train(
+        def train_some(key, first):
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+
+            def learn(number):
+                seed = _fold_in(key, number)
+                return unroll.train(
                     student,
                     synthesizer.curriculum(seed),
                     objective,
-                    *initial_weights.sample_held_out(seed, first + k),
+                    *initial_weights.sample_held_out(seed, number),
                 )
-                for k, seed in enumerate(tf.unstack(seeds, self._side_by_side))
-            ]
 
-        @tf.function(reduce_retracing=True, autograph=False)
-        def test(trained, images, labels):
+            own = first + replica * side_by_side
+            return [learn(own + k) for k in range(side_by_side)]
+
+        def test_some(trained, images, labels):
             results = []
             for weights, state in trained:
                 outputs, _, _ = student(weights, state, images, training=False)
@@ -131,7 +140,18 @@ class FreshStudents:
                         objective.meta_loss(labels, outputs),
                     )
                 )
-            return results
+            return [tf.stack(values) for values in zip(*results)]
+
+        @tf.function(jit_compile=jit_compile, autograph=False)
+        def train(key, first):
+            return strategy.run(train_some, (key, first))
+
+        @tf.function(reduce_retracing=True, autograph=False)
+        def test(trained, images, labels):
+            results = strategy.run(test_some, (trained, images, labels))
+            if replicas == 1:
+                return results
+            return [strategy.gather(values, axis=0) for values in results]
 
         return unroll.as_traced(train), unroll.as_traced(test)
 
@@ -155,22 +175,19 @@ class FreshStudents:
                 process that was killed are found.
         """
         confusion, losses = journal.read() if journal else ([], [])
-        done = len(losses) - len(losses) % self._side_by_side
+        done = len(losses) - len(losses) % self._group
         confusion, losses = confusion[:done], losses[:done]
-        for first in range(done, num_students, self._side_by_side):
-            group = first // self._side_by_side
+        key = student_seed(seed, EVALUATION)
+        for first in range(done, num_students, self._group):
+            group = first // self._group
             train, test = self._functions[group % len(self._functions)]
             before_each(group)
-            seeds = [
-                student_seed(seed, EVALUATION, first + k)
-                for k in range(self._side_by_side)
-            ]
-            trained = train(tf.stack(seeds), tf.constant(first))
+            trained = train(key, tf.constant(first))
             counts, total, examples = np.zeros((), "int64"), np.zeros(()), 0
             for images, labels in batches:
-                results = test(trained, images, labels)
-                counts = counts + np.stack([c for c, _ in results]).astype("int64")
-                total = total + np.stack([loss for _, loss in results]) * len(labels)
+                confusions, means = test(trained, images, labels)
+                counts = counts + confusions.numpy().astype("int64")
+                total = total + means.numpy() * len(labels)
                 examples += len(labels)
             confusion.extend(counts)
             losses.extend(total / examples)
@@ -185,8 +202,12 @@ def student_seed(seed, *path) -> tf.Tensor:
     """A stateless seed int32 `[2]` for one student: a pure function of its address."""
     key = tf.stack([tf.cast(seed, tf.int32), tf.constant(0x5EED)])
     for part in path:
-        key = tf.random.experimental.stateless_fold_in(key, part)
+        key = _fold_in(key, part)
     return key
+
+
+def _fold_in(key, part):
+    return tf.random.experimental.stateless_fold_in(key, part)
 
 
 class Evaluator:
@@ -203,6 +224,7 @@ class Evaluator:
             all students are alike, and one is enough), else random ones.
         side_by_side: As of `FreshStudents`.
         journal: Where an evaluation that is killed finds its students' results again.
+        strategy: Over whose replicas the students are spread.
 
     Raises:
         ValueError: If the student doesn't fit the data.
@@ -216,23 +238,27 @@ class Evaluator:
         initial_weights: InitialWeights | None = None,
         side_by_side: int = 2,
         journal: Journal | None = None,
+        strategy: tf.distribute.Strategy | None = None,
     ):
-        population = Population(
-            student,
-            like.image_shape,
-            like.num_classes,
-            initial_weights,
-            saved=like.initial_weights,
-        )
+        strategy = strategy or tf.distribute.get_strategy()
+        with strategy.scope():
+            population = Population(
+                student,
+                like.image_shape,
+                like.num_classes,
+                initial_weights,
+                saved=like.initial_weights,
+            )
+            self._curriculum = _Curriculum(like)
         if not population.is_random:
             side_by_side = 1  # beside each other they would be the same student twice
-        self._curriculum = _Curriculum(like)
         self._population, self._journal = population, journal
         self._students = FreshStudents(
             population,
             self._curriculum,
             Classification(),
             side_by_side=side_by_side,
+            strategy=strategy,
         )
 
     def __call__(

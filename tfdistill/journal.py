@@ -14,10 +14,11 @@ class Journal:
 
     Args:
         folder: Where; made with the first result.
+        writes: Whether this process is the one that writes; all may read.
     """
 
-    def __init__(self, folder: str | os.PathLike):
-        self._folder = os.fspath(folder)
+    def __init__(self, folder: str | os.PathLike, *, writes: bool = True):
+        self._folder, self._writes = os.fspath(folder), writes
 
     def entry(self, arrays: Iterable[np.ndarray], *numbers: int) -> "Entry":
         """The results of one evaluation.
@@ -30,7 +31,8 @@ class Journal:
         for array in map(np.ascontiguousarray, arrays):
             key.update(f"{array.dtype} {array.shape}".encode())
             key.update(array)
-        return Entry(os.path.join(self._folder, f"{key.hexdigest()[:32]}.npz"))
+        path = os.path.join(self._folder, f"{key.hexdigest()[:32]}.npz")
+        return Entry(path, self._writes)
 
     def forget(self) -> None:
         """Removes the folder: the result that it was for is written."""
@@ -40,8 +42,8 @@ class Journal:
 class Entry:
     """The results of the first students of one evaluation."""
 
-    def __init__(self, path: str):
-        self._path = path
+    def __init__(self, path: str, writes: bool):
+        self._path, self._writes = path, writes
 
     def read(self) -> tuple[list[np.ndarray], list[float]]:
         """A confusion matrix and a loss for each student so far; none at first."""
@@ -62,6 +64,8 @@ class Entry:
 
     def write(self, confusion: list[np.ndarray], losses: list[float]) -> None:
         """Replaces what is there: completely or not at all."""
+        if not self._writes:
+            return
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
         temporary = f"{self._path}.tmp"
         try:

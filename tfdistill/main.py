@@ -1,6 +1,7 @@
 """The command line: `tfdistill COMMAND --flags`."""
 
 import importlib
+import math
 import os
 import sys
 
@@ -55,6 +56,7 @@ def run() -> None:
         sys.exit(0)
     try:
         rest = flags.FLAGS(arguments)
+        check_finite(command.flag_names())
     except flags.Error as error:
         _refuse(str(error).replace("FATAL Flags parsing error: ", ""))
     if rest[1:]:
@@ -90,6 +92,18 @@ def run() -> None:
             raise
 
     app.run(main, argv=arguments[:1])
+
+
+def check_finite(names) -> None:
+    """Refuses NaN and infinity, which no bounds of a flag keep out.
+
+    Raises:
+        flags.Error: If one of the named flags is either.
+    """
+    for name in names:
+        value = flags.FLAGS[name].value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise flags.Error(f"--{name} must be a finite number, not {value}.")
 
 
 def _refuse(sentence, status=2):

@@ -1,6 +1,5 @@
 """SIGTERM: a scheduler takes the machine away, and asks first."""
 
-import contextlib
 import signal
 import sys
 import threading
@@ -43,15 +42,3 @@ class Watch:
 
     def _note(self, *_):
         self.asked = True
-
-
-@contextlib.contextmanager
-def held_off():
-    """Nothing in here is interrupted by SIGTERM; it is obeyed afterwards."""
-    watch = Watch()
-    watch.start()
-    try:
-        yield
-    finally:
-        watch.stop()
-    watch.exit_if_asked()

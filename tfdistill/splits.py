@@ -7,6 +7,7 @@ can resume where it stopped.
 
 import copy
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from tfdistill.normalization import Normalization, measure
 from tfdistill.raw_images import as_images, raw_pairs
 
 _SHUFFLE_LIMIT = 256 << 20  # bytes of raw images in a stream's shuffle buffer
+_PASS_LIMIT = 2**25  # numbers in a batch that only has to be passed through a network
 _MEASURED_EXAMPLES = 10_000  # of a stream, for its mean and standard deviation
 
 
@@ -141,8 +143,7 @@ class Split:
         Args:
             batch_size: Examples in a batch; more than the split holds means all.
             shuffle: Whether to shuffle every epoch anew. Examples in memory are
-                shuffled fully, a stream within a buffer of up to 10,000 examples and
-                by TensorFlow's global seed, too.
+                shuffled fully, a stream within a buffer of up to 10,000 examples.
             seed: Non-negative seed of the shuffle.
             repeat: Whether to go on without end. Every batch is then full: the
                 remainder of an epoch is dropped.
@@ -186,6 +187,16 @@ class Split:
         batches = batches.apply(tf.data.experimental.assert_cardinality(left))
         batches = batches.enumerate(start).map(finish, tf.data.AUTOTUNE, True)
         return batches.prefetch(tf.data.AUTOTUNE)
+
+    def passes(self) -> tf.data.Dataset:
+        """All examples, in order, in large batches: to be gone through several times.
+
+        Returns:
+            As `batch`; normalised once and kept, if the images are in memory.
+        """
+        fitting = _PASS_LIMIT // math.prod(self.image_shape)
+        batches = self.batch(max(1, min(1000, fitting)))
+        return batches.cache() if self._is_held else batches
 
     def split(self, fraction: float, seed: int = 0) -> tuple["Split", "Split"]:
         """Holds out a part of every class.
@@ -311,7 +322,9 @@ class Split:
                 f"{labels.max()}."
             )
 
-    # The six methods below are all that depends on where the examples are.
+    # What follows is all that depends on where the examples are.
+
+    _is_held = True
 
     def _epoch(self, size, per_epoch, full, shuffle, seeds) -> tf.data.Dataset:
         order = tf.range(self.num_examples)
@@ -349,6 +362,8 @@ class Split:
 class StreamedSplit(Split):
     """A `Split` that reads its examples from a `tf.data.Dataset`."""
 
+    _is_held = False
+
     def __init__(self, dataset, num_examples, image_shape, normalization, num_classes):
         self._setup(num_examples, image_shape, normalization, num_classes)
         self._dataset, self._labels = raw_pairs(dataset, shape=self.image_shape), None
@@ -365,6 +380,9 @@ class StreamedSplit(Split):
         dataset = self._dataset
         if shuffle:
             spec = dataset.element_spec[0]
+            # The seed below is all there is, whatever TensorFlow's global one: of this
+            # function's graph only. (With a global seed of 0 TensorFlow would fail.)
+            tf.compat.v1.set_random_seed(None)
             fitting = _SHUFFLE_LIMIT // (spec.dtype.size * spec.shape.num_elements())
             dataset = dataset.shuffle(
                 min(self.num_examples, 10_000, max(size, fitting)),

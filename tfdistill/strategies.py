@@ -67,6 +67,15 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
+def total(values):
+    """The sum of a tensor, or of each of a list of them, over all replicas.
+
+    To be called where a replica's own work is done.
+    """
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
 def meet(strategy: tf.distribute.Strategy) -> None:
     """Waits until every worker is here."""
     check_alike(strategy, "meeting", 0)

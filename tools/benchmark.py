@@ -2,6 +2,10 @@
 
     python tools/benchmark.py --steps=10,30,100,1000 --methods=back_gradient,full
 
+    python tools/benchmark.py --side_by_side=4 --steps=30
+
+compares several students in one graph with as many single ones, one after another.
+
 Each cell runs in a process of its own, one after another, so that peak memory is the
 cell's alone and figures of one call can be compared. The data is random: neither time
 nor memory depends on values.
@@ -25,6 +29,7 @@ flags.DEFINE_list("image_shape", ["28", "28", "1"], "Height, width, channels.")
 flags.DEFINE_integer("batch_size", 1024, "Real images.", lower_bound=1)
 flags.DEFINE_integer("images_per_class", 1, "Distilled images.", lower_bound=1)
 flags.DEFINE_integer("students_per_step", 1, "Students side by side.", lower_bound=1)
+flags.DEFINE_integer("side_by_side", None, "Students to compare.", lower_bound=2)
 flags.DEFINE_integer("intra_op_threads", 1, "Threads of one operation.")
 flags.DEFINE_integer("inter_op_threads", os.cpu_count(), "Operations side by side.")
 flags.DEFINE_integer("repeats", 5, "Outer steps timed, after a first.", lower_bound=1)
@@ -79,40 +84,62 @@ def measure(method: str, num_steps: int) -> dict:
     )
     meta_gradient = tfdistill.unroll.METHODS[method]
 
-    @tf.function(jit_compile=FLAGS.jit_compile, autograph=False)
-    def outer_step(seed, images, labels):
-        return [
-            meta_gradient(
-                student,
-                synthesizer,
-                objectives.Classification(),
-                *start.sample(seed + k),
-                images,
-                labels,
-            )
-            for k in range(FLAGS.students_per_step)
-        ]
+    def step_of(count):
+        @tf.function(jit_compile=FLAGS.jit_compile, autograph=False)
+        def outer_step(seed, images, labels):
+            return [
+                meta_gradient(
+                    student,
+                    synthesizer,
+                    objectives.Classification(),
+                    *start.sample(seed + k),
+                    images,
+                    labels,
+                )
+                for k in range(count)
+            ]
+
+        return outer_step
 
     seed = tf.constant([1, 2])
     images = rng.standard_normal((1, FLAGS.batch_size, *shape))
     images = tf.constant(images, tf.float32)
     labels = tf.constant(rng.integers(0, 10, (1, FLAGS.batch_size)), tf.int32)
     student(student.weights, student.state, images[0, :1], training=True)
+
+    def timed(step, calls=1):
+        clock = time.perf_counter()
+        for _ in range(calls):
+            gradient = step(seed, images, labels)[-1].gradients[0]
+            keras.ops.convert_to_numpy(gradient)
+        return 1000 * (time.perf_counter() - clock)
+
+    if FLAGS.side_by_side:
+        count = FLAGS.side_by_side
+        alone, together = (
+            tfdistill.unroll.as_traced(step_of(n)) for n in (1, FLAGS.side_by_side)
+        )
+        timed(alone), timed(together)
+        # In turns, so that whatever else the machine does hits both.
+        pairs = [(timed(alone, count), timed(together)) for _ in range(FLAGS.repeats)]
+        return {
+            "T": synthesizer.num_steps,
+            "alone_ms": statistics.median(a for a, _ in pairs),
+            "together_ms": statistics.median(t for _, t in pairs),
+            "ratio": statistics.median(t / a for a, t in pairs),
+        }
+    outer_step = step_of(FLAGS.students_per_step)
     before = peak_memory()
     clock = time.perf_counter()
     outer_step.get_concrete_function(seed, images, labels)
     trace = time.perf_counter() - clock
     outer_step = tfdistill.unroll.as_traced(outer_step)
-    times = []
-    for _ in range(FLAGS.repeats + 1):
-        clock = time.perf_counter()
-        keras.ops.convert_to_numpy(outer_step(seed, images, labels)[-1].gradients[0])
-        times.append(time.perf_counter() - clock)
+    times = [timed(outer_step) for _ in range(FLAGS.repeats + 1)]
     return {
         "method": method,
         "T": synthesizer.num_steps,
         "trace_s": trace,
-        "step_ms": 1000 * statistics.median(times[1:]),
+        "step_ms": statistics.median(times[1:]),
         "memory_bytes": peak_memory() - before,
         "weights_bytes": 4 * model.count_params(),
     }
@@ -143,6 +170,9 @@ def main(argv) -> None:
         f"{FLAGS.student}, images {'x'.join(FLAGS.image_shape)}, real batch "
         f"{FLAGS.batch_size}, {FLAGS.students_per_step} student(s) a step\n"
     )
+    if FLAGS.side_by_side:
+        _compare(argv)
+        return
     print("| method | T | trace s | outer step ms | peak memory MiB |")
     print("|---|---|---|---|---|")
     cells = []
@@ -151,15 +181,7 @@ def main(argv) -> None:
             if method == "full" and num_steps > FLAGS.full_limit:
                 print(f"| full | {num_steps} | above --full_limit | | |")
                 continue
-            command = [sys.executable, *argv[:1], *sys.argv[1:]]
-            process = subprocess.run(
-                [*command, f"--cell={method},{num_steps}"],
-                capture_output=True,
-                text=True,
-            )
-            if process.returncode:
-                sys.exit(process.stderr)
-            cell = json.loads(process.stdout.splitlines()[-1])
+            cell = _cell(argv, method, num_steps)
             cells.append(cell)
             print(
                 f"| {method} | {cell['T']} | {cell['trace_s']:.2f} | "
@@ -190,6 +212,29 @@ def main(argv) -> None:
     if FLAGS.json:
         with open(FLAGS.json, "w", encoding="utf-8") as file:
             json.dump({"gflops": gflops, "cells": cells}, file, indent=1)
+
+
+def _cell(argv, method, num_steps):
+    """What `measure` gives in a process of its own."""
+    command = [sys.executable, *argv[:1], *sys.argv[1:]]
+    process = subprocess.run(
+        [*command, f"--cell={method},{num_steps}"], capture_output=True, text=True
+    )
+    if process.returncode:
+        sys.exit(process.stderr)
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def _compare(argv):
+    print("| T | one after another ms | side by side ms | ratio |")
+    print("|---|---|---|---|")
+    for num_steps in FLAGS.steps:
+        cell = _cell(argv, FLAGS.methods[0], num_steps)
+        print(
+            f"| {cell['T']} | {cell['alone_ms']:.0f} | {cell['together_ms']:.0f} | "
+            f"{cell['ratio']:.2f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

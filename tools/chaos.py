@@ -23,7 +23,7 @@ from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("kills", 20, "How often the run is killed.", lower_bound=0)
-flags.DEFINE_integer("outer_steps", 1500, "Of each run.", lower_bound=20)
+flags.DEFINE_integer("outer_steps", 4000, "Of each run.", lower_bound=20)
 flags.DEFINE_integer("seed", 0, "Of the moments.")
 flags.DEFINE_float("tolerance", 1e-5, "Of pixels and rates.")
 flags.DEFINE_boolean("full_disk", True, "Whether to fill a disk, too.")
@@ -42,6 +42,7 @@ class Run:
     def __init__(self, folder):
         self.folder = folder
         self.looks = 0
+        self.most = 0
 
     def start(self):
         """Starts, or goes on."""
@@ -49,7 +50,7 @@ class Run:
             "workdir": self.folder,
             "student": "mlp",
             "outer_steps": FLAGS.outer_steps,
-            "report_every": max(1, FLAGS.outer_steps // 30),
+            "report_every": max(1, FLAGS.outer_steps // 40),
             "steps": 3,
             "epochs": 2,
             "batch_size": 100,
@@ -86,9 +87,14 @@ class Run:
         names = glob.glob(os.path.join(self.folder, "backup", "ckpt-*.index"))
         return sorted(int(n.rpartition("-")[2].removesuffix(".index")) for n in names)
 
+    def evaluations(self):
+        """How many are in the journal."""
+        return len(glob.glob(os.path.join(self.folder, "journal", "*.npz")))
+
     def look(self):
         """Checks every file that has its final name."""
         self.looks += 1
+        self.most = max(self.most, self.evaluations())
         for name, is_whole in _WHOLE.items():
             for path in glob.glob(os.path.join(self.folder, name)):
                 try:
@@ -125,6 +131,8 @@ def _is_distilled(path):
     with open(path, encoding="utf-8") as file:
         content = json.load(file)
     for name, expected in content["sha256"].items():
+        if name == os.path.basename(path):
+            continue
         with open(os.path.join(os.path.dirname(path), name), "rb") as file:
             if hashlib.sha256(file.read()).hexdigest() != expected:
                 return False
@@ -164,33 +172,55 @@ def difference(a: Run, b: Run) -> float:
     return max(float(np.abs(x - y).max()) for x, y in pairs)
 
 
-def kill(run: Run, kills: int, start_seconds: float, end_seconds: float) -> None:
-    """Kills a run: mostly while it starts and learns, then while it tests and writes.
+def moments(kills: int, start_seconds: float, evaluations: int):
+    """When to kill: what must have come in the folder, and seconds after that.
+
+    A third while it tests and writes its result; of the others some before its first
+    backup of the time. They come in order, so that the run never ends before.
+    """
+    late = kills // 3
+    for step in sorted(random.choices(range(FLAGS.outer_steps), k=kills - late)):
+        if random.random() < 0.3:
+            yield lambda run: True, random.uniform(0, start_seconds)
+        else:
+            # Four more backups come, at least, after that.
+            step = min(step, FLAGS.outer_steps * 9 // 10)
+            yield (
+                lambda run, step=step: run.backups()[-1:] > [step],
+                random.random() / 5,
+            )
+    for number in sorted(random.choices(range(1, evaluations), k=max(0, late - 2))):
+        yield lambda run, number=number: run.evaluations() >= number, 0
+    if late > 1:
+        yield lambda run: os.path.exists(os.path.join(run.folder, "distilled")), 0
+    if late:
+        yield lambda run: os.path.exists(os.path.join(run.folder, "student")), 0
+
+
+def kill(run: Run, kills: int, start_seconds: float, evaluations: int) -> None:
+    """Kills a run, again and again.
 
     Args:
         run: A new one.
         kills: How often.
         start_seconds: From the start of a run to its first backup.
-        end_seconds: From its last backup to its end.
+        evaluations: How many it makes at its end.
     """
-    late = kills // 3
-    for number in range(kills):
+    every = moments(kills, start_seconds, evaluations)
+    for number, (come, seconds) in enumerate(every, 1):
         process = run.start()
-        if number < kills - late:
-            run.watch(process, random.uniform(0, 1.4 * start_seconds))
-        else:
-            run.watch(process, until=lambda: FLAGS.outer_steps in run.backups())
-            # A restart has its start before it, too.
-            known = number > kills - late
-            extra = start_seconds if known else 0
-            run.watch(process, random.uniform(0, extra + 0.9 * end_seconds))
+        run.watch(process, until=lambda come=come: come(run))
+        run.watch(process, seconds)
         if process.poll() is not None:
             output = process.communicate()[0]
-            raise Wrong(f"it ended after {number} of {kills} kills:\n{output}")
+            raise Wrong(f"it ended before kill {number} of {kills}:\n{output}")
         process.kill()
         process.communicate()
         run.look()
-        print(f"kill {number + 1}: backups {run.backups()}", flush=True)
+        print(
+            f"kill {number}: backups {run.backups()}, evaluations {run.evaluations()}",
+            flush=True,
+        )
 
 
 def damage(run: Run) -> None:
@@ -263,10 +293,7 @@ def main(_) -> None:
     process = whole.start()
     whole.watch(process, until=lambda: whole.backups())
     start_seconds = time.monotonic() - began
-    whole.watch(process, until=lambda: FLAGS.outer_steps in whole.backups())
-    learned = time.monotonic()
     whole.watch(process)
-    end_seconds = time.monotonic() - learned
     if process.wait():
         raise Wrong(f"the undisturbed run failed:\n{process.communicate()[0]}")
     print(
@@ -277,7 +304,7 @@ def main(_) -> None:
     done, runs = [], [whole]
     if FLAGS.kills:
         killed = Run(os.path.join(base, "killed"))
-        kill(killed, FLAGS.kills, start_seconds, end_seconds)
+        kill(killed, FLAGS.kills, start_seconds, whole.most)
         killed.finish()
         runs.append(killed)
         done.append(f"{FLAGS.kills} kills")

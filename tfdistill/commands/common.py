@@ -5,7 +5,6 @@ import fnmatch
 import json
 import os
 import resource
-import shutil
 
 from absl import flags
 
@@ -98,7 +97,13 @@ def define_data_flags(dataset: str | None) -> list[str]:
         lower_bound=0.001,
         upper_bound=0.9,
     )
-    return ["dataset", "data_dir", "download", *_FORM]
+    flags.DEFINE_boolean(
+        "in_memory",
+        None,
+        "Whether the real images are held in memory or read anew all the time; held if "
+        "the training images take less than 2 GiB, if not given.",
+    )
+    return ["dataset", "data_dir", "download", "in_memory", *_FORM]
 
 
 def define_validation_flag() -> list[str]:
@@ -228,6 +233,7 @@ def load_dataset(name: str | None = None):
             name or FLAGS.dataset,
             data_dir=FLAGS.data_dir,
             download=FLAGS.download,
+            in_memory=FLAGS.in_memory,
             image_size=FLAGS.image_size,
             channels=FLAGS.channels and int(FLAGS.channels),
         )
@@ -269,11 +275,11 @@ def default_student(dataset) -> str:
     return "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
 
 
-def journal():
+def journal(writes: bool = True):
     """Where the run folder keeps evaluations that are under way."""
     from tfdistill.journal import Journal
 
-    return Journal(os.path.join(FLAGS.workdir, "journal"))
+    return Journal(os.path.join(FLAGS.workdir, "journal"), writes=writes)
 
 
 def flag_lines(names) -> str:
@@ -319,7 +325,7 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
                     f"{', '.join(filter(None, changed))}); choose another folder, "
                     "repeat its flags to resume it, or pass --overwrite to replace it."
                 )
-        elif os.path.isdir(folder) and _contents(folder) and not overwrite:
+        elif os.path.isdir(folder) and recovery.contents(folder) and not overwrite:
             raise InputError(
                 f"--workdir={folder} is not empty and holds no run of tfdistill; "
                 "choose another folder, or pass --overwrite to write into it."
@@ -330,28 +336,12 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
         os.makedirs(folder, exist_ok=True)
         lock_workdir(folder)
         check()  # what another process may have done meanwhile
-        for name in filter(_is_temporary, os.listdir(folder)):
-            _remove(os.path.join(folder, name))  # of a process that was killed
+        recovery.tidy(folder, owned)
         if overwrite:
             for name in os.listdir(folder):
                 if any(fnmatch.fnmatch(name, pattern) for pattern in owned):
-                    _remove(os.path.join(folder, name))
+                    recovery.remove(os.path.join(folder, name))
         write_text(path, lines)
-
-
-def _contents(folder):
-    return [name for name in os.listdir(folder) if name != recovery.LOCK]
-
-
-def _is_temporary(name):
-    return name.endswith((".tmp", ".tmp.old")) or ".tmp." in name
-
-
-def _remove(path):
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.remove(path)
 
 
 def lock_workdir(folder: str) -> None:
@@ -441,7 +431,7 @@ def write_result(folder: str, distilled, model, figures: dict, content: dict) ->
             served = distilled.serving_model(model)
             exported = os.path.join(folder, "student")
             served.export(f"{exported}.tmp", verbose=False)
-            _remove(exported)
+            recovery.remove(exported)
             os.rename(f"{exported}.tmp", exported)
         for name, figure in figures.items():
             plots.save(figure, os.path.join(folder, "images", f"{name}.png"))

@@ -179,6 +179,11 @@ def flag_names() -> list[str]:
 def main() -> None:
     """Runs the command."""
     common.check_workdir("run")
+    if FLAGS.minutes and FLAGS.strategy == "multi_worker":
+        raise common.InputError(
+            "--minutes is not for --strategy=multi_worker, whose machines have clocks "
+            "of their own: give --outer_steps."
+        )
     if FLAGS.minutes is None and FLAGS.outer_steps is None:
         FLAGS.outer_steps = _OUTER_STEPS
     if FLAGS.back_off is None:
@@ -190,11 +195,6 @@ def main() -> None:
 
     common.set_threads()
     strategy = common.strategy()
-    if FLAGS.minutes and strategies.num_workers(strategy) > 1:
-        raise common.InputError(
-            "--minutes is not for --strategy=multi_worker, whose machines have clocks "
-            "of their own: give --outer_steps."
-        )
     keras.utils.set_random_seed(FLAGS.seed % 2**31)
     dataset = common.load_dataset()
     if FLAGS.student is None:
@@ -207,7 +207,7 @@ def main() -> None:
     strategies.meet(strategy)
     if common.is_finished(FLAGS.workdir):
         return
-    validation = dataset.validation.batch(1000)
+    validation = dataset.validation.passes()
     before = distiller.test(validation, _num_students(4))
     print(f"Before, on the validation images: {before}", flush=True)
     history = _learn(distiller, anneal, dataset, validation)
@@ -362,7 +362,8 @@ def _finish(distiller, anneal, dataset, history):
     )
     weights = distilled.initial_weights
     is_chief = strategies.is_chief(distiller.distribute_strategy)
-    journal = common.journal() if is_chief else None
+    # All workers go on with the same student; the chief notes what they have done.
+    journal = common.journal(writes=is_chief)
     before = tfdistill.DistilledDataset.from_synthesizer(
         synthesis.make(dataset), initial_weights=weights
     )
@@ -396,8 +397,9 @@ def _finish(distiller, anneal, dataset, history):
         initial_weights=common.pretrained_weights(),
         side_by_side=min(2, _num_students()),
         journal=journal,
+        strategy=distiller.distribute_strategy,
     )
-    test = dataset.test.batch(1000).cache()
+    test = dataset.test.passes()
     results = {
         name: evaluator(data, test, _num_students(), seed=FLAGS.seed)
         for name, data in (

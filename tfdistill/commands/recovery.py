@@ -2,8 +2,11 @@
 
 import errno
 import fcntl
+import fnmatch
 import os
+import shutil
 import sys
+from collections.abc import Iterable
 
 #: The file that is locked; it says nothing, and stays.
 LOCK = ".lock"
@@ -33,6 +36,35 @@ def lock(folder: str) -> bool:
         pass
     _held.append(file)
     return True
+
+
+def contents(folder: str) -> list[str]:
+    """The names in a folder, but for the lock's."""
+    return [name for name in os.listdir(folder) if name != LOCK]
+
+
+def tidy(folder: str, owned: Iterable[str]) -> None:
+    """Removes what processes that were killed have left under temporary names.
+
+    Args:
+        folder: Where.
+        owned: Patterns of the names that a run has there; others' temporary files are
+            kept.
+    """
+    stems = {name.partition(".")[0] for name in owned}
+    for name in os.listdir(folder):
+        stem, _, rest = name.partition(".")
+        known = any(fnmatch.fnmatch(stem, pattern) for pattern in stems)
+        if known and "tmp" in rest.split("."):
+            remove(os.path.join(folder, name))
+
+
+def remove(path: str) -> None:
+    """Removes a file or a whole folder, if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -1,0 +1,223 @@
+"""Checks the cost model of docs/scaling.md against what is measured here.
+
+    python tools/scaling.py --plot=docs/images/scaling.png
+
+Two measured points calibrate each network on this machine (time to launch a step,
+speed, workspace); the others are predicted. Prints both side by side and draws them.
+Each point is a process of tools/benchmark.py: let the machine have nothing else to do.
+"""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("students", ["lenet", "mlp", "convnet"], "Networks.")
+flags.DEFINE_integer("repeats", 5, "Outer steps timed at each point.", lower_bound=1)
+flags.DEFINE_boolean("small", False, "Only a few small points, to try this out.")
+flags.DEFINE_string("plot", None, "Also draw the points into this file.")
+flags.DEFINE_string("json", None, "Also write the figures here.")
+
+CLASSES = 10
+MIB = 2**20
+
+
+class Point:
+    """One setting: a network, and how it is distilled for."""
+
+    def __init__(self, student, side, steps, images=1, batch=256, students=1):
+        self.student, self.side, self.steps = student, side, steps
+        self.images, self.batch, self.students = images, batch, students
+
+    @property
+    def channels(self):
+        return 3 if self.side == 32 else 1
+
+    def __str__(self):
+        return (
+            f"{self.student} | {self.side} | {self.steps} | {self.images} | "
+            f"{self.batch} | {self.students}"
+        )
+
+
+def calibration(student, side):
+    """Two points that tell launching, speed and workspace apart."""
+    many, few = (1024, 64) if not FLAGS.small else (128, 32)
+    return Point(student, side, 10, batch=many), Point(student, side, 60, batch=few)
+
+
+def points(student, side):
+    """What is predicted."""
+    if FLAGS.small:
+        return [Point(student, side, 20, batch=64)]
+    return [
+        Point(student, side, 30),
+        Point(student, side, 200),
+        Point(student, side, 30, images=10),
+        Point(student, side, 30, students=4),
+        Point(student, 32 if side == 28 else 16, 30),
+    ]
+
+
+def measure(point):
+    """Seconds and bytes of an outer step."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "cells.json")
+        tool = os.path.join(os.path.dirname(__file__), "benchmark.py")
+        shape = f"{point.side},{point.side},{point.channels}"
+        command = [
+            *(sys.executable, tool, "--methods=back_gradient"),
+            *(f"--student={point.student}", f"--image_shape={shape}"),
+            *(f"--steps={point.steps}", f"--images_per_class={point.images}"),
+            *(f"--batch_size={point.batch}", f"--students_per_step={point.students}"),
+            *(f"--repeats={FLAGS.repeats}", f"--json={path}"),
+        ]
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode:
+            sys.exit(process.stderr)
+        with open(path, encoding="utf-8") as file:
+            (cell,) = json.load(file)["cells"]
+    return cell["step_ms"] / 1000, cell["memory_bytes"]
+
+
+class Network:
+    """What the model has to know of a network: operations, weights, activations."""
+
+    def __init__(self, point):
+        import keras
+
+        import tfdistill
+
+        shape = (point.side, point.side, point.channels)
+        model = tfdistill.students.build(point.student, shape, CLASSES)
+        self.weights = model.count_params()
+        self.operations = self.activations = 0
+        for layer in model.layers:
+            outputs = math.prod(layer.output.shape[1:])
+            self.activations += outputs
+            if isinstance(layer, keras.layers.Dense):
+                self.operations += 2 * layer.kernel.shape[0] * outputs
+            elif isinstance(layer, keras.layers.Conv2D):
+                self.operations += 2 * math.prod(layer.kernel.shape[:3]) * outputs
+
+
+def work(point, network):
+    """Operations of one student in an outer step (docs/scaling.md)."""
+    distilled = 12 * point.steps * point.images * CLASSES
+    return (distilled + 3 * point.batch) * network.operations
+
+
+def history(point, network):
+    """Bytes of the weights of all steps, of all students."""
+    return 4 * point.students * point.steps * network.weights
+
+
+class Machine:
+    """The model, with what two points say of this machine and a network.
+
+    Attributes:
+        launch: Seconds of an inner step beside its arithmetic.
+        speed: Operations a second.
+        fixed: Bytes beside the history and the workspace.
+        workspace: Bytes of workspace for each number of activations.
+    """
+
+    def __init__(self, student, side):
+        calibrated = calibration(student, side)
+        (t1, m1), (t2, m2) = map(measure, calibrated)
+        one, two = calibrated
+        network = Network(one)
+        w1, w2 = work(one, network), work(two, network)
+        # t = steps * launch + work / speed, twice.
+        determinant = one.steps * w2 - two.steps * w1
+        self.launch = max(0.0, (t1 * w2 - t2 * w1) / determinant)
+        per_operation = (one.steps * t2 - two.steps * t1) / determinant
+        self.speed = 1 / max(per_operation, 1e-15)
+        m1, m2 = m1 - history(one, network), m2 - history(two, network)
+        images = (one.batch - two.batch) * network.activations
+        self.workspace = max(0.0, (m1 - m2) / images)
+        self.fixed = max(0.0, m2 - self.workspace * two.batch * network.activations)
+
+    def predict(self, point):
+        """Seconds and bytes of an outer step."""
+        network = Network(point)
+        alone = point.steps * self.launch + work(point, network) / self.speed
+        rounds = math.ceil(point.students / os.cpu_count())
+        images = max(point.batch, point.images * CLASSES) * network.activations
+        memory = self.fixed + point.students * self.workspace * images
+        return rounds * alone, memory + history(point, network)
+
+
+def main(_) -> None:
+    """Measures, predicts, prints and draws."""
+    rows = []
+    columns = "network", "side", "T", "images a class", "real batch", "students"
+    print(f"| {' | '.join(columns)} | time s | memory |")
+    print("|---" * (len(columns) + 2) + "|")
+    for student in FLAGS.students:
+        side = 32 if student == "convnet" else 28
+        machine = Machine(student, side)
+        print(
+            f"{student}: {1000 * machine.launch:.2f} ms to launch a step, "
+            f"{machine.speed / 1e9:.1f} GFLOP/s, {machine.fixed / MIB:.0f} MiB and "
+            f"{machine.workspace:.1f} bytes an activation",
+            file=sys.stderr,
+        )
+        for point in points(student, side):
+            (seconds, memory), predicted = measure(point), machine.predict(point)
+            rows.append((point, seconds, memory, *predicted))
+            print(
+                f"| {point} | {seconds:.3f} (predicted {predicted[0]:.3f}) | "
+                f"{memory / MIB:.0f} MiB (predicted {predicted[1] / MIB:.0f}) |",
+                flush=True,
+            )
+    for what, measured, predicted in (("time", 1, 3), ("memory", 2, 4)):
+        off = [abs(row[predicted] / row[measured] - 1) for row in rows]
+        within = sum(x <= 0.3 for x in off)
+        print(
+            f"{what}: {within} of {len(off)} predictions within 30 %, the worst off by "
+            f"{100 * max(off):.0f} %"
+        )
+    if FLAGS.plot:
+        _draw(rows, FLAGS.plot)
+    if FLAGS.json:
+        names = ("point", "seconds", "bytes", "predicted_seconds", "predicted_bytes")
+        with open(FLAGS.json, "w", encoding="utf-8") as file:
+            content = [dict(zip(names, (str(row[0]), *row[1:]))) for row in rows]
+            json.dump(content, file, indent=1)
+
+
+def _draw(rows, path):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    from tfdistill import plots
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4))
+    for axis, unit, at, scale in zip(axes, ("s", "MiB"), (1, 2), (1, MIB)):
+        for student in FLAGS.students:
+            mine = [row for row in rows if row[0].student == student]
+            axis.loglog(
+                [row[at] / scale for row in mine],
+                [row[at + 2] / scale for row in mine],
+                "o",
+                label=student,
+            )
+        ends = [f(row[at] / scale for row in rows) for f in (min, max)]
+        axis.plot(ends, ends, "k-")
+        for factor in (0.7, 1.3):
+            axis.plot(ends, [factor * end for end in ends], "k:")
+        axis.set(xlabel=f"measured [{unit}]", ylabel=f"predicted [{unit}]")
+        axis.legend()
+    plots.save(figure, path)
+
+
+if __name__ == "__main__":
+    app.run(main)
