@@ -206,10 +206,13 @@ def define_strategy_flag() -> list[str]:
 
 def strategy():
     """The `tf.distribute.Strategy` that the flag names; before anything else runs."""
-    from tfdistill import strategies
+    from tfdistill import preemption, strategies
 
     with input_errors():
-        return strategies.make(FLAGS.strategy)
+        strategy = strategies.make(FLAGS.strategy)
+    # TensorFlow takes SIGTERM for itself when workers find each other.
+    preemption.exit_when_asked()
+    return strategy
 
 
 def set_threads() -> None:
