@@ -307,6 +307,7 @@ class Evaluator:
         arrays = [*start[0], *start[1], *next(iter(batches))]
         for data in sets:
             arrays += [data.images, data.labels, data.learning_rates]
+            arrays += [] if data.momenta is None else [data.momenta]
         return self._journal.entry(arrays, seed, shuffle_steps, len(sets))
 
 

@@ -79,7 +79,15 @@ def measure(
 
     Returns:
         By name, an `Evaluation` of all networks.
+
+    Raises:
+        ValueError: If the images are for another inner optimizer than "sgd".
     """
+    if distilled.inner_optimizer.name != "sgd":
+        raise ValueError(
+            'Exposure is measured to images for the inner optimizer "sgd", not '
+            f"{distilled.inner_optimizer.name!r}."
+        )
     variables = [*model.trainable_variables, *model.non_trainable_variables]
     step, test = _step(model), dataset.test.batch(1000).cache()
     found = {name: [] for name in trainings}

@@ -14,11 +14,10 @@ a network trained on just those does well on the real test set. Writes a run fol
 
 import os
 import sys
-import time
 
 from absl import flags
 
-from tfdistill.commands import common, synthesis
+from tfdistill.commands import common, outcome, synthesis
 
 FLAGS = flags.FLAGS
 _names = []
@@ -187,7 +186,7 @@ def main() -> None:
     if FLAGS.minutes is None and FLAGS.outer_steps is None:
         FLAGS.outer_steps = _OUTER_STEPS
     if FLAGS.back_off is None:
-        FLAGS.back_off = 0.0 if _are_fixed() else 10.0
+        FLAGS.back_off = 0.0 if outcome.are_fixed() else 10.0
     synthesis.set_defaults()
     import keras
 
@@ -208,7 +207,7 @@ def main() -> None:
     if common.is_finished(FLAGS.workdir):
         return
     validation = dataset.validation.passes()
-    before = distiller.test(validation, _num_students(4))
+    before = distiller.test(validation, outcome.num_students(4))
     print(f"Before, on the validation images: {before}", flush=True)
     history = _learn(distiller, anneal, dataset, validation)
     history.insert(
@@ -219,7 +218,14 @@ def main() -> None:
             "val_accuracy_std": before.accuracy_std,
         },
     )
-    _finish(distiller, anneal, dataset, history)
+    outcome.write(
+        distiller,
+        dataset,
+        anneal,
+        history,
+        _summary(),
+        common.flag_lines(_recorded()),
+    )
 
 
 def _student():
@@ -266,7 +272,7 @@ def _distiller(dataset):
         students_per_step=FLAGS.students_per_step,
         clip=FLAGS.clip or None,
         back_off=FLAGS.back_off,
-        validation_students=_num_students(4),
+        validation_students=outcome.num_students(4),
     )
     return distiller, tfdistill.Anneal(
         FLAGS.outer_schedule,
@@ -291,12 +297,6 @@ def _objective(dataset):
             f"0..{dataset.num_classes - 1}, not {classes[0]} and {classes[1]}."
         )
     return Attack(*classes)
-
-
-def _attack():
-    if FLAGS.objective != "attack":
-        return {}
-    return {"attack": [FLAGS.attack_class, FLAGS.target_class]}
 
 
 def _learn(distiller, anneal, dataset, validation):
@@ -345,150 +345,6 @@ def _learn(distiller, anneal, dataset, validation):
         ],
     )
     return backup.history
-
-
-def _finish(distiller, anneal, dataset, history):
-    """Tests the result beside what it is compared with, and writes the run folder."""
-    import tfdistill
-    from tfdistill import baselines, plots, strategies
-
-    started = time.monotonic()
-    distilled = distiller.distilled(
-        load=common.load_flags(),
-        **_attack(),
-        outer_steps=int(distiller.optimizer.iterations.numpy()),
-        seconds=anneal.elapsed,
-        flags=common.flag_lines(_recorded()),
-    )
-    weights = distilled.initial_weights
-    is_chief = strategies.is_chief(distiller.distribute_strategy)
-    # All workers go on with the same student; the chief notes what they have done.
-    journal = common.journal(writes=is_chief)
-    before = tfdistill.DistilledDataset.from_synthesizer(
-        synthesis.make(dataset), initial_weights=weights
-    )
-    size = synthesis.images_per_step(dataset)
-    real = baselines.random_real(
-        dataset,
-        images_per_class=-(-size // dataset.num_classes),
-        steps=FLAGS.steps,
-        seed=FLAGS.seed,
-    )
-    real = real.replace(
-        images=real.images[:, :size],
-        labels=real.labels[:, :size],
-        initial_weights=weights,
-    )
-    student = distiller.population.name
-    (real,) = baselines.tune(
-        [real],
-        student,
-        dataset.validation,
-        epochs=(FLAGS.epochs,),
-        learned=distilled.learning_rates,
-        num_students=_num_students(4),
-        initial_weights=common.pretrained_weights(),
-        seed=FLAGS.seed,
-        journal=journal,
-    )
-    evaluator = tfdistill.Evaluator(
-        student,
-        distilled,
-        initial_weights=common.pretrained_weights(),
-        side_by_side=min(2, _num_students()),
-        journal=journal,
-        strategy=distiller.distribute_strategy,
-    )
-    test = dataset.test.passes()
-    results = {
-        name: evaluator(data, test, _num_students(), seed=FLAGS.seed)
-        for name, data in (
-            ("before", before),
-            ("random real images", real),
-            ("distilled images", distilled),
-        )
-    }
-    # What was learned for one order is worth less in another.
-    results["their steps shuffled"] = evaluator(
-        distilled, test, _num_students(8), shuffle_steps=True, seed=FLAGS.seed
-    )
-    if FLAGS.pool:
-        untrained = evaluator.untrained(test, _num_students(), seed=FLAGS.seed)
-        results = {"no distilled data": untrained, **results}
-    if not is_chief:
-        return
-    tested = {
-        name: _metrics(result, distiller, dataset) for name, result in results.items()
-    }
-    _summary().add_tests(results, int(distiller.optimizer.iterations.numpy()))
-    figures = {
-        "distilled": plots.distilled_images(distilled),
-        "accuracy": plots.accuracy_curve(
-            [h["outer_step"] for h in history],
-            [h["val_accuracy"] for h in history],
-            [h["val_accuracy_std"] for h in history],
-        ),
-    }
-    costs = common.write_result(
-        FLAGS.workdir,
-        distilled,
-        common.trained_student(distilled),
-        figures,
-        {
-            **tested.pop("distilled images"),
-            "random_real": tested.pop("random real images"),
-            "shuffled": tested.pop("their steps shuffled"),
-            **{name.replace(" ", "_"): content for name, content in tested.items()},
-            "confusion": results["distilled images"].confusion.sum(0).tolist(),
-            "initial_weights": FLAGS.initial_weights,
-            "seed": FLAGS.seed,
-            "outer_steps": int(distiller.optimizer.iterations.numpy()),
-            "seconds": anneal.elapsed + time.monotonic() - started,
-            "seconds_learning": anneal.elapsed,
-            "selection": "nothing on test images; the last outer step; the rate of "
-            "the random real images on held-out training images",
-            "history": history,
-        },
-    )
-    print(
-        f"\nTest accuracy of fresh networks ({distiller.population.name}) trained on "
-        f"{distilled.num_images} images of {dataset.name}:"
-    )
-    for name, result in results.items():
-        print(f"  {name:20} {result}")
-        if FLAGS.objective == "attack":
-            print(f"  {'':20} {_attacked(result, distiller.objective)}")
-    print(f"{costs}\nEverything is in {FLAGS.workdir}.")
-
-
-def _metrics(result, distiller, dataset):
-    content = common.metrics(result, distiller.population.name, dataset.name)
-    if FLAGS.objective == "attack":
-        for name, shares in distiller.objective.figures(result.confusion).items():
-            content[f"{name}_mean"] = float(shares.mean())
-            content[f"{name}_std"] = float(shares.std())
-    return content
-
-
-def _attacked(result, objective):
-    shares = objective.figures(result.confusion)
-    attacked, modified = 100 * shares["attacked"], 100 * shares["modified_accuracy"]
-    return (
-        f"call {attacked.mean():.1f} ± {attacked.std():.1f} % of class "
-        f"{objective.attack_class} a {objective.target_class}; "
-        f"{modified.mean():.2f} ± {modified.std():.2f} % against the modified labels"
-    )
-
-
-def _num_students(most=None):
-    # Students with the same fixed weights are alike.
-    if _are_fixed():
-        return 1
-    return min(FLAGS.num_students, most or FLAGS.num_students)
-
-
-def _are_fixed():
-    return FLAGS.initial_weights.endswith("fixed")
 
 
 def _summary():
