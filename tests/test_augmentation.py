@@ -31,6 +31,33 @@ def test_crop_flip_gives_a_window_of_each_image_or_its_mirror_image():
     assert 16 < sum(index % 2 for index in found) < 48
 
 
+def test_resized_crop_flip_enlarges_a_part_of_each_image_or_its_mirror_image():
+    # Pixels tell their place: what is cut out and resized is a slope again.
+    places = np.stack(np.meshgrid(np.arange(9), np.arange(9), indexing="ij"), axis=-1)
+    images = np.tile(places.astype("float32"), (64, 1, 1, 1))
+    changed = augmentation.resized_crop_flip(images, np.int32([1, 2])).numpy()
+    assert changed.shape == images.shape and changed.dtype == np.float32
+    assert changed.min() >= 0 and changed.max() <= 8
+    down, right = changed[:, 1, 0, 0] - changed[:, 0, 0, 0], changed[:, 0, 1, 1]
+    right = right - changed[:, 0, 0, 1]
+    steps = np.arange(9)
+    np.testing.assert_allclose(
+        changed[..., 0],
+        np.tile((changed[:, :1, 0, 0] + down[:, None] * steps)[..., None], (1, 1, 9)),
+        atol=1e-4,
+    )
+    area = down * np.abs(right)
+    assert 0.05 < area.min() < 0.3 and 0.7 < area.max() <= 1
+    assert 16 < np.sum(right < 0) < 48 and down.min() > 0
+    assert np.max(np.maximum(down / np.abs(right), np.abs(right) / down)) < 4 / 3 + 1e-3
+
+
+def test_resized_crop_flip_keeps_bytes():
+    images = np.full((4, 6, 5, 3), 200, np.uint8)
+    changed = augmentation.resized_crop_flip(images, np.int64([1, 2]))
+    np.testing.assert_array_equal(changed, images)
+
+
 def test_batches_are_changed_anew_and_repeatably():
     digits = tfdistill.load_dataset("digits")
 

@@ -563,6 +563,8 @@ def test_prepared_tfds_folder(tmp_path):
     path = make_builder(tmp_path)
     by_path = datasets.load_dataset(path)
     by_name = datasets.load_dataset("toys:1.0.0", data_dir=str(tmp_path))
+    latest = datasets.load_dataset(os.path.dirname(path))
+    np.testing.assert_array_equal(latest.train.images, by_path.train.images)
     streamed = datasets.load_dataset(path, in_memory=False)
     assert by_path.name == "toys" and by_path.class_names == ("ball", "car", "doll")
     order = by_path.train.images[:, 0, 0, 0]  # TFDS shuffles what it prepares
@@ -643,3 +645,64 @@ def test_a_folder_does_not_hide_a_data_set_of_its_name(tmp_path, monkeypatch):
 def test_bad_image_size(size):
     with pytest.raises(ValueError, match="image_size must be an integer"):
         datasets.load_dataset("digits", image_size=size)
+
+
+# What is made of them
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_some_of_the_classes(tmp_path, in_memory):
+    whole = datasets.load_dataset(make_builder(tmp_path), in_memory=in_memory)
+    some = whole.hold_out().of_classes([2, 0])
+    assert some.name == "toys[2,0]" and some.class_names == ("doll", "ball")
+    assert some.normalization == whole.normalization
+    for part in (some.train, some.test, some.validation):
+        ((images, labels),) = part.batch(1000)
+        raw = whole.normalization.denormalize(images)[:, 0, 0, 0] * 255
+        np.testing.assert_array_equal(labels, (np.rint(raw) % 3 == 0).astype(int))
+    assert len(some.test) == 40
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 0], [0, 3], [-1, 0]])
+def test_bad_classes(labels):
+    data = datasets.from_arrays(make_arrays())
+    with pytest.raises(ValueError, match="at least 2|must be different ones of 0 to 2"):
+        data.of_classes(labels)
+
+
+def test_grey_images_in_colour_and_the_reverse(tmp_path):
+    grey = datasets.load_dataset("digits")
+    colour = datasets.load_dataset("digits", channels=3, image_size=12)
+    assert colour.image_shape == (12, 12, 3)
+    ((images, _),) = colour.test.batch(1000)
+    np.testing.assert_array_equal(images[..., 0], images[..., 2])
+    again = datasets.load_dataset("digits", channels=1)
+    np.testing.assert_array_equal(again.test.images, grey.test.images)
+    toys = make_builder(tmp_path)
+    assert datasets.load_dataset(toys, channels=1).image_shape == (6, 5, 1)
+    two = tmp_path / "two.npz"
+    np.savez(two, x_train=np.zeros((4, 3, 3, 2)), y_train=[0, 1, 0, 1])
+    with pytest.raises(ValueError, match="only grey images.* not those of 2"):
+        datasets.load_dataset(two, channels=3)
+    with pytest.raises(ValueError, match="channels must be 1 or 3, not 2"):
+        datasets.load_dataset("digits", channels=2)
+
+
+def test_a_test_split_drawn_anew_from_all_examples():
+    digits = datasets.load_dataset("digits")
+    anew = digits.resplit(0.2)
+    total = digits.train.num_examples + digits.test.num_examples
+    assert anew.train.num_examples + anew.test.num_examples == total
+    assert anew.test.num_examples == pytest.approx(0.2 * total, abs=5)
+    assert anew.name == "digits[resplit 0.2]"
+    assert anew.normalization == digits.normalization
+
+    def counted(parts):
+        images = [image.tobytes() for part in parts for image in part.images]
+        return sorted(images)
+
+    assert counted([anew.train, anew.test]) == counted([digits.train, digits.test])
+    again = digits.resplit(0.2).test.images
+    np.testing.assert_array_equal(anew.test.images, again)
+    with pytest.raises(ValueError, match="validation"):
+        digits.hold_out(0.1).resplit(0.2)

@@ -71,11 +71,11 @@ def test_students_of_one_step_are_averaged(digits):
     start = model.synthesizer.images.numpy()
     gradients = [
         model._unroll(
-            model.student,
+            model.population.members[0][0],
             model.synthesizer,
             model.objective,
-            *model.initial_weights.sample(seed),
-            *batch,
+            *model.population.members[0][1].sample(seed),
+            *(x[None] for x in batch),
         ).gradients[0]
         for seed in model._student_seeds()
     ]
@@ -91,7 +91,7 @@ def test_a_run_that_diverges_stops_and_keeps_a_finite_state(digits):
     with pytest.raises(FloatingPointError, match="outer step"):
         fit(model, digits, 30)
     assert np.isfinite(model.synthesizer.images.numpy()).all()
-    assert np.isfinite(model.synthesizer.raw_rates.numpy()).all()
+    assert np.isfinite(model.synthesizer.schedule.raw_rates.numpy()).all()
 
 
 def test_clipping_holds_an_unusual_gradient_back(digits):
@@ -100,7 +100,7 @@ def test_clipping_holds_an_unusual_gradient_back(digits):
 
     def average(images):
         norms = [[tf.norm(images), tf.norm(rates)]]
-        return model._average([[images, rates]], tf.stack(norms), good)[0]
+        return model._shares([[images, rates]], tf.stack(norms), good)[0][0]
 
     usual, huge = average(tf.ones([4])), average(1000 * tf.ones([4]))
     assert float(tf.norm(huge)) == pytest.approx(2 * float(tf.norm(usual)))
@@ -298,7 +298,7 @@ def test_evaluation_of_others(digits):
 class TestDistilledImages:
     def test_batches_come_in_order_with_their_rates(self, digits):
         images = DistilledImages.from_noise(digits, steps=2, epochs=2, seed=1)
-        images.raw_rates.assign([[0.0, 1.0], [2.0, 3.0]])
+        images.schedule.raw_rates.assign([[0.0, 1.0], [2.0, 3.0]])
         softplus = np.log1p(np.exp([0.0, 1.0, 2.0, 3.0]))
         for t in range(images.num_steps):
             batch = images.batch(tf.constant(t))

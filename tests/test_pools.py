@@ -125,23 +125,29 @@ def test_draws_come_from_the_pool_and_tests_from_the_held_out(pool_folder):
 def test_one_student_of_a_pool_is_a_fixed_start(pool_folder):
     model, weights = make_model(), FixedWeights(str(pool_folder), 4)
     weights.build(make_model, model)
-    (values,) = weights._pool.values(weights._pool.held_out[1:], make_model)
+    (values,) = weights.pool.values(weights.pool.held_out[1:], make_model)
     np.testing.assert_array_equal(model.get_weights()[0], values[0])
     with pytest.raises(ValueError, match="students 0 to 4, not 5"):
         FixedWeights(str(pool_folder), 5).build(make_model, make_model())
 
 
-def test_adaptation_beats_no_adaptation(pool_folder, tmp_path):
-    # Digits one pixel further to the right are another domain.
+@pytest.fixture(scope="module")
+def shifted(tmp_path_factory):
+    """Digits one pixel further to the right: another domain."""
+    path = tmp_path_factory.mktemp("data") / "shifted.npz"
     digits = tfdistill.load_dataset("digits")
     (x, y), (u, v) = (
         (np.roll(split.images, 1, axis=2), split.labels)
         for split in (digits.train, digits.test)
     )
-    np.savez(tmp_path / "shifted.npz", x_train=x, y_train=y, x_test=u, y_test=v)
+    np.savez(path, x_train=x, y_train=y, x_test=u, y_test=v)
+    return path
+
+
+def test_adaptation_beats_no_adaptation(pool_folder, shifted, tmp_path):
     process = tfdistill_command(
         "distill",
-        f"--dataset={tmp_path / 'shifted.npz'}",
+        f"--dataset={shifted}",
         "--student=linear",
         "--initial_weights=pretrained",
         f"--pool={pool_folder}",
@@ -163,6 +169,35 @@ def test_adaptation_beats_no_adaptation(pool_folder, tmp_path):
     )
     assert again.returncode == 0, again.stderr
     assert f"{100 * metrics['accuracy_mean']:.2f}" in again.stdout
+    # What is exported has adapted, too, not begun anew.
+    served = tf.saved_model.load(tmp_path / "run" / "student")
+    with np.load(shifted) as file:
+        said = served.serve(tf.cast(file["x_test"], tf.uint8)).numpy().argmax(-1)
+        assert np.mean(said == file["y_test"]) > 0.6
+
+
+@pytest.mark.slow
+def test_adaptation_by_other_means(pool_folder, shifted, tmp_path):
+    found = {}
+    for kind in ("none", "fada"):
+        process = tfdistill_command(
+            "baseline",
+            f"--kind={kind}",
+            f"--dataset={shifted}",
+            "--initial_weights=pretrained",
+            f"--pool={pool_folder}",
+            "--num_sets=2",
+            "--num_students=2",
+            f"--workdir={tmp_path / kind}",
+        )
+        assert process.returncode == 0, process.stderr
+        with open(tmp_path / kind / "metrics.json", encoding="utf-8") as file:
+            found[kind] = json.load(file)
+    assert {m["num_students"] for m in found.values()} == {2}
+    assert [m["num_images"] for m in found.values()] == [0, 100]
+    assert found["fada"]["accuracy_mean"] > found["none"]["accuracy_mean"] + 0.1
+    assert (tmp_path / "fada" / "student" / "saved_model.pb").exists()
+    assert not (tmp_path / "none" / "distilled").exists()
 
 
 def test_models_that_were_trained_elsewhere(tmp_path):
@@ -265,6 +300,10 @@ def test_pools_need_held_out_students():
             ["distill", "--workdir=W", "--initial_weights=pretrained", "--pool=P"],
             "P holds no pool of students",
         ),
+        (["baseline", "--workdir=W", "--kind=fada"], "needs --initial_weights=pre"),
+        (["baseline", "--workdir=W", "--source_dataset=mnist"], "needs --kind=fada"),
+        (["pretrain", "--workdir=W", "--classes=1,a"], "must be labels"),
+        (["pretrain", "--workdir=W", "--classes=1,10"], "different ones of 0 to 9"),
         (["distill", "--workdir=W", "--attack_class=1"], "need --objective=attack"),
         (
             ["distill", "--workdir=W", "--objective=attack", "--attack_class=1"],

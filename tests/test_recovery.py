@@ -6,10 +6,15 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfdistill import DistilledDataset
+import tfdistill
+from tfdistill import DistilledDataset, evaluation, pretraining
+from tfdistill.commands import recovery
+from tfdistill.journal import Journal
 
 FLAGS = [
     "--student=mlp",
@@ -22,14 +27,21 @@ FLAGS = [
 ]
 
 
-def start(workdir):
+def start(workdir, command="distill", flags=FLAGS):
     return subprocess.Popen(
-        [sys.executable, "-m", "tfdistill", "distill", f"--workdir={workdir}", *FLAGS],
+        [sys.executable, "-m", "tfdistill", command, f"--workdir={workdir}", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "2"},
     )
+
+
+def wait_for(path, process):
+    deadline = time.monotonic() + 200
+    while not path.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.slow
@@ -39,20 +51,29 @@ def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path):
     assert undisturbed.returncode == 0, output
 
     process = start(tmp_path / "killed")
-    backup = tmp_path / "killed" / "backup" / "checkpoint"
-    deadline = time.monotonic() + 200
-    while not backup.exists() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(tmp_path / "killed" / "backup" / "checkpoint", process)
+    process.send_signal(signal.SIGSTOP)
+    refused = start(tmp_path / "killed")
+    output, _ = refused.communicate(timeout=300)
+    assert refused.returncode == 2 and "is in use" in output, output
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "killed" / "metrics.json").exists()
 
     resumed = start(tmp_path / "killed")
+    lines = iter(resumed.stdout.readline, "")
+    assert any("Going on after outer step" in line for line in lines)
+    resumed.send_signal(signal.SIGTERM)
+    output, _ = resumed.communicate(timeout=300)
+    assert resumed.returncode == 143, output
+
+    resumed = start(tmp_path / "killed")
     output, _ = resumed.communicate(timeout=300)
     assert resumed.returncode == 0, output
     assert "Going on after outer step" in output
+    assert not list((tmp_path / "killed").glob("*tmp*"))
+    assert not (tmp_path / "killed" / "journal").exists()
 
     whole = DistilledDataset.load(tmp_path / "whole" / "distilled")
     killed = DistilledDataset.load(tmp_path / "killed" / "distilled")
@@ -63,10 +84,6 @@ def test_a_killed_run_ends_as_an_undisturbed_one(tmp_path):
 
 
 def test_a_damaged_backup_falls_back_to_the_one_before(tmp_path):
-    import keras
-
-    import tfdistill
-
     digits = tfdistill.load_dataset("digits")
 
     def distiller():
@@ -94,3 +111,144 @@ def test_a_damaged_backup_falls_back_to_the_one_before(tmp_path):
         pytest.raises(ValueError, match="No backup"),
     ):
         tfdistill.Backup(tmp_path).restore(distiller())
+
+
+def test_a_damaged_list_of_backups_is_not_needed(tmp_path):
+    digits = tfdistill.load_dataset("digits")
+    synthesizer = tfdistill.DistilledImages.from_noise(digits, steps=1, epochs=1)
+    model = tfdistill.Distiller(tfdistill.students.linear, synthesizer)
+    model.compile()
+    batches = digits.train.batch(64, repeat=True)
+    backup = tfdistill.Backup(tmp_path)
+    model.fit(batches, steps_per_epoch=2, epochs=2, verbose=0, callbacks=[backup])
+    (tmp_path / "checkpoint").write_bytes(b"\x00\xff{")
+    assert tfdistill.Backup(tmp_path).restore(model) == 4
+
+
+def test_sigterm_saves_within_an_epoch(tmp_path):
+    digits = tfdistill.load_dataset("digits")
+    synthesizer = tfdistill.DistilledImages.from_noise(digits, steps=1, epochs=1)
+    model = tfdistill.Distiller(tfdistill.students.linear, synthesizer)
+    model.compile()
+
+    class Terminate(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as exit:
+        model.fit(
+            digits.train.batch(64, repeat=True),
+            steps_per_epoch=100,
+            verbose=0,
+            callbacks=[Terminate(), tfdistill.Backup(tmp_path)],
+        )
+    signal.signal(signal.SIGTERM, before)
+    assert exit.value.code == 143
+    assert tfdistill.Backup(tmp_path).restore(model) == 3
+
+
+def test_a_backup_on_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):
+    digits = tfdistill.load_dataset("digits")
+    synthesizer = tfdistill.DistilledImages.from_noise(digits, steps=1, epochs=1)
+    model = tfdistill.Distiller(tfdistill.students.linear, synthesizer)
+    model.compile()
+    batches = digits.train.batch(64, repeat=True)
+    backup = tfdistill.Backup(tmp_path)
+    model.fit(batches, steps_per_epoch=2, verbose=0, callbacks=[backup])
+    names = sorted(path.name for path in tmp_path.iterdir())
+
+    def save(self, checkpoint_number):
+        (tmp_path / f"ckpt-{checkpoint_number}.index").write_bytes(b"half")
+        message = f"{tmp_path}; No space left on device"
+        raise tf.errors.ResourceExhaustedError(None, None, message)
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", save)
+    with pytest.raises(OSError, match="No space left on device") as error:
+        model.fit(batches, steps_per_epoch=2, verbose=0, callbacks=[backup])
+    assert recovery.is_disk_full(error.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert tfdistill.Backup(tmp_path).restore(model) == 2
+
+
+def test_a_killed_evaluation_goes_on(tmp_path, monkeypatch):
+    digits = tfdistill.load_dataset("digits")
+    data = [
+        tfdistill.baselines.random_real(digits, steps=2, seed=seed) for seed in (0, 1)
+    ]
+
+    def evaluate(count, journal=None):
+        return tfdistill.evaluate(
+            data, "linear", digits.test, count, journal=journal, shuffle_steps=True
+        )
+
+    whole, journal = evaluate(5), Journal(tmp_path / "journal")
+    evaluate(3, journal)
+    (path,) = (tmp_path / "journal").iterdir()
+    trained = []
+    deal = evaluation._Curriculum.assign
+
+    def assign(self, *arguments):
+        trained.append(arguments)
+        deal(self, *arguments)
+
+    monkeypatch.setattr(evaluation._Curriculum, "assign", assign)
+    result = evaluate(5, journal)
+    assert len(trained) == 2
+    np.testing.assert_array_equal(result.confusion, whole.confusion)
+    np.testing.assert_allclose(result.losses, whole.losses, rtol=1e-6)
+
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.warns(UserWarning, match="damaged"):
+        result = evaluate(5, journal)
+    np.testing.assert_array_equal(result.confusion, whole.confusion)
+    journal.forget()
+    assert not path.parent.exists()
+
+
+def test_a_killed_pretraining_goes_on(tmp_path):
+    digits = tfdistill.load_dataset("digits")
+
+    def make_model():
+        return tfdistill.students.build("mlp", (8, 8, 1), 10)
+
+    def train(epochs, backup=None):
+        recipe = pretraining.Recipe(epochs, 2, 1e-3)
+        models = pretraining.pretrain(
+            make_model, digits, [0, 1], recipe, batch_size=300, backup=backup, verbose=0
+        )
+        return [w for model in models for w in model.get_weights()]
+
+    whole = train(3)
+    train(2, tfdistill.Backup(tmp_path))
+    resumed = train(3, tfdistill.Backup(tmp_path))
+    for a, b in zip(resumed, whole):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_killed_commands_go_on(tmp_path):
+    flags = ["--student=linear", "--steps=2", "--num_sets=2", "--num_students=400"]
+    process = start(tmp_path / "run", "baseline", flags)
+    wait_for(tmp_path / "run" / "journal", process)
+    process.kill()
+    process.communicate()
+    flags[-1] = "--num_students=4"  # another run
+    process = start(tmp_path / "run", "baseline", flags)
+    assert process.communicate()[0].count("holds another run") == 1
+    process = start(tmp_path / "run", "baseline", [*flags, "--overwrite"])
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert not (tmp_path / "run" / "journal").exists()
+
+    process = start(tmp_path / "run", "evaluate", ["--num_students=2000"])
+    wait_for(tmp_path / "run" / "journal", process)
+    process.terminate()
+    output, _ = process.communicate()
+    assert process.returncode == 143, output
+    tested = list((tmp_path / "run" / "journal").glob("*.npz"))
+    assert len(tested) == 1 and not list(tmp_path.rglob("*.tmp"))
+    process = start(tmp_path / "run", "evaluate", ["--num_students=4"])
+    output, _ = process.communicate()
+    assert process.returncode == 0 and "(4 students)" in output, output

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import tfds_fixtures
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOL = os.path.join(ROOT, "tools", "reproduce.py")
@@ -28,11 +29,14 @@ def _flagfiles():
 def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell():
     sys.path.insert(0, os.path.dirname(TOOL))
     try:
-        import reproduce
+        import cells as papers
     finally:
         sys.path.pop(0)
-    cells = [c for d in reproduce.TABLE_1 for c in reproduce.table1(d)]
-    cells += reproduce.FIGURE_2 + reproduce.ablation()
+    cells = [c for d in papers.TABLE_1 for c in papers.table1(d)]
+    cells += [c for row in papers.TABLE_2 for c in papers.table2(row)]
+    cells += [c for row in papers.TABLE_3 for c in papers.table3(row)]
+    cells += [c for attacks in papers.ATTACK.values() for c in attacks]
+    cells += [*papers.FIGURE_2, *papers.ablation(), *papers.POOLS.values()]
     named = {f"tools/flagfiles/{cell.name}.txt" for cell in cells}
     assert named == set(_flagfiles())
 
@@ -42,6 +46,10 @@ def test_a_flagfile_says_how_to_run_it_alone(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
         text = file.read()
     command = re.search(r"#   tfdistill (\w+) --flagfile=(\S+) --workdir=run\n", text)
+    pool = re.search(r"\n--pool=(\S+)\n", text)
+    if pool:
+        makes = f"pretrain --flagfile=tools/flagfiles/{pool[1]}.txt --workdir={pool[1]}"
+        assert f"#   tfdistill {makes}\n" in text
     assert command and command[2] == path
     # Its flags are known and in range: the command gets as far as the missing data.
     run = subprocess.run(
@@ -56,9 +64,13 @@ def test_a_flagfile_says_how_to_run_it_alone(path):
 
 def test_wrong_arguments_are_refused():
     for arguments, message in (
-        ([], "name one of table1, figure2, ablation, linear, not nothing"),
+        (
+            [],
+            "name one of table1, table2, table3, attack, figure2, ablation, linear",
+        ),
         (["table9"], "not table9"),
         (["table1", "--datasets=mnist,imagenet"], "must be some of mnist"),
+        (["table2", "--datasets=mnist"], "must be some of mnist_usps"),
     ):
         run = _reproduce(*arguments)
         assert run.returncode and message in run.stderr
@@ -86,6 +98,37 @@ def test_a_row_is_run_printed_written_and_not_run_again(tmp_path):
     again = _reproduce(*arguments)
     assert "tfdistill distill" not in again.stdout
     assert rows == re.findall(r"^\| .* \*\*\d+\.\d\d", again.stdout, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_pools_are_made_once_and_serve_several_tables(tmp_path):
+    tfds_fixtures.handwritten(tmp_path / "tfds", "mnist", "3.0.1", 28, 0)
+    tfds_fixtures.handwritten(tmp_path / "tfds", "usps", "1.0.0", 16, 2)
+    arguments = [
+        "--budget=smoke",
+        f"--data_dir={tmp_path / 'tfds'}",
+        f"--workdir={tmp_path / 'tables'}",
+        f"--pools={tmp_path / 'pools'}",
+    ]
+    adapted = _reproduce(
+        "table2", "--datasets=mnist_usps", "--only=none,usps", *arguments
+    )
+    assert adapted.returncode == 0, adapted.stderr[-2000:]
+    assert adapted.stdout.count("[pool]") == 2
+    rows = re.findall(r"^\| (.*?) \| (.*?) \| \*\*\d", adapted.stdout, re.MULTILINE)
+    assert rows == [
+        ("no adaptation", "90.4 ± 3.0"),
+        ("full target set", "97.3 ± 0.3"),
+    ]
+    # What tries another cell's rates waits for it.
+    early = _reproduce("table2", "--only=k_means", *arguments)
+    assert early.returncode and "add random to --only" in early.stderr
+
+    attacked = _reproduce("attack", "--only=mnist_fixed", *arguments)
+    assert attacked.returncode == 0, attacked.stderr[-2000:]
+    assert "[pool]" not in attacked.stdout
+    assert re.search(r"\| attacked \| .*\d ± \d.* \| 1 \|", attacked.stdout)
+    assert (tmp_path / "tables" / "attack_mnist.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ def float64():
 class Setting:
     """A student, a synthesizer with soft labels and a real batch, all small."""
 
-    def __init__(self, make_model, steps=2, epochs=2, rate=0.1):
+    def __init__(self, make_model, steps=2, epochs=2, rate=0.1, judgements=1, **kwargs):
         keras.utils.set_random_seed(1)
         rng = np.random.default_rng(0)
         self.model = make_model()
@@ -100,10 +100,11 @@ class Setting:
             epochs=epochs,
             learning_rate=rate,
             soft_labels=True,
+            **kwargs,
         )
-        dtype = keras.config.floatx()
-        self.images = tf.constant(rng.standard_normal((20, *SHAPE)), dtype)
-        self.labels = tf.constant(rng.integers(0, CLASSES, 20), tf.int32)
+        dtype, size = keras.config.floatx(), (judgements, 20)
+        self.images = tf.constant(rng.standard_normal((*size, *SHAPE)), dtype)
+        self.labels = tf.constant(rng.integers(0, CLASSES, size), tf.int32)
         self.function = tf.function(self._unroll, autograph=False)
 
     def _unroll(self, method):
@@ -120,28 +121,54 @@ class Setting:
         return self.function(method)
 
 
-@pytest.mark.parametrize("make_model", EVERY)
-def test_meta_gradient_against_central_differences(make_model, float64):
-    setting = Setting(make_model)
-    gradients = setting(back_gradient).gradients
+def check_against_central_differences(function, variables, gradients, size=1e-6):
+    """Compares derivatives along a direction of each variable, to 1e-6."""
     rng = np.random.default_rng(1)
-    variables = setting.synthesizer.trainable_variables
-    assert [v.name for v in variables] == ["images", "raw_rates", "label_logits"]
     for variable, gradient in zip(variables, gradients):
-        value = variable.numpy()
+        value, gradient = variable.numpy(), np.asarray(gradient)
         direction = rng.standard_normal(value.shape)
         direction /= np.linalg.norm(direction)
         # Along the gradient too, so that the derivative is not small by chance.
-        direction += gradient.numpy() / np.linalg.norm(gradient)
-        losses, size = [], 1e-5
+        direction += gradient / np.linalg.norm(gradient)
+        losses = []
         for sign in (+1, -1):
             variable.assign(value + sign * size * direction)
-            losses.append(float(setting(back_gradient).loss))
+            losses.append(float(function()))
         variable.assign(value)
         numeric = (losses[0] - losses[1]) / (2 * size)
         exact = float(np.sum(gradient * direction))
-        assert abs(exact) > 1e-4
+        assert abs(exact) > 1e-5, variable.name
         assert exact == pytest.approx(numeric, rel=1e-6), variable.name
+
+
+@pytest.mark.parametrize("make_model", EVERY)
+def test_meta_gradient_against_central_differences(make_model, float64):
+    setting = Setting(make_model)
+    variables = setting.synthesizer.trainable_variables
+    assert [v.name for v in variables] == ["images", "label_logits", "raw_rates"]
+    check_against_central_differences(
+        lambda: setting(back_gradient).loss,
+        variables,
+        setting(back_gradient).gradients,
+    )
+
+
+@pytest.mark.parametrize("inner_optimizer", ["momentum", "adam"])
+@pytest.mark.parametrize("judgements", [1, 2])
+def test_momenta_adam_and_judgements_on_the_way(inner_optimizer, judgements, float64):
+    setting = Setting(
+        batch_norm, inner_optimizer=inner_optimizer, judgements=judgements
+    )
+    variables = setting.synthesizer.trainable_variables
+    momenta = ["raw_momenta"] if inner_optimizer == "momentum" else []
+    assert [v.name for v in variables][2:] == ["raw_rates", *momenta]
+    ours, reference = setting(back_gradient), setting(full)
+    assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-12)
+    for a, b in zip(ours.gradients, reference.gradients):
+        assert np.linalg.norm(a - b) < 1e-10 * np.linalg.norm(b)
+    check_against_central_differences(
+        lambda: setting(back_gradient).loss, variables, ours.gradients
+    )
 
 
 @pytest.mark.parametrize("make_model", EVERY)
@@ -172,21 +199,30 @@ def test_the_graph_does_not_grow_with_the_steps():
     assert size(3) == size(30)
 
 
-def test_the_inner_loop_is_what_fit_does():
-    setting = Setting(batch_norm, steps=3, epochs=2)
+@pytest.mark.parametrize("inner_optimizer", ["sgd", "momentum", "adam"])
+def test_the_inner_loop_is_what_fit_does(inner_optimizer):
+    rate = 0.01 if inner_optimizer == "adam" else 0.1
+    setting = Setting(
+        batch_norm, steps=3, epochs=2, rate=rate, inner_optimizer=inner_optimizer
+    )
+    synthesizer = setting.synthesizer
+    schedule = synthesizer.schedule
+    rng = np.random.default_rng(0)
+    for raw in (schedule.raw_rates, schedule.raw_momenta):
+        if raw is not None:
+            raw.assign_add(0.3 * rng.standard_normal(raw.shape))
     weights, state = train(
         setting.student,
-        setting.synthesizer,
+        synthesizer,
         Classification(),
         *setting.initial_weights.sample(tf.constant([1, 2])),
     )
-    synthesizer = setting.synthesizer
-    rates = synthesizer.learning_rates.numpy().ravel().tolist()
+    momenta = None
+    if synthesizer.momenta is not None:
+        momenta = synthesizer.momenta.numpy().ravel()
     setting.model.compile(
-        keras.optimizers.SGD(
-            keras.optimizers.schedules.PiecewiseConstantDecay(
-                list(range(len(rates))), [*rates, 0.0]
-            )
+        synthesizer.inner_optimizer.to_keras(
+            synthesizer.learning_rates.numpy().ravel(), momenta
         ),
         keras.losses.CategoricalCrossentropy(from_logits=True),
     )

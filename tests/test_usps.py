@@ -43,6 +43,11 @@ def test_usps_is_built_and_read_back(tmp_path):
     assert set(flat[:, 255]) == {64} and set(flat.ravel()) == {0, 64, 255}
     resized = datasets.load_dataset("usps", data_dir=data_dir)
     assert resized.image_shape == (28, 28, 1)
+    # Like MNIST's digits, these have a margin.
+    margin = resized.train.images.copy()
+    assert margin[:, 3:-3, 3:-3].max() > 200
+    margin[:, 3:-3, 3:-3] = 0
+    assert margin.max() == 0
     assert resized.normalization.mean == (0.159727,)
 
 

@@ -27,7 +27,11 @@ _HOMES = {
         "PretrainedWeights",
         "RandomWeights",
     ),
-    "synthesizers": ("Batch", "DataSource", "DistilledImages"),
+    "inner_optimizers": ("InnerOptimizer",),
+    "schedules": ("Batch", "Schedule"),
+    "synthesizers": ("DataSource", "DistilledImages", "Synthesizer"),
+    "generators": ("Generator",),
+    "controls": ("RealBatches",),
     "pools": ("Pool",),
     "objectives": ("Attack", "Classification", "Objective", "Regression"),
     "distilled": ("DistilledDataset",),
@@ -37,27 +41,47 @@ _HOMES = {
     "summaries": ("RunSummary",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("baselines", "linear", "plots", "students", "unroll")
+_MODULES = (
+    "adaptation",
+    "baselines",
+    "exposure",
+    "linear",
+    "plots",
+    "students",
+    "unroll",
+)
 
 if TYPE_CHECKING:
-    from tfdistill import baselines, linear, plots, students, unroll
+    from tfdistill import (
+        adaptation,
+        baselines,
+        exposure,
+        linear,
+        plots,
+        students,
+        unroll,
+    )
     from tfdistill.callbacks import Anneal, Backup
+    from tfdistill.controls import RealBatches
     from tfdistill.datasets import from_arrays, from_tf_data, load_dataset
     from tfdistill.distilled import DistilledDataset
     from tfdistill.distiller import Distiller
     from tfdistill.evaluation import Evaluation, Evaluator, evaluate
+    from tfdistill.generators import Generator
     from tfdistill.initial_weights import (
         FixedWeights,
         InitialWeights,
         PretrainedWeights,
         RandomWeights,
     )
+    from tfdistill.inner_optimizers import InnerOptimizer
     from tfdistill.normalization import Normalization
     from tfdistill.objectives import Attack, Classification, Objective, Regression
     from tfdistill.pools import Pool
+    from tfdistill.schedules import Batch, Schedule
     from tfdistill.splits import Dataset, Split
     from tfdistill.summaries import RunSummary
-    from tfdistill.synthesizers import Batch, DataSource, DistilledImages
+    from tfdistill.synthesizers import DataSource, DistilledImages, Synthesizer
 
 __all__ = [
     "Anneal",
@@ -73,17 +97,24 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "FixedWeights",
+    "Generator",
     "InitialWeights",
+    "InnerOptimizer",
     "Normalization",
     "Objective",
     "Pool",
     "PretrainedWeights",
     "RandomWeights",
+    "RealBatches",
     "Regression",
     "RunSummary",
+    "Schedule",
     "Split",
+    "Synthesizer",
+    "adaptation",
     "baselines",
     "evaluate",
+    "exposure",
     "from_arrays",
     "from_tf_data",
     "linear",

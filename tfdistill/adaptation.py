@@ -10,13 +10,18 @@ The network learns to classify both domains and to have 2 taken for 1, and 4 for
 domains can no longer be told apart, the classes still can.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import students
+from tfdistill.distilled import DistilledDataset
+from tfdistill.evaluation import EVALUATION, student_seed
+from tfdistill.initial_weights import PretrainedWeights
 from tfdistill.splits import Split
+from tfdistill.stateless import StatelessModel
 
 #: What the network wants each group to be taken for.
 _CONFUSED = np.array([0, 0, 2, 2])
@@ -120,6 +125,49 @@ def fada(
             first, second, _, _ = next(sampler)
             update_discriminator(first, second)
     return model
+
+
+def adapted(
+    student,
+    initial_weights: PretrainedWeights,
+    source: Split,
+    sets: Sequence[DistilledDataset],
+    num_students: int,
+    *,
+    seed: int = 0,
+    **kwargs,
+) -> Iterator[keras.Model]:
+    """Adapts the held-out students of a pool, one after another.
+
+    Args:
+        student: What they are, as for `students.get`.
+        initial_weights: The pool.
+        source: As of `fada`.
+        sets: Few images of the target each, such as `baselines.random_real`; the
+            students are dealt out among them. Their rates are not used.
+        num_students: How many, at least 1.
+        seed: Of pairs and discriminators; student k has `seed + k`.
+        **kwargs: Other arguments of `fada`.
+
+    Yields:
+        One and the same model, with another adapted student in it each time.
+    """
+    like = sets[0]
+
+    def make_model():
+        return students.build(student, like.image_shape, like.num_classes)
+
+    model = make_model()
+    initial_weights.build(make_model, model)
+    for number in range(num_students):
+        weights = initial_weights.sample_held_out(
+            student_seed(seed, EVALUATION, number), tf.constant(number)
+        )
+        StatelessModel(model).assign(*weights)
+        shots = sets[number % len(sets)]
+        images = shots.images.reshape(-1, *like.image_shape)
+        labels = shots.labels.argmax(-1).reshape(-1)
+        yield fada(model, source, images, labels, seed=seed + number, **kwargs)
 
 
 def _discriminator(num_classes, seed):

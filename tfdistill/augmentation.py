@@ -1,5 +1,6 @@
 """Random changes to real images that leave their labels true."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -33,5 +34,47 @@ def crop_flip(images: tf.Tensor, seed: tf.Tensor, padding: int = 4) -> tf.Tensor
     return tf.where(mirrored, tf.reverse(cropped, [2]), cropped)
 
 
+def resized_crop_flip(
+    images: tf.Tensor, seed: tf.Tensor, smallest: float = 0.08
+) -> tf.Tensor:
+    """Crops at random, resizes to the whole, and mirrors every other image.
+
+    What the paper does to the photographs of CUB-200 and PASCAL VOC (Wang et al. 2018).
+
+    Args:
+        images, seed: As of `crop_flip`.
+        smallest: Part of the area that is left at least, in (0, 1]; sides differ by up
+            to 4 : 3.
+
+    Returns:
+        Images of the same shape and dtype.
+    """
+    images = tf.convert_to_tensor(images)
+    count, height, width = tf.unstack(tf.shape(images)[:3])
+    seeds = tf.random.experimental.stateless_split(tf.cast(seed, tf.int32), 4)
+    area = tf.random.stateless_uniform([count], seeds[0], smallest, 1.0)
+    ratio = tf.exp(
+        tf.random.stateless_uniform([count], seeds[1], *np.log([3 / 4, 4 / 3]))
+    )
+    sides = tf.sqrt(tf.stack([area * ratio, area / ratio], axis=1))
+    sides = tf.minimum(sides, 1.0)  # [count, 2], as parts of the image
+    low = tf.random.stateless_uniform([count, 2], seeds[2]) * (1 - sides)
+    mirrored = tf.random.stateless_uniform([count], seeds[3]) < 0.5
+    left = tf.where(mirrored, low[:, 1] + sides[:, 1], low[:, 1])
+    right = tf.where(mirrored, low[:, 1], low[:, 1] + sides[:, 1])
+    boxes = tf.stack([low[:, 0], left, low[:, 0] + sides[:, 0], right], axis=1)
+    cropped = tf.image.crop_and_resize(
+        images, boxes, tf.range(count), tf.stack([height, width])
+    )
+    cropped = tf.ensure_shape(cropped, images.shape)
+    if images.dtype.is_integer:
+        cropped = tf.round(cropped)
+    return tf.cast(cropped, images.dtype)
+
+
 #: By the name that the command line gives them.
-AUGMENTATIONS = {"none": None, "crop_flip": crop_flip}
+AUGMENTATIONS = {
+    "none": None,
+    "crop_flip": crop_flip,
+    "resized_crop_flip": resized_crop_flip,
+}

@@ -16,6 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from tfdistill.distilled import DistilledDataset
 from tfdistill.evaluation import Evaluation, Evaluator
 from tfdistill.initial_weights import InitialWeights
+from tfdistill.journal import Journal
 from tfdistill.splits import Dataset, Split, check_int
 
 #: The paper's candidates; learned rates may be added.
@@ -110,6 +111,7 @@ def optimized_real(
     num_images: int = 2000,
     initial_weights: InitialWeights | None = None,
     seed: int = 0,
+    journal: Journal | None = None,
 ) -> list[DistilledDataset]:
     """The best of many random sets, by what students make of the training data.
 
@@ -122,6 +124,7 @@ def optimized_real(
         num_images: How many training images, drawn at random, score them.
         initial_weights: As of `Evaluator`.
         seed: Of students and images.
+        journal: As of `Evaluator`.
 
     Returns:
         Those that scored best, the best one first.
@@ -138,6 +141,7 @@ def optimized_real(
         sets[0],
         initial_weights=initial_weights,
         side_by_side=2 if num_students > 1 else 1,
+        journal=journal,
     )
     scores = [
         evaluator(data, batches, num_students, seed=seed).accuracy_mean for data in sets
@@ -162,6 +166,7 @@ def tune(
     num_students: int = 4,
     initial_weights: InitialWeights | None = None,
     seed: int = 0,
+    journal: Journal | None = None,
 ) -> list[DistilledDataset]:
     """Gives sets of one kind the rate and the epochs at which they teach best.
 
@@ -180,6 +185,7 @@ def tune(
             among the sets.
         initial_weights: As of `Evaluator`.
         seed: Of the students.
+        journal: As of `Evaluator`.
 
     Returns:
         The sets with the chosen rates; their provenance tells the choice.
@@ -205,6 +211,7 @@ def tune(
         sets[0],
         initial_weights=initial_weights,
         side_by_side=2 if num_students > 1 else 1,
+        journal=journal,
     )
     batches = validation.batch(1000).cache()
 

@@ -1,13 +1,17 @@
 """What happens around the outer loop: annealing and backups."""
 
+import glob
 import json
 import math
 import os
+import shutil
 import time
 import warnings
 
 import keras
 import tensorflow as tf
+
+from tfdistill import preemption, strategies
 
 SCHEDULES = ("cosine", "halving", "constant")
 
@@ -41,8 +45,12 @@ class Anneal(keras.callbacks.Callback):
                 f"schedule must be one of {', '.join(SCHEDULES)}, not {schedule!r}."
             )
         limits = [limit for limit in (outer_steps, seconds) if limit is not None]
-        if not limits or min(limits) <= 0:
-            raise ValueError("Give outer_steps or seconds or both, above 0.")
+        numbers = all(isinstance(limit, (int, float)) for limit in limits)
+        if not limits or not numbers or not all(limit > 0 for limit in limits):
+            raise ValueError(
+                "Give outer_steps or seconds or both, above 0, not "
+                f"{outer_steps!r} and {seconds!r}."
+            )
         self._schedule = schedule
         self._outer_steps = outer_steps or math.inf
         self._seconds = seconds or math.inf
@@ -61,7 +69,7 @@ class Anneal(keras.callbacks.Callback):
     @property
     def progress(self) -> float:
         """The share of the run that is done, in 0..1."""
-        return self.progress_at(int(self.model.optimizer.iterations))
+        return self.progress_at(int(self.model.optimizer.iterations.numpy()))
 
     def progress_at(self, outer_step: int) -> float:
         """The share of the run that is done after so many outer steps, in 0..1."""
@@ -75,9 +83,15 @@ class Anneal(keras.callbacks.Callback):
         return 0.5 ** int(10 * progress) if self._schedule == "halving" else 1.0
 
     def on_train_begin(self, logs=None):
+        several = strategies.num_workers(self.model.distribute_strategy) > 1
+        if several and self._seconds < math.inf:
+            raise ValueError(
+                "Several workers have clocks of their own: give outer_steps, not "
+                "seconds."
+            )
         self._last = None
         if self._start_rate is None:
-            self._start_rate = float(self.model.optimizer.learning_rate)
+            self._start_rate = float(self.model.optimizer.learning_rate.numpy())
 
     def on_train_batch_begin(self, batch, logs=None):
         self._last = self._last or time.monotonic()
@@ -95,45 +109,51 @@ class Backup(keras.callbacks.Callback):
     """Saves the state of a run after every epoch, and restores it.
 
     The newest two states are kept; each appears complete or not at all. When the
-    newest is damaged, the one before it is taken, with a warning.
+    newest is damaged, the one before it is taken, with a warning. On SIGTERM the state
+    is saved after the outer step that is under way, and the process ends with the
+    status 143 (`preemption.EXIT_STATUS`).
+
+    The model tells by `checkpointed` what its state is beside the optimizer's.
 
     Args:
-        folder: Where.
+        folder: Where, on a file system that all workers see.
         anneal: The run's `Anneal`, whose state is saved too.
+        within_epochs: Whether to save on SIGTERM in the middle of an epoch; if not,
+            the process ends at once, and the run goes on from the last epoch.
     """
 
-    def __init__(self, folder: str | os.PathLike, anneal: Anneal | None = None):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        anneal: Anneal | None = None,
+        *,
+        within_epochs: bool = True,
+    ):
         super().__init__()
         self._folder, self._anneal = os.fspath(folder), anneal
         #: One dict an epoch: `outer_step` and the epoch's logs.
         self.history = []
+        self._within_epochs = within_epochs
+        self._sigterm = preemption.Watch()
 
-    def _manager(self, model):
-        model.optimizer.build(model.synthesizer.trainable_variables)
+    def _checkpoint(self, model):
         self._json = tf.Variable("", trainable=False)
-        checkpoint = tf.train.Checkpoint(
-            synthesizer=model.synthesizer,
-            optimizer=model.optimizer,
-            norms=[norm.value for norm in model.gradient_norms],
-            usual_loss=model.usual_loss.value,
-            record=self._json,
-        )
-        return checkpoint, tf.train.CheckpointManager(
-            checkpoint, self._folder, max_to_keep=2
+        return tf.train.Checkpoint(
+            optimizer=model.optimizer, record=self._json, **model.checkpointed
         )
 
     def restore(self, model: keras.Model) -> int:
-        """Gives a compiled `Distiller` the newest state that can be read.
+        """Gives a compiled model the newest state that can be read.
 
         Returns:
-            How many outer steps it has behind it: 0 if there is no state.
+            How many steps it has behind it: 0 if there is no state.
 
         Raises:
             ValueError: If there are states and none can be read.
         """
-        checkpoint, manager = self._manager(model)
+        checkpoint = self._checkpoint(model)
         failures = []
-        for path in reversed(manager.checkpoints):
+        for path in self._saved():
             try:
                 checkpoint.restore(path).assert_consumed()
                 record = json.loads(self._json.numpy().decode())
@@ -142,6 +162,7 @@ class Backup(keras.callbacks.Callback):
                 tf.errors.OpError,
                 LookupError,
                 ValueError,
+                TypeError,
                 AssertionError,
             ) as error:
                 failures.append(" ".join(str(error).split())[:200])
@@ -153,7 +174,7 @@ class Backup(keras.callbacks.Callback):
             self.history = record["history"]
             if self._anneal is not None:
                 self._anneal.state = record["anneal"]
-            return int(model.optimizer.iterations)
+            return int(model.optimizer.iterations.numpy())
         if failures:
             raise ValueError(
                 f"No backup in {self._folder} can be read ({failures[0]}); pass "
@@ -161,15 +182,54 @@ class Backup(keras.callbacks.Callback):
             )
         return 0
 
+    def _saved(self):
+        # By their names, the newest first: TensorFlow's list of them may be damaged.
+        indices = glob.glob(f"{glob.escape(self._folder)}/ckpt-*.index")
+        paths = [path.removesuffix(".index") for path in indices]
+        numbers = {path: path.rpartition("-")[2] for path in paths}
+        numbers = {path: int(n) for path, n in numbers.items() if n.isdecimal()}
+        return sorted(numbers, key=numbers.get, reverse=True)
+
     def on_train_begin(self, logs=None):
-        _, self._saver = self._manager(self.model)
+        try:
+            tf.train.get_checkpoint_state(self._folder)
+        except ValueError:  # the list is damaged, and made anew with the next state
+            os.remove(os.path.join(self._folder, "checkpoint"))
+        self._saver = tf.train.CheckpointManager(
+            self._checkpoint(self.model), self._folder, max_to_keep=2
+        )
+        if self._within_epochs:
+            self._sigterm.start()
+
+    def on_train_end(self, logs=None):
+        self._sigterm.stop()
+        self._sigterm.exit_if_asked()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._sigterm.asked:
+            self._save()
+            self._sigterm.exit_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
-        step = int(self.model.optimizer.iterations)
+        step = int(self.model.optimizer.iterations.numpy())
         numbers = {name: float(value) for name, value in (logs or {}).items()}
         self.history.append({"outer_step": step, **numbers})
+        self._save()
+        self._sigterm.exit_if_asked()
+
+    def _save(self):
         record = {"history": self.history}
         if self._anneal is not None:
             record["anneal"] = self._anneal.state
+        if not strategies.is_chief(self.model.distribute_strategy):
+            return
         self._json.assign(json.dumps(record))
-        self._saver.save(checkpoint_number=step)
+        step = int(self.model.optimizer.iterations.numpy())
+        try:
+            self._saver.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            # The states before are whole; of this one nothing shall be left.
+            for path in glob.glob(f"{glob.escape(self._folder)}/ckpt-{step}*"):
+                shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+            reason = getattr(error, "message", error)
+            raise OSError(f"No backup can be written: {reason}") from error

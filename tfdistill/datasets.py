@@ -1,33 +1,21 @@
 """Real data in: every source becomes a `Dataset` of two `Split`s."""
 
 import contextlib
-import difflib
+import dataclasses
 import os
 import pathlib
-import re
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import sources
 from tfdistill.normalization import Normalization
-from tfdistill.raw_images import as_images, raw_pairs, resize_all
+from tfdistill.raw_images import Form, as_images, raw_pairs
 from tfdistill.splits import Dataset, Split, StreamedSplit, check_int
 
 _MEMORY_LIMIT = 2 << 30  # bytes of raw training images that are still held
 _HELD_OUT = 0.2  # of the training data, where a source has no test data
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
-
-# Mean and standard deviation of images scaled to [0, 1], as the literature uses
-# them: results only compare when everyone normalises alike.
-_KNOWN = {
-    "mnist": ((0.1307,), (0.3081,)),
-    "usps": ((0.159727,), (0.257267,)),
-    "svhn_cropped": ((0.43791, 0.44398, 0.47293), (0.19803, 0.20102, 0.19704)),
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)),
-    "caltech_birds2011": ((0.47851, 0.49927, 0.40222), (0.23211, 0.22771, 0.26652)),
-}
-_DEFAULT_SIZE = {"usps": 28}  # so that USPS and MNIST share their students
 
 
 def from_arrays(
@@ -103,9 +91,8 @@ def from_tf_data(
             f"num_classes is {num_classes}, but class_names has {len(class_names)}."
         )
     parts = {"train": train} if test is None else {"train": train, "test": test}
-    return _from_pairs(
-        name, parts, {}, in_memory, None, class_names, normalization, seed=0
-    )
+    source = sources.Source(name, parts, {}, class_names, normalization)
+    return _read(source, Form(), in_memory, seed=0)
 
 
 def load_dataset(
@@ -115,6 +102,7 @@ def load_dataset(
     download: bool = False,
     in_memory: bool | None = None,
     image_size: int | None = None,
+    channels: int | None = None,
     seed: int = 0,
 ) -> Dataset:
     """Loads a data set by its name or from its files.
@@ -126,19 +114,24 @@ def load_dataset(
         name: One of
             - "digits": the 8x8 digits that come with scikit-learn;
             - the name of a TensorFlow data set with an image and a class label,
-              such as "mnist", "name/config" or "name:version", or "usps";
+              such as "mnist", "name/config" or "name:version", or "usps"; of one
+              with labelled boxes, such as "voc/2007", each box is an example;
             - a `.npz` file with x_train, y_train and, optionally, x_test, y_test and
               class_names (array of strings), as in `from_arrays`;
             - a folder of images, `train/<class>/*.png` and `test/<class>/*.png` or
               just `<class>/*.png`; also jpg, jpeg, bmp and gif;
-            - the folder of a prepared TensorFlow data set (with dataset_info.json).
+            - the folder of a prepared TensorFlow data set: that of a version (with
+              dataset_info.json), or the one above, for the latest version.
             A folder that is called like a data set is reached as "./mnist".
         data_dir: Folder of prepared TensorFlow data sets; None is that of TFDS.
         download: Whether TensorFlow data sets may be downloaded and prepared.
         in_memory: Whether to hold the images in memory; None does so when the raw
             training images take less than 2 GiB. Digits and `.npz` are always held.
         image_size: Side to resize the images to; None keeps them as they are, but for
-            "usps", which becomes 28x28 like MNIST.
+            "usps", which becomes 28x28 with a margin of 3 black pixels, like MNIST, and
+            "voc" and "caltech_birds2011", which become 224x224.
+        channels: 3 gives grey images three equal channels, 1 makes colour ones grey;
+            None keeps them.
         seed: Non-negative seed of the held-out part; that of "digits" is fixed.
 
     Returns:
@@ -151,37 +144,42 @@ def load_dataset(
     path = os.fspath(name)
     if image_size is not None:
         check_int("image_size", image_size, 1)
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 or 3, not {channels!r}.")
+    form = Form(image_size, channels)
     if path == "digits":
-        return _load_digits(image_size)
+        return _load_digits(form)
     is_path = isinstance(name, os.PathLike) or path.startswith((".", "/", "~"))
     is_path = is_path or path.endswith(".npz")
     path = os.path.expanduser(path) if is_path else path
     with _blame(repr(path)):
-        if os.path.isdir(path) and (is_path or path not in _known_names()):
-            if os.path.isfile(os.path.join(path, "dataset_info.json")):
-                import tensorflow_datasets as tfds
-
-                builder = tfds.builder_from_directory(path)
-                return _load_tfds(builder, in_memory, image_size, seed)
-            return _load_folder(pathlib.Path(path), in_memory, image_size, seed)
+        if os.path.isdir(path) and (is_path or path not in sources.known_names()):
+            builder = sources.prepared(path)
+            if builder is not None:
+                source = sources.of_builder(builder)
+            else:
+                source = sources.of_folder(
+                    pathlib.Path(path), one_size=image_size is None
+                )
+            return _read(source, form, in_memory, seed)
         if is_path and not os.path.isfile(path):
             raise FileNotFoundError(f"There is no file or folder {path!r}.")
         if is_path:
-            return _load_npz(path, image_size, seed)
-    builder = _find_builder(path, data_dir, download)
+            return _load_npz(path, form, seed)
+    builder = sources.find_builder(path, data_dir, download)
     with _blame(repr(path)):
-        return _load_tfds(builder, in_memory, image_size, seed)
+        return _read(sources.of_builder(builder), form, in_memory, seed)
 
 
-def _load_digits(image_size: int | None) -> Dataset:
+def _load_digits(form: Form) -> Dataset:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    return from_arrays((resize_all(images, image_size), digits.target), name="digits")
+    return from_arrays((form.of_arrays(images), digits.target), name="digits")
 
 
-def _load_npz(path: str, image_size: int | None, seed: int) -> Dataset:
+def _load_npz(path: str, form: Form, seed: int) -> Dataset:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
@@ -197,7 +195,7 @@ def _load_npz(path: str, image_size: int | None, seed: int) -> Dataset:
     values = [arrays[key] for key in wanted]
     for i in range(0, len(values), 2):
         with _blame(wanted[i]):
-            values[i] = resize_all(as_images(values[i]), image_size)
+            values[i] = form.of_arrays(as_images(values[i]))
     names = arrays.get("class_names")
     names = None if names is None else [str(name) for name in names.reshape(-1)]
     pairs = zip(values[::2], values[1::2], strict=True)
@@ -206,160 +204,17 @@ def _load_npz(path: str, image_size: int | None, seed: int) -> Dataset:
     )
 
 
-def _load_folder(root: pathlib.Path, in_memory, image_size, seed) -> Dataset:
-    from PIL import Image
-
-    def folders(parent):
-        return sorted(f for f in parent.iterdir() if f.is_dir() and f.name[0] != ".")
-
-    has_train = (root / "train").is_dir()
-    roots = {"train": root / "train" if has_train else root}
-    if has_train and (root / "test").is_dir():
-        roots["test"] = root / "test"
-    names = [folder.name for folder in folders(roots["train"])]
-    mode, shape, parts, counts = "", ((0, 0), ""), {}, {}
-
-    def read(path):
-        with Image.open(os.fsdecode(path)) as image:
-            return np.atleast_3d(np.asarray(image.convert(mode)))
-
-    for part, parent in roots.items():
-        found = [
-            (file, folder.name)
-            for folder in folders(parent)
-            for file in sorted(folder.iterdir())
-            if file.suffix.lower() in _IMAGE_SUFFIXES
-        ]
-        unknown = sorted({folder for _, folder in found} - set(names))
-        if unknown or not found:
-            problem = f"the class {unknown[0]!r} is" if unknown else "no images are"
-            where = "only in test" if unknown else f"in {parent}/<class>/"
-            raise ValueError(f"{problem} {where}.")
-        for file, _ in found:  # headers only: a bad file should show up now
-            try:
-                with Image.open(file) as image:
-                    if not mode:
-                        mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-                        shape = (image.height, image.width), str(file)
-                    size, deep = (image.height, image.width), image.mode[0] in "IF"
-            except OSError as error:
-                raise ValueError(f"{str(file)!r} is not a whole image.") from error
-            if deep:
-                raise ValueError(f"{str(file)!r} has more than 8 bits per channel.")
-            if size != shape[0] and not image_size:
-                raise ValueError(
-                    f"images differ in size, such as {shape[1]!r} and "
-                    f"{str(file)!r}: give image_size to resize them."
-                )
-        files = [str(file) for file, _ in found]
-        labels = np.int32([names.index(folder) for _, folder in found])
-        static = (*((None, None) if image_size else shape[0]), len(mode))
-
-        def load(file, label, static=static):
-            image = tf.numpy_function(read, [file], tf.uint8)
-            return tf.ensure_shape(image, static), label
-
-        pairs = tf.data.Dataset.from_tensor_slices((files, labels))
-        parts[part] = pairs.map(load, num_parallel_calls=tf.data.AUTOTUNE)
-        counts[part] = len(files)
-    return _from_pairs(
-        root.resolve().name, parts, counts, in_memory, image_size, names, None, seed
-    )
-
-
-def _known_names() -> list[str]:
-    import tensorflow_datasets as tfds
-
-    return ["digits", "usps", *tfds.list_builders(with_community_datasets=False)]
-
-
-def _find_builder(name: str, data_dir, download: bool):
-    import tensorflow_datasets as tfds
-
-    base = re.split("[:/]", name)[0]
-    if base == "usps":
-        from tfdistill import usps  # noqa: F401  (TFDS knows it from then on)
-    try:
-        builder = tfds.builder(name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError:
-        near = difflib.get_close_matches(base, _known_names())
-        hint = f"did you mean {' or '.join(near)}?" if near else "no name is near."
-        raise ValueError(f"There is no data set or file {name!r}; {hint}") from None
-    except (AssertionError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"TFDS has no {name!r}: {reason}") from error
-    if not builder.is_prepared():
-        if not download:
-            raise FileNotFoundError(
-                f"{name!r} is not prepared in {str(builder.data_dir)!r}: give "
-                "--download (download=True) to fetch it or --data_dir (data_dir) to "
-                "say where it is."
-            )
-        builder.download_and_prepare()
-    return builder
-
-
-def _load_tfds(builder, in_memory, image_size, seed) -> Dataset:
-    import tensorflow_datasets as tfds
-
-    info = builder.info
-    kinds = tfds.features.Image, tfds.features.ClassLabel
-    # A mask is an image too: what is meant by the images is then in supervised_keys.
-    keys = [k for k in info.supervised_keys or () if isinstance(k, str)]
-    for candidates in (keys, list(info.features)):
-        found = [
-            [k for k in candidates if isinstance(info.features[k], kind)]
-            for kind in kinds
-        ]
-        if [len(keys) for keys in found] == [1, 1]:
-            (image_key,), (label_key,) = found
-            break
-    else:
-        raise ValueError(
-            "the data need one Image and one ClassLabel feature, not "
-            f"{', '.join(info.features)}."
-        )
-    splits = {"train": "train"}
-    for split in ("validation", "test"):
-        if split in info.splits:
-            splits["test"] = split
-    if "train" not in info.splits:
-        raise ValueError(f"there is no split train, only {', '.join(info.splits)}.")
-    parts = {
-        part: builder.as_dataset(
-            split=split,
-            shuffle_files=False,
-            decoders=tfds.decode.PartialDecoding({image_key: True, label_key: True}),
-            read_config=tfds.ReadConfig(try_autocache=False),
-        ).map(lambda example: (example[image_key], example[label_key]))
-        for part, split in splits.items()
-    }
-    counts = {part: info.splits[split].num_examples for part, split in splits.items()}
-    image, known = info.features[image_key], _KNOWN.get(builder.name)
-    if known and (image.np_dtype != np.uint8 or image.shape[-1] != len(known[0])):
-        known = None  # another data set of that name
-    config = builder.builder_config.name if builder.builder_config else None
-    return _from_pairs(
-        f"{builder.name}/{config}" if config else builder.name,
-        parts,
-        counts,
-        in_memory,
-        image_size or _DEFAULT_SIZE.get(builder.name),
-        info.features[label_key].names,
-        Normalization(*known) if known else None,
-        seed,
-    )
-
-
-def _from_pairs(
-    name, parts, counts, in_memory, image_size, class_names, normalization, seed
-) -> Dataset:
-    """Makes a data set of streams; `counts` lacks those that a user made."""
-    classes = None if class_names is None else len(class_names)
+def _read(source: sources.Source, form: Form, in_memory, seed: int) -> Dataset:
+    """Makes a data set of a source; `counts` lacks the parts that a user made."""
+    if form.image_size is None:
+        form = dataclasses.replace(source.form, channels=form.channels)
+    names, counts = source.class_names, source.counts
+    normalization = form.of_normalization(source.normalization)
+    classes = None if names is None else len(names)
     splits = []
-    for part, pairs in parts.items():
+    for part, pairs in source.parts.items():
         with _blame(part):
-            pairs = raw_pairs(pairs, image_size)
+            pairs = raw_pairs(pairs, form)
             image, count = pairs.element_spec[0], counts.get(part)
             if count is None:
                 count = int(pairs.cardinality())
@@ -376,7 +231,7 @@ def _from_pairs(
             elif part not in counts:  # a user's labels: checked before they do harm
                 split._read_labels()
             splits.append(split)
-    return _assemble(name, splits, class_names, seed)
+    return _assemble(source.name, splits, names, seed)
 
 
 def _hold(pairs: tf.data.Dataset, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,18 +7,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill import exports, records
+from tfdistill import exports, inner_optimizers, records, students
 from tfdistill.normalization import Normalization
-from tfdistill.synthesizers import Batch
+from tfdistill.schedules import Batch
 
 
 class DistilledDataset:
-    """Distilled batches in their order, and the learning rate of every step.
+    """Distilled batches in their order, and how to take a step on each.
 
     Args:
         images: float `[steps, batch, *image_shape]`, normalised.
         labels: float `[steps, batch, classes]`, one-hot or soft: rows sum to 1.
         learning_rates: float `[epochs, steps]`, > 0.
+        inner_optimizer: What the rates are for: "sgd", "momentum" or "adam".
+        momenta: float `[epochs, steps]`, in 0..1, for "momentum"; else None.
         normalization: What the images are normalised by.
         class_names: A name for each class.
         student: The name of the student that it was distilled for.
@@ -36,15 +38,19 @@ class DistilledDataset:
         labels: np.ndarray,
         learning_rates: np.ndarray,
         *,
+        inner_optimizer: str = "sgd",
+        momenta: np.ndarray | None = None,
         normalization: Normalization,
         class_names: Sequence[str],
         student: str = "",
         initial_weights: Sequence[np.ndarray] | None = None,
         provenance: Mapping | None = None,
     ):
-        self.images = np.asarray(images, "float32")
-        self.labels = np.asarray(labels, "float32")
-        self.learning_rates = np.asarray(learning_rates, "float32")
+        self.images = _numbers("images", images)
+        self.labels = _numbers("labels", labels)
+        self.learning_rates = _numbers("learning_rates", learning_rates)
+        self.inner_optimizer = inner_optimizers.get(inner_optimizer)
+        self.momenta = None if momenta is None else _numbers("momenta", momenta)
         self.normalization = normalization
         self.class_names = tuple(class_names)
         self.student = student
@@ -54,6 +60,11 @@ class DistilledDataset:
 
     def _check(self):
         images, labels, rates = self.images, self.labels, self.learning_rates
+        if not all(isinstance(name, str) for name in (*self.class_names, self.student)):
+            raise ValueError(
+                "class_names and student must be strings, not "
+                f"{self.class_names} and {self.student!r}."
+            )
         if images.ndim < 3 or 0 in images.shape:
             raise ValueError(
                 "images must have the shape [steps, batch, *image_shape], "
@@ -74,6 +85,19 @@ class DistilledDataset:
             raise ValueError("images must be finite; some pixels are NaN or infinite.")
         if not (np.isfinite(rates).all() and (rates > 0).all()):
             raise ValueError("learning_rates must all be finite and above 0.")
+        if (self.momenta is not None) != self.inner_optimizer.has_momentum:
+            raise ValueError(
+                'momenta must be given for the inner optimizer "momentum", and for no '
+                f"other; it is {self.inner_optimizer.name!r}."
+            )
+        if self.momenta is not None and not (
+            self.momenta.shape == rates.shape
+            and ((self.momenta >= 0) & (self.momenta <= 1)).all()
+        ):
+            raise ValueError(
+                f"momenta must have the shape {list(rates.shape)} of the rates and lie "
+                "in 0..1."
+            )
         if not ((labels >= 0).all() and np.allclose(labels.sum(-1), 1, atol=1e-3)):
             raise ValueError("labels must be distributions: rows >= 0 that sum to 1.")
 
@@ -82,7 +106,8 @@ class DistilledDataset:
         """What a synthesizer makes now.
 
         Args:
-            synthesizer: Has `images`, `labels`, `learning_rates` and `source`.
+            synthesizer: Has `images`, `labels`, `learning_rates`, `momenta`,
+                `inner_optimizer` and `source`.
             **kwargs: The constructor's.
 
         Raises:
@@ -95,6 +120,7 @@ class DistilledDataset:
                 "it by from_noise() or from_real(), or pass source=DataSource(...)."
             )
         provenance = {"dataset": source.name, **kwargs.pop("provenance", {})}
+        momenta = synthesizer.momenta
         return cls(
             *(
                 keras.ops.convert_to_numpy(x)
@@ -104,6 +130,8 @@ class DistilledDataset:
                     synthesizer.learning_rates,
                 )
             ),
+            inner_optimizer=synthesizer.inner_optimizer.name,
+            momenta=None if momenta is None else keras.ops.convert_to_numpy(momenta),
             normalization=source.normalization,
             class_names=source.class_names,
             provenance=provenance,
@@ -122,7 +150,7 @@ class DistilledDataset:
 
     @property
     def num_steps(self) -> int:
-        """Gradient-descent steps in all: steps * epochs."""
+        """Inner steps in all: steps * epochs."""
         return self.learning_rates.size
 
     @property
@@ -143,21 +171,22 @@ class DistilledDataset:
     def batch(self, t) -> Batch:
         """The batch of step t, so that `unroll.train` can train on it."""
         step = t % self.steps
+        images, labels = tf.constant(self.images), tf.constant(self.labels)
+        rates = tf.constant(self.learning_rates.reshape(-1))
+        momentum = None
+        if self.momenta is not None:
+            momentum = tf.gather(tf.constant(self.momenta.reshape(-1)), t)
         return Batch(
-            tf.gather(tf.constant(self.images), step),
-            tf.gather(tf.constant(self.labels), step),
-            tf.gather(tf.constant(self.learning_rates.reshape(-1)), t),
+            tf.gather(images, step),
+            tf.gather(labels, step),
+            tf.gather(rates, t),
+            momentum,
         )
 
-    @property
-    def schedule(self) -> keras.optimizers.schedules.LearningRateSchedule:
-        """The learned rates, step by step, for a Keras SGD optimizer."""
-        rates = [float(r) for r in self.learning_rates.reshape(-1)]
-        # The rate after the last step is never used: Keras wants one more value than
-        # boundaries, and at least one boundary.
-        return keras.optimizers.schedules.PiecewiseConstantDecay(
-            list(range(len(rates))), [*rates, rates[-1]]
-        )
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """A new Keras optimizer that takes the learned steps, for `fit` in order."""
+        momenta = None if self.momenta is None else self.momenta.reshape(-1)
+        return self.inner_optimizer.to_keras(self.learning_rates.reshape(-1), momenta)
 
     def replace(self, **changes) -> "DistilledDataset":
         """The same, but for some arguments of the constructor.
@@ -170,6 +199,8 @@ class DistilledDataset:
             images=self.images,
             labels=self.labels,
             learning_rates=self.learning_rates,
+            inner_optimizer=self.inner_optimizer.name,
+            momenta=self.momenta,
             normalization=self.normalization,
             class_names=self.class_names,
             student=self.student,
@@ -188,18 +219,12 @@ class DistilledDataset:
         Returns:
             Whether there is one and its shapes are the model's.
         """
-        variables = [*model.trainable_variables, *model.non_trainable_variables]
-        values = self.initial_weights
-        if values is None or [tuple(v.shape) for v in variables] != [
-            np.shape(x) for x in values
-        ]:
-            return False
-        for variable, value in zip(variables, values):
-            variable.assign(value)
-        return True
+        return self.initial_weights is not None and students.assign(
+            model, self.initial_weights
+        )
 
     def train(self, model: keras.Model, *, verbose: int = 0) -> keras.Model:
-        """Trains a model by `fit`: SGD, the saved rates, the batches in order.
+        """Trains a model by `fit`: the learned steps, the batches in order.
 
         If the data was distilled for fixed initial weights that fit the model, it
         starts from them; otherwise from the weights that it has.
@@ -213,7 +238,7 @@ class DistilledDataset:
         """
         self.assign_initial_weights(model)
         model.compile(
-            keras.optimizers.SGD(self.schedule),
+            self.optimizer(),
             keras.losses.CategoricalCrossentropy(from_logits=True),
             jit_compile=False,
         )
@@ -247,8 +272,9 @@ class DistilledDataset:
 
         One TFRecord file in TFDS form, an example an image, in training order:
         image float32 (normalised), label int64, soft_label float32 `[classes]`,
-        step int64, learning_rates float32 `[epochs]`; `tfdistill.json` beside it
-        holds the rest. The folder appears complete or not at all.
+        step int64, learning_rates float32 `[epochs]`, and momenta float32 `[epochs]` if
+        there are any; `tfdistill.json` beside it holds the rest. The folder appears
+        complete or not at all.
 
         Args:
             folder: Where to.
@@ -264,7 +290,9 @@ class DistilledDataset:
 
         Arrays: `images` float32 `[steps, batch, *image_shape]` (normalised), `labels`
         float32 `[steps, batch, classes]`, `learning_rates` float32 `[epochs, steps]`,
-        `class_names`; `mean`, `std` `[channels]` and `scale`: a raw image x is
+        `inner_optimizer`, what they are for ("sgd", "momentum" or "adam"), with
+        `momenta` `[epochs, steps]` for "momentum"; `class_names`; `mean`, `std`
+        `[channels]` and `scale`: a raw image x is
         normalised to `(x / scale - mean) / std`. A fixed start is there as
         `initial_weights_0`, `initial_weights_1`, ...
 
@@ -283,7 +311,8 @@ class DistilledDataset:
         A row an image, in training order: `image` (a PNG to look at, clipped and
         rounded), `label`, `soft_label` `[classes]`, `pixels` float32 `[H, W, C]` (the
         exact, normalised image: train on this), `step`, `learning_rates` `[epochs]`
-        of that step, and in every row `mean`, `std` and `scale` as of `to_npz`.
+        (and `momenta`, if there are any) of that step, and in every row
+        `inner_optimizer`, `mean`, `std` and `scale` as of `to_npz`.
 
         Args:
             path: Where to, ending in .parquet.
@@ -304,6 +333,13 @@ class DistilledDataset:
             ValueError: If a file of it is truncated, altered or of another format.
         """
         return records.load(folder, cls)
+
+
+def _numbers(name, values):
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be numbers, not {array.dtype}.")
+    return array.astype("float32")
 
 
 @keras.saving.register_keras_serializable("tfdistill")

@@ -1,15 +1,16 @@
 """The outer loop: a Keras model whose `fit` learns distilled data."""
 
+import functools
+
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tfdistill import students, unroll
+from tfdistill import strategies, unroll
 from tfdistill.distilled import DistilledDataset
 from tfdistill.evaluation import TRAINING, FreshStudents, student_seed
-from tfdistill.initial_weights import InitialWeights, RandomWeights
+from tfdistill.initial_weights import InitialWeights
 from tfdistill.objectives import Classification, Objective
-from tfdistill.stateless import StatelessModel
+from tfdistill.population import Population
 
 
 class Distiller(keras.Model):
@@ -22,16 +23,20 @@ class Distiller(keras.Model):
 
     Args:
         student: A callable that returns a `keras.Model` with logits (it may take
-            `image_shape` and `num_classes`), or the name of a shipped one.
+            `image_shape` and `num_classes`), the name of a shipped one, or
+            `students.Sampled`: several, of which one is drawn for each student.
         synthesizer: What makes the synthetic batches, e.g. `DistilledImages`.
         initial_weights: p(theta_0); `RandomWeights()` by default.
         objective: What students are judged on; `Classification()` by default.
         method: How the meta-gradient is computed: "back_gradient" or "full".
+        judgements: On how many real batches a student is judged: after all of its
+            steps, and on its way there at even distances (the intermediate losses of
+            Such et al. 2019). They share a batch that `fit` gets: each has its part.
         seed: Of all students' initial weights.
 
     Raises:
         ValueError: If the student doesn't fit the synthesizer's images and classes,
-            or the method is unknown.
+            the method is unknown, or the judgements don't divide the steps evenly.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class Distiller(keras.Model):
         objective: Objective | None = None,
         *,
         method: str = "back_gradient",
+        judgements: int = 1,
         seed: int = 0,
         **kwargs,
     ):
@@ -50,43 +56,41 @@ class Distiller(keras.Model):
             raise ValueError(
                 f"method must be one of {sorted(unroll.METHODS)}, not {method!r}."
             )
+        if judgements < 1 or synthesizer.num_steps % judgements:
+            raise ValueError(
+                f"judgements must divide the {synthesizer.num_steps} steps of a "
+                f"student evenly, which {judgements} does not."
+            )
+        self.judgements = judgements
         self.synthesizer = synthesizer
         self.objective = objective or Classification()
-        self.initial_weights = initial_weights or RandomWeights()
         self.seed = seed
         self._unroll = unroll.METHODS[method]
-        self.student_name = students.name_of(student)
-
-        def make_model():
-            return students.build(
-                student, synthesizer.image_shape, synthesizer.num_classes
-            )
-
-        model = make_model()
-        self.initial_weights.build(make_model, model)
-        # The student's variables are not the distiller's to train: StatelessModel
-        # hides them from Keras's tracking.
-        self.student = StatelessModel(model)
+        # The students' variables are not the distiller's to train: a Population hides
+        # them from Keras's tracking.
+        self.population = Population(
+            student, synthesizer.image_shape, synthesizer.num_classes, initial_weights
+        )
+        strategies.check_made_here(
+            "synthesizer", synthesizer.trainable_variables, self.distribute_strategy
+        )
         self._loss = keras.metrics.Mean("loss")
         self._metrics_by_name = {
             name: keras.metrics.Mean(name) for name in self.objective.metric_names
         }
-        # Running averages of the norms of the meta-gradients, one a variable.
+        # Running averages of the norms of the meta-gradients, one a source.
         self.gradient_norms = [
-            self.add_weight(shape=(), trainable=False, initializer="zeros", name="norm")
-            for _ in synthesizer.trainable_variables
+            self._add_scalar("norm")
+            for _ in synthesizer.curriculum(student_seed(seed)).sources
         ]
         # A running average of the meta-loss.
-        self.usual_loss = self.add_weight(
-            shape=(), trainable=False, initializer="zeros", name="usual_loss"
-        )
+        self.usual_loss = self._add_scalar("usual_loss")
         # Outer steps in a row of which no student ended finite.
-        self.failures = self.add_weight(
-            shape=(), trainable=False, initializer="zeros", dtype="int32", name="failed"
-        )
+        self.failures = self._add_scalar("failed", "int32")
         self._validation_students = 4
         self._fresh_students: FreshStudents | None = None
-        self.built = True
+        # All variables are there from the start, of synthesizers too.
+        self.built = synthesizer.built = True
 
     def compile(
         self,
@@ -104,7 +108,9 @@ class Distiller(keras.Model):
         Args:
             optimizer: The outer optimizer; Adam(0.01, beta_1=0.5) by default.
             students_per_step: Students over whom the meta-gradient is averaged, at
-                least 1; they run side by side.
+                least 1; they run side by side. Under a strategy of several replicas
+                they are dealt out evenly, and each replica's are judged on its own
+                share of the real batch.
             clip: The norm of each student's meta-gradient, by variable, is clipped to
                 this many times its running average (arXiv:2311.07025); None for no
                 clipping. Students that do not end finite are left out.
@@ -134,13 +140,29 @@ class Distiller(keras.Model):
                 tf.config.list_logical_devices("GPU")
                 or tf.config.list_logical_devices("TPU")
             )
-        self._students_per_step = students_per_step
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if students_per_step % replicas:
+            raise ValueError(
+                f"students_per_step must be a multiple of the strategy's {replicas} "
+                f"replicas, not {students_per_step}."
+            )
+        self._students_per_replica = students_per_step // replicas
+        self._compiled_by_xla = jit_compile
         self._clip = clip
         self._back_off = back_off
         self._validation_students = validation_students
+        with self.distribute_strategy.scope():
+            optimizer = keras.optimizers.get(
+                optimizer or keras.optimizers.Adam(0.01, beta_1=0.5)
+            )
+            if not optimizer.built:
+                optimizer.build(self.synthesizer.trainable_variables)
+        strategies.check_made_here(
+            "optimizer", optimizer.variables, self.distribute_strategy
+        )
         super().compile(
-            optimizer=optimizer or keras.optimizers.Adam(0.01, beta_1=0.5),
-            jit_compile=jit_compile,
+            optimizer=optimizer,
+            jit_compile=False,
             **kwargs,
         )
 
@@ -150,41 +172,88 @@ class Distiller(keras.Model):
         return 10 if self._back_off else 1
 
     @property
+    def checkpointed(self) -> dict:
+        """What `Backup` saves beside the optimizer."""
+        return {
+            "synthesizer": self.synthesizer,
+            "norms": [norm.value for norm in self.gradient_norms],
+            "usual_loss": self.usual_loss.value,
+        }
+
+    @property
     def metrics(self):
         return [self._loss, *self._metrics_by_name.values()]
 
     def train_step(self, data):
         """One outer step on one real batch (images, labels)."""
-        images, labels = data[0], data[1]
-        unrolled = [
-            self._unroll(
-                self.student,
-                self.synthesizer,
-                self.objective,
-                *self.initial_weights.sample(seed),
-                images,
-                labels,
-            )
-            for seed in self._student_seeds()
-        ]
+        images, labels = (self._parts(x) for x in data[:2])
+        seeds = self._student_seeds()
+        # What students learn from may be made by a network, whose derivative comes
+        # after those of the students: once, if all have the same curriculum.
+        with tf.GradientTape() as tape:
+            distinct = seeds if self.synthesizer.is_random else seeds[:1]
+            curricula = [self.synthesizer.curriculum(seed) for seed in distinct]
+
+        def judged(seeds, images, labels):
+            def learn(curriculum, student, weights, state):
+                return self._unroll(
+                    student,
+                    curriculum,
+                    self.objective,
+                    weights,
+                    state,
+                    images,
+                    labels,
+                )
+
+            return [
+                self.population.draw(
+                    seed, functools.partial(learn, curricula[k % len(curricula)])
+                )
+                for k, seed in enumerate(seeds)
+            ]
+
+        if self._compiled_by_xla:
+            # What one device does; what replicas tell each other is outside.
+            judged = tf.function(judged, jit_compile=True, autograph=False)
+        unrolled = judged(seeds, images, labels)
         losses = tf.stack([u.loss for u in unrolled])
         norms = tf.stack([[tf.norm(g) for g in u.gradients] for u in unrolled])
         finite = tf.math.is_finite(losses) & tf.reduce_all(tf.math.is_finite(norms), 1)
-        gradients = self._average([u.gradients for u in unrolled], norms, finite)
+        shares = self._shares([u.gradients for u in unrolled], norms, finite)
+        if not self.synthesizer.is_random:
+            shares = [[tf.add_n(of_source) for of_source in zip(*shares)]]
+        variables = self.synthesizer.trainable_variables
+        gradients = tape.gradient(
+            [source for curriculum in curricula for source in curriculum.sources],
+            [v.value for v in variables],
+            output_gradients=[g for of_student in shares for g in of_student],
+            unconnected_gradients="zero",
+        )
         if self._back_off:
             self._keep_off_divergence(losses, finite)
         self.optimizer.apply_gradients(
-            zip(gradients, self.synthesizer.trainable_variables)
+            [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables)]
         )
-        some = tf.reduce_any(finite)
+        loss = _mean(losses, finite)
+        some = tf.math.is_finite(loss)
         self.failures.assign(tf.where(some, 0, self.failures + 1))
         self._loss.update_state(
-            _mean(losses, finite, otherwise=0.0), tf.cast(some, losses.dtype)
+            tf.where(some, loss, tf.zeros_like(loss)), tf.cast(some, loss.dtype)
         )
         for u in unrolled:
-            for name, value in self.objective.metrics(labels, u.outputs).items():
+            for name, value in self.objective.metrics(labels[-1], u.outputs).items():
                 self._metrics_by_name[name].update_state(value)
-        return self.get_metrics_result()
+        logs = self.get_metrics_result()
+        if strategies.num_workers(self.distribute_strategy) > 1:
+            # Keras averages the logs of workers along an axis, which scalars lack.
+            logs = {name: value[None] for name, value in logs.items()}
+        return logs
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Everything is built. Under a strategy Keras would take a batch to build on and
+        # average it over the replicas, which fails where there are several workers.
+        del iterator, data_batch
 
     def make_train_function(self, force=False):
         """Keras's own, run as it is traced; see `unroll.as_traced`."""
@@ -193,6 +262,12 @@ class Distiller(keras.Model):
             self.train_function = unroll.as_traced(self.train_function)
         return self.train_function
 
+    def _parts(self, examples):
+        """A real batch in equal parts, `[judgements, batch, ...]`."""
+        size = (examples.shape[0] or tf.shape(examples)[0]) // self.judgements
+        shape = [self.judgements, size, *examples.shape[1:]]
+        return tf.reshape(examples[: self.judgements * size], shape)
+
     def _student_seeds(self):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return [
@@ -200,47 +275,68 @@ class Distiller(keras.Model):
                 self.seed,
                 TRAINING,
                 tf.cast(self.optimizer.iterations, tf.int32),
-                replica * self._students_per_step + k,
+                replica * self._students_per_replica + k,
             )
-            for k in range(self._students_per_step)
+            for k in range(self._students_per_replica)
         ]
 
-    def _average(self, gradients, norms, finite):
-        """The mean gradients of the students that ended finite, each clipped."""
-        averages = []
-        for variable, shares in enumerate(zip(*gradients)):
-            lengths, usual = norms[:, variable], self.gradient_norms[variable]
-            if self._clip is not None:
-                # Student by student: one that diverges must not drown the others.
-                limit = self._clip * tf.cast(usual, lengths.dtype)
-                limit = tf.where(limit > 0, limit, lengths)
-                clipped = tf.minimum(lengths, limit)
-                scales = tf.unstack(tf.math.divide_no_nan(clipped, lengths))
-                shares = [g * tf.cast(s, g.dtype) for g, s in zip(shares, scales)]
-                self._follow(usual, clipped, finite)
-            averages.append(_mean(tf.stack(shares), finite, otherwise=0.0))
-        return averages
+    def _shares(self, gradients, norms, finite):
+        """Each student's share in the mean gradient of all that ended finite.
+
+        Each is clipped. The optimizer adds the shares of the replicas up.
+        """
+        scales = tf.ones_like(norms)
+        if self._clip is not None:
+            # Student by student: one that diverges must not drown the others.
+            usual = tf.stack([tf.cast(n, norms.dtype) for n in self.gradient_norms])
+            limits = tf.where(usual > 0, self._clip * usual, norms)
+            clipped = tf.minimum(norms, limits)
+            scales = tf.math.divide_no_nan(clipped, norms)
+            self._follow(self.gradient_norms, clipped, finite)
+        weights = tf.cast(finite, norms.dtype)
+        weights = tf.math.divide_no_nan(weights, _over_replicas(tf.reduce_sum(weights)))
+        scales *= weights[:, None]
+        return [
+            [
+                tf.where(
+                    finite[k], tf.cast(scales[k, i], g.dtype) * g, tf.zeros_like(g)
+                )
+                for i, g in enumerate(of_student)
+            ]
+            for k, of_student in enumerate(gradients)
+        ]
 
     def _keep_off_divergence(self, losses, finite):
         """Lowers the learned rates for each student that has diverged."""
         usual = tf.cast(self.usual_loss, losses.dtype)
         limit = tf.where(usual > 0, 2 * usual, losses)
         diverged = ~(finite & (losses <= limit))
-        self._follow(self.usual_loss, tf.minimum(losses, limit), finite)
-        count = tf.reduce_sum(tf.cast(diverged, losses.dtype))
+        self._follow([self.usual_loss], tf.minimum(losses, limit)[:, None], finite)
+        count = _over_replicas(tf.reduce_sum(tf.cast(diverged, losses.dtype)))
         # In proportion to the optimizer's own steps, so that both are annealed alike.
         far = self._back_off * tf.cast(self.optimizer.learning_rate, count.dtype)
         self.synthesizer.scale_rates(tf.exp(-far * count))
 
-    def _follow(self, average, values, finite):
+    def _follow(self, averages, values, finite):
         # The plain mean of the first hundred outer steps, then an exponential one:
         # a burst of large gradients must not raise its own limit, for Adam's steps
         # grow with it until its second moment has followed.
-        step = tf.cast(self.optimizer.iterations, average.dtype)
-        decay = tf.minimum(step / (step + 1), 0.99)
-        value = tf.cast(_mean(values, finite), average.dtype)
-        new = decay * average + (1 - decay) * value
-        average.assign(tf.where(tf.math.is_finite(new), new, average))
+        for average, value in zip(averages, tf.unstack(_mean(values, finite))):
+            step = tf.cast(self.optimizer.iterations, average.dtype)
+            decay = tf.minimum(step / (step + 1), 0.99)
+            new = decay * average + (1 - decay) * tf.cast(value, average.dtype)
+            average.assign(tf.where(tf.math.is_finite(new), new, average))
+
+    def _add_scalar(self, name, dtype=None):
+        return self.add_weight(
+            shape=(),
+            initializer="zeros",
+            dtype=dtype,
+            trainable=False,
+            # All replicas give it the same value.
+            aggregation="only_first_replica",
+            name=name,
+        )
 
     def fit(self, *args, callbacks=None, **kwargs):
         """`keras.Model.fit`; stops with a clear error when the meta-loss diverges.
@@ -283,8 +379,7 @@ class Distiller(keras.Model):
         """An `Evaluation` of freshly trained students, never those of training."""
         if self._fresh_students is None:
             self._fresh_students = FreshStudents(
-                self.student,
-                self.initial_weights,
+                self.population,
                 self.synthesizer,
                 self.objective,
                 side_by_side=2 if num_students > 1 else 1,
@@ -299,30 +394,41 @@ class Distiller(keras.Model):
         """
         return DistilledDataset.from_synthesizer(
             self.synthesizer,
-            student=self.student_name,
-            initial_weights=None
-            if self.initial_weights.is_random
-            else [np.asarray(w) for w in self.student.weights + self.student.state],
+            student=self.population.name,
+            initial_weights=self.population.saved(),
             provenance={"seed": self.seed, **provenance},
         )
 
 
-def _mean(values, finite, otherwise=np.nan):
-    """The mean over the students that ended finite, or `otherwise` without any."""
-    finite = tf.reshape(finite, [-1] + [1] * (len(values.shape) - 1))
-    total = tf.reduce_sum(tf.where(finite, values, tf.zeros_like(values)), 0)
+def _mean(values, finite):
+    """The mean over all replicas' students that ended finite; NaN without any."""
+    total = tf.reduce_sum(
+        tf.where(_along(finite, values), values, tf.zeros_like(values)), 0
+    )
     count = tf.reduce_sum(tf.cast(finite, values.dtype))
-    return tf.where(count > 0, total / count, tf.cast(otherwise, values.dtype))
+    total, count = _over_replicas([total, count])
+    return total / count
+
+
+def _along(students, values):
+    """A number for each student, shaped to be broadcast over the axes of values."""
+    return tf.reshape(students, [-1] + [1] * (len(values.shape) - 1))
+
+
+def _over_replicas(values):
+    """The sum over all replicas."""
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 class _StopWhenNotFinite(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.failures) >= self.model.patience:
+        if int(self.model.failures.numpy()) >= self.model.patience:
             raise FloatingPointError(
                 "The meta-loss became NaN or infinite at outer step "
-                f"{int(self.model.optimizer.iterations)}; the distilled data is kept "
-                "as it was before. Try a lower outer learning rate, a lower initial "
-                "learning rate of the steps, or fewer steps."
+                f"{int(self.model.optimizer.iterations.numpy())}; the distilled data "
+                "is kept as it was before. Try a lower outer learning rate, a lower "
+                "initial learning rate of the steps, or fewer steps."
             )
 
 

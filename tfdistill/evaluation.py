@@ -1,16 +1,18 @@
 """Fresh students on distilled data: how good is it?"""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill import students, unroll
-from tfdistill.initial_weights import FixedWeights, InitialWeights, RandomWeights
+from tfdistill import unroll
+from tfdistill.initial_weights import InitialWeights
+from tfdistill.journal import Entry, Journal
 from tfdistill.objectives import Classification, Objective
-from tfdistill.stateless import StatelessModel
-from tfdistill.synthesizers import Batch
+from tfdistill.population import Population
+from tfdistill.schedules import Batch
 
 # Keeps the students of an evaluation apart from those of training: both draw from
 # one seed, in different streams.
@@ -29,6 +31,14 @@ class Evaluation:
 
     confusion: np.ndarray
     losses: np.ndarray
+
+    @classmethod
+    def joined(cls, evaluations: Sequence["Evaluation"]) -> "Evaluation":
+        """One of all the students of several, at least one."""
+        return cls(
+            np.concatenate([e.confusion for e in evaluations]),
+            np.concatenate([e.losses for e in evaluations]),
+        )
 
     @property
     def num_students(self) -> int:
@@ -69,9 +79,9 @@ class FreshStudents:
     """Trains students on synthetic batches, and tests them, side by side.
 
     Args:
-        student: A `StatelessModel`.
-        initial_weights: Built `InitialWeights`.
-        synthesizer: Anything with `num_steps` and `batch(t)`.
+        population: Who learns, a `Population`. Of several architectures each group of
+            students that are side by side has one, in turn.
+        synthesizer: Anything with `curriculum(seed)`.
         objective: An `Objective`.
         side_by_side: How many students share one graph, as parallel branches.
         jit_compile: Whether XLA compiles the training.
@@ -79,8 +89,7 @@ class FreshStudents:
 
     def __init__(
         self,
-        student: StatelessModel,
-        initial_weights: InitialWeights,
+        population: Population,
         synthesizer,
         objective: Objective,
         *,
@@ -88,17 +97,24 @@ class FreshStudents:
         jit_compile: bool = False,
     ):
         self._side_by_side = side_by_side
+        self._synthesizer, self._objective = synthesizer, objective
+        self._functions = [
+            self._traced(*member, jit_compile) for member in population.members
+        ]
+
+    def _traced(self, student, initial_weights, jit_compile):
+        synthesizer, objective = self._synthesizer, self._objective
 
         @tf.function(jit_compile=jit_compile, autograph=False)
         def train(seeds, first):
             return [
                 unroll.train(
                     student,
-                    synthesizer,
+                    synthesizer.curriculum(seed),
                     objective,
                     *initial_weights.sample_held_out(seed, first + k),
                 )
-                for k, seed in enumerate(tf.unstack(seeds, side_by_side))
+                for k, seed in enumerate(tf.unstack(seeds, self._side_by_side))
             ]
 
         @tf.function(reduce_retracing=True, autograph=False)
@@ -117,7 +133,7 @@ class FreshStudents:
                 )
             return results
 
-        self._train, self._test = unroll.as_traced(train), unroll.as_traced(test)
+        return unroll.as_traced(train), unroll.as_traced(test)
 
     def evaluate(
         self,
@@ -125,6 +141,7 @@ class FreshStudents:
         num_students: int,
         seed: int,
         before_each: Callable[[int], None] = lambda group: None,
+        journal: Entry | None = None,
     ) -> Evaluation:
         """Trains and tests.
 
@@ -134,23 +151,31 @@ class FreshStudents:
             seed: Of the initial weights.
             before_each: Called with the number of each group of students that are
                 side by side, from 0 on, before it is trained.
+            journal: Where results are kept from group to group, and those of a
+                process that was killed are found.
         """
-        confusion, losses = [], []
-        for first in range(0, num_students, self._side_by_side):
-            before_each(first // self._side_by_side)
+        confusion, losses = journal.read() if journal else ([], [])
+        done = len(losses) - len(losses) % self._side_by_side
+        confusion, losses = confusion[:done], losses[:done]
+        for first in range(done, num_students, self._side_by_side):
+            group = first // self._side_by_side
+            train, test = self._functions[group % len(self._functions)]
+            before_each(group)
             seeds = [
                 student_seed(seed, EVALUATION, first + k)
                 for k in range(self._side_by_side)
             ]
-            trained = self._train(tf.stack(seeds), tf.constant(first))
+            trained = train(tf.stack(seeds), tf.constant(first))
             counts, total, examples = np.zeros((), "int64"), np.zeros(()), 0
             for images, labels in batches:
-                results = self._test(trained, images, labels)
+                results = test(trained, images, labels)
                 counts = counts + np.stack([c for c, _ in results]).astype("int64")
                 total = total + np.stack([loss for _, loss in results]) * len(labels)
                 examples += len(labels)
             confusion.extend(counts)
             losses.extend(total / examples)
+            if journal:
+                journal.write(confusion, losses)
         return Evaluation(
             np.stack(confusion[:num_students]), np.stack(losses[:num_students])
         )
@@ -171,12 +196,13 @@ class Evaluator:
     costs no tracing.
 
     Args:
-        student: A callable that returns a `keras.Model`, or a registered name.
+        student: As of `Population`.
         like: A `DistilledDataset` with the shape and the classes of all.
         initial_weights: Where students start. By default what `like` was distilled
             for: the saved weights if those were fixed and fit the student (then
             all students are alike, and one is enough), else random ones.
         side_by_side: As of `FreshStudents`.
+        journal: Where an evaluation that is killed finds its students' results again.
 
     Raises:
         ValueError: If the student doesn't fit the data.
@@ -189,21 +215,21 @@ class Evaluator:
         *,
         initial_weights: InitialWeights | None = None,
         side_by_side: int = 2,
+        journal: Journal | None = None,
     ):
-        def make_model():
-            return students.build(student, like.image_shape, like.num_classes)
-
-        model = make_model()
-        if initial_weights is None:
-            fixed = like.assign_initial_weights(model)
-            initial_weights = FixedWeights() if fixed else RandomWeights()
-        initial_weights.build(make_model, model)
-        if not initial_weights.is_random:
+        population = Population(
+            student,
+            like.image_shape,
+            like.num_classes,
+            initial_weights,
+            saved=like.initial_weights,
+        )
+        if not population.is_random:
             side_by_side = 1  # beside each other they would be the same student twice
         self._curriculum = _Curriculum(like)
+        self._population, self._journal = population, journal
         self._students = FreshStudents(
-            StatelessModel(model),
-            initial_weights,
+            population,
             self._curriculum,
             Classification(),
             side_by_side=side_by_side,
@@ -223,17 +249,17 @@ class Evaluator:
         if num_students < 1:
             raise ValueError(f"num_students must be at least 1, not {num_students}.")
         sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]
-        rng = np.random.default_rng(seed)
 
         def deal(group):
             data = sets[group % len(sets)]
-            steps = np.arange(data.num_steps)
-            self._curriculum.assign(
-                data, rng.permutation(steps) if shuffle_steps else steps
-            )
+            order = np.arange(data.num_steps)
+            if shuffle_steps:
+                order = np.random.default_rng([seed, group]).permutation(order)
+            self._curriculum.assign(data, order)
 
         batches = _batches(test, batch_size)
-        return self._students.evaluate(batches, num_students, seed, deal)
+        entry = self._entry(batches, sets, seed, shuffle_steps)
+        return self._students.evaluate(batches, num_students, seed, deal, entry)
 
     def untrained(
         self, test, num_students: int = 20, *, seed: int = 0, batch_size: int = 1000
@@ -241,7 +267,21 @@ class Evaluator:
         """The same students, as they start: pretrained ones without adaptation."""
         self._curriculum.forget()
         batches = _batches(test, batch_size)
-        return self._students.evaluate(batches, num_students, seed)
+        entry = self._entry(batches, [], seed, False)
+        return self._students.evaluate(batches, num_students, seed, journal=entry)
+
+    def _entry(self, batches, sets, seed, shuffle_steps):
+        if self._journal is None:
+            return None
+        # The first student stands for all: architecture, pool, distribution.
+        _, weights = self._population.members[0]
+        start = weights.sample_held_out(
+            student_seed(seed, EVALUATION, 0), tf.constant(0)
+        )
+        arrays = [*start[0], *start[1], *next(iter(batches))]
+        for data in sets:
+            arrays += [data.images, data.labels, data.learning_rates]
+        return self._journal.entry(arrays, seed, shuffle_steps, len(sets))
 
 
 def evaluate(
@@ -251,6 +291,7 @@ def evaluate(
     num_students: int = 20,
     *,
     initial_weights: InitialWeights | None = None,
+    journal: Journal | None = None,
     **kwargs,
 ) -> Evaluation:
     """Trains fresh students on distilled data alone and tests them.
@@ -261,7 +302,7 @@ def evaluate(
         student: As of `Evaluator`.
         test: A `Split`, or batches of (normalised images, integer labels).
         num_students: How many, at least 1. The paper takes 200.
-        initial_weights: As of `Evaluator`.
+        initial_weights, journal: As of `Evaluator`.
         **kwargs: `shuffle_steps`: whether each student meets the steps in another
             order; `seed` of initial weights and orders; `batch_size` of the test, if
             `test` is a `Split`.
@@ -280,8 +321,38 @@ def evaluate(
         first,
         initial_weights=initial_weights,
         side_by_side=1 if alone else 2,
+        journal=journal,
     )
     return evaluator(distilled, test, num_students, **kwargs)
+
+
+def evaluate_model(model: keras.Model, test, *, batch_size: int = 1000) -> Evaluation:
+    """Tests a model as it is.
+
+    Args:
+        model: Gives logits.
+        test: As of `evaluate`.
+        batch_size: Of the test, if `test` is a `Split`.
+
+    Returns:
+        An `Evaluation` of this one student.
+    """
+    objective = Classification()
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def judge(images, labels):
+        outputs = model(images, training=False)
+        said = tf.argmax(outputs, -1)
+        return (
+            tf.math.confusion_matrix(labels, said, outputs.shape[-1], dtype=tf.int64),
+            objective.meta_loss(labels, outputs)
+            * tf.cast(tf.size(labels), outputs.dtype),
+        )
+
+    found = [judge(images, labels) for images, labels in _batches(test, batch_size)]
+    confusion = sum(counts.numpy() for counts, _ in found)
+    loss = sum(loss.numpy() for _, loss in found) / confusion.sum()
+    return Evaluation(confusion[None], np.array([loss]))
 
 
 def _batches(test, batch_size):
@@ -292,13 +363,17 @@ class _Curriculum:
     """Batches and rates that can change without the graph being traced again."""
 
     def __init__(self, distilled):
+        self.inner_optimizer = distilled.inner_optimizer
         self._images = tf.Variable(distilled.images, trainable=False)
         self._labels = tf.Variable(distilled.labels, trainable=False)
         self._order = tf.Variable(
             np.zeros(1, "int32"), trainable=False, shape=tf.TensorShape([None])
         )
-        self._rates = tf.Variable(
-            np.zeros(1, "float32"), trainable=False, shape=tf.TensorShape([None])
+        self._rates, self._momenta = (
+            tf.Variable(
+                np.zeros(1, "float32"), trainable=False, shape=tf.TensorShape([None])
+            )
+            for _ in range(2)
         )
 
     def assign(self, distilled, order):
@@ -307,10 +382,16 @@ class _Curriculum:
         self._labels.assign(distilled.labels)
         self._order.assign((order % distilled.steps).astype("int32"))
         self._rates.assign(distilled.learning_rates.reshape(-1)[order])
+        if distilled.momenta is not None:
+            self._momenta.assign(distilled.momenta.reshape(-1)[order])
 
     def forget(self):
         """Takes on no steps at all."""
         self._order.assign(np.zeros(0, "int32"))
+
+    def curriculum(self, seed):
+        del seed
+        return self
 
     @property
     def num_steps(self):
@@ -322,4 +403,5 @@ class _Curriculum:
             tf.gather(self._images, step),
             tf.gather(self._labels, step),
             tf.gather(self._rates, t),
+            tf.gather(self._momenta, t) if self.inner_optimizer.has_momentum else None,
         )

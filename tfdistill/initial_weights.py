@@ -73,6 +73,7 @@ class FixedWeights(InitialWeights):
     Args:
         pretrained: A `Pool`, or its folder, whose student is to be the start.
         number: Which of the pool's students, from 0.
+        new_head: As of `PretrainedWeights`.
 
     Raises:
         ValueError: By `build`, if there is no such student, or it is of another
@@ -81,21 +82,30 @@ class FixedWeights(InitialWeights):
 
     is_random = False
 
-    def __init__(self, pretrained: Pool | str | None = None, number: int = 0):
-        self._pool = None if pretrained is None else _pool(pretrained)
+    def __init__(
+        self,
+        pretrained: Pool | str | None = None,
+        number: int = 0,
+        *,
+        new_head: bool = False,
+    ):
+        self.pool = None if pretrained is None else _pool(pretrained)
         self._number = number
+        self._new_head = new_head
 
     def build(self, make_model, model):
         super().build(make_model, model)
-        if self._pool is None:
+        if self.pool is None:
             return
-        members = self._pool.members
+        members = self.pool.members
         if not 0 <= self._number < len(members):
             raise ValueError(
                 f"The pool has the students 0 to {len(members) - 1}, not "
                 f"{self._number}."
             )
-        (values,) = self._pool.values([members[self._number]], make_model)
+        (values,) = self.pool.values(
+            [members[self._number]], make_model, new_head=self._new_head
+        )
         split = len(model.trainable_variables)
         self._student.assign(values[:split], values[split:])
 
@@ -169,6 +179,8 @@ class PretrainedWeights(InitialWeights):
 
     Args:
         pool: A `Pool`, or its folder.
+        new_head: Whether students get a new last layer with weights of zero: for other
+            classes than they know (section 4.3).
 
     Raises:
         ValueError: By `build`, if a student is of another architecture, or none is held
@@ -177,8 +189,9 @@ class PretrainedWeights(InitialWeights):
 
     is_random = True
 
-    def __init__(self, pool: Pool | str):
+    def __init__(self, pool: Pool | str, *, new_head: bool = False):
         self.pool = _pool(pool)
+        self._new_head = new_head
 
     def build(self, make_model, model):
         super().build(make_model, model)
@@ -191,7 +204,8 @@ class PretrainedWeights(InitialWeights):
         self._held_out = self._stacked(self.pool.held_out, make_model)
 
     def _stacked(self, members, make_model):
-        return [tf.stack(v) for v in zip(*self.pool.values(members, make_model))]
+        values = self.pool.values(members, make_model, new_head=self._new_head)
+        return [tf.stack(v) for v in zip(*values)]
 
     def sample(self, seed):
         count = len(self.pool.training)

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from tfdistill.distiller import Distiller
 from tfdistill.objectives import Regression
-from tfdistill.synthesizers import Batch
+from tfdistill.schedules import Batch
+from tfdistill.synthesizers import Synthesizer
 
 
 class LinearProblem:
@@ -129,7 +130,7 @@ class LinearProblem:
         return points, scale * self.optimum, self.dimension / scale**2
 
 
-class DistilledPoints(keras.layers.Layer):
+class DistilledPoints(Synthesizer):
     """A synthesizer of M points for one step, in float64.
 
     Args:
@@ -155,6 +156,10 @@ class DistilledPoints(keras.layers.Layer):
             name=name,
         )
 
+    def curriculum(self, seed):
+        del seed
+        return self
+
     def batch(self, t) -> Batch:
         """The one batch: points `[M, D]`, targets `[M, 1]`, and the rate."""
         del t
@@ -163,8 +168,9 @@ class DistilledPoints(keras.layers.Layer):
 
     def values(self) -> tuple[np.ndarray, np.ndarray, float]:
         """Points `[M, D]`, targets `[M]` and the learning rate."""
-        points, targets, rate = (np.asarray(x) for x in self.batch(0))
-        return points, targets[:, 0], float(rate)
+        batch = self.batch(0)
+        points, targets = np.asarray(batch.images), np.asarray(batch.labels)
+        return points, targets[:, 0], float(batch.learning_rate)
 
 
 def distil(

@@ -29,7 +29,11 @@ usage: tfdistill COMMAND [--flag=value ...]
 
 
 def run() -> None:
-    """The console script. Exits with 0, or with 1 (failed) or 2 (wrong input)."""
+    """The console script.
+
+    Exits with 0, or with 1 (failed), 2 (wrong input) or 143 (stopped by SIGTERM, with
+    its state saved: the same command goes on).
+    """
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help", "help", "--version"):
         print(_version() if name == "--version" else _usage())
@@ -60,8 +64,10 @@ def run() -> None:
         )
 
     def main(_):
-        from tfdistill.commands import common
+        from tfdistill import preemption
+        from tfdistill.commands import common, recovery
 
+        preemption.exit_when_asked()
         # TensorFlow and TFDS tell of each file they write.
         logging.set_verbosity(logging.ERROR)
         try:
@@ -70,6 +76,18 @@ def run() -> None:
             _refuse(str(error))
         except FloatingPointError as error:
             _refuse(str(error), status=1)
+        except Exception as error:
+            if recovery.is_disk_full(error):
+                _refuse(
+                    f"--workdir={flags.FLAGS.workdir} cannot be written: the disk is "
+                    "full. When there is space, the same command goes on.",
+                    status=1,
+                )
+            if recovery.is_lost_worker(error):
+                print("A worker is lost; starting again.", file=sys.stderr)
+                if not recovery.start_again():
+                    _refuse("A worker is lost time and again.", status=1)
+            raise
 
     app.run(main, argv=arguments[:1])
 

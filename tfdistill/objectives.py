@@ -97,10 +97,12 @@ class Attack(Classification):
     metric_names = ("accuracy", "modified_accuracy")
 
     def __init__(self, attack_class: int, target_class: int):
-        if min(attack_class, target_class) < 0 or attack_class == target_class:
+        classes = attack_class, target_class
+        whole = all(isinstance(c, (int, np.integer)) for c in classes)
+        if not whole or min(classes) < 0 or attack_class == target_class:
             raise ValueError(
                 "attack_class and target_class must be two different classes from 0 "
-                f"up, not {attack_class} and {target_class}."
+                f"up, not {attack_class!r} and {target_class!r}."
             )
         self.attack_class, self.target_class = attack_class, target_class
 

@@ -1,7 +1,7 @@
 """Pictures of distilled data and of a run."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -121,6 +121,35 @@ def grid(
     steps, count, height, width, channels = images.shape
     rows = images.transpose(0, 2, 1, 3, 4)
     return rows.reshape(steps * height, count * width, channels)
+
+
+def exposure(figures: Mapping[str, Mapping], attacked: str, target: str) -> plt.Figure:
+    """What is left of an attack, by how networks were trained on it.
+
+    Args:
+        figures: As of `exposure.figures`.
+        attacked, target: What the two classes are called.
+    """
+    figure, axis = plt.subplots(
+        figsize=(7.5, 0.6 * len(figures) + 1), layout="constrained"
+    )
+    rows = np.arange(len(figures))
+    for shift, key, label, color in (
+        (-0.19, "attacked", f"{attacked} called {target}", "tab:red"),
+        (0.19, "accuracy", "accuracy", "0.72"),
+    ):
+        mean, std = (
+            [100 * f[f"{key}_{what}"] for f in figures.values()]
+            for what in ("mean", "std")
+        )
+        axis.barh(rows + shift, mean, 0.36, xerr=std, label=label, color=color)
+    axis.set_yticks(rows, list(figures))
+    axis.invert_yaxis()
+    axis.set(xlim=(0, 100), xlabel="test images (%)")
+    axis.grid(axis="x", alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
 
 
 def save(figure: plt.Figure, path: str | os.PathLike) -> None:

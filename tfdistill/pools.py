@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill.applications import head, with_new_head
 from tfdistill.normalization import Normalization
 from tfdistill.records import file_hash
 
@@ -48,6 +49,7 @@ class Pool:
         student: The architecture, as for `students.get`; None where the files tell.
         dataset: The name of what they were trained on; "" if unknown.
         normalization: What their images were normalised by; None if unknown.
+        num_classes: Of what they were trained on; None if unknown.
 
     Raises:
         ValueError: If there is no student, or one is both in training and held out.
@@ -58,6 +60,7 @@ class Pool:
     student: str | None = None
     dataset: str = ""
     normalization: Normalization | None = None
+    num_classes: int | None = None
 
     def __post_init__(self):
         if not self.training:
@@ -115,6 +118,7 @@ class Pool:
                 student=content["student"],
                 dataset=content["dataset"],
                 normalization=Normalization.from_config(content["normalization"]),
+                num_classes=content.get("num_classes"),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else error
@@ -145,13 +149,19 @@ class Pool:
         return cls(tuple(members(training)), tuple(members(held_out)), **kwargs)
 
     def values(
-        self, members: Sequence[Member], make_model: Callable[[], keras.Model]
+        self,
+        members: Sequence[Member],
+        make_model: Callable[[], keras.Model],
+        *,
+        new_head: bool = False,
     ) -> list[list[np.ndarray]]:
         """Reads students.
 
         Args:
             members: Some of the pool's.
             make_model: Returns a built model of the architecture.
+            new_head: Whether the last layer is not read, but zero: for other classes
+                than the students know.
 
         Returns:
             For each, the values of the trainable variables of such a model, then of its
@@ -161,7 +171,19 @@ class Pool:
             ValueError: If a file is damaged or holds another architecture.
         """
         model = make_model()
-        return [_read(member, model) for member in members]
+        if not new_head:
+            return [_read(member, model) for member in members]
+        last = head(model)
+        known = with_new_head(make_model(), self.num_classes or last.units)
+        fresh = {
+            index: np.zeros(variable.shape, variable.dtype)
+            for index, variable in enumerate(_in_order(model))
+            if any(variable is v for v in last.trainable_variables)
+        }
+        return [
+            [fresh.get(index, value) for index, value in enumerate(_read(m, known))]
+            for m in members
+        ]
 
 
 def manifest(
@@ -172,6 +194,7 @@ def manifest(
     student: str,
     dataset: str,
     normalization: Normalization,
+    num_classes: int,
 ) -> str:
     """The text of a pool's manifest.
 
@@ -179,13 +202,14 @@ def manifest(
         folder: The pool's; the members' files lie in it.
         members: All students; the last `held_out` of them are.
         held_out: How many, at least 0, fewer than there are.
-        student, dataset, normalization: As of `Pool`.
+        student, dataset, normalization, num_classes: As of `Pool`.
     """
     content = {
         "format": _FORMAT,
         "student": student,
         "dataset": dataset,
         "normalization": normalization.to_config(),
+        "num_classes": num_classes,
         "held_out": held_out,
         "students": [
             {
@@ -226,6 +250,7 @@ def _read(member, model):
         ValueError,
         TypeError,
         AttributeError,
+        RuntimeError,
         UserWarning,
     ) as error:
         raise ValueError(

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill.callbacks import Backup
 from tfdistill.evaluation import PRETRAINING, student_seed
 from tfdistill.initial_weights import RandomWeights
 from tfdistill.splits import Dataset, Split
@@ -41,6 +42,15 @@ RECIPES = {
 }
 
 
+def recipe_for(name: str) -> Recipe:
+    """The paper's recipe for a data set, or the usual one.
+
+    Args:
+        name: Of a `Dataset`; which of its classes there are makes no difference.
+    """
+    return RECIPES.get(name.partition("[")[0], Recipe())
+
+
 class Cohort(keras.Model):
     """Students that learn side by side: parallel branches of one graph.
 
@@ -54,6 +64,12 @@ class Cohort(keras.Model):
     def __init__(self, members: Sequence[keras.Model], **kwargs):
         super().__init__(**kwargs)
         self.members = list(members)
+
+    @property
+    def checkpointed(self) -> dict:
+        """What `Backup` saves beside the optimizer."""
+        variables = [v for member in self.members for v in member.variables]
+        return {"members": [variable.value for variable in variables]}
 
     def call(self, images, training=None):
         """Logits `[batch, members, classes]` of image batches, one for each."""
@@ -71,7 +87,7 @@ def pretrain(
     *,
     batch_size: int = 1024,
     seed: int = 0,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    backup: Backup | None = None,
     verbose: int | str = "auto",
 ) -> list[keras.Model]:
     """Trains several students at once.
@@ -84,7 +100,7 @@ def pretrain(
         recipe: A `Recipe`.
         batch_size: Of each student, at least 1.
         seed: Any integer.
-        callbacks: For `keras.Model.fit`.
+        backup: Where a training that is killed finds its state again, by epochs.
         verbose: As of `keras.Model.fit`.
 
     Returns:
@@ -106,9 +122,13 @@ def pretrain(
         metrics=["accuracy"],
         jit_compile=False,
     )
+    cohort.optimizer.build(cohort.trainable_variables)
+    done = backup.restore(cohort) if backup else 0
     orders = [np.random.SeedSequence([seed, n]).generate_state(1) for n in numbers]
     streams = [
-        dataset.train.batch(batch_size, shuffle=True, seed=int(order), repeat=True)
+        dataset.train.batch(
+            batch_size, shuffle=True, seed=int(order), repeat=True, start=done
+        )
         for (order,) in orders
     ]
 
@@ -117,11 +137,16 @@ def pretrain(
         return images, tf.stack(labels, axis=1)
 
     batches = tf.data.Dataset.zip(tuple(streams)).map(side_by_side)
+    steps = max(1, dataset.train.num_examples // batch_size)
     cohort.fit(
         batches.prefetch(2),
-        steps_per_epoch=max(1, dataset.train.num_examples // batch_size),
+        steps_per_epoch=steps,
         epochs=recipe.epochs,
-        callbacks=[keras.callbacks.LearningRateScheduler(recipe.rate), *callbacks],
+        initial_epoch=done // steps,
+        callbacks=[
+            keras.callbacks.LearningRateScheduler(recipe.rate),
+            *([backup] if backup else []),
+        ],
         shuffle=False,  # the streams are
         verbose=verbose,
     )

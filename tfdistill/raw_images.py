@@ -1,10 +1,64 @@
 """Raw images and labels in one form, whatever they came as."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
+from tfdistill.normalization import Normalization
 
-def raw_pairs(dataset, image_size=None, shape=None) -> tf.data.Dataset:
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What raw images are made to look like; None leaves them as they are.
+
+    Attributes:
+        image_size: Their side.
+        channels: 3 for colour (grey images get three equal channels), 1 for grey.
+        margin: Black pixels on each side, within `image_size`.
+    """
+
+    image_size: int | None = None
+    channels: int | None = None
+    margin: int = 0
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Changes images `[..., H, W, C]` of known C, uint8 or float32."""
+        if self.image_size:
+            inner = self.image_size - 2 * self.margin
+            if images.shape[-3:-1] != (inner, inner):
+                images = _resize(images, inner)
+            images = tf.image.pad_to_bounding_box(
+                images, self.margin, self.margin, self.image_size, self.image_size
+            )
+        if self.channels in (None, images.shape[-1]):
+            return images
+        if {self.channels, images.shape[-1]} != {1, 3}:
+            raise ValueError(
+                "only grey images (1 channel) can be made colour ones (3) and the "
+                f"reverse, not those of {images.shape[-1]}."
+            )
+        if self.channels == 3:
+            return tf.image.grayscale_to_rgb(images)
+        return tf.image.rgb_to_grayscale(images)
+
+    def of_arrays(self, images: np.ndarray) -> np.ndarray:
+        """Changes images `[N, H, W, C]`."""
+        if self == Form():
+            return images
+        chunks = (tf.constant(images[i : i + 512]) for i in range(0, len(images), 512))
+        return np.concatenate([self(chunk).numpy() for chunk in chunks])
+
+    def of_normalization(self, known: Normalization | None) -> Normalization | None:
+        """The usual normalisation, of images changed so; None where there is none."""
+        if known is None or self.channels in (None, len(known.mean)):
+            return known
+        if len(known.mean) == 1:
+            return Normalization(known.mean * 3, known.std * 3, known.scale)
+        return None
+
+
+def raw_pairs(dataset, form: Form = Form(), shape=None) -> tf.data.Dataset:
     """Brings (image, label) pairs to static shape, uint8 or float32, and int32."""
     spec = getattr(dataset, "element_spec", None)
     if not isinstance(spec, tuple) or len(spec) != 2:
@@ -27,7 +81,7 @@ def raw_pairs(dataset, image_size=None, shape=None) -> tf.data.Dataset:
             image = image[..., None]
         if image.dtype != tf.uint8:
             image = tf.image.convert_image_dtype(image, tf.float32)
-        image = resize(image, image_size) if image_size else image
+        image = form(image)
         image = tf.ensure_shape(image, shape) if shape is not None else image
         return image, tf.cast(label, tf.int32)
 
@@ -59,15 +113,8 @@ def as_images(images) -> np.ndarray:
     return images.astype(kept, copy=False)
 
 
-def resize(images: tf.Tensor, size: int) -> tf.Tensor:
+def _resize(images: tf.Tensor, size: int) -> tf.Tensor:
     resized = tf.image.resize(images, (size, size), antialias=True)
     if images.dtype == tf.uint8:
         resized = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
     return resized
-
-
-def resize_all(images: np.ndarray, size: int | None) -> np.ndarray:
-    if size is None or images.shape[1:3] == (size, size):
-        return images
-    chunks = (tf.constant(images[i : i + 512]) for i in range(0, len(images), 512))
-    return np.concatenate([resize(chunk, size).numpy() for chunk in chunks])

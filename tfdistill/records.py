@@ -28,6 +28,13 @@ def file_hash(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def signature(content: dict) -> str:
+    """The SHA-256 of metadata, but for itself."""
+    checksums = {k: v for k, v in content["sha256"].items() if k != _METADATA}
+    text = json.dumps({**content, "sha256": checksums}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
     """As `DistilledDataset.save`."""
     folder = os.path.abspath(os.fspath(folder))
@@ -53,6 +60,10 @@ def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
 def _write(distilled, folder):
     import tensorflow_datasets as tfds
 
+    per_step = {"learning_rates": distilled.learning_rates}
+    if distilled.momenta is not None:
+        per_step["momenta"] = distilled.momenta
+    per_epoch = tfds.features.Tensor(shape=(distilled.epochs,), dtype=np.float32)
     features = tfds.features.FeaturesDict(
         {
             "image": tfds.features.Tensor(
@@ -63,9 +74,7 @@ def _write(distilled, folder):
                 shape=(distilled.num_classes,), dtype=np.float32
             ),
             "step": tfds.features.Scalar(np.int64),
-            "learning_rates": tfds.features.Tensor(
-                shape=(distilled.epochs,), dtype=np.float32
-            ),
+            **{name: per_epoch for name in per_step},
         }
     )
     path = os.path.join(folder, _RECORDS)
@@ -77,7 +86,7 @@ def _write(distilled, folder):
                     "label": int(label.argmax()),
                     "soft_label": label,
                     "step": step,
-                    "learning_rates": distilled.learning_rates[:, step],
+                    **{name: of[:, step] for name, of in per_step.items()},
                 }
                 encoded = features.encode_example(example)
                 writer.write(features.serialize_example(encoded))
@@ -108,7 +117,8 @@ def _write(distilled, folder):
         "steps": distilled.steps,
         "batch": distilled.images.shape[1],
         "image_shape": list(distilled.image_shape),
-        "learning_rates": distilled.learning_rates.tolist(),
+        "inner_optimizer": distilled.inner_optimizer.name,
+        **{name: of.tolist() for name, of in per_step.items()},
         "normalization": distilled.normalization.to_config(),
         "class_names": list(distilled.class_names),
         "student": distilled.student,
@@ -125,6 +135,7 @@ def _write(distilled, folder):
         },
         "sha256": checksums,
     }
+    checksums[_METADATA] = signature(content)
     with open(os.path.join(folder, _METADATA), "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
 
@@ -144,22 +155,28 @@ def load(folder: str | os.PathLike, make: Callable):
             content = json.load(file)
         if content["format"] != _FORMAT:
             raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
+        # Data written before this was there are read, too.
+        if content["sha256"].get(_METADATA, signature(content)) != signature(content):
+            raise ValueError(f"{_METADATA} is altered")
         fixed = content["initial_weights"] == "fixed"
         for name in [_RECORDS, _WEIGHTS][: 1 + fixed]:
             if file_hash(os.path.join(folder, name)) != content["sha256"][name]:
                 raise ValueError(f"{name} is truncated or altered")
         shape = (content["steps"], content["batch"], *content["image_shape"])
+        normalization = Normalization.from_config(content["normalization"])
+        normalization._check_channels(shape)
         images, labels = _read(os.path.join(folder, _RECORDS), shape, content)
         weights = None
         if fixed:
-            path = os.path.join(folder, _WEIGHTS)
-            with np.load(path, allow_pickle=False) as arrays:
-                weights = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+            weights = _read_weights(os.path.join(folder, _WEIGHTS))
         return make(
             images,
             labels,
             content["learning_rates"],
-            normalization=Normalization.from_config(content["normalization"]),
+            # Absent from what was written before there was a choice.
+            inner_optimizer=content.get("inner_optimizer", "sgd"),
+            momenta=content.get("momenta"),
+            normalization=normalization,
             class_names=content["class_names"],
             student=content["student"],
             initial_weights=weights,
@@ -170,6 +187,14 @@ def load(folder: str | os.PathLike, make: Callable):
         raise ValueError(
             f"The distilled data set in {folder} cannot be read: {reason}."
         ) from error
+
+
+def _read_weights(path):
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+    except Exception as error:  # zip, zlib, numpy and the system each have their own
+        raise ValueError(f"{_WEIGHTS} is damaged ({error})") from error
 
 
 def _read(path, shape, content):

@@ -4,7 +4,9 @@ A student takes normalised images and gives logits. `build` makes the model of o
 ships or of a user's own, in the same way, and checks that it fits the data.
 """
 
+import dataclasses
 import difflib
+import functools
 import importlib
 import inspect
 import operator
@@ -14,14 +16,18 @@ import sys
 from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tfdistill.applications import application, with_new_head  # noqa: F401
 from tfdistill.networks import alex_cifar_net, alexnet, convnet, lenet, linear, mlp
+from tfdistill.splits import check_int
+from tfdistill.teaching_networks import gtn_learner
 
 #: The students that ship, by name.
 STUDENTS: dict[str, Callable[..., keras.Model]] = {
     student.__name__: student
-    for student in (lenet, alex_cifar_net, alexnet, convnet, mlp, linear)
+    for student in (lenet, alex_cifar_net, alexnet, convnet, mlp, linear, gtn_learner)
 }
 
 
@@ -30,8 +36,11 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
 
     Args:
         student: A callable, which is returned as it is; the name of a shipped student
-            ("alex_cifar_net", "AlexCifarNet"); or "package.module:function", which
-            is imported, from the current folder too.
+            ("alex_cifar_net", "AlexCifarNet"), with its widths after an "@" where it
+            has such an argument ("gtn_learner@8-16-32"); "package.module:function",
+            which is imported, from the current folder too; or
+            "keras.applications:NAME", as of `application`, with ":imagenet" at its end
+            for pretrained weights; or the path of a `.keras` file.
 
     Returns:
         The callable that makes the student's model.
@@ -46,12 +55,17 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
         )
     if callable(student):
         return student
+    if isinstance(student, str) and student.endswith(".keras"):
+        return _saved(student)
+    if isinstance(student, str) and student.startswith("keras.applications:"):
+        return application(*student.split(":", 2)[1:])
     if isinstance(student, str) and ":" in student:
         return _imported(student)
+    name, _, widths = str(student).partition("@")
     keys = {_key(name): name for name in STUDENTS}
-    key = _key(str(student))
+    key = _key(name)
     if key in keys:
-        return STUDENTS[keys[key]]
+        return _sized(STUDENTS[keys[key]], widths) if widths else STUDENTS[keys[key]]
     near = [repr(keys[match]) for match in difflib.get_close_matches(key, keys)]
     hint = f"; did you mean {' or '.join(near)}?" if near else "."
     raise ValueError(
@@ -73,7 +87,9 @@ def name_of(student: str | Callable[..., keras.Model]) -> str:
     Raises:
         ValueError: If there is no such student.
     """
-    if isinstance(student, str) and ":" in student:
+    if isinstance(student, Sampled) or (isinstance(student, str) and "," in student):
+        return ",".join(name_of(each) for each in each_of(student))
+    if isinstance(student, str) and (":" in student or student.endswith(".keras")):
         return student
     student = get(student)
     for name, shipped in STUDENTS.items():
@@ -89,6 +105,76 @@ def name_of(student: str | Callable[..., keras.Model]) -> str:
         except ValueError:
             pass
     return name
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampled:
+    """Several students, of which one is drawn each time, all alike likely.
+
+    Distilled data teaches architectures, not one network, if it is made for many (Such
+    et al. 2019). A string of names with commas means the same.
+
+    Attributes:
+        students: What `get` takes, at least one.
+    """
+
+    students: tuple[str | Callable[..., keras.Model], ...]
+
+    @classmethod
+    def of_widths(
+        cls,
+        student: str,
+        ranges: Sequence[tuple[int, int]],
+        count: int = 8,
+        seed: int = 0,
+    ) -> "Sampled":
+        """One student in several widths, drawn once.
+
+        Args:
+            student: The name of a shipped one that has widths, e.g. "gtn_learner".
+            ranges: The least and the largest of each width; the paper's learner of
+                MNIST has (32, 128), (64, 256), (64, 256).
+            count: How many there are, at least 1.
+            seed: Of the draw.
+
+        Raises:
+            ValueError: If a range is empty, or the student has no such widths.
+        """
+        check_int("count", count, 1)
+        for low, high in ranges:
+            check_int("width", low, 1)
+            check_int(f"the largest width of {low}-{high}", high, low)
+        low, high = np.transpose(ranges)
+        rng = np.random.default_rng(seed)
+        widths = rng.integers(low, high, (count, len(ranges)), endpoint=True)
+        return cls(tuple(f"{student}@{'-'.join(map(str, w))}" for w in widths))
+
+
+def each_of(student: "str | Callable[..., keras.Model] | Sampled") -> list:
+    """The students that one stands for: itself, or those of a `Sampled`.
+
+    Raises:
+        ValueError: If one of them is not there.
+    """
+    if isinstance(student, str) and "," in student:
+        student = Sampled(tuple(student.split(",")))
+    if isinstance(student, Sampled):
+        return [get(each) for each in student.students]
+    return [get(student)]
+
+
+def assign(model: keras.Model, values: Sequence[np.ndarray]) -> bool:
+    """Gives a model the values of its trainable variables, then of its others.
+
+    Returns:
+        Whether their shapes are the model's; if not, it is left as it is.
+    """
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    if [tuple(v.shape) for v in variables] != [np.shape(x) for x in values]:
+        return False
+    for variable, value in zip(variables, values):
+        variable.assign(value)
+    return True
 
 
 def build(
@@ -133,8 +219,46 @@ def build(
     return model
 
 
+def _sized(student, widths):
+    """A shipped student with given widths, which knows its name."""
+    parameters = inspect.signature(student).parameters
+    try:
+        numbers = [int(width) for width in widths.split("-")]
+    except ValueError:
+        numbers = []
+    if "widths" in parameters:
+        value = {"widths": tuple(numbers)}
+    elif "width" in parameters and len(numbers) == 1:
+        value = {"width": numbers[0]}
+    else:
+        value = {}
+    if not (numbers and value):
+        raise ValueError(
+            f"student {student.__name__}@{widths} must read like gtn_learner@8-16-32 "
+            "or convnet@32: whole numbers, for a student that has widths."
+        )
+    sized = functools.partial(student, **value)
+    sized.__name__ = f"{student.__name__}@{'-'.join(map(str, numbers))}"
+    return sized
+
+
 def _key(name):
     return re.sub(r"[-_\s]", "", name).lower()
+
+
+def _saved(path):
+    if not os.path.isfile(path):
+        raise ValueError(f"student {path} is not there.")
+
+    def saved() -> keras.Model:
+        try:
+            return keras.models.load_model(path, compile=False)
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"student {path} cannot be read: {first_sentence(error)}"
+            ) from error
+
+    return saved
 
 
 def _imported(path):

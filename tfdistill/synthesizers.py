@@ -1,26 +1,16 @@
 """What makes the synthetic batch, and its learning rate, of each inner step."""
 
+import abc
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import inner_optimizers
 from tfdistill.normalization import Normalization
-
-
-class Batch(NamedTuple):
-    """A synthetic batch: what one inner step learns from.
-
-    Attributes:
-        images: float `[batch, *image_shape]`, normalised.
-        labels: float `[batch, classes]`, one-hot or soft: rows that sum to 1.
-        learning_rate: float scalar, > 0.
-    """
-
-    images: tf.Tensor
-    labels: tf.Tensor
-    learning_rate: tf.Tensor
+from tfdistill.schedules import Batch, Schedule
+from tfdistill.splits import check_int
 
 
 class DataSource(NamedTuple):
@@ -42,12 +32,54 @@ class DataSource(NamedTuple):
         return cls(dataset.name, dataset.normalization, tuple(dataset.class_names))
 
 
-class DistilledImages(keras.layers.Layer):
+class Synthesizer(keras.layers.Layer, abc.ABC):
+    """What makes the batches that students learn from: the choice of a `Distiller`.
+
+    A subclass learns by its trainable variables. What one student meets is a
+    *curriculum*: anything with `num_steps`, `batch(t)`, `inner_optimizer` and
+    `sources`, the tensors or variables that its batches are made of. A synthesizer may
+    be that itself, the same for every student.
+
+    Attributes:
+        image_shape: (height, width, channels).
+        num_classes: How many classes there are.
+        num_steps: T, the inner steps of a student.
+        inner_optimizer: An `InnerOptimizer`.
+        source: What the images stand for, a `DataSource`, or None.
+        is_random: Whether two students may have two curricula.
+    """
+
+    image_shape: tuple[int, ...]
+    num_classes: int
+    num_steps: int
+    inner_optimizer = inner_optimizers.GradientDescent()
+    source: DataSource | None = None
+    is_random = False
+
+    @property
+    def sources(self) -> list:
+        """Its variables."""
+        return [v.value for v in self.trainable_variables]
+
+    @abc.abstractmethod
+    def curriculum(self, seed: tf.Tensor):
+        """What one student learns from.
+
+        Args:
+            seed: int32 tensor `[2]` from which anything random is drawn, in a graph or
+                eagerly.
+        """
+
+    def scale_rates(self, factor: tf.Tensor) -> None:
+        """Multiplies all learned rates by a factor in (0, 1]; in a graph, too."""
+
+
+class DistilledImages(Synthesizer):
     """Learned pixels and learned rates (Wang et al. 2018, section 3).
 
     Each of `steps` batches is one gradient-descent step; the whole is gone through
     `epochs` times. The epochs share the images; every (epoch, step) has a rate of its
-    own, kept positive by a softplus.
+    own.
 
     Args:
         images: float `[steps, batch, *image_shape]`, normalised: where to start.
@@ -55,6 +87,7 @@ class DistilledImages(keras.layers.Layer):
         num_classes: How many classes there are.
         epochs: How often the steps are gone through, at least 1.
         learning_rate: The rate to start from, > 0; 0.02 is the paper's for MNIST.
+        inner_optimizer, momentum: As of `Schedule`; the paper's is "sgd".
         soft_labels: Whether labels are learned too: a softmax over logits, for
             each image, that starts at `label_confidence` for the given class.
         label_confidence: In (1 / classes, 1).
@@ -72,6 +105,8 @@ class DistilledImages(keras.layers.Layer):
         *,
         epochs: int = 3,
         learning_rate: float = 0.02,
+        inner_optimizer: str = "sgd",
+        momentum: float = 0.5,
         soft_labels: bool = False,
         label_confidence: float = 0.9,
         source: "DataSource | None" = None,
@@ -96,9 +131,6 @@ class DistilledImages(keras.layers.Layer):
                 f"labels must lie in 0..{num_classes - 1}, "
                 f"not in {labels.min()}..{labels.max()}."
             )
-        _check_count("epochs", epochs)
-        if not (np.isfinite(learning_rate) and learning_rate > 0):
-            raise ValueError(f"learning_rate must be above 0, not {learning_rate}.")
         if not 1 / num_classes < label_confidence < 1:
             raise ValueError(
                 f"label_confidence must lie between 1 / {num_classes} and 1, "
@@ -114,13 +146,15 @@ class DistilledImages(keras.layers.Layer):
             initializer=lambda shape, dtype: tf.cast(images, dtype),
             name="images",
         )
-        self.raw_rates = self.add_weight(
-            shape=(epochs, self.steps),
-            initializer=keras.initializers.Constant(
-                float(_inverse_softplus(tf.constant(learning_rate, "float64")))
-            ),
-            name="raw_rates",
+        self.schedule = Schedule(
+            epochs,
+            self.steps,
+            inner_optimizer=inner_optimizer,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            dtype=self.dtype_policy,
         )
+        self.inner_optimizer = self.schedule.inner_optimizer
         self.label_logits = None
         if soft_labels:
             odds = label_confidence * (num_classes - 1) / (1 - label_confidence)
@@ -139,6 +173,7 @@ class DistilledImages(keras.layers.Layer):
         dataset,
         *,
         images_per_class: int = 1,
+        images_per_step: int | None = None,
         steps: int = 10,
         epochs: int = 3,
         seed: int = 0,
@@ -149,11 +184,14 @@ class DistilledImages(keras.layers.Layer):
         Args:
             dataset: A `tfdistill.Dataset`: tells image shape and classes.
             images_per_class: Images a class in each step, at least 1.
+            images_per_step: Images in each step, the classes in a cycle, in place of
+                `images_per_class`.
             steps, epochs: As for the constructor; at least 1.
             seed: Any integer.
             **kwargs: The constructor's.
         """
-        shape = _shape(dataset, images_per_class, steps)
+        size = _images_per_step(dataset, images_per_class, images_per_step)
+        shape = (check_int("steps", steps, 1), size, *dataset.image_shape)
         images = np.random.default_rng(seed).standard_normal(shape)
         return cls._of(dataset, images, epochs=epochs, **kwargs)
 
@@ -163,6 +201,7 @@ class DistilledImages(keras.layers.Layer):
         dataset,
         *,
         images_per_class: int = 1,
+        images_per_step: int | None = None,
         steps: int = 10,
         epochs: int = 3,
         seed: int = 0,
@@ -172,14 +211,18 @@ class DistilledImages(keras.layers.Layer):
 
         Args:
             dataset: A `tfdistill.Dataset`, whose training part is sampled.
-            images_per_class, steps, epochs, seed, **kwargs: As of `from_noise`.
+            images_per_class, images_per_step, steps, epochs, seed, **kwargs: As of
+                `from_noise`.
 
         Raises:
             ValueError: If a class has fewer than images_per_class * steps images.
         """
-        shape = _shape(dataset, images_per_class, steps)
-        images, _ = dataset.train.sample(images_per_class * steps, seed=seed)
-        return cls._of(dataset, np.reshape(images, shape), epochs=epochs, **kwargs)
+        size = _images_per_step(dataset, images_per_class, images_per_step)
+        check_int("steps", steps, 1)
+        per_class = -(-size // dataset.num_classes)
+        images, _ = dataset.train.sample(per_class * steps, seed=seed)
+        images = np.reshape(images, (steps, -1, *dataset.image_shape))
+        return cls._of(dataset, images[:, :size], epochs=epochs, **kwargs)
 
     @classmethod
     def from_distilled(cls, distilled, **kwargs) -> "DistilledImages":
@@ -228,13 +271,15 @@ class DistilledImages(keras.layers.Layer):
     @property
     def learning_rates(self) -> tf.Tensor:
         """The rates, float `[epochs, steps]`."""
-        return tf.nn.softplus(self.raw_rates)
+        return self.schedule.learning_rates
 
-    def scale_rates(self, factor: tf.Tensor) -> None:
-        """Multiplies all rates by a factor in (0, 1]; in a graph, too."""
-        factor = tf.cast(factor, self.raw_rates.dtype)
-        scaled = _inverse_softplus(factor * self.learning_rates)
-        self.raw_rates.assign(tf.where(factor < 1, scaled, self.raw_rates))
+    @property
+    def momenta(self) -> tf.Tensor | None:
+        """The momenta, float `[epochs, steps]`, if there are any."""
+        return self.schedule.momenta
+
+    def scale_rates(self, factor):
+        self.schedule.scale_rates(factor)
 
     @property
     def labels(self) -> tf.Tensor:
@@ -244,6 +289,10 @@ class DistilledImages(keras.layers.Layer):
         one_hot = tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
         return tf.repeat(one_hot[None], self.steps, axis=0)
 
+    def curriculum(self, seed):
+        del seed
+        return self
+
     def batch(self, t) -> Batch:
         """The batch of inner step t, a scalar integer in 0..num_steps - 1."""
         step = t % self.steps
@@ -251,20 +300,11 @@ class DistilledImages(keras.layers.Layer):
             labels = tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
         else:
             labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))
-        rate = tf.gather(tf.reshape(self.raw_rates, [-1]), t)
-        return Batch(tf.gather(self.images.value, step), labels, tf.nn.softplus(rate))
+        images = tf.gather(self.images.value, step)
+        return Batch(images, labels, *self.schedule.of_step(t))
 
 
-def _inverse_softplus(rates):
-    return rates + tf.math.log(-tf.math.expm1(-rates))
-
-
-def _shape(dataset, images_per_class, steps):
-    _check_count("images_per_class", images_per_class)
-    _check_count("steps", steps)
-    return (steps, images_per_class * dataset.num_classes, *dataset.image_shape)
-
-
-def _check_count(name, value):
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}.")
+def _images_per_step(dataset, images_per_class, images_per_step):
+    if images_per_step is not None:
+        return check_int("images_per_step", images_per_step, 1)
+    return check_int("images_per_class", images_per_class, 1) * dataset.num_classes

@@ -1,9 +1,8 @@
 """The inner loop and its adjoint (Wang et al. 2018, algorithm 1).
 
-A student's weights theta_0 become theta_T by T steps of gradient descent on synthetic
-batches; a real batch judges theta_T; the meta-gradient is the derivative of that
-judgement with respect to the synthesizer's variables. No other module holds a tape
-around a tape.
+A student's weights theta_0 become theta_T by T steps on synthetic batches; a real batch
+judges theta_T; the meta-gradient is the derivative of that judgement with respect to
+what the batches are made of. No other module holds a tape around a tape.
 """
 
 import functools
@@ -17,10 +16,10 @@ class Unrolled(NamedTuple):
     """One student's training and its derivative.
 
     Attributes:
-        loss: The meta-loss, a scalar.
-        outputs: The trained student's outputs on the real batch.
-        gradients: d loss / d variable, one dense tensor for each of the
-            synthesizer's trainable variables.
+        loss: The meta-loss, a scalar: the mean over all judgements.
+        outputs: The trained student's outputs on the last real batch.
+        gradients: d loss / d source, one dense tensor for each of the curriculum's
+            sources.
     """
 
     loss: tf.Tensor
@@ -28,137 +27,186 @@ class Unrolled(NamedTuple):
     gradients: list[tf.Tensor]
 
 
-def gradient_descent_step(student, synthesizer, objective, t, weights, state):
-    """theta_{t+1} = theta_t - eta_t * grad l(x_t, theta_t)."""
-    batch = synthesizer.batch(t)
+class Learner(NamedTuple):
+    """Where a student stands: lists of tensors.
+
+    Attributes:
+        weights: One for each trainable variable of the model.
+        state: One for each other variable.
+        slots: Those of the inner optimizer.
+    """
+
+    weights: list[tf.Tensor]
+    state: list[tf.Tensor]
+    slots: list[tf.Tensor]
+
+    @property
+    def differentiable(self) -> list[tf.Tensor]:
+        """All but integers (the seeds of stochastic layers)."""
+        return [x for x in tf.nest.flatten(self) if x.dtype.is_floating]
+
+
+def step(student, curriculum, objective, t, learner):
+    """theta_{t+1} = theta_t - eta_t * grad l(x_t, theta_t), or with momentum."""
+    batch = curriculum.batch(t)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(weights)
-        outputs, state, penalty = student(weights, state, batch.images, training=True)
+        tape.watch(learner.weights)
+        outputs, state, penalty = student(
+            learner.weights, learner.state, batch.images, training=True
+        )
         loss = objective.inner_loss(batch.labels, outputs) + penalty
-    gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
-    rate = batch.learning_rate
-    return [w - rate * g for w, g in zip(weights, gradients)], state
+    gradients = tape.gradient(loss, learner.weights, unconnected_gradients="zero")
+    weights, slots = curriculum.inner_optimizer.update(
+        t, batch, gradients, learner.weights, learner.slots
+    )
+    return Learner(weights, state, slots)
 
 
-def train(student, synthesizer, objective, weights, state):
+def train(student, curriculum, objective, weights, state):
     """The inner loop alone: a student's weights and state after all T steps.
 
     Args:
         student: A `StatelessModel`.
-        synthesizer: Anything with `num_steps` and `batch(t)`.
+        curriculum: Has `num_steps`, `batch(t)` and `inner_optimizer`.
         objective: An `Objective`.
         weights, state: The student's start, lists of tensors.
 
     Returns:
         The trained weights and the state after them.
     """
-
-    def body(t, weights, state):
-        weights, state = gradient_descent_step(
-            student, synthesizer, objective, t, weights, state
-        )
-        return t + 1, weights, state
-
-    _, weights, state = tf.while_loop(
-        lambda t, *_: t < synthesizer.num_steps, body, (0, weights, state)
+    start = Learner(weights, state, curriculum.inner_optimizer.slots(weights))
+    _, learner = tf.while_loop(
+        lambda t, _: t < curriculum.num_steps,
+        lambda t, learner: (t + 1, step(student, curriculum, objective, t, learner)),
+        (0, start),
     )
-    return weights, state
+    return learner.weights, learner.state
 
 
-def back_gradient(student, synthesizer, objective, weights, state, images, labels):
-    """The meta-gradient, at the memory of one set of weights a step.
+def judge(student, objective, learner, images, labels):
+    """The meta-loss on one real batch, the outputs, and d loss / d learner."""
+    sources = learner.differentiable
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(sources)
+        outputs, _, _ = student(learner.weights, learner.state, images, training=False)
+        loss = objective.meta_loss(labels, outputs)
+    gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
+    return loss, outputs, gradients
 
-    The forward loop keeps each step's weights and nothing else; the backward loop
-    rebuilds one step at a time under a tape and takes one vector-Jacobian product.
-    Both are `tf.while_loop`s, so that neither the graph nor the time to trace it
-    depends on T.
+
+def back_gradient(student, curriculum, objective, weights, state, images, labels):
+    """The meta-gradient, at the memory of one set of weights (and slots) a step.
+
+    The forward loop keeps where the student stands before each step and nothing else;
+    the backward loop rebuilds one step at a time under a tape and takes one
+    vector-Jacobian product. Both are `tf.while_loop`s, so that neither the graph nor
+    the time to trace it depends on T.
 
     Args:
         student: A `StatelessModel`.
-        synthesizer: Has `num_steps`, `batch(t)` and `trainable_variables`.
+        curriculum: Has `num_steps`, `batch(t)`, `inner_optimizer` and `sources`, the
+            tensors or variables that its batches are made of.
         objective: An `Objective`.
         weights, state: The student's start, lists of tensors.
-        images, labels: The real batch that judges the trained student.
+        images, labels: J real batches, `[J, batch, ...]`. The last judges the student
+            after all T steps; the others, at even distances, on its way there (Such et
+            al. 2019's intermediate losses). J divides T.
 
     Returns:
         An `Unrolled`.
-    """
-    num_steps = synthesizer.num_steps
 
-    # Forward: theta_0 ... theta_T, each theta_t kept (with the state beside it).
-    def forward(t, weights, state, history):
-        history = [h.write(t, x) for h, x in zip(history, weights + state)]
-        weights, state = gradient_descent_step(
-            student, synthesizer, objective, t, weights, state
-        )
-        return t + 1, weights, state, history
+    Raises:
+        ValueError: If J doesn't divide T.
+    """
+    num_steps = curriculum.num_steps
+    last, distance = _judgements(images, num_steps)
+    start = Learner(weights, state, curriculum.inner_optimizer.slots(weights))
+
+    # Forward: theta_0 ... theta_T, each theta_t kept (with state and slots beside it).
+    def forward(t, learner, history):
+        history = [h.write(t, x) for h, x in zip(history, tf.nest.flatten(learner))]
+        return t + 1, step(student, curriculum, objective, t, learner), history
 
     history = [
         tf.TensorArray(
             x.dtype, num_steps, clear_after_read=False, element_shape=x.shape
         )
-        for x in weights + state
+        for x in tf.nest.flatten(start)
     ]
-    _, weights, state, history = tf.while_loop(
-        lambda t, *_: t < num_steps, forward, (0, weights, state, history)
+    _, learner, history = tf.while_loop(
+        lambda t, *_: t < num_steps, forward, (0, start, history)
     )
 
     # The judgement, and its derivative with respect to theta_T.
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(weights + _floats(state))
-        outputs, _, _ = student(weights, state, images, training=False)
-        loss = objective.meta_loss(labels, outputs)
-    cotangents = tape.gradient(
-        loss, weights + _floats(state), unconnected_gradients="zero"
+    loss, outputs, cotangents = judge(
+        student, objective, learner, images[last], labels[last]
     )
 
     # Backward: from d loss / d theta_{t+1} to d loss / d theta_t, and the share of
-    # step t in the derivative with respect to the synthesizer's variables.
-    variables = [v.value for v in synthesizer.trainable_variables]
-
-    def backward(t, cotangents, gradients):
-        values = [h.read(t) for h in history]
-        weights_t, state_t = values[: len(weights)], values[len(weights) :]
-        sources = weights_t + _floats(state_t)
+    # step t in the derivative with respect to the sources.
+    def backward(t, loss, cotangents, gradients):
+        learner = tf.nest.pack_sequence_as(start, [h.read(t) for h in history])
+        origin = learner.differentiable
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(sources + variables)
-            next_weights, next_state = gradient_descent_step(
-                student, synthesizer, objective, t, weights_t, state_t
-            )
+            tape.watch(origin + curriculum.sources)
+            after = step(student, curriculum, objective, t, learner)
         products = tape.gradient(
-            next_weights + _floats(next_state),
-            sources + variables,
+            after.differentiable,
+            origin + curriculum.sources,
             output_gradients=cotangents,
             unconnected_gradients="zero",
         )
-        shares = products[len(sources) :]
+        cotangents, shares = products[: len(origin)], products[len(origin) :]
         gradients = [_add(g, share) for g, share in zip(gradients, shares)]
-        return t - 1, products[: len(sources)], gradients
+        if last == 0:
+            return t - 1, loss, cotangents, gradients
 
-    _, _, gradients = tf.while_loop(
+        # What was judged on the way has its own say in what came before.
+        def judged():
+            number = t // distance - 1
+            more, _, own = judge(
+                student, objective, learner, images[number], labels[number]
+            )
+            return loss + more, [c + o for c, o in zip(cotangents, own)]
+
+        loss, cotangents = tf.cond(
+            (t > 0) & (t % distance == 0), judged, lambda: (loss, cotangents)
+        )
+        return t - 1, loss, cotangents, gradients
+
+    zeros = [tf.zeros(s.shape, s.dtype) for s in curriculum.sources]
+    _, loss, _, gradients = tf.while_loop(
         lambda t, *_: t >= 0,
         backward,
-        (num_steps - 1, cotangents, [tf.zeros(v.shape, v.dtype) for v in variables]),
+        (num_steps - 1, loss, cotangents, zeros),
         maximum_iterations=num_steps,
     )
-    return Unrolled(loss, outputs, gradients)
+    count = last + 1
+    return Unrolled(loss / count, outputs, [g / count for g in gradients])
 
 
-def full(student, synthesizer, objective, weights, state, images, labels):
+def full(student, curriculum, objective, weights, state, images, labels):
     """The same by plain nested tapes: slow and large, the reference for tests.
 
     Takes and returns what `back_gradient` does. Its graph and its memory grow with
     every step's activations.
     """
-    variables = [v.value for v in synthesizer.trainable_variables]
+    last, distance = _judgements(images, curriculum.num_steps)
+    losses = []
     with tf.GradientTape() as tape:
-        for t in range(synthesizer.num_steps):
-            weights, state = gradient_descent_step(
-                student, synthesizer, objective, t, weights, state
-            )
-        outputs, _, _ = student(weights, state, images, training=False)
-        loss = objective.meta_loss(labels, outputs)
-    gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
+        tape.watch(curriculum.sources)
+        slots = curriculum.inner_optimizer.slots(weights)
+        learner = Learner(weights, state, slots)
+        for t in range(curriculum.num_steps):
+            learner = step(student, curriculum, objective, t, learner)
+            if (t + 1) % distance == 0:
+                number = (t + 1) // distance - 1
+                outputs, _, _ = student(
+                    learner.weights, learner.state, images[number], training=False
+                )
+                losses.append(objective.meta_loss(labels[number], outputs))
+        loss = tf.add_n(losses) / (last + 1)
+    gradients = tape.gradient(loss, curriculum.sources, unconnected_gradients="zero")
     return Unrolled(loss, outputs, [tf.convert_to_tensor(g) for g in gradients])
 
 
@@ -193,8 +241,14 @@ def as_traced(function: Callable) -> Callable:
     return call
 
 
-def _floats(tensors):
-    return [x for x in tensors if x.dtype.is_floating]
+def _judgements(images, num_steps):
+    """The number of the last judgement, and the steps from one to the next."""
+    count = images.shape[0]
+    if num_steps % count:
+        raise ValueError(
+            f"{count} judgements cannot be spread evenly over {num_steps} steps."
+        )
+    return count - 1, num_steps // count
 
 
 def _add(total, share):

@@ -94,9 +94,10 @@ def measure(method: str, num_steps: int) -> dict:
         ]
 
     seed = tf.constant([1, 2])
-    images = tf.constant(rng.standard_normal((FLAGS.batch_size, *shape)), tf.float32)
-    labels = tf.constant(rng.integers(0, 10, FLAGS.batch_size), tf.int32)
-    student(student.weights, student.state, images[:1], training=True)
+    images = rng.standard_normal((1, FLAGS.batch_size, *shape))
+    images = tf.constant(images, tf.float32)
+    labels = tf.constant(rng.integers(0, 10, (1, FLAGS.batch_size)), tf.int32)
+    student(student.weights, student.state, images[0, :1], training=True)
     before = peak_memory()
     clock = time.perf_counter()
     outer_step.get_concrete_function(seed, images, labels)

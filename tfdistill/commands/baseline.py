@@ -2,8 +2,10 @@
 
 Selects or computes as many real images as would be distilled, finds the learning rate
 and the epochs at which networks learn most from them (on held-out training images),
-and tests fresh networks on the whole test set. Needs no distillation before. Writes
-a run folder like that of tfdistill distill:
+and tests fresh networks on the whole test set. Needs no distillation before. Of a pool
+of pretrained networks, it also tells how they do as they are (--kind=none), and when
+they are adapted by as many images and the data that they were trained on (--kind=fada).
+Writes a run folder like that of tfdistill distill:
 
   distilled/    the images (of the first set), as a TFRecord data set
   student/      a network trained on them, as a SavedModel that takes raw images
@@ -29,8 +31,11 @@ _OWNED = (
     "metrics*.json",
     "report.html",
     "images",
+    "journal",
 )
 _UNRECORDED = ("workdir", "overwrite")
+# Kinds that are of pretrained networks alone.
+_ADAPTED = ("fada", "none")
 
 
 def define_flags() -> None:
@@ -40,9 +45,17 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "kind",
         "random_real",
-        ["random_real", "optimized_real", "k_means", "average_real"],
+        ["random_real", "optimized_real", "k_means", "average_real", *_ADAPTED],
         "Random training images; the best fifth of many random sets, by what networks "
-        "make of other training images; the centroids of each class; its mean image.",
+        "make of other training images; the centroids of each class; its mean image; "
+        "random training images by few-shot adversarial domain adaptation (FADA); or "
+        "no images at all.",
+    )
+    flags.DEFINE_string(
+        "source_dataset",
+        None,
+        "With --kind=fada: the data that the students of --pool were trained on; by "
+        "default what the pool says.",
     )
     flags.DEFINE_boolean(
         "nearest_neighbours",
@@ -80,7 +93,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", lower_bound=0)
     _names.extend(
         ["workdir", *data_flags]
-        + ["kind", "nearest_neighbours", "student", *weights_flags]
+        + ["kind", "nearest_neighbours", "student", *weights_flags, "source_dataset"]
         + ["images_per_class", "steps"]
         + ["learned_rates", "num_sets", "num_students", "seed"]
         + [*common.define_validation_flag(), *common.define_machine_flags()]
@@ -96,6 +109,7 @@ def flag_names() -> list[str]:
 def main() -> None:
     """Runs the command."""
     common.check_workdir("run")
+    _check_flags()
     from tfdistill import students
 
     common.set_threads()
@@ -106,6 +120,7 @@ def main() -> None:
     with common.input_errors():
         students.build(FLAGS.student, dataset.image_shape, dataset.num_classes)
         learned = _learned_rates()
+        source = _source(dataset, start) if FLAGS.kind == "fada" else None
         started = time.monotonic()
         sets = _draw(dataset, start)
     lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
@@ -113,11 +128,44 @@ def main() -> None:
     if common.is_finished(FLAGS.workdir):
         return
     with common.input_errors():
-        if FLAGS.nearest_neighbours:
+        model = None
+        if FLAGS.kind == "none":
+            sets, chosen, result = _unchanged(sets, dataset, start)
+        elif FLAGS.kind == "fada":
+            chosen, result, model = _adapted(sets, dataset, start, source)
+        elif FLAGS.nearest_neighbours:
             sets, chosen, result = _nearest_neighbours(sets, dataset)
         else:
             sets, chosen, result = _students(sets, dataset, learned)
-    _finish(sets, chosen, result, dataset, time.monotonic() - started)
+            model = common.trained_student(sets[0])
+    _finish(sets, chosen, result, model, dataset, time.monotonic() - started)
+
+
+def _check_flags():
+    kind = FLAGS.kind
+    if kind in _ADAPTED and FLAGS.initial_weights != "pretrained":
+        raise common.InputError(
+            f"--kind={kind} needs --initial_weights=pretrained, and its --pool."
+        )
+    if kind in _ADAPTED and FLAGS.nearest_neighbours:
+        raise common.InputError(
+            f"--nearest_neighbours needs a --kind of images, not {kind}."
+        )
+    if kind != "fada" and FLAGS.source_dataset:
+        raise common.InputError(f"--source_dataset needs --kind=fada, not {kind}.")
+
+
+def _source(dataset, start):
+    """What the pool's students know, in the form of the data they are taken to."""
+    name = FLAGS.source_dataset or start.pool.dataset
+    source = common.load_dataset(name)
+    for what in ("image_shape", "num_classes"):
+        if getattr(source, what) != getattr(dataset, what):
+            raise ValueError(
+                f"--source_dataset={name} and --dataset={FLAGS.dataset} need the same "
+                f"{what}, not {getattr(source, what)} and {getattr(dataset, what)}."
+            )
+    return source
 
 
 def _learned_rates():
@@ -178,7 +226,7 @@ def _students(sets, dataset, learned):
     alike = sets[0].initial_weights is not None
     # Every set has a student or two; of fixed weights there is one for each.
     judges = min(len(sets), 5) if alike else 2 * max(2, min(len(sets), 5))
-    weights = common.pretrained_weights()
+    weights, journal = common.pretrained_weights(), common.journal()
     sets = baselines.tune(
         sets,
         FLAGS.student,
@@ -187,6 +235,7 @@ def _students(sets, dataset, learned):
         num_students=judges,
         initial_weights=weights,
         seed=FLAGS.seed,
+        journal=journal,
     )
     if FLAGS.kind == "optimized_real":
         sets = baselines.optimized_real(
@@ -196,6 +245,7 @@ def _students(sets, dataset, learned):
             num_students=1 if alike else 20,
             initial_weights=weights,
             seed=FLAGS.seed,
+            journal=journal,
         )
     result = tfdistill.evaluate(
         sets,
@@ -204,8 +254,33 @@ def _students(sets, dataset, learned):
         len(sets) if alike else FLAGS.num_students,
         initial_weights=weights,
         seed=FLAGS.seed,
+        journal=journal,
     )
     return sets, f"rate {sets[0].provenance['rates']}", result
+
+
+def _unchanged(sets, dataset, start):
+    import tfdistill
+
+    evaluator = tfdistill.Evaluator(FLAGS.student, sets[0], initial_weights=start)
+    return [], "", evaluator.untrained(dataset.test, FLAGS.num_students)
+
+
+def _adapted(sets, dataset, start, source):
+    from tfdistill import adaptation, evaluation
+
+    found = []
+    test = dataset.test.batch(1000).cache()
+    for model in adaptation.adapted(
+        FLAGS.student, start, source.train, sets, FLAGS.num_students, seed=FLAGS.seed
+    ):
+        found.append(evaluation.evaluate_model(model, test))
+        print(
+            f"{len(found)} of {FLAGS.num_students} students adapted, test accuracy "
+            f"{100 * found[-1].accuracy_mean:.2f} %",
+            flush=True,
+        )
+    return "", evaluation.Evaluation.joined(found), model
 
 
 def _nearest_neighbours(sets, dataset):
@@ -215,22 +290,27 @@ def _nearest_neighbours(sets, dataset):
     return sets, f"k {best.k}, {best.metric}", best.evaluate(sets, dataset.test)
 
 
-def _finish(sets, chosen, result, dataset, seconds):
+def _finish(sets, chosen, result, model, dataset, seconds):
     from tfdistill import plots, students
 
-    distilled = sets[0].replace(
-        student="" if FLAGS.nearest_neighbours else students.name_of(FLAGS.student),
-        provenance={
-            "load": {"dataset": FLAGS.dataset, "data_dir": FLAGS.data_dir},
-            "flags": common.flag_lines(n for n in _names if n not in _UNRECORDED),
-        },
-    )
-    name = distilled.student or "nearest neighbours"
+    learns = not FLAGS.nearest_neighbours and FLAGS.kind not in _ADAPTED
+    student = students.name_of(FLAGS.student)
+    name = "nearest neighbours" if FLAGS.nearest_neighbours else student
+    distilled, figures = None, {}
+    if sets:
+        distilled = sets[0].replace(
+            student=student if learns else "",
+            provenance={
+                "load": common.load_flags(),
+                "flags": common.flag_lines(n for n in _names if n not in _UNRECORDED),
+            },
+        )
+        figures["distilled"] = plots.distilled_images(distilled)
     costs = common.write_result(
         FLAGS.workdir,
         distilled,
-        "" if FLAGS.nearest_neighbours else FLAGS.student,
-        {"distilled": plots.distilled_images(distilled)},
+        model,
+        figures,
         {
             **common.metrics(result, name, dataset.name),
             "confusion": result.confusion.sum(0).tolist(),
@@ -240,13 +320,17 @@ def _finish(sets, chosen, result, dataset, seconds):
             "seconds": seconds,
             "chosen": chosen,
             "selection": "nothing on test images; rates, epochs, k and metric on "
-            "held-out training images",
+            "held-out training images"
+            if chosen
+            else "nothing",
         },
     )
-    what = "classifies" if FLAGS.nearest_neighbours else "learns from"
+    images = distilled.num_images if sets else "no"
+    does = "classifies by" if FLAGS.nearest_neighbours else "learns from"
+    details = ", ".join(filter(None, [FLAGS.kind, f"{len(sets)} sets", chosen]))
     print(
-        f"Test accuracy where {name} {what} {distilled.num_images} images "
-        f"({FLAGS.kind}, {len(sets)} sets, {chosen}) of {dataset.name}: "
+        f"Test accuracy where {name} {does} {images} images of {dataset.name} "
+        f"({details}): "
         f"{100 * result.accuracy_mean:.2f} ± {100 * result.accuracy_std:.2f} %"
     )
     print(f"{costs}\nEverything is in {FLAGS.workdir}.")

@@ -5,10 +5,15 @@ import fnmatch
 import json
 import os
 import resource
+import shutil
 
 from absl import flags
 
+from tfdistill.commands import recovery
+
 FLAGS = flags.FLAGS
+# Flags that say what is made of the data that --dataset names.
+_FORM = ["image_size", "channels", "classes", "resplit"]
 
 
 class InputError(Exception):
@@ -21,6 +26,8 @@ def input_errors():
     try:
         yield
     except (ValueError, OSError) as error:
+        if recovery.is_disk_full(error):
+            raise
         raise InputError(" ".join(str(error).split())) from error
 
 
@@ -68,7 +75,30 @@ def define_data_flags(dataset: str | None) -> list[str]:
     flags.DEFINE_boolean(
         "download", False, "Whether TFDS may download and prepare data that is absent."
     )
-    return ["dataset", "data_dir", "download"]
+    flags.DEFINE_integer(
+        "image_size", None, "Side that images are resized to.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "channels",
+        None,
+        ["1", "3"],
+        "3 gives grey images three equal channels, 1 makes colour ones grey.",
+    )
+    flags.DEFINE_list(
+        "classes",
+        None,
+        "Some labels, such as 0,1,2: only images of these classes are taken, which "
+        "become classes 0, 1, ....",
+    )
+    flags.DEFINE_float(
+        "resplit",
+        None,
+        "The part of all images that tests, drawn at random, in place of the official "
+        "test images; the paper's USPS is split so, by 0.2.",
+        lower_bound=0.001,
+        upper_bound=0.9,
+    )
+    return ["dataset", "data_dir", "download", *_FORM]
 
 
 def define_validation_flag() -> list[str]:
@@ -103,7 +133,13 @@ def define_initial_weights_flags() -> list[str]:
         "With pretrained_fixed: which student of the pool.",
         lower_bound=0,
     )
-    return ["initial_weights", "pool", "pool_student"]
+    flags.DEFINE_boolean(
+        "new_head",
+        False,
+        "With --pool: whether students get a new last layer, with weights of zero: for "
+        "other classes than they know.",
+    )
+    return ["initial_weights", "pool", "pool_student", "new_head"]
 
 
 def initial_weights():
@@ -119,12 +155,14 @@ def initial_weights():
         raise InputError(
             f"--initial_weights={kind} needs {'a' if pool is None else 'no'} --pool."
         )
+    if FLAGS.new_head and pool is None:
+        raise InputError("--new_head needs a --pool.")
     with input_errors():
         if kind == "pretrained":
-            return tfdistill.PretrainedWeights(pool)
+            return tfdistill.PretrainedWeights(pool, new_head=FLAGS.new_head)
         if kind == "random":
             return tfdistill.RandomWeights()
-        return tfdistill.FixedWeights(pool, FLAGS.pool_student)
+        return tfdistill.FixedWeights(pool, FLAGS.pool_student, new_head=FLAGS.new_head)
 
 
 def pretrained_weights():
@@ -147,6 +185,28 @@ def define_machine_flags() -> list[str]:
     return ["threads"]
 
 
+def define_strategy_flag() -> list[str]:
+    """Defines the flag that says where students run; returns its name."""
+    flags.DEFINE_enum(
+        "strategy",
+        "none",
+        ["none", "mirrored", "multi_worker", "tpu"],
+        "Where networks are trained: on one device, on all GPUs of this machine, on "
+        "the machines that TF_CONFIG names (each runs the same command, on a --workdir "
+        "that all see), or on a TPU. --students_per_step are dealt out evenly, and so "
+        "is --batch_size.",
+    )
+    return ["strategy"]
+
+
+def strategy():
+    """The `tf.distribute.Strategy` that the flag names; before anything else runs."""
+    from tfdistill import strategies
+
+    with input_errors():
+        return strategies.make(FLAGS.strategy)
+
+
 def set_threads() -> None:
     """Sets TensorFlow's thread pools, before it makes them."""
     import tensorflow as tf
@@ -155,22 +215,65 @@ def set_threads() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
-def load_dataset():
-    """The data set that the flags name, with a validation part if there is a flag."""
+def load_dataset(name: str | None = None):
+    """The data set that the flags name, with a validation part if there is a flag.
+
+    Args:
+        name: Another data set, which is to have the same form, with its own test split.
+    """
     from tfdistill import datasets
 
     with input_errors():
         dataset = datasets.load_dataset(
-            FLAGS.dataset, data_dir=FLAGS.data_dir, download=FLAGS.download
+            name or FLAGS.dataset,
+            data_dir=FLAGS.data_dir,
+            download=FLAGS.download,
+            image_size=FLAGS.image_size,
+            channels=FLAGS.channels and int(FLAGS.channels),
         )
+        if FLAGS.classes:
+            if not all(label.isdecimal() for label in FLAGS.classes):
+                raise ValueError(
+                    f"--classes={','.join(FLAGS.classes)} must be labels, such as "
+                    "0,1,2."
+                )
+            dataset = dataset.of_classes([int(label) for label in FLAGS.classes])
+        if FLAGS.resplit and name is None:
+            dataset = dataset.resplit(FLAGS.resplit)
         if "validation" in FLAGS:
             dataset = dataset.hold_out(FLAGS.validation, seed=FLAGS.seed)
         return dataset
 
 
+def load_flags() -> dict:
+    """What finds the real data and the students of a result again."""
+    names = ["dataset", "data_dir", *_FORM]
+    pool = FLAGS.pool if FLAGS.initial_weights == "pretrained" else None
+    found = {name: FLAGS[name].value for name in names}
+    return {**found, "pool": pool, "new_head": FLAGS.new_head}
+
+
+def take_load_flags(known: dict) -> None:
+    """Sets those flags that are not given to what `load_flags` has kept."""
+    for name in ["dataset", "data_dir", *_FORM, "pool"]:
+        if FLAGS[name].value is None:
+            FLAGS[name].value = known.get(name)
+
+
 def default_student(dataset) -> str:
-    """LeNet, or an MLP where two poolings leave too little of an image."""
+    """The pool's, else LeNet, or an MLP where two poolings leave too little."""
+    weights = initial_weights() if "initial_weights" in FLAGS else None
+    pool = getattr(weights, "pool", None)
+    if pool is not None and pool.student:
+        return pool.student
     return "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
+
+
+def journal():
+    """Where the run folder keeps evaluations that are under way."""
+    from tfdistill.journal import Journal
+
+    return Journal(os.path.join(FLAGS.workdir, "journal"))
 
 
 def flag_lines(names) -> str:
@@ -178,6 +281,8 @@ def flag_lines(names) -> str:
     lines = []
     for name in names:
         value = FLAGS[name].value
+        if isinstance(value, list):
+            value = ",".join(value)
         if isinstance(value, bool):
             lines.append(f"--{'' if value else 'no'}{name}")
         elif value is not None:
@@ -199,10 +304,9 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
         InputError: If the folder holds another run or other files, or cannot be
             written.
     """
-    import shutil
-
     path = os.path.join(folder, "flags.txt")
-    with _written_errors(folder):
+
+    def check():
         if os.path.exists(folder) and not os.path.isdir(folder):
             raise InputError(f"--workdir={folder} is a file, not a folder.")
         if os.path.isfile(path):
@@ -215,22 +319,52 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
                     f"{', '.join(filter(None, changed))}); choose another folder, "
                     "repeat its flags to resume it, or pass --overwrite to replace it."
                 )
-        elif os.path.isdir(folder) and os.listdir(folder) and not overwrite:
+        elif os.path.isdir(folder) and _contents(folder) and not overwrite:
             raise InputError(
                 f"--workdir={folder} is not empty and holds no run of tfdistill; "
                 "choose another folder, or pass --overwrite to write into it."
             )
+
+    with _written_errors(folder):
+        check()
         os.makedirs(folder, exist_ok=True)
+        lock_workdir(folder)
+        check()  # what another process may have done meanwhile
+        for name in filter(_is_temporary, os.listdir(folder)):
+            _remove(os.path.join(folder, name))  # of a process that was killed
         if overwrite:
             for name in os.listdir(folder):
-                target = os.path.join(folder, name)
-                if not any(fnmatch.fnmatch(name, pattern) for pattern in owned):
-                    continue
-                if os.path.isdir(target):
-                    shutil.rmtree(target)
-                else:
-                    os.remove(target)
+                if any(fnmatch.fnmatch(name, pattern) for pattern in owned):
+                    _remove(os.path.join(folder, name))
         write_text(path, lines)
+
+
+def _contents(folder):
+    return [name for name in os.listdir(folder) if name != recovery.LOCK]
+
+
+def _is_temporary(name):
+    return name.endswith((".tmp", ".tmp.old")) or ".tmp." in name
+
+
+def _remove(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
+
+
+def lock_workdir(folder: str) -> None:
+    """Refuses a run folder that another process is at work in.
+
+    Raises:
+        InputError: If there is one.
+    """
+    with _written_errors(folder):
+        if not recovery.lock(folder):
+            raise InputError(
+                f"--workdir={folder} is in use: another tfdistill is at work there."
+            )
 
 
 @contextlib.contextmanager
@@ -238,6 +372,8 @@ def _written_errors(folder):
     try:
         yield
     except OSError as error:
+        if recovery.is_disk_full(error):
+            raise
         raise InputError(
             f"--workdir={folder} cannot be written: {error.strerror or error}."
         ) from error
@@ -263,42 +399,62 @@ def metrics(result, student: str, dataset: str) -> dict:
     }
 
 
-def write_result(
-    folder: str, distilled, student: str, figures: dict, content: dict
-) -> str:
+def trained_student(distilled):
+    """A network trained on distilled data, from where the flags say that it starts."""
+    from tfdistill import students
+    from tfdistill.evaluation import EVALUATION, student_seed
+    from tfdistill.stateless import StatelessModel
+
+    def make_model():
+        first = students.each_of(FLAGS.student)[0]
+        return students.build(first, distilled.image_shape, distilled.num_classes)
+
+    model, pretrained = make_model(), pretrained_weights()
+    if pretrained is not None:
+        pretrained.build(make_model, model)
+        seed = student_seed(FLAGS.seed, EVALUATION, 0)
+        StatelessModel(model).assign(*pretrained.sample_held_out(seed, 0))
+    return distilled.train(model)
+
+
+def write_result(folder: str, distilled, model, figures: dict, content: dict) -> str:
     """Fills a run folder: data, a trained student, pictures, and last its metrics.
 
     Args:
         folder: The run folder.
-        distilled: A `DistilledDataset`.
-        student: The name of the student to train on it and to export; "" for none.
+        distilled: A `DistilledDataset`; None for none.
+        model: A student that learned from it, to be exported; None for none.
         figures: Matplotlib figures by name.
         content: For metrics.json, to which bytes and peak memory are added.
 
     Returns:
         What the result cost and what it was selected on, as a sentence.
     """
-    from tfdistill import plots, students
+    from tfdistill import plots
 
+    size = 0
     with input_errors():
-        distilled.save(os.path.join(folder, "distilled"), overwrite=True)
-        if student:
-            model = distilled.train(
-                students.build(student, distilled.image_shape, distilled.num_classes)
-            )
+        if distilled is not None:
+            distilled.save(os.path.join(folder, "distilled"), overwrite=True)
+            size = distilled.images.nbytes + distilled.labels.nbytes
+        if model is not None:
             served = distilled.serving_model(model)
-            served.export(os.path.join(folder, "student"), verbose=False)
+            exported = os.path.join(folder, "student")
+            served.export(f"{exported}.tmp", verbose=False)
+            _remove(exported)
+            os.rename(f"{exported}.tmp", exported)
         for name, figure in figures.items():
             plots.save(figure, os.path.join(folder, "images", f"{name}.png"))
         content = {
             **content,
-            "num_images": distilled.num_images,
-            "bytes": distilled.images.nbytes + distilled.labels.nbytes,
+            "num_images": 0 if distilled is None else distilled.num_images,
+            "bytes": size,
             "peak_memory_bytes": peak_memory(),
         }
         write_json(os.path.join(folder, "metrics.json"), content)
+    journal().forget()
     return (
-        f"{content['bytes'] / 1024:.0f} KiB of images and labels, "
+        f"{size / 1024:.0f} KiB of images and labels, "
         f"{content['seconds']:.0f} seconds, {peak_memory() / 2**20:.0f} MiB at the "
         f"peak; selected: {content['selection']}."
     )

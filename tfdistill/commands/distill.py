@@ -18,7 +18,7 @@ import time
 
 from absl import flags
 
-from tfdistill.commands import common
+from tfdistill.commands import common, synthesis
 
 FLAGS = flags.FLAGS
 _names = []
@@ -31,6 +31,7 @@ _OWNED = (
     "images",
     "logs",
     "backup",
+    "journal",
 )
 _OUTER_STEPS = 1000
 # Flags that do not change the result.
@@ -45,9 +46,23 @@ def define_flags() -> None:
         "student",
         None,
         "Who learns, by default lenet, and mlp where images are smaller than 28 "
-        "pixels: lenet, alex_cifar_net, alexnet, convnet, mlp, linear, or your own "
-        'as "package.module:function", a function that returns a keras.Model with '
-        "logits; it may take image_shape and num_classes.",
+        "pixels: lenet, alex_cifar_net, alexnet, convnet, mlp, linear, gtn_learner, "
+        "two of them with widths if you like (convnet@64, "
+        "gtn_learner@8-16-32); several of them, with commas, of which each network is "
+        "one; your own as "
+        '"package.module:function", a function that returns a keras.Model with logits '
+        "(it may take image_shape and num_classes), or as a .keras file, whose weights "
+        'are kept by --initial_weights=fixed; or "keras.applications:MobileNetV2", '
+        'with ":imagenet" at its end if pretrained weights may be downloaded.',
+    )
+    flags.DEFINE_list(
+        "widths",
+        None,
+        "Ranges of the student's widths, e.g. 32-128,64-256,64-256 for gtn_learner: "
+        "each network has one of --architectures draws of them.",
+    )
+    flags.DEFINE_integer(
+        "architectures", 8, "With --widths: how many there are.", lower_bound=1
     )
     weights_flags = common.define_initial_weights_flags()
     flags.DEFINE_enum(
@@ -59,31 +74,13 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("attack_class", None, "The class to be mistaken, from 0.")
     flags.DEFINE_integer("target_class", None, "What it is to be taken for.")
+    synthesis_flags = synthesis.define_flags()
     flags.DEFINE_integer(
-        "images_per_class", 1, "Images a class in each step.", lower_bound=1
-    )
-    flags.DEFINE_integer(
-        "steps",
-        10,
-        "Batches of images: gradient-descent steps an epoch.",
+        "judgements",
+        1,
+        "Real batches that judge a network: after its last step, and on its way there "
+        "at even distances. It must divide the steps.",
         lower_bound=1,
-    )
-    flags.DEFINE_integer(
-        "epochs", 3, "How often networks go through the steps.", lower_bound=1
-    )
-    flags.DEFINE_enum(
-        "start",
-        "real",
-        ["real", "noise", "k_means"],
-        "What the images are at first: random training images, noise, or the centroids "
-        "of each class.",
-    )
-    flags.DEFINE_boolean("soft_labels", False, "Whether labels are learned too.")
-    flags.DEFINE_float(
-        "learning_rate",
-        0.02,
-        "The networks' learning rate at first; every step learns its own.",
-        lower_bound=1e-8,
     )
     flags.DEFINE_integer(
         "outer_steps",
@@ -103,9 +100,9 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "augment",
         "none",
-        ["none", "crop_flip"],
+        ["none", "crop_flip", "resized_crop_flip"],
         "What is done to the real images: crop_flip pads by 4, crops and mirrors them "
-        "at random.",
+        "at random; resized_crop_flip takes a random part of each for the whole.",
     )
     flags.DEFINE_integer(
         "students_per_step",
@@ -158,13 +155,19 @@ def define_flags() -> None:
     _names.extend(
         ["workdir", *data_flags]
         + ["student", *weights_flags, "objective", "attack_class", "target_class"]
-        + ["images_per_class", "steps", "epochs"]
-        + ["start", "soft_labels", "learning_rate", "outer_steps", "minutes"]
-        + ["batch_size", "augment", "students_per_step", "outer_learning_rate"]
+        + ["widths", "architectures", *synthesis_flags, "judgements"]
+        + [
+            "outer_steps",
+            "minutes",
+            "batch_size",
+            "augment",
+            "students_per_step",
+            "outer_learning_rate",
+        ]
         + ["outer_schedule", "clip", "back_off", "ema", "report_every"]
         + ["num_students", "seed"]
-        + [*common.define_validation_flag(), *common.define_machine_flags()]
-        + ["overwrite"]
+        + [*common.define_validation_flag(), *common.define_strategy_flag()]
+        + [*common.define_machine_flags(), "overwrite"]
     )
 
 
@@ -180,17 +183,28 @@ def main() -> None:
         FLAGS.outer_steps = _OUTER_STEPS
     if FLAGS.back_off is None:
         FLAGS.back_off = 0.0 if _are_fixed() else 10.0
+    synthesis.set_defaults()
     import keras
 
+    from tfdistill import strategies
+
     common.set_threads()
+    strategy = common.strategy()
+    if FLAGS.minutes and strategies.num_workers(strategy) > 1:
+        raise common.InputError(
+            "--minutes is not for --strategy=multi_worker, whose machines have clocks "
+            "of their own: give --outer_steps."
+        )
     keras.utils.set_random_seed(FLAGS.seed % 2**31)
     dataset = common.load_dataset()
     if FLAGS.student is None:
         FLAGS.student = common.default_student(dataset)
-    with common.input_errors():
+    with common.input_errors(), strategy.scope():
         distiller, anneal = _distiller(dataset)
     lines = common.flag_lines(_recorded())
-    common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
+    if strategies.is_chief(strategy):
+        common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
+    strategies.meet(strategy)
     if common.is_finished(FLAGS.workdir):
         return
     validation = dataset.validation.batch(1000)
@@ -208,28 +222,23 @@ def main() -> None:
     _finish(distiller, anneal, dataset, history)
 
 
-def _synthesizer(dataset):
-    """The images as they are at first."""
-    from tfdistill import DistilledImages, baselines
+def _student():
+    """Who learns; several, of which one is drawn each time, if --widths says so."""
+    from tfdistill import students
 
-    sizes = {
-        "images_per_class": FLAGS.images_per_class,
-        "steps": FLAGS.steps,
-        "seed": FLAGS.seed,
-    }
-    learned = {
-        "epochs": FLAGS.epochs,
-        "learning_rate": FLAGS.learning_rate,
-        "soft_labels": FLAGS.soft_labels,
-    }
-    if FLAGS.start == "k_means":
-        centroids = baselines.k_means(dataset, **sizes)
-        return DistilledImages.from_distilled(centroids, **learned)
-    make = {
-        "real": DistilledImages.from_real,
-        "noise": DistilledImages.from_noise,
-    }[FLAGS.start]
-    return make(dataset, **sizes, **learned)
+    if not FLAGS.widths:
+        return students.name_of(FLAGS.student)
+    ranges = []
+    for width in FLAGS.widths:
+        low, _, high = width.partition("-")
+        if not (low.isdecimal() and high.isdecimal()):
+            raise ValueError(
+                f"--widths={','.join(FLAGS.widths)} must be ranges like 8-32,16-64."
+            )
+        ranges.append((int(low), int(high)))
+    return students.Sampled.of_widths(
+        FLAGS.student, ranges, FLAGS.architectures, FLAGS.seed
+    )
 
 
 def _distiller(dataset):
@@ -238,10 +247,11 @@ def _distiller(dataset):
     import tfdistill
 
     distiller = tfdistill.Distiller(
-        tfdistill.students.get(FLAGS.student),
-        _synthesizer(dataset),
+        _student(),
+        synthesis.make(dataset),
         common.initial_weights(),
         _objective(dataset),
+        judgements=FLAGS.judgements,
         seed=FLAGS.seed,
     )
     # In a short run a long average would hold more of the start than of the end.
@@ -283,27 +293,35 @@ def _objective(dataset):
     return Attack(*classes)
 
 
+def _attack():
+    if FLAGS.objective != "attack":
+        return {}
+    return {"attack": [FLAGS.attack_class, FLAGS.target_class]}
+
+
 def _learn(distiller, anneal, dataset, validation):
     """Runs, or goes on with, the outer loop; returns its history."""
     import tfdistill
-    from tfdistill import augmentation
+    from tfdistill import augmentation, strategies
 
     backup = tfdistill.Backup(_path("backup"), anneal)
     with common.input_errors():
         done = backup.restore(distiller)
+        strategies.check_alike(distiller.distribute_strategy, "outer step", done)
     if done:
         print(f"Going on after outer step {done}.", flush=True)
     every = FLAGS.report_every
     if every is None:
         every = min(500, max(1, FLAGS.outer_steps // 10)) if not FLAGS.minutes else 100
+    # A run that was stopped between two reports goes on to the next from there.
     first = -(-done // every)
-    epochs = -(-FLAGS.outer_steps // every) if FLAGS.outer_steps else 10**6
+    left = (FLAGS.outer_steps or 10**9) - done
+    epochs = first + -(-left // every)
     if anneal.progress_at(done) >= 1:
         epochs = first
-    # An epoch that the end of the run cut short is no epoch to begin again.
     distiller.fit(
         dataset.train.batch(
-            FLAGS.batch_size,
+            FLAGS.batch_size * FLAGS.judgements,
             shuffle=True,
             seed=FLAGS.seed,
             repeat=True,
@@ -328,44 +346,52 @@ def _learn(distiller, anneal, dataset, validation):
 def _finish(distiller, anneal, dataset, history):
     """Tests the result beside what it is compared with, and writes the run folder."""
     import tfdistill
-    from tfdistill import baselines, plots
+    from tfdistill import baselines, plots, strategies
 
     started = time.monotonic()
     distilled = distiller.distilled(
-        load={
-            "dataset": FLAGS.dataset,
-            "data_dir": FLAGS.data_dir,
-            "pool": FLAGS.pool if FLAGS.initial_weights == "pretrained" else None,
-        },
-        outer_steps=int(distiller.optimizer.iterations),
+        load=common.load_flags(),
+        **_attack(),
+        outer_steps=int(distiller.optimizer.iterations.numpy()),
         seconds=anneal.elapsed,
         flags=common.flag_lines(_recorded()),
     )
     weights = distilled.initial_weights
+    is_chief = strategies.is_chief(distiller.distribute_strategy)
+    journal = common.journal() if is_chief else None
     before = tfdistill.DistilledDataset.from_synthesizer(
-        _synthesizer(dataset), initial_weights=weights
+        synthesis.make(dataset), initial_weights=weights
     )
+    size = synthesis.images_per_step(dataset)
     real = baselines.random_real(
         dataset,
-        images_per_class=FLAGS.images_per_class,
+        images_per_class=-(-size // dataset.num_classes),
         steps=FLAGS.steps,
         seed=FLAGS.seed,
     )
+    real = real.replace(
+        images=real.images[:, :size],
+        labels=real.labels[:, :size],
+        initial_weights=weights,
+    )
+    student = distiller.population.name
     (real,) = baselines.tune(
-        [real.replace(initial_weights=weights)],
-        FLAGS.student,
+        [real],
+        student,
         dataset.validation,
         epochs=(FLAGS.epochs,),
         learned=distilled.learning_rates,
         num_students=_num_students(4),
         initial_weights=common.pretrained_weights(),
         seed=FLAGS.seed,
+        journal=journal,
     )
     evaluator = tfdistill.Evaluator(
-        FLAGS.student,
+        student,
         distilled,
         initial_weights=common.pretrained_weights(),
         side_by_side=min(2, _num_students()),
+        journal=journal,
     )
     test = dataset.test.batch(1000).cache()
     results = {
@@ -376,13 +402,20 @@ def _finish(distiller, anneal, dataset, history):
             ("distilled images", distilled),
         )
     }
+    # What was learned for one order is worth less in another.
+    results["their steps shuffled"] = evaluator(
+        distilled, test, _num_students(8), shuffle_steps=True, seed=FLAGS.seed
+    )
     if FLAGS.pool:
         untrained = evaluator.untrained(test, _num_students(), seed=FLAGS.seed)
         results = {"no distilled data": untrained, **results}
+    if not is_chief:
+        return
     tested = {
         name: _metrics(result, distiller, dataset) for name, result in results.items()
     }
-    _summary().add_tests(results, int(distiller.optimizer.iterations))
+    if is_chief:
+        _summary().add_tests(results, int(distiller.optimizer.iterations.numpy()))
     figures = {
         "distilled": plots.distilled_images(distilled),
         "accuracy": plots.accuracy_curve(
@@ -394,16 +427,17 @@ def _finish(distiller, anneal, dataset, history):
     costs = common.write_result(
         FLAGS.workdir,
         distilled,
-        FLAGS.student,
+        common.trained_student(distilled),
         figures,
         {
             **tested.pop("distilled images"),
             "random_real": tested.pop("random real images"),
+            "shuffled": tested.pop("their steps shuffled"),
             **{name.replace(" ", "_"): content for name, content in tested.items()},
             "confusion": results["distilled images"].confusion.sum(0).tolist(),
             "initial_weights": FLAGS.initial_weights,
             "seed": FLAGS.seed,
-            "outer_steps": int(distiller.optimizer.iterations),
+            "outer_steps": int(distiller.optimizer.iterations.numpy()),
             "seconds": anneal.elapsed + time.monotonic() - started,
             "seconds_learning": anneal.elapsed,
             "selection": "nothing on test images; the last outer step; the rate of "
@@ -412,7 +446,7 @@ def _finish(distiller, anneal, dataset, history):
         },
     )
     print(
-        f"\nTest accuracy of fresh networks ({distiller.student_name}) trained on "
+        f"\nTest accuracy of fresh networks ({distiller.population.name}) trained on "
         f"{distilled.num_images} images of {dataset.name}:"
     )
     for name, result in results.items():
@@ -423,7 +457,7 @@ def _finish(distiller, anneal, dataset, history):
 
 
 def _metrics(result, distiller, dataset):
-    content = common.metrics(result, distiller.student_name, dataset.name)
+    content = common.metrics(result, distiller.population.name, dataset.name)
     if FLAGS.objective == "attack":
         for name, shares in distiller.objective.figures(result.confusion).items():
             content[f"{name}_mean"] = float(shares.mean())

@@ -4,6 +4,12 @@ Reads the distilled images of a run folder, trains networks on them alone, and t
 each on the whole test set. The result is printed and written to the run folder, as
 metrics.json (the student that the images were distilled for) or as
 metrics-STUDENT.json (another one).
+
+With --attack, where the images are a distilled attack, it says how exposed networks are
+to it: those of a pool, or a --model of your own. Each is trained on the images as they
+were meant to be used and with ordinary counter-measures (lower rates, another order,
+clipped gradients, clean data afterwards); exposure.json and images/exposure.png show
+what is left of the attack.
 """
 
 import json
@@ -42,8 +48,20 @@ def define_flags() -> None:
         "Whether each network meets the steps in another order than they were "
         "distilled for.",
     )
+    flags.DEFINE_boolean(
+        "attack",
+        False,
+        "Whether to say how exposed networks are to a distilled attack.",
+    )
+    flags.DEFINE_string(
+        "model",
+        None,
+        "With --attack: the network in question, a .keras file, a SavedModel or a "
+        ".weights.h5 file of --student; it takes images normalised as distilled ones.",
+    )
     _names.extend(
         ["workdir", "student", "num_students", "seed", "pool", "shuffle_steps"]
+        + ["attack", "model"]
         + common.define_data_flags(None)
         + common.define_machine_flags()
     )
@@ -64,24 +82,37 @@ def main() -> None:
         distilled = tfdistill.DistilledDataset.load(
             os.path.join(FLAGS.workdir, "distilled")
         )
-    made_of = distilled.provenance.get("load", {})
-    for name in ("dataset", "data_dir", "pool"):
-        if getattr(FLAGS, name) is None:
-            setattr(FLAGS, name, made_of.get(name))
+    if FLAGS.model and not FLAGS.attack:
+        raise common.InputError("--model needs --attack.")
+    if FLAGS.attack and not distilled.provenance.get("attack"):
+        raise common.InputError(
+            f"--attack needs a distilled attack, but --workdir={FLAGS.workdir} was not "
+            "made with tfdistill distill --objective=attack."
+        )
+    given_pool, made_of = FLAGS.pool, distilled.provenance.get("load", {})
+    common.take_load_flags(made_of)
     dataset = common.load_dataset()
+    common.lock_workdir(FLAGS.workdir)
     with common.input_errors():
         check_fits(distilled, dataset)
+    if FLAGS.attack:
+        _expose(distilled, dataset, FLAGS.model or given_pool)
+        return
+    with common.input_errors():
         student = tfdistill.students.name_of(FLAGS.student or distilled.student)
         result = tfdistill.evaluate(
             distilled,
             student,
             dataset.test,
             FLAGS.num_students,
-            initial_weights=tfdistill.PretrainedWeights(FLAGS.pool)
+            initial_weights=tfdistill.PretrainedWeights(
+                FLAGS.pool, new_head=made_of.get("new_head", False)
+            )
             if FLAGS.pool
             else None,
             shuffle_steps=FLAGS.shuffle_steps,
             seed=FLAGS.seed,
+            journal=common.journal(),
         )
     order = "in another order" if FLAGS.shuffle_steps else "in order"
     print(f"{student} on {dataset.name}, steps {order}: {result}")
@@ -89,7 +120,7 @@ def main() -> None:
         print(f"  {name}: {100 * share:.1f} %")
     name = "metrics"
     if student != distilled.student:
-        name += "-" + "".join(c if c.isalnum() or c in "_." else "-" for c in student)
+        name += "-" + _plain(student)
     if FLAGS.shuffle_steps:
         name += "-shuffled"
     path = os.path.join(FLAGS.workdir, f"{name}.json")
@@ -108,6 +139,92 @@ def main() -> None:
                 "seed": FLAGS.seed,
             },
         )
+    common.journal().forget()
+
+
+def _expose(distilled, dataset, given):
+    """Measures networks' exposure; shows it and writes it.
+
+    Args:
+        given: The path of what is measured, if it is not whom the attack is for.
+    """
+    import tfdistill
+    from tfdistill import exposure, plots
+
+    with common.input_errors():
+        attack = tfdistill.Attack(*distilled.provenance["attack"])
+        model, starts = _networks(distilled)
+        results = exposure.measure(model, starts, distilled, dataset, seed=FLAGS.seed)
+        found = exposure.figures(results, attack)
+    names = [
+        distilled.class_names[c] for c in (attack.attack_class, attack.target_class)
+    ]
+    of = given or distilled.student
+    print(
+        f"{len(starts)} networks ({of}), after {distilled.num_steps} steps on "
+        f"{distilled.num_images} images that are to make them call {names[0]} "
+        f"{names[1]}; % of the test images of {dataset.name}:"
+    )
+    titles = {
+        "attacked": f"{names[0]} called {names[1]}",
+        "accuracy": "accuracy",
+        "modified_accuracy": "against modified labels",
+    }
+    print(" ".join([f"{'':24}", *(f"{title:>23}" for title in titles.values())]))
+    for name, content in found.items():
+        cells = [
+            f"{100 * content[f'{key}_mean']:.2f} ± {100 * content[f'{key}_std']:.2f}"
+            for key in titles
+        ]
+        print(" ".join([f"{name:24}", *(f"{cell:>23}" for cell in cells)]))
+    name = "exposure"
+    if given:
+        name += "-" + _plain(os.path.basename(os.path.normpath(given)))
+    with common.input_errors():
+        plots.save(
+            plots.exposure(found, *names),
+            os.path.join(FLAGS.workdir, "images", f"{name}.png"),
+        )
+        common.write_json(
+            os.path.join(FLAGS.workdir, f"{name}.json"),
+            {
+                "networks": of,
+                "num_networks": len(starts),
+                "dataset": dataset.name,
+                "seed": FLAGS.seed,
+                "trainings": found,
+            },
+        )
+
+
+def _networks(distilled):
+    """A model, and the weights of each network whose exposure is measured."""
+    import tfdistill
+    from tfdistill import students
+
+    shape, classes = distilled.image_shape, distilled.num_classes
+
+    def make_model():
+        return students.build(FLAGS.student or distilled.student, shape, classes)
+
+    if FLAGS.model and FLAGS.model.endswith(".keras"):  # an architecture of its own
+        FLAGS.student = FLAGS.model
+    model = make_model()
+    if FLAGS.model:
+        pool = tfdistill.Pool.of_files([FLAGS.model])
+        return model, pool.values(pool.training, make_model)
+    if FLAGS.pool:
+        pool = tfdistill.Pool.load(FLAGS.pool)
+        members = pool.held_out[: FLAGS.num_students] or pool.training
+        new_head = distilled.provenance["load"].get("new_head", False)
+        return model, pool.values(members, make_model, new_head=new_head)
+    if distilled.initial_weights is not None:
+        return model, [distilled.initial_weights]
+    raise ValueError("--attack needs a --model or a --pool: whose exposure is it?")
+
+
+def _plain(name):
+    return "".join(c if c.isalnum() or c in "_." else "-" for c in name)
 
 
 def check_fits(distilled, dataset) -> None:

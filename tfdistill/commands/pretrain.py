@@ -11,6 +11,7 @@ such students, several at once, and writes a pool:
 """
 
 import os
+import shutil
 import sys
 
 from absl import flags
@@ -114,6 +115,7 @@ def main() -> None:
             student=name,
             dataset=dataset.name,
             normalization=dataset.normalization,
+            num_classes=dataset.num_classes,
         ),
     )
     print(f"The pool is in {FLAGS.workdir}.")
@@ -122,7 +124,7 @@ def main() -> None:
 def _recipe(dataset):
     from tfdistill import pretraining
 
-    known = pretraining.RECIPES.get(dataset.name, pretraining.Recipe())
+    known = pretraining.recipe_for(dataset.name)
     return pretraining.Recipe(
         FLAGS.epochs or known.epochs,
         FLAGS.halve_every or known.halve_every,
@@ -132,9 +134,7 @@ def _recipe(dataset):
 
 def _cohort(dataset, recipe, numbers):
     """Trains some students and saves them, or finds them saved."""
-    import keras
-
-    from tfdistill import pools, pretraining, records, students
+    from tfdistill import Backup, pools, pretraining, records, students
 
     def make_model():
         return students.build(FLAGS.student, dataset.image_shape, dataset.num_classes)
@@ -157,13 +157,14 @@ def _cohort(dataset, recipe, numbers):
             recipe,
             batch_size=FLAGS.batch_size,
             seed=FLAGS.seed,
-            callbacks=[keras.callbacks.BackupAndRestore(backup)],
+            backup=Backup(backup, within_epochs=False),
             verbose=1 if sys.stdout.isatty() else 2,
         )
         for model, path in zip(models, paths):
             temporary = path.replace(".weights.h5", ".tmp.weights.h5")
             model.save_weights(temporary)
             os.replace(temporary, path)
+        shutil.rmtree(os.path.dirname(backup))
     found = pretraining.accuracies(models, dataset.test)
     return [
         pools.Member(path, records.file_hash(path), accuracy)

@@ -1,0 +1,271 @@
+"""Students on several devices and machines learn what they learn on one."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdistill
+from tfdistill import (
+    DistilledDataset,
+    DistilledImages,
+    Distiller,
+    FixedWeights,
+    strategies,
+)
+
+FLAGS = [
+    "--strategy=multi_worker",
+    "--student=linear",
+    "--outer_steps=60",
+    "--report_every=20",
+    "--steps=2",
+    "--epochs=2",
+    "--batch_size=100",
+    "--num_students=2",
+]
+
+
+@pytest.fixture(scope="module")
+def mirrored():
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits")
+
+
+def distiller(digits, strategy, student="mlp", weights=None, **kwargs):
+    with strategy.scope():
+        synthesizer = DistilledImages.from_real(
+            digits, steps=2, epochs=2, learning_rate=0.1
+        )
+        model = Distiller(student, synthesizer, weights, seed=3)
+        model.compile(
+            keras.optimizers.Adam(0.05, beta_1=0.5, use_ema=True, ema_momentum=0.5),
+            **{"students_per_step": 4, "back_off": 5, **kwargs},
+        )
+    return model
+
+
+def learned(digits, strategy, **kwargs):
+    """Images and rates after three outer steps: every replica sees the same batch."""
+    model = distiller(digits, strategy, **kwargs)
+    images, labels = next(iter(digits.train.batch(64, shuffle=True)))
+    replicas = strategy.num_replicas_in_sync
+    data = tf.tile(images, [replicas, 1, 1, 1]), tf.tile(labels, [replicas])
+    model.fit(tf.data.Dataset.from_tensors(data).repeat(), steps_per_epoch=3, verbose=0)
+    numbers = [v.numpy() for v in (*model.gradient_norms, model.usual_loss)]
+    data = model.distilled()
+    return data.images, data.learning_rates, np.array(numbers)
+
+
+def assert_alike(found, expected):
+    for a, b in zip(found, expected):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def batch_norm(image_shape, num_classes):
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            keras.layers.Flatten(),
+            keras.layers.Dense(8),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.1),
+            keras.layers.Dense(num_classes),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"student": batch_norm, "clip": None},
+        {"student": "linear", "weights": FixedWeights(), "students_per_step": 2},
+    ],
+    ids=["sampled", "batch_norm", "fixed"],
+)
+def test_two_devices_make_the_step_of_one(digits, mirrored, options):
+    start = digits.train.sample(2)[0].reshape(2, 10, 8, 8, 1)
+    results = []
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        keras.utils.set_random_seed(5)
+        results.append(learned(digits, strategy, **options))
+    assert not np.allclose(results[0][0], start, atol=1e-2)  # it has moved
+    assert_alike(results[1], results[0])
+
+
+def test_replicas_draw_students_of_their_own(digits, mirrored):
+    alone = distiller(digits, tf.distribute.get_strategy())
+    model = distiller(digits, mirrored)
+
+    def draw():
+        seeds = model._student_seeds()
+        return seeds, [model.population.members[0][1].sample(s)[0][0] for s in seeds]
+
+    seeds, weights = mirrored.run(tf.function(draw, autograph=False))
+    local = mirrored.experimental_local_results
+    seeds = [tuple(s.numpy()) for r in (0, 1) for s in (local(x)[r] for x in seeds)]
+    kernels = [local(x)[r].numpy() for r in (0, 1) for x in weights]
+    assert seeds == [tuple(s.numpy()) for s in alone._student_seeds()]
+    for k in range(1, 4):
+        assert not np.allclose(kernels[0], kernels[k])
+
+
+def test_each_replica_has_its_share_of_the_real_batch(digits, mirrored):
+    seen = []
+
+    class Counts(tfdistill.Classification):
+        def meta_loss(self, labels, outputs):
+            seen.append(labels.shape[0])
+            return super().meta_loss(labels, outputs)
+
+    with mirrored.scope():
+        images = DistilledImages.from_noise(digits, steps=1, epochs=1)
+        model = Distiller("linear", images, objective=Counts())
+        model.compile(students_per_step=2)
+    batches = digits.train.batch(100, repeat=True)
+    model.fit(batches, steps_per_epoch=2, verbose=0)
+    assert set(seen) == {50}
+
+
+def test_a_diverging_student_counts_for_all_replicas(digits, mirrored):
+    model = distiller(digits, mirrored)
+    model.usual_loss.assign(1.0)
+
+    def back_off():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        losses = tf.stack([1.0, tf.where(replica == 0, 1.0, 9.0)])
+        model._keep_off_divergence(losses, tf.constant([True, True]))
+
+    mirrored.run(back_off)
+    rates = mirrored.experimental_local_results(
+        model.synthesizer.schedule.raw_rates.value
+    )
+    np.testing.assert_array_equal(*[r.numpy() for r in rates])
+    shrunk = 0.1 * np.exp(-5 * 0.05)
+    np.testing.assert_allclose(model.synthesizer.learning_rates, shrunk, rtol=1e-4)
+
+
+def test_what_does_not_fit_a_strategy_is_refused(digits, mirrored, monkeypatch):
+    with pytest.raises(ValueError, match="multiple of the strategy's 2 replicas, not"):
+        distiller(digits, mirrored, students_per_step=3)
+    outside = DistilledImages.from_noise(digits, steps=1)
+    with mirrored.scope(), pytest.raises(ValueError, match="synthesizer must be made"):
+        Distiller("linear", outside)
+    outside = keras.optimizers.SGD(0.1)
+    with mirrored.scope():
+        images = DistilledImages.from_noise(digits, steps=1)
+        model = Distiller("linear", images)
+        with pytest.raises(ValueError, match="optimizer must be made in the scope"):
+            model.compile(outside, students_per_step=2)
+    with pytest.raises(ValueError, match="strategy must be one of none, mirrored"):
+        strategies.make("several")
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(ValueError, match="'multi_worker' cannot start"):
+        strategies.make("multi_worker")
+
+
+@pytest.mark.slow
+def test_xla_compiles_the_students_of_a_replica(digits, mirrored):
+    model = distiller(digits, mirrored, student="linear", jit_compile=True)
+    history = model.fit(
+        digits.train.batch(64, repeat=True), steps_per_epoch=2, verbose=0
+    ).history
+    assert np.isfinite(history["loss"]).all()
+
+
+def two_workers(*command):
+    """Starts a command as both workers; a function that starts one of them again."""
+    ports = []
+    for _ in range(2):
+        with socket.socket() as s:
+            s.bind(("localhost", 0))
+            ports.append(s.getsockname()[1])
+
+    def start(index):
+        task = {"type": "worker", "index": index}
+        cluster = {"worker": [f"localhost:{port}" for port in ports]}
+        return subprocess.Popen(
+            [sys.executable, *map(str, command)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([os.getcwd(), os.path.dirname(__file__)]),
+                "TF_CPP_MIN_LOG_LEVEL": "2",
+                "TF_CONFIG": json.dumps({"cluster": cluster, "task": task}),
+            },
+        )
+
+    return start
+
+
+def finish(*processes):
+    outputs = [p.communicate(timeout=400)[0] for p in processes]
+    for process, output in zip(processes, outputs):
+        assert process.returncode == 0, output
+    return outputs
+
+
+def worker(path):
+    """What `test_two_workers_make_the_step_of_one` runs."""
+    strategy = strategies.make("multi_worker")
+    assert strategy.num_replicas_in_sync == strategies.num_workers(strategy) == 2
+    result = learned(tfdistill.load_dataset("digits"), strategy)
+    if strategies.is_chief(strategy):
+        np.savez(path, *result)
+
+
+@pytest.mark.slow
+def test_two_workers_make_the_step_of_one(digits, tmp_path):
+    path = tmp_path / "chief.npz"
+    code = f"import test_distribution as t; t.worker({str(path)!r})"
+    start = two_workers("-c", code)
+    finish(start(0), start(1))
+    with np.load(path) as found:
+        expected = learned(digits, tf.distribute.get_strategy())
+        assert_alike([found[name] for name in found.files], expected)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_waited_for(tmp_path):
+    def command(name):
+        return "-m", "tfdistill", "distill", f"--workdir={tmp_path / name}", *FLAGS
+
+    start = two_workers(*command("whole"))
+    chief, other = finish(start(0), start(1))
+    assert "Everything is in" in chief and "Everything is in" not in other
+
+    start = two_workers(*command("killed"))
+    chief, other = start(0), start(1)
+    backup, deadline = tmp_path / "killed" / "backup" / "checkpoint", time.time() + 200
+    while not backup.exists():
+        assert time.time() < deadline and chief.poll() is other.poll() is None
+        time.sleep(0.02)
+    other.send_signal(signal.SIGKILL)
+    other.communicate()
+    output, _ = finish(chief, start(1))
+    assert "A worker is lost; starting again." in output
+    assert "Going on after outer step" in output
+
+    whole, killed = (
+        DistilledDataset.load(tmp_path / name / "distilled")
+        for name in ("whole", "killed")
+    )
+    # Every draw is a function of the seed and the outer step; sums over workers are
+    # taken in the order in which they come.
+    np.testing.assert_allclose(killed.images, whole.images, atol=1e-5)
+    np.testing.assert_allclose(killed.learning_rates, whole.learning_rates, rtol=1e-5)

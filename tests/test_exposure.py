@@ -1,0 +1,185 @@
+"""How exposed a network is to a distilled attack: from its making to its measuring."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import tfdistill
+from tfdistill import exposure, pools, pretraining, students
+from tfdistill.evaluation import evaluate_model
+from tfdistill.records import file_hash
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tfdistill", *arguments], capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A pool of students of the digits, and an attack on them: 0s are to be 1s."""
+    folder = tmp_path_factory.mktemp("exposure")
+    (folder / "pool").mkdir()
+    digits = tfdistill.load_dataset("digits")
+    members = []
+    for number, model in enumerate(
+        pretraining.pretrain(
+            lambda: students.build("linear", digits.image_shape, 10),
+            digits,
+            range(5),
+            pretraining.Recipe(epochs=4, learning_rate=0.01),
+            batch_size=128,
+            verbose=0,
+        )
+    ):
+        path = folder / "pool" / f"{number}.weights.h5"
+        model.save_weights(path)
+        members.append(pools.Member(str(path), file_hash(path), 0.9))
+    manifest = pools.manifest(
+        folder / "pool",
+        members,
+        2,
+        student="linear",
+        dataset="digits",
+        normalization=digits.normalization,
+        num_classes=10,
+    )
+    (folder / "pool" / pools.MANIFEST).write_text(manifest)
+    process = command(
+        "distill",
+        "--initial_weights=pretrained",
+        f"--pool={folder / 'pool'}",
+        "--objective=attack",
+        "--attack_class=0",
+        "--target_class=1",
+        "--steps=1",
+        "--epochs=1",
+        "--images_per_class=10",
+        "--learning_rate=0.5",
+        "--outer_steps=200",
+        "--num_students=2",
+        f"--workdir={folder / 'attack'}",
+    )
+    assert process.returncode == 0, process.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def attack(folder):
+    return tfdistill.DistilledDataset.load(folder / "attack" / "distilled")
+
+
+@pytest.mark.slow
+def test_the_command_says_what_is_left_of_an_attack(folder):
+    workdir = folder / "attack"
+    process = command(
+        "evaluate", f"--workdir={workdir}", "--attack", "--num_students=2"
+    )
+    assert process.returncode == 0, process.stderr
+    content = json.loads((workdir / "exposure.json").read_text())
+    found = content["trainings"]
+    assert list(found) == list(exposure.TRAININGS) and content["num_networks"] == 2
+    for name in found:
+        assert f"\n{name} " in process.stdout
+    assert found["before"]["accuracy_mean"] > 0.85
+    assert found["attacked"]["attacked_mean"] > 0.6
+    assert found["attacked"]["attacked_mean"] > found["rates x 0.1"]["attacked_mean"]
+    assert (found["before"]["survives"], found["attacked"]["survives"]) == (0, 1)
+    assert (workdir / "images" / "exposure.png").stat().st_size > 10_000
+    # What the attack's own test found, by other code.
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    for key in ("attacked_mean", "modified_accuracy_mean", "accuracy_mean"):
+        assert found["attacked"][key] == pytest.approx(metrics[key], abs=0.01)
+        known = metrics["no_distilled_data"][key]
+        assert found["before"][key] == pytest.approx(known, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_a_model_of_ones_own(folder):
+    pool = tfdistill.Pool.load(folder / "pool")
+    model = students.build("linear", (8, 8, 1), 10)
+    model.load_weights(pool.held_out[0].path)
+    model.save(folder / "mine.keras")
+    process = command(
+        "evaluate",
+        f"--workdir={folder / 'attack'}",
+        "--attack",
+        f"--model={folder / 'mine.keras'}",
+    )
+    assert process.returncode == 0, process.stderr
+    path = folder / "attack" / "exposure-mine.keras.json"
+    found = json.loads(path.read_text())["trainings"]
+    result = evaluate_model(model, tfdistill.load_dataset("digits").test)
+    assert found["before"]["accuracy_mean"] == result.accuracy_mean
+    assert found["attacked"]["attacked_mean"] > 0.5
+
+
+def test_training_as_it_was_meant_is_training(attack):
+    digits = tfdistill.load_dataset("digits")
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dense(10),
+        ]
+    )
+    start = [
+        np.asarray(v)
+        for v in [*model.trainable_variables, *model.non_trainable_variables]
+    ]
+    (result,) = exposure.measure(
+        model, [start], attack, digits, trainings={"attacked": exposure.Training()}
+    ).values()
+    model.set_weights(model.get_weights())
+    for variable, value in zip(
+        [*model.trainable_variables, *model.non_trainable_variables], start
+    ):
+        variable.assign(value)
+    again = evaluate_model(attack.train(model), digits.test)
+    np.testing.assert_array_equal(result.confusion, again.confusion)
+
+
+def test_counter_measures_do_what_they_say():
+    rng = np.random.default_rng(0)
+    images = np.arange(2 * 4, dtype="float32").reshape(2, 4, 1, 1)
+    data = tfdistill.DistilledDataset(
+        images,
+        np.tile(np.eye(2)[[0, 1, 0, 1]], (2, 1, 1)),
+        [[0.1, 0.2], [0.3, 0.4]],
+        normalization=tfdistill.Normalization((0.0,), (1.0,)),
+        class_names="ab",
+    )
+    shuffled = list(exposure._batches(data, exposure.Training(shuffled=True), rng))
+    assert [len(x) for x, _, _ in shuffled] == [2] * 8
+    for epoch in (shuffled[:4], shuffled[4:]):
+        seen = np.concatenate([x.ravel() for x, _, _ in epoch])
+        assert sorted(seen) == list(range(8)) and list(seen) != list(range(8))
+    halved = list(exposure._batches(data, exposure.Training(rate=0.5), rng))
+    np.testing.assert_allclose([r for _, _, r in halved], [0.05, 0.1, 0.15, 0.2])
+    assert not list(exposure._batches(data, exposure.Training(rate=0), rng))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--model=M"], "--model needs --attack"),
+        (["--attack", "--model=absent.keras"], "absent.keras is not there"),
+    ],
+)
+def test_bad_flags_get_one_sentence(arguments, says, folder):
+    process = command("evaluate", f"--workdir={folder / 'attack'}", *arguments)
+    assert process.returncode == 2
+    assert says in process.stderr.strip().splitlines()[-1]
+
+
+def test_other_images_are_no_attack(attack, folder):
+    attack.replace(provenance={"attack": None}).save(folder / "plain" / "distilled")
+    process = command("evaluate", f"--workdir={folder / 'plain'}", "--attack")
+    assert process.returncode == 2
+    assert "--attack needs a distilled attack" in process.stderr

@@ -1,0 +1,246 @@
+"""Students for other classes than they know, and the data they are taken to."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tfds_fixtures
+
+import tfdistill
+from tfdistill import datasets, students
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tfdistill", *arguments], capture_output=True, text=True
+    )
+
+
+# Heads
+
+
+def ends(model):
+    return [np.asarray(v) for v in model.trainable_variables[-2:]]
+
+
+def test_a_new_head_keeps_all_but_the_last_layer():
+    model = students.build("mlp", (8, 8, 1), 5)
+    other = students.with_new_head(model, 3)
+    assert other.output_shape == (None, 3)
+    for a, b in zip(model.trainable_variables[:-2], other.trainable_variables[:-2]):
+        np.testing.assert_array_equal(a, b)
+    assert not np.any(ends(other)[0]) and not np.any(ends(other)[1])
+
+
+@pytest.mark.parametrize("ending", ["softmax", "layer", "features"])
+def test_a_new_head_on_models_of_all_endings(ending):
+    inputs = keras.Input((4,))
+    features = outputs = keras.layers.Dense(7, "relu")(inputs)
+    features = keras.layers.ReLU()(features)
+    if ending != "features":
+        last = keras.layers.Dense(5, "softmax" if ending == "softmax" else None)
+        outputs = last(features)
+        outputs = keras.layers.Softmax()(outputs) if ending == "layer" else outputs
+    else:
+        outputs = features
+    model = students.with_new_head(keras.Model(inputs, outputs), 3)
+    shapes = [tuple(v.shape) for v in model.trainable_variables]
+    assert shapes == [(4, 7), (7,), (7, 3), (3,)]
+    assert not np.any(model(np.ones((2, 4))))
+
+
+def test_models_that_no_head_fits_on():
+    image = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
+    with pytest.raises(ValueError, match="not features.*pooling"):
+        students.with_new_head(image, 3)
+    with pytest.raises(ValueError, match="functional or Sequential"):
+        students.with_new_head(keras.Sequential([keras.layers.Dense(3)]), 3)
+
+
+def test_pretrained_students_get_new_heads(tmp_path):
+    paths = []
+    for k in range(2):
+        model = students.build("mlp", (8, 8, 1), 5)
+        paths.append(tmp_path / f"{k}.weights.h5")
+        model.save_weights(paths[-1])
+    pool = tfdistill.Pool.of_files(paths[:1], paths[1:], num_classes=5)
+
+    def make_model():
+        return students.build("mlp", (8, 8, 1), 3)
+
+    weights = tfdistill.PretrainedWeights(pool, new_head=True)
+    weights.build(make_model, make_model())
+    values, _ = weights.sample_held_out(tf.constant([0, 0]), tf.constant(0))
+    for variable, value in zip(model.trainable_variables[:-2], values):
+        np.testing.assert_array_equal(variable, value)
+    assert [v.shape for v in values[-2:]] == [(128, 3), (3,)]
+    assert not np.any(values[-2])
+    fixed = tfdistill.FixedWeights(pool, 1, new_head=True)
+    start = make_model()
+    fixed.build(make_model, start)
+    np.testing.assert_array_equal(start.get_weights()[0], model.get_weights()[0])
+    with pytest.raises(ValueError, match="cannot be read|another architecture"):
+        tfdistill.PretrainedWeights(pool).build(make_model, make_model())
+
+
+def test_a_network_of_keras_applications():
+    model = students.build("keras.applications:MobileNetV2", (32, 32, 3), 20)
+    images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
+    assert not np.any(model(images)) and model.output_shape == (None, 20)
+    # Inside, it sees what Keras's own preprocessing makes of the raw images.
+    network, last = model.layers[-2:]
+    raw = images * [58.395, 57.12, 57.375] + [123.675, 116.28, 103.53]
+    prepared = keras.applications.mobilenet_v2.preprocess_input(raw)
+    features = keras.Model(model.input, last.input)(images)
+    np.testing.assert_allclose(network(prepared), features, atol=1e-5)
+    with pytest.raises(ValueError, match="no network 'Nets', but .*MobileNetV2"):
+        students.build("keras.applications:Nets", (32, 32, 3), 20)
+
+
+@pytest.mark.slow
+def test_digits_0_to_4_taken_to_5_to_9(tmp_path):
+    process = command(
+        "pretrain",
+        "--classes=0,1,2,3,4",
+        "--num_students=4",
+        "--held_out=2",
+        "--epochs=10",
+        "--learning_rate=0.003",
+        "--batch_size=64",
+        f"--workdir={tmp_path / 'pool'}",
+    )
+    assert process.returncode == 0, process.stderr
+    assert tfdistill.Pool.load(tmp_path / "pool").dataset == "digits[0,1,2,3,4]"
+    process = command(
+        "distill",
+        "--classes=5,6,7,8,9",
+        "--initial_weights=pretrained",
+        f"--pool={tmp_path / 'pool'}",
+        "--new_head",
+        "--steps=1",
+        "--epochs=3",
+        "--learning_rate=0.1",
+        "--outer_steps=100",
+        "--num_students=2",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    assert process.returncode == 0, process.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    # With a head of zeros, all is called one class.
+    assert metrics["no_distilled_data"]["accuracy_mean"] < 0.3
+    assert metrics["accuracy_mean"] > 0.55 and metrics["num_images"] == 5
+    assert metrics["accuracy_mean"] > metrics["before"]["accuracy_mean"]
+    again = command("evaluate", f"--workdir={tmp_path / 'run'}", "--num_students=2")
+    assert again.returncode == 0, again.stderr
+    assert f"{100 * metrics['accuracy_mean']:.2f}" in again.stdout
+
+
+def test_a_model_of_ones_own_is_a_student(tmp_path):
+    path = str(tmp_path / "mine.keras")
+    model = students.build("mlp", (8, 8, 1), 10)
+    model.save(path)
+    again = students.build(path, (8, 8, 1), 10)
+    for a, b in zip(model.get_weights(), again.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert students.name_of(path) == path
+    with pytest.raises(ValueError, match="mine.keras gives 10 outputs"):
+        students.build(path, (8, 8, 1), 3)
+    with pytest.raises(ValueError, match="absent.keras is not there"):
+        students.build("absent.keras", (8, 8, 1), 10)
+    with open(path, "r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(ValueError, match="mine.keras cannot be read"):
+        students.build(path, (8, 8, 1), 10)
+
+
+@pytest.mark.slow
+def test_the_example_adapts_a_model_with_batch_norm(tmp_path):
+    process = subprocess.run(
+        [sys.executable, os.path.join(ROOT, "examples", "own_model.py")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    found = re.search(r"(0\.\d+) before, (0\.\d+) after", process.stdout)
+    before, after = map(float, found.groups())
+    assert after > max(0.9, before + 0.3)
+    # What was saved is what adapted, and takes raw images with its normalisation.
+    distilled = tfdistill.DistilledDataset.load(tmp_path / "distilled")
+    model = keras.models.load_model(tmp_path / "mine.keras")
+    served = distilled.serving_model(distilled.train(model))
+    digits = tfdistill.load_dataset("digits").test
+    said = served.predict(np.roll(digits.images, 1, axis=2), verbose=0).argmax(-1)
+    assert np.mean(said == digits.labels) > 0.9
+
+
+# Data sets in TFDS form
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tfds")
+    tfds_fixtures.svhn(folder)
+    tfds_fixtures.cub(folder)
+    tfds_fixtures.voc(folder)
+    return folder
+
+
+def test_each_box_is_an_example(data_dir):
+    data = datasets.load_dataset("voc/2007", data_dir=data_dir, image_size=16)
+    assert (data.name, data.num_classes) == ("voc/2007", 20)
+    assert (len(data.train), len(data.test)) == (80, 80)
+    # A box is all of one level, which tells the class; the rest would be black.
+    np.testing.assert_allclose(
+        data.train.images.mean((1, 2, 3)), 20 + 200 * data.train.labels / 19, atol=4
+    )
+    assert data.normalization.mean == (0.485, 0.456, 0.406)
+    usual = datasets.load_dataset("voc/2007", data_dir=data_dir, in_memory=False)
+    assert usual.image_shape == (224, 224, 3)
+
+
+def test_birds(data_dir):
+    data = datasets.load_dataset("caltech_birds2011", data_dir=data_dir)
+    assert (data.image_shape, data.num_classes) == ((224, 224, 3), 200)
+    assert len(data.train) == 400 and data.normalization.std[0] == 0.23211
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--dataset=voc/2007", "--image_size=8"],
+        ["--dataset=caltech_birds2011", "--image_size=8"],
+        ["--dataset=svhn_cropped", "--image_size=8"],
+    ],
+)
+def test_runs_end_to_end_on_them(data_dir, arguments, tmp_path):
+    process = command(
+        "distill",
+        *arguments,
+        f"--data_dir={data_dir}",
+        "--student=linear",
+        "--initial_weights=fixed",
+        "--steps=1",
+        "--validation=0.3",
+        "--outer_steps=3",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    assert process.returncode == 0, process.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert 0 <= metrics["accuracy_mean"] <= 1
+
+
+@pytest.mark.parametrize("name", ["voc/2007", "caltech_birds2011", "svhn_cropped"])
+def test_data_that_are_not_there(name, tmp_path):
+    with pytest.raises(FileNotFoundError, match="--download"):
+        datasets.load_dataset(name, data_dir=str(tmp_path))

@@ -1,0 +1,216 @@
+"""Data made by a network: its gradients, its curricula, what it exports."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_unroll import check_against_central_differences, float64  # noqa: F401
+
+import tfdistill
+from tfdistill import generators, teaching_networks
+from tfdistill.controls import RealBatches
+from tfdistill.generators import CURRICULA, Generator
+from tfdistill.normalization import Normalization
+
+SHAPE, CLASSES = (12, 12, 1), 3
+SOURCE = tfdistill.DataSource("stripes", Normalization((0.0,), (1.0,)), ("a", "b", "c"))
+
+
+def network(image_shape=SHAPE, num_classes=CLASSES):
+    return teaching_networks.gtn_generator(
+        image_shape, num_classes, latent_size=5, units=8, channels=4
+    )
+
+
+def learner():
+    return teaching_networks.gtn_learner(SHAPE, CLASSES, widths=(3, 4, 6))
+
+
+def generator(**kwargs):
+    keras.utils.set_random_seed(0)
+    kwargs = {
+        "steps": 4,
+        "batch_size": 6,
+        "network": network,
+        "source": SOURCE,
+    } | kwargs
+    return Generator(SHAPE, CLASSES, **kwargs)
+
+
+def real(seed=0, size=40):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, CLASSES, size)
+    images = rng.standard_normal((size, *SHAPE)) * 0.3
+    images += np.arange(CLASSES)[labels][:, None, None, None] - 1
+    return images.astype(keras.config.floatx()), labels.astype("int32")
+
+
+def one_step(distiller, rate):
+    """One outer step on the first students; returns the meta-loss."""
+    distiller.optimizer.learning_rate = rate
+    distiller.optimizer.iterations.assign(0)
+    data = tf.data.Dataset.from_tensors(real())
+    return distiller.fit(data, verbose=0).history["loss"][0]
+
+
+@pytest.mark.parametrize("inner_optimizer", ["momentum", "adam"])
+@pytest.mark.parametrize("curriculum", ["full", "all_shuffled"])
+def test_meta_gradients_against_central_differences(
+    inner_optimizer,
+    curriculum,
+    float64,  # noqa: F811
+):
+    synthesizer = generator(
+        inner_optimizer=inner_optimizer, soft_labels=True, curriculum=curriculum
+    )
+    distiller = tfdistill.Distiller(learner, synthesizer, judgements=2)
+    distiller.compile(keras.optimizers.SGD(1.0), students_per_step=2, clip=None)
+    variables = synthesizer.trainable_variables
+    names = {v.name for v in variables}
+    assert {"latents", "label_logits", "raw_rates", "kernel", "gain"} <= names
+    assert ("raw_momenta" in names) == (inner_optimizer == "momentum")
+    before = [v.numpy() for v in variables]
+    one_step(distiller, 1.0)
+    gradients = [b - v.numpy() for b, v in zip(before, variables)]
+    for variable, value in zip(variables, before):
+        variable.assign(value)
+    # Batch norm undoes the gains before it: their derivative is all but zero.
+    pairs = [
+        (v, g)
+        for v, g in zip(variables, gradients)
+        if v.name != "gain" or v is variables[-1]
+    ]
+    check_against_central_differences(lambda: one_step(distiller, 0.0), *zip(*pairs))
+
+
+def test_batch_norm_of_the_network_sees_the_batch_alone():
+    synthesizer = generator()
+    state = [v.numpy() for v in synthesizer.network.non_trainable_variables]
+    curriculum = synthesizer.curriculum(tf.constant([1, 2]))
+    made = synthesizer.network(
+        [synthesizer.latents[1], curriculum.labels[1]], training=True
+    )
+    np.testing.assert_allclose(curriculum.images[1], made, atol=1e-5)
+    again = generator().network.non_trainable_variables
+    for a, b in zip(state, again):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("kind", CURRICULA)
+def test_what_the_curricula_feed(kind):
+    synthesizer = generator(curriculum=kind)
+    assert synthesizer.is_random == (kind != "full")
+    seeds = [tf.constant([1, 2]), tf.constant([1, 3])]
+    one, again, other = (
+        synthesizer.curriculum(seed) for seed in (seeds[0], seeds[0], seeds[1])
+    )
+    np.testing.assert_array_equal(one.images, again.images)
+    assert np.array_equal(one.images, other.images) == (kind == "full")
+    assert (synthesizer.latents is None) == (kind == "none")
+    latents, labels = map(np.asarray, synthesizer._fed(seeds[0]))
+    cycle = np.tile(np.eye(CLASSES), (2, 1))
+    if kind in ("full", "shuffled_batch"):
+        assert all(np.array_equal(labels[t], cycle) for t in range(4))
+    if kind == "shuffled_batch":
+        learned = list(synthesizer.latents.numpy())
+        assert all(any(np.array_equal(z, x) for x in learned) for z in latents)
+    if kind == "all_shuffled":
+        learned = synthesizer.latents.numpy().reshape(-1, 5)
+        classes = np.tile(np.arange(CLASSES), 8)
+        for z, label in zip(latents.reshape(-1, 5), labels.reshape(-1, CLASSES)):
+            (row,) = np.flatnonzero((learned == z).all(1))
+            assert label.argmax() == classes[row]
+
+
+def test_it_learns_and_another_keras_job_repeats_it(tmp_path):
+    synthesizer = generator(steps=6, batch_size=9, learning_rate=0.1)
+    distiller = tfdistill.Distiller(
+        learner, synthesizer, tfdistill.FixedWeights(), judgements=3
+    )
+    distiller.compile(keras.optimizers.Adam(0.01), students_per_step=1)
+    batches = tf.data.Dataset.from_tensors(real(size=120)).repeat()
+    test = tf.data.Dataset.from_tensors(real(1, 300))
+    before = distiller.evaluate(test, return_dict=True)["accuracy"]
+    distiller.fit(batches, steps_per_epoch=60, verbose=0)
+    after = distiller.evaluate(test, return_dict=True)["accuracy"]
+    assert after > max(before, 0.9)
+    distiller.distilled().save(tmp_path / "distilled")
+    distilled = tfdistill.DistilledDataset.load(tmp_path / "distilled")
+    np.testing.assert_allclose(distilled.images, synthesizer.images, atol=1e-6)
+    np.testing.assert_allclose(distilled.momenta, synthesizer.momenta, atol=1e-6)
+    model = distilled.train(learner())
+    images, labels = real(1, 300)
+    accuracy = (model.predict(images, verbose=0).argmax(-1) == labels).mean()
+    assert accuracy == pytest.approx(after, abs=0.01)
+    evaluated = tfdistill.evaluate(distilled, learner, test, num_students=1)
+    assert evaluated.accuracy_mean == pytest.approx(after, abs=0.01)
+
+
+def test_real_batches_learn_their_rates():
+    images, labels = real(size=200)
+    dataset = tfdistill.from_arrays((images.astype("float32"), labels), real(1))
+    synthesizer = RealBatches(dataset, steps=4, batch_size=8, seed=3)
+    distiller = tfdistill.Distiller(learner, synthesizer)
+    distiller.compile(keras.optimizers.Adam(0.1), students_per_step=2)
+    rates = np.asarray(synthesizer.learning_rates)
+    distiller.fit(dataset.train.batch(50, repeat=True), steps_per_epoch=5, verbose=0)
+    assert not np.allclose(rates, synthesizer.learning_rates)
+    seeds = [tf.constant([1, n]) for n in range(2)]
+    one, other = (synthesizer.curriculum(seed) for seed in seeds)
+    assert not np.array_equal(one.rows, other.rows)
+    distilled = distiller.distilled()
+    assert distilled.images.shape == (4, 8, *SHAPE)
+    known = dataset.train.normalization.normalize(dataset.train.images).numpy()
+    for image, label in zip(distilled.images[0], distilled.labels[0]):
+        (row,) = np.flatnonzero(np.isclose(known, image).all((1, 2, 3)))
+        assert dataset.train.labels[row] == label.argmax()
+
+
+@pytest.mark.parametrize(
+    "kwargs, words",
+    [
+        ({"curriculum": "fulll"}, ["fulll", "all_shuffled"]),
+        ({"curriculum": "none", "soft_labels": True}, ["soft_labels", "none"]),
+        ({"steps": 0}, ["steps", "0"]),
+        ({"batch_size": -1}, ["batch_size", "-1"]),
+        ({"inner_optimizer": "rmsprop"}, ["rmsprop", "adam"]),
+        ({"momentum": 1.5}, ["momentum", "1.5"]),
+        ({"network": lambda **_: network((16, 16, 1))}, ["(12, 12, 1)", "(16, 16, 1)"]),
+        ({"network": lambda **_: network(num_classes=7)}, ["labels", "7"]),
+        ({"network": lambda **_: learner()}, ["two inputs"]),
+    ],
+)
+def test_what_does_not_fit_is_refused(kwargs, words):
+    with pytest.raises(ValueError) as error:
+        generator(**kwargs)
+    assert all(word in str(error.value) for word in words)
+
+
+def test_a_learner_that_the_curriculum_cannot_feed_is_refused():
+    for fits_not in (
+        lambda: teaching_networks.gtn_learner((16, 16, 1), CLASSES),
+        lambda: teaching_networks.gtn_learner(SHAPE, 7),
+    ):
+        with pytest.raises(ValueError, match="student"):
+            tfdistill.Distiller(fits_not, generator())
+
+
+def test_networks_check_their_arguments():
+    with pytest.raises(ValueError, match="4 divides"):
+        generators.gtn_generator((10, 10, 1))
+    with pytest.raises(ValueError, match="at least 7"):
+        teaching_networks.gtn_learner((6, 6, 1))
+    with pytest.raises(ValueError, match="widths"):
+        teaching_networks.gtn_learner(widths=(3, 4))
+
+
+def test_weight_normalised_layers_survive_a_file(tmp_path):
+    model = learner()
+    path = tmp_path / "model.keras"
+    model.save(path)
+    images, _ = real()
+    again = keras.models.load_model(path)
+    np.testing.assert_allclose(model(images), again(images), atol=1e-6)
+    layer = model.layers[1]
+    norms = np.sqrt(np.square(layer.kernel).sum((0, 1, 2)))
+    np.testing.assert_allclose(norms, layer.gain, rtol=1e-5)

@@ -1,0 +1,73 @@
+"""What a command does when the machine fails it: locks, full disks, lost workers."""
+
+import errno
+import fcntl
+import os
+import sys
+
+#: The file that is locked; it says nothing, and stays.
+LOCK = ".lock"
+_held = []
+_RESTARTS = "TFDISTILL_RESTARTS"
+_MOST_RESTARTS = 20
+
+
+def lock(folder: str) -> bool:
+    """Makes a folder this process's own for as long as it lives.
+
+    The system lets go of the lock when the process ends, however it ends.
+
+    Args:
+        folder: Where; it must exist.
+
+    Returns:
+        Whether no other process has it.
+    """
+    file = open(os.path.join(folder, LOCK), "a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return False
+    except OSError:  # a file system without locks
+        pass
+    _held.append(file)
+    return True
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, of Python or of TensorFlow, says that the disk is full."""
+    texts = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
+    while error is not None:
+        if any(text in str(error) for text in texts):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def is_lost_worker(error: BaseException) -> bool:
+    """Whether an error of TensorFlow says that another worker cannot be reached."""
+    tf = sys.modules.get("tensorflow")
+    if tf is None or not os.environ.get("TF_CONFIG"):
+        return False
+    kinds = (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+    )
+    return isinstance(error, kinds) or "Collective ops is aborted" in str(error)
+
+
+def start_again() -> bool:
+    """Starts this command anew in this process, to wait for the lost worker.
+
+    Returns:
+        False if that was done too often already; else it doesn't return.
+    """
+    count = int(os.environ.get(_RESTARTS, 0))
+    if count >= _MOST_RESTARTS:
+        return False
+    os.environ[_RESTARTS] = str(count + 1)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -1,0 +1,117 @@
+"""Where students run: one device, several, or several machines (`tf.distribute`).
+
+A strategy comes from TensorFlow as it is; a `Distiller` made in its scope deals its
+students out over the replicas.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def make(name: str) -> tf.distribute.Strategy:
+    """A strategy of TensorFlow by its name.
+
+    Args:
+        name: "none" (one device), "mirrored" (all GPUs of this machine, or its CPU),
+            "multi_worker" (the machines that the environment variable TF_CONFIG
+            names) or "tpu" (the TPU that TPU_NAME names, or this machine's).
+
+    Raises:
+        ValueError: If there is no such strategy, or nothing for it to run on.
+    """
+    try:
+        return _STRATEGIES[name]()
+    except KeyError as error:
+        if name not in _STRATEGIES:
+            raise ValueError(
+                f"strategy must be one of {', '.join(_STRATEGIES)}, not {name!r}."
+            ) from None
+        raise ValueError(
+            f"TF_CONFIG is not as TensorFlow reads it: {error}."
+        ) from error
+    except (TypeError, ValueError, AttributeError, tf.errors.NotFoundError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"The strategy {name!r} cannot start: {reason}") from error
+
+
+def _tpu():
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+    tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)
+
+
+_STRATEGIES = {
+    "none": tf.distribute.get_strategy,
+    "mirrored": tf.distribute.MirroredStrategy,
+    "multi_worker": tf.distribute.MultiWorkerMirroredStrategy,
+    "tpu": _tpu,
+}
+
+
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+    """How many machines take part."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return 1
+    cluster = strategy.cluster_resolver.cluster_spec().as_dict()
+    return max(1, sum(len(cluster.get(job, ())) for job in ("chief", "worker")))
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes: always, if there is one only."""
+    if num_workers(strategy) == 1:
+        return True
+    resolver = strategy.cluster_resolver
+    first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
+    return (resolver.task_type, resolver.task_id) == (first, 0)
+
+
+def meet(strategy: tf.distribute.Strategy) -> None:
+    """Waits until every worker is here."""
+    check_alike(strategy, "meeting", 0)
+
+
+def check_alike(strategy: tf.distribute.Strategy, what: str, number: int) -> None:
+    """Refuses workers that do not agree on a number.
+
+    Args:
+        strategy: Of all of them.
+        what: What the number is.
+        number: This worker's, a small integer.
+
+    Raises:
+        ValueError: By all of them, if two differ.
+    """
+    if num_workers(strategy) == 1:
+        return
+
+    # All are equal where the mean of the squares is the square of the mean.
+    numbers = strategy.run(lambda: tf.constant([number, number**2], tf.float64))
+    first, squares = strategy.reduce("SUM", numbers, axis=None).numpy()
+    if strategy.num_replicas_in_sync * squares != first**2:
+        raise ValueError(
+            f"The workers do not agree on the {what} (this one's is {number}); they "
+            "need a --workdir that all of them see."
+        )
+
+
+def check_made_here(
+    what: str, variables: Sequence, strategy: tf.distribute.Strategy
+) -> None:
+    """Refuses Keras variables that the strategy does not hold.
+
+    Args:
+        what: Whose variables they are.
+        variables: To be checked.
+        strategy: The Distiller's.
+
+    Raises:
+        ValueError: If one was made outside the strategy's scope.
+    """
+    made_in_scope = strategy.extended.variable_created_in_scope
+    if not all(made_in_scope(variable.value) for variable in variables):
+        raise ValueError(
+            f"The {what} must be made in the scope of the Distiller's strategy "
+            "(with strategy.scope(): ...)."
+        )

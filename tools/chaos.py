@@ -1,0 +1,314 @@
+"""Kills a run at random moments, fills its disk, damages its backup.
+
+    python tools/chaos.py --kills=20
+
+Whatever happens, the run must end with the distilled images of an undisturbed one, and
+nobody who looks into its folder may ever see half a file. Ends with one line that says
+so, or with what was wrong, and the status 1. The part with the full disk mounts a small
+file system, and is left out where that is not allowed.
+"""
+
+import glob
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("kills", 20, "How often the run is killed.", lower_bound=0)
+flags.DEFINE_integer("outer_steps", 1500, "Of each run.", lower_bound=20)
+flags.DEFINE_integer("seed", 0, "Of the moments.")
+flags.DEFINE_float("tolerance", 1e-5, "Of pixels and rates.")
+flags.DEFINE_boolean("full_disk", True, "Whether to fill a disk, too.")
+flags.DEFINE_boolean("damage", True, "Whether to damage a backup, too.")
+
+_FULL = "the disk is full"
+
+
+class Wrong(Exception):
+    """What must not happen."""
+
+
+class Run:
+    """A run of tfdistill in a folder, at which one can look while it is at work."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.looks = 0
+
+    def start(self):
+        """Starts, or goes on."""
+        flag_values = {
+            "workdir": self.folder,
+            "student": "mlp",
+            "outer_steps": FLAGS.outer_steps,
+            "report_every": max(1, FLAGS.outer_steps // 30),
+            "steps": 3,
+            "epochs": 2,
+            "batch_size": 100,
+            "num_students": 4,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "tfdistill", "distill"]
+            + [f"--{name}={value}" for name, value in flag_values.items()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+        )
+
+    def watch(self, process, seconds=600.0, until=lambda: False):
+        """Looks into the folder until the process ends or something has come."""
+        end = time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < end and not until():
+            self.look()
+            time.sleep(0.02)
+        self.look()
+
+    def finish(self):
+        """Goes on to the end; returns what was printed."""
+        process = self.start()
+        self.watch(process)
+        output, _ = process.communicate(timeout=60)
+        if process.returncode:
+            raise Wrong(f"the run failed:\n{output}")
+        return output
+
+    def backups(self):
+        """The numbers of the outer steps that are backed up."""
+        names = glob.glob(os.path.join(self.folder, "backup", "ckpt-*.index"))
+        return sorted(int(n.rpartition("-")[2].removesuffix(".index")) for n in names)
+
+    def look(self):
+        """Checks every file that has its final name."""
+        self.looks += 1
+        for name, is_whole in _WHOLE.items():
+            for path in glob.glob(os.path.join(self.folder, name)):
+                try:
+                    whole = is_whole(path)
+                except FileNotFoundError:
+                    continue  # replaced since
+                except (ValueError, KeyError):
+                    whole = False
+                if not whole:
+                    raise Wrong(f"{path} is there, and not whole")
+        numbers = self.backups()
+        data = os.path.join(self.folder, "backup", f"ckpt-{max(numbers, default=0)}.d*")
+        if numbers and not glob.glob(data) and self.backups() == numbers:
+            raise Wrong(f"{data} is missing")
+
+    def result(self):
+        """The distilled images and rates."""
+        from tfdistill import DistilledDataset
+
+        return DistilledDataset.load(os.path.join(self.folder, "distilled"))
+
+
+def _is_json(path):
+    with open(path, encoding="utf-8") as file:
+        return bool(json.load(file))
+
+
+def _ends(path, ending):
+    with open(path, "rb") as file:
+        return file.read().endswith(ending)
+
+
+def _is_distilled(path):
+    with open(path, encoding="utf-8") as file:
+        content = json.load(file)
+    for name, expected in content["sha256"].items():
+        with open(os.path.join(os.path.dirname(path), name), "rb") as file:
+            if hashlib.sha256(file.read()).hexdigest() != expected:
+                return False
+    return True
+
+
+def _is_npz(path):
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except zipfile.BadZipFile:
+        return False
+
+
+def _is_model(path):
+    return os.path.isfile(os.path.join(path, "variables", "variables.index"))
+
+
+_WHOLE = {
+    "metrics.json": _is_json,
+    "flags.txt": lambda path: _ends(path, b"\n"),
+    "distilled/tfdistill.json": _is_distilled,
+    "student": _is_model,
+    "images/*.png": lambda path: _ends(path, b"IEND\xaeB`\x82"),
+    "journal/*.npz": _is_npz,
+}
+
+
+def difference(a: Run, b: Run) -> float:
+    """The largest one, of pixels and rates."""
+    import numpy as np
+
+    a, b = a.result(), b.result()
+    pairs = (a.images, b.images), (a.learning_rates, b.learning_rates)
+    return max(float(np.abs(x - y).max()) for x, y in pairs)
+
+
+def kill(run: Run, kills: int, start_seconds: float, end_seconds: float) -> None:
+    """Kills a run: mostly while it starts and learns, then while it tests and writes.
+
+    Args:
+        run: A new one.
+        kills: How often.
+        start_seconds: From the start of a run to its first backup.
+        end_seconds: From its last backup to its end.
+    """
+    late = kills // 3
+    for number in range(kills):
+        process = run.start()
+        if number < kills - late:
+            run.watch(process, random.uniform(0, 1.4 * start_seconds))
+        else:
+            run.watch(process, until=lambda: FLAGS.outer_steps in run.backups())
+            # A restart has its start before it, too.
+            known = number > kills - late
+            extra = start_seconds if known else 0
+            run.watch(process, random.uniform(0, extra + 0.9 * end_seconds))
+        if process.poll() is not None:
+            output = process.communicate()[0]
+            raise Wrong(f"it ended after {number} of {kills} kills:\n{output}")
+        process.kill()
+        process.communicate()
+        run.look()
+        print(f"kill {number + 1}: backups {run.backups()}", flush=True)
+
+
+def damage(run: Run) -> None:
+    """Kills a run and damages its newest backup; it must fall back, with a warning."""
+    process = run.start()
+    run.watch(process, until=lambda: len(run.backups()) > 1)
+    process.kill()
+    process.communicate()
+    newest = run.backups()[-1]
+    (path,) = glob.glob(os.path.join(run.folder, "backup", f"ckpt-{newest}.data*"))
+    with open(path, "r+b") as file:
+        file.seek(os.path.getsize(path) // 2)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 0x10]))
+    output = run.finish()
+    if "damaged; trying the one before" not in output:
+        raise Wrong(f"a damaged backup was not noticed:\n{output}")
+
+
+def fill(run: Run, size: int) -> bool:
+    """Runs on a disk that is too small until there is space.
+
+    Args:
+        run: A new one, whose folder's parent is made into the disk.
+        size: Of an undisturbed run, in bytes.
+
+    Returns:
+        Whether a disk could be mounted.
+    """
+    disk = os.path.dirname(run.folder)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={2 * size + 2**21}", "tmpfs", disk]
+    if subprocess.run(mount, capture_output=True).returncode:
+        return False
+    try:
+        ballast = os.path.join(disk, "ballast")
+        for share in (0.1, 0.5, 0.8):
+            free = shutil.disk_usage(disk).free
+            if os.path.exists(ballast):
+                free += os.path.getsize(ballast)
+            with open(ballast, "wb") as file:
+                file.write(bytes(max(0, int(free - share * size))))
+            process = run.start()
+            run.watch(process)
+            output, _ = process.communicate()
+            if process.returncode == 0:
+                break  # it was small enough
+            if process.returncode != 1 or _FULL not in output or "Trace" in output:
+                raise Wrong(f"a full disk was not told in one sentence:\n{output}")
+            print(f"disk full: {output.splitlines()[-1]}", flush=True)
+        os.remove(ballast)
+        run.finish()
+        run.kept = run.result()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    return True
+
+
+def _size(folder):
+    paths = glob.glob(os.path.join(folder, "**"), recursive=True)
+    return sum(os.path.getsize(p) for p in paths if os.path.isfile(p))
+
+
+def main(_) -> None:
+    """Runs everything and says how it went."""
+    random.seed(FLAGS.seed)
+    base = tempfile.mkdtemp(prefix="chaos-")
+    whole = Run(os.path.join(base, "whole"))
+    began = time.monotonic()
+    process = whole.start()
+    whole.watch(process, until=lambda: whole.backups())
+    start_seconds = time.monotonic() - began
+    whole.watch(process, until=lambda: FLAGS.outer_steps in whole.backups())
+    learned = time.monotonic()
+    whole.watch(process)
+    end_seconds = time.monotonic() - learned
+    if process.wait():
+        raise Wrong(f"the undisturbed run failed:\n{process.communicate()[0]}")
+    print(
+        f"undisturbed: {start_seconds:.1f} s to the first backup, "
+        f"{time.monotonic() - began:.1f} s in all",
+        flush=True,
+    )
+    done, runs = [], [whole]
+    if FLAGS.kills:
+        killed = Run(os.path.join(base, "killed"))
+        kill(killed, FLAGS.kills, start_seconds, end_seconds)
+        killed.finish()
+        runs.append(killed)
+        done.append(f"{FLAGS.kills} kills")
+    if FLAGS.damage:
+        damaged = Run(os.path.join(base, "damaged"))
+        damage(damaged)
+        runs.append(damaged)
+        done.append("a damaged backup")
+    if FLAGS.full_disk:
+        disk = os.path.join(base, "disk")
+        os.mkdir(disk)
+        full = Run(os.path.join(disk, "run"))
+        if fill(full, _size(whole.folder)):
+            full.result = lambda: full.kept
+            runs.append(full)
+            done.append("a full disk")
+        else:
+            done.append("no full disk (nothing may be mounted here)")
+    largest = max(difference(run, whole) for run in runs)
+    if largest > FLAGS.tolerance:
+        raise Wrong(f"the images differ from the undisturbed run's by {largest:.1e}")
+    shutil.rmtree(base)
+    print(
+        f"chaos: {', '.join(done)}: the same distilled images as undisturbed (largest "
+        f"difference {largest:.1e}), no partial file in {sum(r.looks for r in runs)} "
+        "looks."
+    )
+
+
+if __name__ == "__main__":
+    try:
+        app.run(main)
+    except Wrong as wrong:
+        sys.exit(f"chaos: {wrong}")
