@@ -290,7 +290,9 @@ class DistilledDataset:
 
         Arrays: `images` float32 `[steps, batch, *image_shape]` (normalised), `labels`
         float32 `[steps, batch, classes]`, `learning_rates` float32 `[epochs, steps]`,
-        `class_names`; `mean`, `std` `[channels]` and `scale`: a raw image x is
+        `inner_optimizer`, what they are for ("sgd", "momentum" or "adam"), with
+        `momenta` `[epochs, steps]` for "momentum"; `class_names`; `mean`, `std`
+        `[channels]` and `scale`: a raw image x is
         normalised to `(x / scale - mean) / std`. A fixed start is there as
         `initial_weights_0`, `initial_weights_1`, ...
 
@@ -309,7 +311,8 @@ class DistilledDataset:
         A row an image, in training order: `image` (a PNG to look at, clipped and
         rounded), `label`, `soft_label` `[classes]`, `pixels` float32 `[H, W, C]` (the
         exact, normalised image: train on this), `step`, `learning_rates` `[epochs]`
-        of that step, and in every row `mean`, `std` and `scale` as of `to_npz`.
+        (and `momenta`, if there are any) of that step, and in every row
+        `inner_optimizer`, `mean`, `std` and `scale` as of `to_npz`.
 
         Args:
             path: Where to, ending in .parquet.

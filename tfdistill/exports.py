@@ -20,7 +20,10 @@ def save_npz(distilled, path: str | os.PathLike, overwrite: bool = False) -> Non
         "std": np.float32(normalization.std),
         "scale": np.float32(normalization.scale),
         "class_names": np.array(distilled.class_names),
+        "inner_optimizer": np.array(distilled.inner_optimizer.name),
     }
+    if distilled.momenta is not None:
+        arrays["momenta"] = distilled.momenta
     for k, value in enumerate(distilled.initial_weights or ()):
         arrays[f"initial_weights_{k}"] = np.asarray(value)
     _write(path, lambda p: np.savez_compressed(p, **arrays), overwrite)
@@ -37,6 +40,9 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
     height, width, channels = distilled.image_shape
     shown = distilled.normalization.displayable(distilled.images)
     normalization = distilled.normalization
+    per_step = {"learning_rates": distilled.learning_rates}
+    if distilled.momenta is not None:
+        per_step["momenta"] = distilled.momenta
     features = datasets.Features(
         {
             "image": datasets.Image(),
@@ -44,7 +50,8 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
             "soft_label": datasets.List(datasets.Value("float32")),
             "pixels": datasets.Array3D((height, width, channels), "float32"),
             "step": datasets.Value("int64"),
-            "learning_rates": datasets.List(datasets.Value("float32")),
+            "inner_optimizer": datasets.Value("string"),
+            **{name: datasets.List(datasets.Value("float32")) for name in per_step},
             "mean": datasets.List(datasets.Value("float32")),
             "std": datasets.List(datasets.Value("float32")),
             "scale": datasets.Value("float32"),
@@ -57,7 +64,8 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
             "soft_label": label.tolist(),
             "pixels": pixels,
             "step": step,
-            "learning_rates": distilled.learning_rates[:, step].tolist(),
+            "inner_optimizer": distilled.inner_optimizer.name,
+            **{name: of[:, step].tolist() for name, of in per_step.items()},
             "mean": list(normalization.mean),
             "std": list(normalization.std),
             "scale": normalization.scale,

@@ -121,7 +121,7 @@ def figures(results: Mapping[str, Evaluation], attack: Attack) -> dict[str, dict
         over networks in 0..1, and `survives`: which part of the attack, as the share of
         attacked images that is called the target, is left.
     """
-    found = {}
+    found: dict[str, dict] = {}
     for name, result in results.items():
         shares = attack.figures(result.confusion)
         found[name] = {

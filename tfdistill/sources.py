@@ -44,7 +44,7 @@ class Source:
         name: What the data are called.
         parts: "train" and perhaps "test": unbatched (raw image, integer label) pairs.
         counts: How many each part has.
-        class_names: A name for each class.
+        class_names: A name for each class; None if only numbers are known.
         normalization: The usual one; None if there is none.
         form: What images are usually made to look like.
     """
@@ -52,7 +52,7 @@ class Source:
     name: str
     parts: Mapping[str, tf.data.Dataset]
     counts: Mapping[str, int]
-    class_names: Sequence[str]
+    class_names: Sequence[str] | None
     normalization: Normalization | None = None
     form: Form = Form()
 
@@ -77,7 +77,7 @@ def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
     if has_train and (root / "test").is_dir():
         roots["test"] = root / "test"
     names = [folder.name for folder in folders(roots["train"])]
-    mode, shape, parts, counts = None, None, {}, {}
+    mode, shape, parts, counts = "", ((0, 0), ""), {}, {}
 
     def read(path):
         with Image.open(os.fsdecode(path)) as image:
@@ -98,9 +98,9 @@ def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
         for file, _ in found:  # headers only: a bad file should show up now
             try:
                 with Image.open(file) as image:
-                    if mode is None:
+                    if not mode:
                         mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-                        shape = (image.height, image.width), file
+                        shape = (image.height, image.width), str(file)
                     size, deep = (image.height, image.width), image.mode[0] in "IF"
             except OSError as error:
                 raise ValueError(f"{str(file)!r} is not a whole image.") from error
@@ -108,7 +108,7 @@ def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
                 raise ValueError(f"{str(file)!r} has more than 8 bits per channel.")
             if size != shape[0] and one_size:
                 raise ValueError(
-                    f"images differ in size, such as {str(shape[1])!r} and "
+                    f"images differ in size, such as {shape[1]!r} and "
                     f"{str(file)!r}: give image_size to resize them."
                 )
         files = [str(file) for file, _ in found]

@@ -522,7 +522,7 @@ class Dataset:
         """
         if len(labels) < 2:
             raise ValueError(f"There must be at least 2 classes, not {len(labels)}.")
-        parts = {
+        parts: dict = {
             name: split and split.of_classes(labels)
             for name, split in (
                 ("train", self.train),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from tfdistill import plots
+from tfdistill import plots, strategies
 from tfdistill.evaluation import Evaluation
 
 
@@ -35,9 +35,11 @@ class RunSummary(keras.callbacks.Callback):
         super().__init__()
         self._log_dir = os.fspath(log_dir)
         self._hyperparameters, self._name = dict(hyperparameters or {}), name
-        self._writers = {}
+        self._writers, self._writes = {}, True
 
     def on_train_begin(self, logs=None):
+        # Of several machines, one writes.
+        self._writes = strategies.is_chief(self.model.distribute_strategy)
         if self._hyperparameters:
             from tensorboard.plugins.hparams import api
 
@@ -87,8 +89,10 @@ class RunSummary(keras.callbacks.Callback):
 
     def _writer(self, part):
         if part not in self._writers:
-            self._writers[part] = tf.summary.create_file_writer(
-                os.path.join(self._log_dir, part)
+            folder = os.path.join(self._log_dir, part)
+            make = tf.summary.create_file_writer
+            self._writers[part] = (
+                make(folder) if self._writes else tf.summary.create_noop_writer()
             )
         return self._writers[part]
 

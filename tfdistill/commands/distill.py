@@ -336,11 +336,7 @@ def _learn(distiller, anneal, dataset, validation):
         verbose=1 if sys.stdout.isatty() else 2,
         callbacks=[
             anneal,
-            *(
-                [_summary()]
-                if strategies.is_chief(distiller.distribute_strategy)
-                else []
-            ),
+            _summary(),
             backup,
         ],
     )
