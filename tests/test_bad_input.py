@@ -234,6 +234,7 @@ def pool(tmp_path_factory):
         student="linear",
         dataset="digits",
         normalization=Normalization((0.5,), (0.2,)),
+        num_classes=10,
     )
     (folder / pools.MANIFEST).write_text(text)
     return Playground(folder, [pools.MANIFEST, "student-0.weights.h5"])
