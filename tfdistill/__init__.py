@@ -39,6 +39,8 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = (
     "adaptation",
+    "architecture_search",
+    "architecture_spaces",
     "baselines",
     "exposure",
     "linear",
@@ -76,6 +78,8 @@ __all__ = [
     "Split",
     "Synthesizer",
     "adaptation",
+    "architecture_search",
+    "architecture_spaces",
     "baselines",
     "evaluate",
     "exposure",

@@ -11,6 +11,7 @@ COMMANDS = {
     "baseline": "train networks on selected real images, to compare",
     "pretrain": "train students on real data, for a pool of pretrained ones",
     "evaluate": "train fresh networks on distilled images, and test them",
+    "search": "rank architectures by what they learn from distilled images",
 }
 
 _USAGE = """tfdistill: a handful of synthetic images that train a network.

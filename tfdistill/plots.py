@@ -130,6 +130,27 @@ def exposure(figures: Mapping[str, Mapping], attacked: str, target: str) -> plt.
     return figure
 
 
+def agreement(
+    distilled: Sequence[float], real: Sequence[float], spearman: float
+) -> plt.Figure:
+    """Accuracy of architectures on distilled data against that on real data.
+
+    Args:
+        distilled, real: Of each architecture, in 0..1.
+        spearman: The rank correlation.
+    """
+    figure, axis = plt.subplots(figsize=(5.4, 4.2), layout="constrained")
+    axis.scatter(100 * np.asarray(distilled), 100 * np.asarray(real), s=22, alpha=0.7)
+    axis.set(
+        xlabel="validation accuracy after distilled data (%)",
+        ylabel="validation accuracy after real data (%)",
+        title=f"{len(real)} architectures, rank correlation {spearman:.2f}",
+    )
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def displayable(distilled: DistilledDataset, images: np.ndarray) -> np.ndarray:
     """Images in 0..1: denormalised where they are in 0..255, else stretched."""
     images = distilled.normalization.denormalize(images)

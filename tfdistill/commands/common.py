@@ -198,12 +198,17 @@ def strategy():
         return strategies.make(FLAGS.strategy)
 
 
-def set_threads() -> None:
-    """Sets TensorFlow's thread pools, before it makes them."""
+def set_threads(within: int = 1) -> None:
+    """Sets TensorFlow's thread pools, before it makes them.
+
+    Args:
+        within: Threads of one operation; more than one where networks are trained one
+            after the other.
+    """
     import tensorflow as tf
 
     tf.config.threading.set_inter_op_parallelism_threads(FLAGS.threads)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(within)
 
 
 def load_dataset(name: str | None = None):
