@@ -2,7 +2,7 @@
 
 Such et al. 2019, section 4.3: a candidate trains on synthetic data alone, and is scored
 on the validation part of the real training data; only the best are trained on real
-data. Which candidates there are, an oracle of KerasTuner says.
+data. An oracle of KerasTuner says which candidates there are.
 """
 
 import dataclasses
@@ -15,26 +15,14 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from tfdistill import architecture_spaces, students
+from tfdistill import architecture_spaces, oracles, students
+from tfdistill.callbacks import Backup
 from tfdistill.distilled import DistilledDataset
-from tfdistill.evaluation import (
-    PRETRAINING,
-    Evaluator,
-    evaluate_model,
-    student_seed,
-)
+from tfdistill.evaluation import Evaluator, evaluate_model
 from tfdistill.initial_weights import RandomWeights
+from tfdistill.pretraining import Recipe, pretrain
 from tfdistill.splits import Dataset, check_int
-from tfdistill.stateless import StatelessModel
-
-#: How the next candidate is chosen.
-ORACLES = ("random", "bayesian", "hyperband")
-#: What a network that doesn't fit, or doesn't fit into memory, is refused with.
-_REFUSALS = (ValueError, TypeError, tf.errors.OpError)
-# Draws until a space is given up, for want of a candidate that fits.
-_DRAWS = 50
 
 
 @dataclasses.dataclass
@@ -93,19 +81,18 @@ class Agreement:
 class Search:
     """A search for architectures, kept in a folder: a killed one goes on.
 
-    An oracle's questions depend on its seed and on the answers so far, all of which are
-    in `candidates.json`: a search that goes on asks the same questions again, and what
-    is known is not measured again.
+    All answers to the oracle's questions are in `candidates.json`. A search that goes
+    on asks the same questions again, and what is known is not measured again.
 
     Args:
         space: As of `architecture_spaces.get`.
         distilled: The `DistilledDataset` that candidates train on.
         dataset: The real data, with a validation part (`Dataset.hold_out`).
-        folder: Where results are kept; KerasTuner's own files are in `tuner`.
+        folder: Where results are kept.
         oracle: "random", "bayesian" or "hyperband".
         num_students: Networks, of other initial weights each, whose mean accuracy is a
-            candidate's score. Hyperband gives the promising ones so many, and the
-            others fewer: at least 2.
+            candidate's score, at least 1. Hyperband gives the promising ones so many,
+            and the others fewer: at least 2.
         seed: Of the oracle and of initial weights, at least 0.
 
     Raises:
@@ -125,10 +112,9 @@ class Search:
         num_students: int = 1,
         seed: int = 0,
     ):
-        self._tuner = _keras_tuner()
-        if oracle not in ORACLES:
+        if oracle not in oracles.ORACLES:
             raise ValueError(
-                f"oracle must be one of {', '.join(ORACLES)}, not {oracle!r}."
+                f"oracle must be one of {', '.join(oracles.ORACLES)}, not {oracle!r}."
             )
         check_int("num_students", num_students, 2 if oracle == "hyperband" else 1)
         if dataset.validation is None:
@@ -143,7 +129,14 @@ class Search:
         self._oracle, self._num_students = oracle, num_students
         self._seed = check_int("seed", seed, 0)
         self._validation = dataset.validation.batch(1000)
-        self._choices = self._declared()
+        try:
+            self._choices = oracles.choices(self._build, self._seed)
+        except ValueError as error:
+            raise ValueError(
+                f"The space {self._name} has no candidate for images of shape "
+                f"{tuple(dataset.image_shape)} and {dataset.num_classes} classes: "
+                f"{error}"
+            ) from error
 
     @functools.cached_property
     def candidates(self) -> list[Candidate]:
@@ -156,7 +149,7 @@ class Search:
 
     @property
     def ranking(self) -> list[Candidate]:
-        """The candidates that were not skipped, the best on distilled data first."""
+        """Those that were not skipped, the best on distilled data first."""
         scored = [c for c in self.candidates if c.refusal is None]
         return sorted(scored, key=lambda c: c.score, reverse=True)
 
@@ -171,27 +164,27 @@ class Search:
             count: At least 1.
             after_each: Called with each candidate that was trained or skipped.
         """
-        oracle = self._make_oracle(10 * check_int("count", count, 1))
-        known = {_key(c.values): c for c in self.candidates}
-        while len(self.ranking) < count:
-            trial = oracle.create_trial("search")
-            if trial.status != "RUNNING":
-                return
-            values = trial.hyperparameters.values
-            wanted = values.get("tuner/epochs", self._num_students)
-            candidate = known.get(_key(values))
-            if candidate is None:
-                candidate = known[_key(values)] = Candidate(_own(values))
-                self.candidates.append(candidate)
-            if candidate.refusal is None and len(candidate.accuracies) < wanted:
-                self._score(candidate, wanted)
+        check_int("count", count, 1)
+        known = {oracles.key(c.values): c for c in self.candidates}
+        oracle = oracles.Oracle(
+            self._choices,
+            self._oracle,
+            10 * count,
+            self._num_students,
+            self._folder,
+            self._seed,
+        )
+        while len(self.ranking) < count and (proposal := oracle.ask()):
+            values, num_students = proposal
+            candidate = known.setdefault(oracles.key(values), Candidate(values))
+            fits = candidate.refusal is None
+            if fits and len(candidate.accuracies) < num_students:
+                if not candidate.accuracies:
+                    self.candidates.append(candidate)
+                self._score(candidate, num_students)
                 self._write()
                 after_each(candidate)
-            if candidate.refusal is None:
-                scored = {"accuracy": candidate.score}
-                oracle.update_trial(trial.trial_id, scored)
-            trial.status = "FAILED" if candidate.refusal else "COMPLETED"
-            oracle.end_trial(trial)
+            oracle.tell(candidate.score if candidate.refusal is None else None)
 
     def compare(
         self,
@@ -206,7 +199,7 @@ class Search:
             count: How many, evenly from the best to the worst of the ranking.
             epochs: Passes over the training images, at least 1.
             after_each: Called with each candidate that was trained.
-            **kwargs: Of `train_on_real`.
+            **kwargs: Of `retrained`.
         """
         ranking = self.ranking
         places = np.linspace(0, len(ranking) - 1, min(count, len(ranking)))
@@ -220,7 +213,7 @@ class Search:
                 candidate.real_seconds = time.monotonic() - started
                 self._write()
                 after_each(candidate)
-                keras.utils.clear_session()
+                keras.utils.clear_session()  # or memory grows
 
     def agreement(self, top: int = 5) -> Agreement:
         """Compares the two rankings of the candidates that `compare` has trained.
@@ -252,34 +245,48 @@ class Search:
             speedup=sum(c.real_seconds for c in both) / sum(c.seconds for c in both),
         )
 
-    def build(self, values: dict) -> keras.Model:
-        """A new model of the candidate with these hyperparameters.
+    def build(self, candidate: Candidate) -> keras.Model:
+        """A new model of a candidate's architecture.
 
         Raises:
             ValueError: If it doesn't fit.
         """
-        choices = self._tuner.HyperParameters()
-        choices.values = dict(values)
-        return self._build(choices)
+        return oracles.model_of(self._build, candidate.values)
 
-    def retrained(self, candidate: Candidate, epochs: int, **kwargs) -> keras.Model:
+    def retrained(
+        self,
+        candidate: Candidate,
+        epochs: int,
+        *,
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        backup: Backup | None = None,
+        verbose: int | str = 0,
+    ) -> keras.Model:
         """A network of a candidate's architecture, trained on real data from scratch.
 
         Args:
             candidate: Whose.
-            epochs, **kwargs: As of `train_on_real`.
+            epochs: Passes over the training images, at least 1.
+            batch_size: At least 1.
+            learning_rate: Adam's at first, > 0; it is halved after each third.
+            backup, verbose: As of `pretraining.pretrain`.
         """
-        model = self.build(candidate.values)
-        start = RandomWeights()
-        start.build(lambda: self.build(candidate.values), model)
-        seed = student_seed(self._seed, PRETRAINING, 0)
-        StatelessModel(model).assign(*start.sample(seed))
-        train_on_real(model, self._dataset, epochs, seed=self._seed, **kwargs)
+        (model,) = pretrain(
+            lambda: self.build(candidate),
+            self._dataset,
+            [0],
+            Recipe(epochs, max(1, epochs // 3), learning_rate),
+            batch_size=batch_size,
+            seed=self._seed,
+            backup=backup,
+            verbose=verbose,
+        )
         return model
 
-    def _build(self, choices):
+    def _build(self, hyperparameters):
         def candidate(image_shape, num_classes):
-            return self._space(choices, image_shape, num_classes)
+            return self._space(hyperparameters, image_shape, num_classes)
 
         data = self._dataset
         return students.build(candidate, data.image_shape, data.num_classes)
@@ -287,77 +294,22 @@ class Search:
     def _score(self, candidate, num_students):
         started = time.monotonic()
         try:
-            candidate.parameters = self.build(candidate.values).count_params()
-            evaluator = Evaluator(
-                lambda: self.build(candidate.values),
+            candidate.parameters = self.build(candidate).count_params()
+            # One graph for all, which costs more to trace than the training itself.
+            learn = Evaluator(
+                lambda: self.build(candidate),
                 self._distilled,
                 initial_weights=RandomWeights(),
                 side_by_side=1,
             )
-            found = evaluator(
+            found = learn(
                 self._distilled, self._validation, num_students, seed=self._seed
             )
             candidate.accuracies = found.accuracies.tolist()
-        except _REFUSALS as error:
+        except oracles.REFUSALS as error:
             candidate.refusal = students.first_sentence(error)
         candidate.seconds += time.monotonic() - started
-        keras.utils.clear_session()
-
-    def _declared(self):
-        """All choices of the space, found by building some of its networks."""
-        choices = self._tuner.HyperParameters()
-        fits, error = False, None
-        for draw in range(_DRAWS):
-            known = len(choices.space)
-            choices.values = {}
-            for number, choice in enumerate(choices.space):
-                if draw and choices.is_active(choice):
-                    value = choice.random_sample(f"{self._seed} {draw} {number}")
-                    choices.values[choice.name] = value
-            choices.ensure_active_values()
-            try:
-                self._build(choices)
-                fits = True
-            except _REFUSALS as refusal:
-                error = refusal
-            if fits and draw > 1 and len(choices.space) == known:
-                choices.values = {}
-                choices.ensure_active_values()
-                return choices
-        data = self._dataset
-        raise ValueError(
-            f"The space {self._name} has no candidate for images of shape "
-            f"{tuple(data.image_shape)} and {data.num_classes} classes: of {_DRAWS} "
-            f"none fits, the last one because: {students.first_sentence(error)}"
-        )
-
-    def _make_oracle(self, max_trials):
-        oracles = self._tuner.oracles
-        settings = {
-            "objective": self._tuner.Objective("accuracy", "max"),
-            "hyperparameters": self._choices.copy(),
-            # Whatever else a network asks for keeps its default.
-            "tune_new_entries": False,
-            "seed": self._seed + 1,  # 0 would mean a random one
-            "max_consecutive_failed_trials": max_trials + 1,
-        }
-        if self._oracle == "hyperband":
-            oracle = oracles.HyperbandOracle(
-                max_epochs=self._num_students, hyperband_iterations=None, **settings
-            )
-            oracle.max_trials = max_trials
-        elif self._oracle == "bayesian":
-            oracle = oracles.BayesianOptimizationOracle(
-                max_trials=max_trials, **settings
-            )
-        else:
-            oracle = oracles.RandomSearchOracle(max_trials=max_trials, **settings)
-        oracle.verbose = 0
-        # Gives the oracle its folder.
-        self._tuner.engine.base_tuner.BaseTuner(
-            oracle, directory=self._folder, project_name="tuner", overwrite=True
-        )
-        return oracle
+        keras.utils.clear_session()  # or memory grows
 
     @property
     def _path(self):
@@ -407,44 +359,6 @@ class Search:
         os.replace(temporary, self._path)
 
 
-def train_on_real(
-    model: keras.Model,
-    dataset: Dataset,
-    epochs: int,
-    *,
-    batch_size: int = 128,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
-    verbose: int | str = 0,
-) -> None:
-    """Trains a model on the training part, by Adam with a cosine schedule.
-
-    Args:
-        model: A built model with logits.
-        dataset: Real data.
-        epochs: Passes over it, at least 1.
-        batch_size: At least 1.
-        learning_rate: At first, > 0; 0 in the end.
-        seed: Of the order of the examples.
-        verbose: As of `keras.Model.fit`.
-    """
-    train = dataset.train
-    steps = max(1, train.num_examples // batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps * epochs)
-    model.compile(
-        keras.optimizers.Adam(rate),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
-    )
-    model.fit(
-        train.batch(batch_size, shuffle=True, seed=seed, repeat=True),
-        steps_per_epoch=steps,
-        epochs=epochs,
-        shuffle=False,  # the batches are
-        verbose=verbose,
-    )
-
-
 def table(candidates: Sequence[Candidate]) -> str:
     """Candidates, in the order given, as a Markdown table.
 
@@ -467,22 +381,3 @@ def table(candidates: Sequence[Candidate]) -> str:
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _keras_tuner():
-    try:
-        import keras_tuner
-    except ImportError as error:
-        raise ImportError(
-            "Searching needs KerasTuner: pip install 'tfdistill[search]'."
-        ) from error
-    return keras_tuner
-
-
-def _own(values):
-    """Without those by which Hyperband keeps its rounds."""
-    return {k: v for k, v in values.items() if not k.startswith("tuner/")}
-
-
-def _key(values):
-    return json.dumps(_own(values), sort_keys=True)

@@ -19,6 +19,8 @@ After a crash the same command goes on after the last candidate.
 """
 
 import os
+import shutil
+import sys
 import time
 
 from absl import flags
@@ -124,7 +126,14 @@ def main() -> None:
     dataset = common.load_dataset()
     search = _search(distilled, dataset)
     lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
-    owned = ["candidates.json", "ranking.md", "metrics.json", "images", "tuner"]
+    owned = [
+        "candidates.json",
+        "ranking.md",
+        "metrics.json",
+        "images",
+        "tuner",
+        "backup",
+    ]
     if os.path.isdir(FLAGS.workdir):
         owned += [f for f in os.listdir(FLAGS.workdir) if f.endswith(".keras")]
     common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, owned)
@@ -236,6 +245,7 @@ def _keep(search, dataset):
     """Trains the best on real images, unless their files are there; tests them."""
     import keras
 
+    from tfdistill import Backup
     from tfdistill.evaluation import evaluate_model
 
     kept = []
@@ -244,11 +254,19 @@ def _keep(search, dataset):
         path = os.path.join(FLAGS.workdir, name)
         if not os.path.isfile(path):
             print(f"Training architecture {rank} on real images.", flush=True)
-            model = search.retrained(candidate, FLAGS.retrain_epochs, **_training())
+            backup = os.path.join(FLAGS.workdir, "backup", f"{rank}")
+            model = search.retrained(
+                candidate,
+                FLAGS.retrain_epochs,
+                backup=Backup(backup, within_epochs=False),
+                verbose=1 if sys.stdout.isatty() else 2,
+                **_training(),
+            )
             temporary = os.path.join(FLAGS.workdir, f"architecture-{rank}.tmp.keras")
             with common.input_errors():
                 model.save(temporary)
                 os.replace(temporary, path)
+            shutil.rmtree(os.path.dirname(backup))
         with common.input_errors():
             model = keras.models.load_model(path, compile=False)
         kept.append(
