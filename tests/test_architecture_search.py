@@ -29,7 +29,7 @@ def digits():
 @pytest.fixture(scope="module")
 def distilled(digits):
     real = baselines.random_real(digits, images_per_class=2, steps=4)
-    return real.replace(learning_rates=np.full((2, 4), 0.05))
+    return real.replace(learning_rates=np.full((5, 4), 0.1))
 
 
 @pytest.fixture(scope="module")
@@ -180,17 +180,17 @@ def test_a_search_that_goes_on_does_what_an_undisturbed_one_does(
         )
 
     whole = search("whole")
-    whole.explore(6)
+    whole.explore(5)
     search("parts").explore(2)
     parts = search("parts")
     trained = []
-    parts.explore(6, trained.append)
-    assert len(parts.ranking) == len(whole.ranking) == 6
+    parts.explore(5, trained.append)
+    assert len(parts.ranking) == len(whole.ranking) == 5
     for one, other in zip(whole.candidates, parts.candidates):
         assert one.values == other.values
-        np.testing.assert_allclose(one.accuracies, other.accuracies, atol=0.02)
+        assert one.accuracies == pytest.approx(other.accuracies, abs=0.02)
     if oracle != "hyperband":
-        assert len(trained) == 4  # those that were known cost nothing
+        assert len(trained) == 3  # those that were known cost nothing
     else:
         counts = {len(c.accuracies) for c in parts.candidates}
         assert max(counts) == 3 and min(counts) == 1
@@ -236,9 +236,9 @@ def test_the_figures_of_an_agreement(digits, distilled, tmp_path):
 
 def test_what_does_not_fit_is_skipped_and_counted(digits, distilled, tmp_path):
     search = Search(deep, distilled, digits, tmp_path)
-    search.explore(6)
+    search.explore(4)
     skipped = [c for c in search.candidates if c.refusal is not None]
-    assert len(search.ranking) == 6
+    assert len(search.ranking) == 4
     assert skipped and all(c.values["depth"] > 2 for c in skipped)
     assert all(c.values["depth"] <= 2 for c in search.ranking)
     assert all(c.refusal and "\n" not in c.refusal for c in skipped)

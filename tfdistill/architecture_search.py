@@ -169,7 +169,7 @@ class Search:
         oracle = oracles.Oracle(
             self._choices,
             self._oracle,
-            10 * count,
+            count,
             self._num_students,
             self._folder,
             self._seed,

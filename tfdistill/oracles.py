@@ -27,7 +27,7 @@ class Oracle:
     Args:
         choices: As of `choices`.
         kind: One of `ORACLES`.
-        max_proposals: At most so many are made, at least 1.
+        count: How many are wanted, at least 1; at most ten times as many are proposed.
         num_students: How many networks a candidate's score is to be the mean of; by
             Hyperband, the most.
         folder: Where KerasTuner keeps its own files, in `tuner`.
@@ -38,31 +38,31 @@ class Oracle:
         self,
         choices,
         kind: str,
-        max_proposals: int,
+        count: int,
         num_students: int,
         folder: str | os.PathLike,
         seed: int,
     ):
-        tuner = keras_tuner()
+        tuner, most = keras_tuner(), 10 * count
         settings = {
             "objective": tuner.Objective("accuracy", "max"),
             "hyperparameters": choices.copy(),
             # Whatever else a network asks for keeps its default.
             "tune_new_entries": False,
             "seed": seed + 1,  # 0 would mean a random one
-            "max_consecutive_failed_trials": max_proposals + 1,
+            "max_consecutive_failed_trials": most + 1,
         }
         if kind == "hyperband":
             self._oracle = tuner.oracles.HyperbandOracle(
                 max_epochs=num_students, hyperband_iterations=None, **settings
             )
-            self._oracle.max_trials = max_proposals
+            self._oracle.max_trials = most
+        elif kind == "bayesian":
+            self._oracle = tuner.oracles.BayesianOptimizationOracle(
+                max_trials=most, num_initial_points=max(3, count // 3), **settings
+            )
         else:
-            by_kind = {
-                "random": tuner.oracles.RandomSearchOracle,
-                "bayesian": tuner.oracles.BayesianOptimizationOracle,
-            }
-            self._oracle = by_kind[kind](max_trials=max_proposals, **settings)
+            self._oracle = tuner.oracles.RandomSearchOracle(max_trials=most, **settings)
         self._oracle.verbose = 0
         self._num_students, self._trial = num_students, None
         # Gives the oracle its folder.
@@ -111,7 +111,7 @@ def choices(build: Callable, seed: int):
         ValueError: If none of the networks fits: why the last one doesn't.
     """
     found = keras_tuner().HyperParameters()
-    fits, error = False, None
+    fits, error, since = False, None, 0
     for draw in range(_DRAWS):
         known = len(found.space)
         found.values = {}
@@ -119,16 +119,23 @@ def choices(build: Callable, seed: int):
             if draw and found.is_active(choice):
                 value = choice.random_sample(f"{seed} {draw} {number}")
                 found.values[choice.name] = value
+        unseen = [s for s in found.inactive_scopes if s not in found.active_scopes]
+        for condition in unseen[0] if unseen else ():
+            found.values[condition.name] = condition.values[0]
         found.ensure_active_values()
         try:
             build(found)
             fits = True
         except REFUSALS as refusal:
             error = refusal
-        if fits and draw > 1 and len(found.space) == known:
-            found.values = {}
-            found.ensure_active_values()
-            return found
+        # More may come after other values than these.
+        since = since + 1 if len(found.space) == known else 0
+        if fits and since == 3 and not unseen:
+            break
+    if fits:
+        found.values = {}
+        found.ensure_active_values()
+        return found
     raise ValueError(
         f"of {_DRAWS} candidates none fits, the last one because: "
         f"{students.first_sentence(error)}"

@@ -250,7 +250,7 @@ def load_flags() -> dict:
 def take_load_flags(known: dict) -> None:
     """Sets those flags that are not given to what `load_flags` has kept."""
     for name in ["dataset", "data_dir", *_FORM, "pool"]:
-        if FLAGS[name].value is None:
+        if name in FLAGS and FLAGS[name].value is None:
             FLAGS[name].value = known.get(name)
 
 
