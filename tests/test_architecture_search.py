@@ -147,15 +147,16 @@ def test_every_operation_works_in_both_cells(operation):
     assert model(np.zeros((1, 7, 9, 3), "float32")).shape == (1, CLASSES)
 
 
-@pytest.mark.parametrize("space", architecture_spaces.SPACES.values())
+@pytest.mark.parametrize("space", architecture_spaces.SPACES)
 def test_candidates_can_be_students_of_a_distiller(space, digits):
-    _, values = drawn(space, 1)
-
-    def student():
-        return oracles.model_of(lambda hp: space(hp, SHAPE, CLASSES), values)
-
+    name = f"{space}@1"
+    assert tfdistill.students.name_of(name) == name
+    first, again, other = (
+        tfdistill.students.build(f"{space}@{k}", SHAPE, CLASSES) for k in (1, 1, 2)
+    )
+    assert first.count_params() == again.count_params() != other.count_params()
     distiller = tfdistill.Distiller(
-        student, tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+        name, tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
     )
     distiller.compile()
     before = distiller.distilled().images

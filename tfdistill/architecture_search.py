@@ -85,7 +85,9 @@ class Search:
     on asks the same questions again, and what is known is not measured again.
 
     Args:
-        space: As of `architecture_spaces.get`.
+        space: The name of one that ships, "package.module:function", or a callable
+            `(hp, image_shape, num_classes) -> keras.Model`, as `architecture_spaces`
+            describes it.
         distilled: The `DistilledDataset` that candidates train on.
         dataset: The real data, with a validation part (`Dataset.hold_out`).
         folder: Where results are kept.
@@ -122,7 +124,7 @@ class Search:
                 f"{dataset.name} needs a validation part: dataset.hold_out(0.1)."
             )
         distilled.check_fits(dataset)
-        self._space = architecture_spaces.get(space)
+        self._space = _found(space)
         self._name = space if isinstance(space, str) else space.__name__
         self._distilled, self._dataset = distilled, dataset
         self._folder = os.fspath(folder)
@@ -381,3 +383,17 @@ def table(candidates: Sequence[Candidate]) -> str:
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _found(space):
+    if callable(space):
+        return space
+    if ":" in space:
+        return students.imported(space, "space")
+    known = architecture_spaces.SPACES
+    if space not in known:
+        raise ValueError(
+            f"space must be one of {', '.join(known)}, or 'package.module:function', "
+            f"not {space!r}."
+        )
+    return known[space]

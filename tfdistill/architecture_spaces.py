@@ -8,8 +8,7 @@ A space is a callable `(hp, image_shape, num_classes) -> keras.Model` with logit
 from collections.abc import Callable, Sequence
 
 import keras
-
-from tfdistill import students
+import numpy as np
 
 #: The operations of a cell (Such et al. 2019, section 4.3).
 OPERATIONS = (
@@ -31,8 +30,8 @@ _BATCH_NORM_MOMENTUM = 0.9
 
 
 def small_convnets(hp, image_shape: Sequence[int], num_classes: int) -> keras.Model:
-    """One to four blocks of convolution, norm, activation and pooling, and one dense
-    layer or none before the last: 5,184 networks.
+    """One to three blocks of convolution, norm, activation and pooling, and one dense
+    layer or none before the last: 3,888 networks.
 
     Args:
         hp: Chooses.
@@ -42,7 +41,7 @@ def small_convnets(hp, image_shape: Sequence[int], num_classes: int) -> keras.Mo
     Raises:
         ValueError: If the images are too small for the depth that is chosen.
     """
-    depth = hp.Int("depth", 1, 4, default=2)
+    depth = hp.Int("depth", 1, 3, default=2)
     width = hp.Choice("width", [8, 16, 32], default=16)
     growth = hp.Choice("growth", [1, 2], default=1)
     kernel = hp.Choice("kernel", [3, 5], default=3)
@@ -123,26 +122,35 @@ SPACES: dict[str, Callable[..., keras.Model]] = {
 }
 
 
-def get(space: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]:
-    """Finds a space.
+def drawn(space: str, number: int) -> Callable[..., keras.Model]:
+    """A network of a space that ships, drawn at random: always the same, as a student.
+
+    Data that is distilled for several of them ranks the others better than what is
+    distilled for one network.
 
     Args:
-        space: A callable, which is returned as it is; the name of one that ships; or
-            "package.module:function", which is imported, from the current folder too.
-
-    Raises:
-        ValueError: If there is no such space.
+        space: Its name.
+        number: Of the draw, at least 0.
     """
-    if callable(space):
-        return space
-    if ":" in space:
-        return students.imported(space, "space")
-    if space not in SPACES:
-        raise ValueError(
-            f"space must be one of {', '.join(SPACES)}, or 'package.module:function', "
-            f"not {space!r}."
-        )
-    return SPACES[space]
+
+    def student(image_shape=(28, 28, 1), num_classes=10):
+        return SPACES[space](_Random(number), image_shape, num_classes)
+
+    student.__name__ = f"{space}@{number}"
+    return student
+
+
+class _Random:
+    """Chooses at random, as `keras_tuner.HyperParameters` is asked to."""
+
+    def __init__(self, seed):
+        self._rng = np.random.default_rng(seed)
+
+    def Choice(self, name, values, **_):
+        return values[self._rng.integers(len(values))]
+
+    def Int(self, name, min_value, max_value, **_):
+        return int(self._rng.integers(min_value, max_value, endpoint=True))
 
 
 def _plan(hp, kind):

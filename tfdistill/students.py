@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import architecture_spaces
 from tfdistill.applications import application, with_new_head  # noqa: F401
 from tfdistill.networks import alex_cifar_net, alexnet, convnet, lenet, linear, mlp
 from tfdistill.splits import check_int
@@ -37,7 +38,8 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
     Args:
         student: A callable, which is returned as it is; the name of a shipped student
             ("alex_cifar_net", "AlexCifarNet"), with its widths after an "@" where it
-            has such an argument ("gtn_learner@8-16-32"); "package.module:function",
+            has such an argument ("gtn_learner@8-16-32"); a space of architectures with
+            the number of a draw ("small_convnets@3"); "package.module:function",
             which is imported, from the current folder too; "keras.applications:NAME",
             as of `application`, with ":imagenet" at its end for pretrained weights; or
             the path of a `.keras` file.
@@ -64,6 +66,8 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
     name, _, widths = str(student).partition("@")
     keys = {_key(name): name for name in STUDENTS}
     key = _key(name)
+    if name in architecture_spaces.SPACES and widths.isdecimal():
+        return architecture_spaces.drawn(name, int(widths))
     if key in keys:
         return _sized(STUDENTS[keys[key]], widths) if widths else STUDENTS[keys[key]]
     near = [repr(keys[match]) for match in difflib.get_close_matches(key, keys)]
