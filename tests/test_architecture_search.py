@@ -91,29 +91,17 @@ def branching(hp, image_shape, num_classes):
     )
 
 
-def drawn(space, number, image_shape=SHAPE):
-    """A random network of a space."""
-
-    def build(hp):
-        return space(hp, image_shape, CLASSES)
-
-    choices = oracles.choices(build, seed=0)
-    values = {c.name: c.random_sample(f"{number} {c.name}") for c in choices.space}
-    return oracles.model_of(build, values), values
-
-
-@pytest.mark.parametrize("space", architecture_spaces.SPACES.values())
+@pytest.mark.parametrize("space", architecture_spaces.SPACES)
 def test_spaces_make_different_networks_that_survive_a_file(space, tmp_path):
     images = np.random.default_rng(0).standard_normal((2, 16, 16, 1), "float32")
     sizes = set()
-    for number in range(3):
-        model, values = drawn(space, number, (16, 16, 1))
+    for number in range(2):
+        model = tfdistill.students.build(f"{space}@{number}", (16, 16, 1), CLASSES)
         sizes.add(model.count_params())
         model.save(tmp_path / "model.keras")
         again = keras.models.load_model(tmp_path / "model.keras")
-        assert again(images).shape == (2, CLASSES), values
         np.testing.assert_allclose(model(images), again(images), atol=1e-5)
-    assert len(sizes) == 3
+    assert len(sizes) == 2
 
 
 def test_cells_are_two_cells_of_five_nodes_with_eleven_operations():
@@ -147,14 +135,14 @@ def test_every_operation_works_in_both_cells(operation):
     assert model(np.zeros((1, 7, 9, 3), "float32")).shape == (1, CLASSES)
 
 
-@pytest.mark.parametrize("space", architecture_spaces.SPACES)
+@pytest.mark.parametrize(
+    "space", ["small_convnets", pytest.param("cells", marks=pytest.mark.slow)]
+)
 def test_candidates_can_be_students_of_a_distiller(space, digits):
     name = f"{space}@1"
     assert tfdistill.students.name_of(name) == name
-    first, again, other = (
-        tfdistill.students.build(f"{space}@{k}", SHAPE, CLASSES) for k in (1, 1, 2)
-    )
-    assert first.count_params() == again.count_params() != other.count_params()
+    first, again = (tfdistill.students.build(name, SHAPE, CLASSES) for _ in range(2))
+    assert first.count_params() == again.count_params()
     distiller = tfdistill.Distiller(
         name, tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
     )
