@@ -43,6 +43,8 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = (
     "adaptation",
+    "architecture_search",
+    "architecture_spaces",
     "baselines",
     "exposure",
     "linear",
@@ -54,6 +56,7 @@ _MODULES = (
 if TYPE_CHECKING:
     from tfdistill import (
         adaptation,
+        architecture_search,
         baselines,
         exposure,
         linear,
@@ -112,6 +115,8 @@ __all__ = [
     "Split",
     "Synthesizer",
     "adaptation",
+    "architecture_search",
+    "architecture_spaces",
     "baselines",
     "evaluate",
     "exposure",

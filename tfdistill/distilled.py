@@ -213,6 +213,26 @@ class DistilledDataset:
         """One epoch: (images, labels) batches in their order, one a step."""
         return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
 
+    def check_fits(self, dataset) -> None:
+        """Refuses real data of another kind.
+
+        Args:
+            dataset: A `tfdistill.Dataset`.
+
+        Raises:
+            ValueError: If image shapes or class counts differ.
+        """
+        if tuple(dataset.image_shape) != tuple(self.image_shape):
+            raise ValueError(
+                f"The distilled images have the shape {tuple(self.image_shape)}, but "
+                f"those of {dataset.name} have {tuple(dataset.image_shape)}."
+            )
+        if dataset.num_classes != self.num_classes:
+            raise ValueError(
+                f"The distilled images have {self.num_classes} classes, but "
+                f"{dataset.name} has {dataset.num_classes}."
+            )
+
     def assign_initial_weights(self, model: keras.Model) -> bool:
         """Gives a model the fixed start that the data was distilled for.
 

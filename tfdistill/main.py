@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "train fresh networks on distilled images, and test them",
     "export": "write a run's images or network for other programs",
     "report": "show runs on one HTML page",
+    "search": "rank architectures by what they learn from distilled images",
 }
 
 _USAGE = """tfdistill: a handful of synthetic images that train a network.

@@ -152,6 +152,27 @@ def grid(
     return rows.reshape(steps * height, count * width, channels)
 
 
+def agreement(
+    distilled: Sequence[float], real: Sequence[float], spearman: float
+) -> plt.Figure:
+    """Accuracy of architectures on distilled data against that on real data.
+
+    Args:
+        distilled, real: Of each architecture, in 0..1.
+        spearman: The rank correlation.
+    """
+    figure, axis = plt.subplots(figsize=(5.4, 4.2), layout="constrained")
+    axis.scatter(100 * np.asarray(distilled), 100 * np.asarray(real), s=22, alpha=0.7)
+    axis.set(
+        xlabel="validation accuracy after distilled data (%)",
+        ylabel="validation accuracy after real data (%)",
+        title=f"{len(real)} architectures, rank correlation {spearman:.2f}",
+    )
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def save(figure: plt.Figure, path: str | os.PathLike) -> None:
     """Writes a figure as PNG, complete or not at all, and closes it."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import architecture_spaces
 from tfdistill.applications import application, with_new_head  # noqa: F401
 from tfdistill.networks import alex_cifar_net, alexnet, convnet, lenet, linear, mlp
 from tfdistill.splits import check_int
@@ -37,7 +38,8 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
     Args:
         student: A callable, which is returned as it is; the name of a shipped student
             ("alex_cifar_net", "AlexCifarNet"), with its widths after an "@" where it
-            has such an argument ("gtn_learner@8-16-32"); "package.module:function",
+            has such an argument ("gtn_learner@8-16-32"); a space of architectures with
+            the number of a draw ("small_convnets@3"); "package.module:function",
             which is imported, from the current folder too; "keras.applications:NAME",
             as of `application`, with ":imagenet" at its end for pretrained weights; or
             the path of a `.keras` file.
@@ -60,10 +62,12 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
     if isinstance(student, str) and student.startswith("keras.applications:"):
         return application(*student.split(":", 2)[1:])
     if isinstance(student, str) and ":" in student:
-        return _imported(student)
+        return get(imported(student))
     name, _, widths = str(student).partition("@")
     keys = {_key(name): name for name in STUDENTS}
     key = _key(name)
+    if name in architecture_spaces.SPACES and widths.isdecimal():
+        return architecture_spaces.drawn(name, int(widths))
     if key in keys:
         return _sized(STUDENTS[keys[key]], widths) if widths else STUDENTS[keys[key]]
     near = [repr(keys[match]) for match in difflib.get_close_matches(key, keys)]
@@ -219,6 +223,39 @@ def build(
     return model
 
 
+def imported(path: str, what: str = "student") -> Callable:
+    """Imports a callable, from the current folder too.
+
+    Args:
+        path: "package.module:function".
+        what: What it is, for the errors.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    module_name, _, name = path.partition(":")
+    if not all(part.isidentifier() for part in f"{module_name}.{name}".split(".")):
+        raise ValueError(f"{what} must read 'package.module:function', not {path!r}.")
+    # A console script's path has its own folder, not the user's.
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ValueError(f"{what} {path!r} cannot be imported: {error}.") from error
+    try:
+        found = operator.attrgetter(name)(module)
+    except AttributeError:
+        raise ValueError(
+            f"{what} {path!r} is not there: module {module_name!r} has no {name!r}."
+        ) from None
+    if not callable(found):
+        raise ValueError(
+            f"{what} {path!r} must be callable, not of type {type(found).__name__}."
+        )
+    return found
+
+
 def _sized(student, widths):
     """A shipped student with given widths, which knows its name."""
     parameters = inspect.signature(student).parameters
@@ -259,30 +296,6 @@ def _saved(path):
             ) from error
 
     return saved
-
-
-def _imported(path):
-    module_name, _, name = path.partition(":")
-    if not all(part.isidentifier() for part in f"{module_name}.{name}".split(".")):
-        raise ValueError(f"student must read 'package.module:function', not {path!r}.")
-    # A console script's path has its own folder, not the user's.
-    if not {"", os.getcwd()} & set(sys.path):
-        sys.path.insert(0, os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ValueError(f"student {path!r} cannot be imported: {error}.") from error
-    try:
-        student = operator.attrgetter(name)(module)
-    except AttributeError:
-        raise ValueError(
-            f"student {path!r} is not there: module {module_name!r} has no {name!r}."
-        ) from None
-    if not callable(student):
-        raise ValueError(
-            f"student {path!r} must be callable, not of type {type(student).__name__}."
-        )
-    return get(student)
 
 
 def _arguments(make, name, image_shape, num_classes):

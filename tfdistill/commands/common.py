@@ -215,12 +215,17 @@ def strategy():
     return strategy
 
 
-def set_threads() -> None:
-    """Sets TensorFlow's thread pools, before it makes them."""
+def set_threads(within: int = 1) -> None:
+    """Sets TensorFlow's thread pools, before it makes them.
+
+    Args:
+        within: Threads of one operation; more than one where networks are trained one
+            after the other.
+    """
     import tensorflow as tf
 
     tf.config.threading.set_inter_op_parallelism_threads(FLAGS.threads)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(within)
 
 
 def load_dataset(name: str | None = None):
@@ -265,7 +270,7 @@ def load_flags() -> dict:
 def take_load_flags(known: dict) -> None:
     """Sets those flags that are not given to what `load_flags` has kept."""
     for name in ["dataset", "data_dir", *_FORM, "pool"]:
-        if FLAGS[name].value is None:
+        if name in FLAGS and FLAGS[name].value is None:
             FLAGS[name].value = known.get(name)
 
 

@@ -94,7 +94,7 @@ def main() -> None:
     dataset = common.load_dataset()
     common.lock_workdir(FLAGS.workdir)
     with common.input_errors():
-        check_fits(distilled, dataset)
+        distilled.check_fits(dataset)
     if FLAGS.attack:
         _expose(distilled, dataset, FLAGS.model or given_pool)
         return
@@ -225,21 +225,3 @@ def _networks(distilled):
 
 def _plain(name):
     return "".join(c if c.isalnum() or c in "_." else "-" for c in name)
-
-
-def check_fits(distilled, dataset) -> None:
-    """Refuses data of another kind than the distilled images.
-
-    Raises:
-        ValueError: If image shapes or class counts differ.
-    """
-    if tuple(dataset.image_shape) != tuple(distilled.image_shape):
-        raise ValueError(
-            f"The distilled images have the shape {tuple(distilled.image_shape)}, but "
-            f"those of {dataset.name} have {tuple(dataset.image_shape)}."
-        )
-    if dataset.num_classes != distilled.num_classes:
-        raise ValueError(
-            f"The distilled images have {distilled.num_classes} classes, but "
-            f"{dataset.name} has {dataset.num_classes}."
-        )

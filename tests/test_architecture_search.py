@@ -1,0 +1,377 @@
+"""Searches on digits: what is ranked, resumed, compared, kept and refused."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+import tfdistill
+from tfdistill import architecture_search, architecture_spaces, baselines, oracles
+from tfdistill.architecture_search import Candidate, Search
+
+keras_tuner = pytest.importorskip("keras_tuner")
+
+SHAPE, CLASSES = (8, 8, 1), 10
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits").hold_out(0.1)
+
+
+@pytest.fixture(scope="module")
+def distilled(digits):
+    real = baselines.random_real(digits, images_per_class=2, steps=4)
+    return real.replace(learning_rates=np.full((5, 4), 0.1))
+
+
+@pytest.fixture(scope="module")
+def folder(distilled, tmp_path_factory):
+    """What `tfdistill distill` would have left, of other flags than the usual ones."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    made = {"load": {"dataset": "digits"}, "flags": "--seed=0\n--validation=0.2\n"}
+    distilled.replace(provenance=made).save(folder / "distilled")
+    return folder
+
+
+def widths(hp, image_shape, num_classes):
+    """Networks that differ in nothing but a bottleneck: the wider the better."""
+    width = hp.Choice("width", [1, 4, 16, 64])
+    activation = hp.Choice("activation", ["relu", "tanh"])
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            keras.layers.Flatten(),
+            keras.layers.Dense(width, activation=activation),
+            keras.layers.Dense(num_classes),
+        ]
+    )
+
+
+def deep(hp, image_shape, num_classes):
+    """Half of the networks don't fit images of 8 x 8."""
+    depth = hp.Int("depth", 1, 4)
+    width = hp.Choice("width", [2, 3, 4])
+    layers = [keras.layers.Conv2D(width, 4) for _ in range(depth)]
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            *layers,
+            keras.layers.Flatten(),
+            keras.layers.Dense(num_classes),
+        ]
+    )
+
+
+def never(hp, image_shape, num_classes):
+    hp.Int("depth", 1, 3)
+    raise ValueError("nothing fits here")
+
+
+def branching(hp, image_shape, num_classes):
+    kind = hp.Choice("kind", ["plain", "hidden"])
+    layers = []
+    with hp.conditional_scope("kind", ["hidden"]):
+        if kind == "hidden":
+            layers.append(keras.layers.Dense(hp.Choice("units", [8, 9])))
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            keras.layers.Flatten(),
+            *layers,
+            keras.layers.Dense(num_classes),
+        ]
+    )
+
+
+@pytest.mark.parametrize("space", architecture_spaces.SPACES)
+def test_spaces_make_different_networks_that_survive_a_file(space, tmp_path):
+    images = np.random.default_rng(0).standard_normal((2, 16, 16, 1), "float32")
+    sizes = set()
+    for number in range(2):
+        model = tfdistill.students.build(f"{space}@{number}", (16, 16, 1), CLASSES)
+        sizes.add(model.count_params())
+        model.save(tmp_path / "model.keras")
+        again = keras.models.load_model(tmp_path / "model.keras")
+        np.testing.assert_allclose(model(images), again(images), atol=1e-5)
+    assert len(sizes) == 2
+
+
+def test_cells_are_two_cells_of_five_nodes_with_eleven_operations():
+    choices = oracles.choices(
+        lambda hp: architecture_spaces.cells(hp, SHAPE, CLASSES), seed=0
+    )
+    assert len(architecture_spaces.OPERATIONS) == 11
+    by_name = {c.name: c for c in choices.space}
+    assert len(by_name) == 2 * 5 * 2 * 2
+    for kind in ("normal", "reduction"):
+        for node in range(5):
+            for side in "ab":
+                operation = by_name[f"{kind}_{node}{side}_operation"]
+                assert tuple(operation.values) == architecture_spaces.OPERATIONS
+                state = by_name[f"{kind}_{node}{side}_input"]
+                assert (state.min_value, state.max_value) == (0, node + 1)
+
+
+@pytest.mark.parametrize("operation", architecture_spaces.OPERATIONS)
+def test_every_operation_works_in_both_cells(operation):
+    values = {
+        f"{kind}_{node}{side}_operation": operation
+        for kind in ("normal", "reduction")
+        for node in range(5)
+        for side in "ab"
+    }
+    model = oracles.model_of(
+        lambda hp: architecture_spaces.cells(hp, (7, 9, 3), CLASSES, channels=2),
+        values,
+    )
+    assert model(np.zeros((1, 7, 9, 3), "float32")).shape == (1, CLASSES)
+
+
+@pytest.mark.parametrize(
+    "space", ["small_convnets", pytest.param("cells", marks=pytest.mark.slow)]
+)
+def test_candidates_can_be_students_of_a_distiller(space, digits):
+    name = f"{space}@1"
+    assert tfdistill.students.name_of(name) == name
+    first, again = (tfdistill.students.build(name, SHAPE, CLASSES) for _ in range(2))
+    assert first.count_params() == again.count_params()
+    distiller = tfdistill.Distiller(
+        name, tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+    )
+    distiller.compile()
+    before = distiller.distilled().images
+    distiller.fit(digits.train.batch(64), steps_per_epoch=1, epochs=1, verbose=0)
+    assert np.abs(distiller.distilled().images - before).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("oracle", "students"), [("random", 1), ("bayesian", 1), ("hyperband", 3)]
+)
+def test_a_search_that_goes_on_does_what_an_undisturbed_one_does(
+    oracle, students, digits, distilled, tmp_path
+):
+    def search(folder):
+        return Search(
+            widths,
+            distilled,
+            digits,
+            tmp_path / folder,
+            oracle=oracle,
+            num_students=students,
+        )
+
+    whole = search("whole")
+    whole.explore(5)
+    search("parts").explore(2)
+    parts = search("parts")
+    trained = []
+    parts.explore(5, trained.append)
+    assert len(parts.ranking) == len(whole.ranking) == 5
+    for one, other in zip(whole.candidates, parts.candidates):
+        assert one.values == other.values
+        assert one.accuracies == pytest.approx(other.accuracies, abs=0.02)
+    if oracle != "hyperband":
+        assert len(trained) == 3  # those that were known cost nothing
+    else:
+        counts = {len(c.accuracies) for c in parts.candidates}
+        assert max(counts) == 3 and min(counts) == 1
+    scores = [c.score for c in whole.ranking]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_the_better_architectures_are_ranked_first(digits, distilled, tmp_path):
+    search = Search(widths, distilled, digits, tmp_path)
+    search.explore(100)  # there are but 8
+    assert len(search.ranking) == 8
+    assert {c.values["width"] for c in search.ranking[-2:]} == {1}
+    search.compare(5, epochs=3, batch_size=64)
+    known = [c for c in search.ranking if c.real_accuracy is not None]
+    assert len(known) == 5
+    assert search.ranking[0] in known and search.ranking[-1] in known
+    agreement = search.agreement()
+    assert agreement.candidates == 5 and agreement.top == 2
+    assert agreement.spearman > 0.5
+    assert agreement.shortfall >= 0 and agreement.speedup > 0
+    again = Search(widths, distilled, digits, tmp_path)
+    again.compare(5, 3, pytest.fail)  # all of it is known
+    assert again.agreement() == agreement
+
+
+def test_the_figures_of_an_agreement(digits, distilled, tmp_path):
+    search = Search(widths, distilled, digits, tmp_path)
+    # In the order of distilled data; the best on real data is the third.
+    real = [0.95, 0.9, 0.97, 0.93, 0.8, 0.7]
+    search.candidates.extend(
+        Candidate(
+            {"width": k}, 1, [0.9 - k / 10], 1.0, real_accuracy=a, real_seconds=20.0
+        )
+        for k, a in enumerate(real)
+    )
+    agreement = search.agreement(top=2)
+    assert agreement.overlap == 0.5  # 0.97 and 0.95 against 0.95 and 0.9
+    assert agreement.shortfall == pytest.approx(0.02)
+    assert agreement.speedup == pytest.approx(20)
+    assert agreement.spearman == pytest.approx(1 - 6 * (1 + 4 + 4 + 1) / (6 * 35))
+    assert search.agreement(top=5).top == 3
+
+
+def test_what_does_not_fit_is_skipped_and_counted(digits, distilled, tmp_path):
+    search = Search(deep, distilled, digits, tmp_path)
+    search.explore(4)
+    skipped = [c for c in search.candidates if c.refusal is not None]
+    assert len(search.ranking) == 4
+    assert skipped and all(c.values["depth"] > 2 for c in skipped)
+    assert all(c.values["depth"] <= 2 for c in search.ranking)
+    assert all(c.refusal and "\n" not in c.refusal for c in skipped)
+
+
+def test_choices_behind_a_condition_are_found(digits, distilled, tmp_path):
+    search = Search(branching, distilled, digits, tmp_path)
+    search.explore(3)
+    assert {c.values.get("units") for c in search.candidates} == {None, 8, 9}
+
+
+def test_refusals(digits, distilled, tmp_path):
+    def refused(*words, space=widths, data=digits, **kwargs):
+        with pytest.raises(ValueError) as error:
+            Search(space, distilled, data, tmp_path / "new", **kwargs)
+        assert all(word in str(error.value) for word in words), str(error.value)
+        assert not (tmp_path / "new").exists()
+
+    refused("never", "(8, 8, 1)", "nothing fits here", space=never)
+    refused("small_convnet", "small_convnets", "cells", space="small_convnet")
+    refused("space 'no_such:thing'", space="no_such:thing")
+    refused("oracle", "greedy", "bayesian", oracle="greedy")
+    refused("num_students", "1", oracle="hyperband")
+    refused("validation", data=tfdistill.load_dataset("digits"))
+    refused("10 classes", "has 3", data=digits.of_classes([0, 1, 2]))
+
+    def no_logits(hp, image_shape, num_classes):
+        return widths(hp, image_shape, num_classes + 1)
+
+    refused("11 outputs", space=no_logits)
+
+
+def test_another_search_in_the_folder_is_refused(digits, distilled, tmp_path):
+    Search(widths, distilled, digits, tmp_path).explore(1)
+    other = distilled.replace(images=distilled.images + 1)
+    with pytest.raises(ValueError, match="another search"):
+        Search(widths, other, digits, tmp_path).explore(1)
+    (tmp_path / "candidates.json").write_text("{")
+    with pytest.raises(ValueError, match="damaged"):
+        Search(widths, distilled, digits, tmp_path).explore(1)
+
+
+def test_without_keras_tuner(digits, distilled, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_tuner", None)
+    with pytest.raises(ImportError, match=r"tfdistill\[search\]"):
+        Search(widths, distilled, digits, tmp_path)
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tfdistill", "search", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
+
+
+def finished(process):
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, output + errors
+    return output
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on(folder, tmp_path):
+    workdir = tmp_path / "search"
+    flags = [
+        f"--workdir={workdir}",
+        f"--distilled={folder}",
+        "--space=tests.test_architecture_search:widths",
+        "--candidates=5",
+        "--real_candidates=3",
+        "--real_epochs=1",
+        "--retrain_epochs=3",
+        "--keep=1",
+        "--batch_size=64",
+    ]
+    process = start(*flags)
+    deadline = time.monotonic() + 200
+    while not (workdir / "candidates.json").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = json.loads((workdir / "candidates.json").read_text())["candidates"]
+    assert not (workdir / "metrics.json").exists()
+
+    output = finished(start(*flags))
+    assert f"Going on after candidate {len(before)}." in output
+    after = json.loads((workdir / "candidates.json").read_text())["candidates"]
+    # What was known was not measured again.
+    assert [c["seconds"] for c in before] == [
+        c["seconds"] for c in after[: len(before)]
+    ]
+    assert len(after) == 5
+    assert re.search(r"candidate 5/5, 0:00 left", output)
+    assert "| 1 |" in output and "rank correlation" in output
+
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    assert metrics["ranked"] == 5 and metrics["skipped"] == 0
+    assert metrics["agreement"]["candidates"] == 3
+    assert (workdir / "ranking.md").read_text().count("\n") == 2 + 5
+    assert (workdir / "images" / "search.png").read_bytes().startswith(b"\x89PNG")
+    # The validation part is the one that the distillation did not learn from.
+    assert "--validation=0.2" in (workdir / "flags.txt").read_text()
+    assert [a["file"] for a in metrics["architectures"]] == ["architecture-1.keras"]
+    test = tfdistill.load_dataset("digits").hold_out(0.2).test
+    for kept in metrics["architectures"]:
+        model = keras.models.load_model(workdir / kept["file"])
+        model.compile(
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+        _, accuracy = model.evaluate(test.batch(100), verbose=0)
+        assert accuracy == pytest.approx(kept["test_accuracy"], abs=1e-6)
+    assert "finished" in finished(start(*flags))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], ["--distilled is missing"]),
+        (["--distilled=nowhere"], ["nowhere"]),
+        (["--distilled=R", "--space=tests.test_architecture_search:never"], ["none"]),
+        (["--distilled=R", "--real_candidates=2"], ["--real_candidates=2", "3"]),
+    ],
+)
+def test_bad_flags_get_one_sentence(arguments, says, folder, tmp_path):
+    arguments = [a.replace("=R", f"={folder}") for a in arguments]
+    process = start(f"--workdir={tmp_path / 'search'}", *arguments)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 2, errors
+    assert "Traceback" not in errors
+    (line,) = [x for x in errors.splitlines() if x.startswith("tfdistill: ")]
+    assert all(text in line for text in says), line
+    assert not (tmp_path / "search").exists()
+
+
+def test_table():
+    candidates = [
+        Candidate({"width": 3}, 1234, [0.9, 0.8], 1.25, real_accuracy=0.975),
+        Candidate({"width": 2}, 99, [0.5], 2.0),
+    ]
+    lines = architecture_search.table(candidates).splitlines()
+    assert lines[2] == "| 1 | 85.00 % | 97.50 % | 1,234 | 1.2 | width=3 |"
+    assert lines[3] == "| 2 | 50.00 % |  | 99 | 2.0 | width=2 |"
