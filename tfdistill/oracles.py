@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -89,7 +90,7 @@ class Oracle:
 
     def tell(self, score: float | None) -> None:
         """Answers the last question: a score, or None if the candidate doesn't fit."""
-        trial = self._trial
+        trial: Any = self._trial
         if score is not None:
             self._oracle.update_trial(trial.trial_id, {"accuracy": score})
         trial.status = "FAILED" if score is None else "COMPLETED"
