@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from tfdistill import (
         adaptation,
         architecture_search,
+        architecture_spaces,
         baselines,
         exposure,
         linear,

@@ -100,7 +100,8 @@ class Pool:
                 raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
             members = []
             for entry in content["students"]:
-                if os.path.basename(entry["file"]) != entry["file"]:
+                name = os.path.basename(entry["file"])
+                if name != entry["file"] or name in ("", os.curdir, os.pardir):
                     raise ValueError(f"{entry['file']!r} is outside the pool")
                 members.append(
                     Member(
