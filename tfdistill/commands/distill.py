@@ -347,6 +347,9 @@ def _summary():
     import tfdistill
 
     values = {name: FLAGS[name].value for name in _recorded()}
+    for name, value in values.items():
+        if isinstance(value, list):
+            values[name] = ",".join(value)
     return tfdistill.RunSummary(
         _path("logs"),
         {name: value for name, value in values.items() if value is not None},
