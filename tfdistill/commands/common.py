@@ -299,8 +299,6 @@ def flag_lines(names) -> str:
             value = ",".join(value)
         if isinstance(value, bool):
             lines.append(f"--{'' if value else 'no'}{name}")
-        elif isinstance(value, list):
-            lines.append(f"--{name}={','.join(value)}")
         elif value is not None:
             lines.append(f"--{name}={value}")
     return "\n".join(lines) + "\n"
