@@ -9,7 +9,7 @@ from tfdistill.inner_optimizers import InnerOptimizer
 from tfdistill.normalization import Normalization
 from tfdistill.schedules import Batch, Schedule
 from tfdistill.splits import check_int
-from tfdistill.synthesizers import DataSource, Synthesizer
+from tfdistill.synthesizers import DataSource, ScheduledSynthesizer
 
 
 class RealCurriculum(NamedTuple):
@@ -54,7 +54,7 @@ class RealCurriculum(NamedTuple):
         return Batch(tf.cast(images, rate.dtype), labels, rate, momentum)
 
 
-class RealBatches(Synthesizer):
+class RealBatches(ScheduledSynthesizer):
     """Random real batches, other ones for each student; only the rates are learned.
 
     The control of Such et al. 2019: as many steps and images as a generator has.
@@ -99,7 +99,6 @@ class RealBatches(Synthesizer):
             momentum=momentum,
             dtype=self.dtype_policy,
         )
-        self.inner_optimizer = self.schedule.inner_optimizer
 
     def curriculum(self, seed):
         """As of a `Synthesizer`."""
@@ -133,16 +132,3 @@ class RealBatches(Synthesizer):
     def labels(self) -> np.ndarray:
         """Of `images`: float `[T, batch, classes]`."""
         return np.eye(self.num_classes)[self._real.labels[self._drawn().rows]]
-
-    @property
-    def learning_rates(self) -> tf.Tensor:
-        """The rates, float `[1, T]`."""
-        return self.schedule.learning_rates
-
-    @property
-    def momenta(self) -> tf.Tensor | None:
-        """The momenta, float `[1, T]`, if there are any."""
-        return self.schedule.momenta
-
-    def scale_rates(self, factor):
-        self.schedule.scale_rates(factor)

@@ -12,7 +12,7 @@ from tfdistill import students
 from tfdistill.inner_optimizers import InnerOptimizer
 from tfdistill.schedules import Batch, Schedule
 from tfdistill.splits import check_int
-from tfdistill.synthesizers import DataSource, Synthesizer
+from tfdistill.synthesizers import DataSource, ScheduledSynthesizer
 from tfdistill.teaching_networks import gtn_generator
 
 #: What the generator is fed (Such et al. 2019, section 4): fresh noise and random
@@ -84,7 +84,7 @@ class Generated(NamedTuple):
         )
 
 
-class Generator(Synthesizer):
+class Generator(ScheduledSynthesizer):
     """A network that makes the batches, with a learned curriculum.
 
     Every step is a batch of its own. Labels go through the classes in a cycle, in each
@@ -150,7 +150,6 @@ class Generator(Synthesizer):
             momentum=momentum,
             dtype=self.dtype_policy,
         )
-        self.inner_optimizer = self.schedule.inner_optimizer
         self.network = network(image_shape=self.image_shape, num_classes=num_classes)
         self.latent_size = self._check_network()
         self._exported = tf.constant([seed, 0], tf.int32)
@@ -298,16 +297,3 @@ class Generator(Synthesizer):
     def labels(self) -> tf.Tensor:
         """float `[T, batch, classes]`, of `images`."""
         return self._fed(self._exported)[1]
-
-    @property
-    def learning_rates(self) -> tf.Tensor:
-        """The rates, float `[1, T]`."""
-        return self.schedule.learning_rates
-
-    @property
-    def momenta(self) -> tf.Tensor | None:
-        """The momenta, float `[1, T]`, if there are any."""
-        return self.schedule.momenta
-
-    def scale_rates(self, factor):
-        self.schedule.scale_rates(factor)

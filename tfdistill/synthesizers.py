@@ -74,7 +74,34 @@ class Synthesizer(keras.layers.Layer, abc.ABC):
         """Multiplies all learned rates by a factor in (0, 1]; in a graph, too."""
 
 
-class DistilledImages(Synthesizer):
+class ScheduledSynthesizer(Synthesizer):
+    """A synthesizer whose rates and momenta are those of a `Schedule`, its `schedule`.
+
+    Of a generator and of real batches there is one epoch.
+    """
+
+    schedule: Schedule
+
+    @property
+    def inner_optimizer(self) -> inner_optimizers.InnerOptimizer:
+        """The schedule's."""
+        return self.schedule.inner_optimizer
+
+    @property
+    def learning_rates(self) -> tf.Tensor:
+        """The rates, float `[epochs, steps]`."""
+        return self.schedule.learning_rates
+
+    @property
+    def momenta(self) -> tf.Tensor | None:
+        """The momenta, float `[epochs, steps]`, if there are any."""
+        return self.schedule.momenta
+
+    def scale_rates(self, factor):
+        self.schedule.scale_rates(factor)
+
+
+class DistilledImages(ScheduledSynthesizer):
     """Learned pixels and learned rates (Wang et al. 2018, section 3).
 
     Each of `steps` batches is one gradient-descent step; the whole is gone through
@@ -154,7 +181,6 @@ class DistilledImages(Synthesizer):
             momentum=momentum,
             dtype=self.dtype_policy,
         )
-        self.inner_optimizer = self.schedule.inner_optimizer
         self.label_logits = None
         if soft_labels:
             odds = label_confidence * (num_classes - 1) / (1 - label_confidence)
@@ -267,19 +293,6 @@ class DistilledImages(Synthesizer):
     def num_steps(self) -> int:
         """T: inner steps in all, steps * epochs."""
         return self.steps * self.epochs
-
-    @property
-    def learning_rates(self) -> tf.Tensor:
-        """The rates, float `[epochs, steps]`."""
-        return self.schedule.learning_rates
-
-    @property
-    def momenta(self) -> tf.Tensor | None:
-        """The momenta, float `[epochs, steps]`, if there are any."""
-        return self.schedule.momenta
-
-    def scale_rates(self, factor):
-        self.schedule.scale_rates(factor)
 
     @property
     def labels(self) -> tf.Tensor:
