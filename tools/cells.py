@@ -205,8 +205,8 @@ POOLS = {
     "fashion_mnist": _pool(
         "fashion_mnist",
         "Fashion-MNIST",
-        "--num_students=40",
-        "--held_out=20",
+        "--num_students=20",
+        "--held_out=10",
         *_MNIST_HOUR,
     ),
     **{
@@ -214,7 +214,7 @@ POOLS = {
         name: _pool(
             name,
             title,
-            "--num_students=2",
+            "--num_students=3",
             "--held_out=1",
             "--side_by_side=1",
             "--epochs=4",
