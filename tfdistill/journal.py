@@ -47,32 +47,37 @@ class Entry:
 
     def read(self) -> tuple[list[np.ndarray], list[float]]:
         """A confusion matrix and a loss for each student so far; none at first."""
-        if not os.path.isfile(self._path):
-            return [], []
-        try:
-            # NumPy leaves a file that it opens itself open, if it is damaged.
-            with (
-                open(self._path, "rb") as file,
-                np.load(file, allow_pickle=False) as arrays,
-            ):
-                return list(arrays["confusion"]), list(arrays["losses"])
-        except Exception:  # zip, zlib, numpy and the system each have their own
-            warnings.warn(
-                f"{self._path} is damaged; its students are tested again.", stacklevel=2
-            )
-            return [], []
+        arrays = read_arrays(self._path, "confusion", "losses")
+        return ([], []) if arrays is None else (list(arrays[0]), list(arrays[1]))
 
     def write(self, confusion: list[np.ndarray], losses: list[float]) -> None:
         """Replaces what is there: completely or not at all."""
-        if not self._writes:
-            return
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        temporary = f"{self._path}.tmp"
-        try:
-            with open(temporary, "wb") as file:
-                np.savez(file, confusion=confusion, losses=losses)
-            os.replace(temporary, self._path)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.remove(temporary)
-            raise
+        if self._writes:
+            write_arrays(self._path, confusion=confusion, losses=losses)
+
+
+def read_arrays(path: str, *names: str) -> list[np.ndarray] | None:
+    """What `write_arrays` has written; None if there is nothing, or it is damaged."""
+    if not os.path.isfile(path):
+        return None
+    try:
+        # NumPy leaves a file that it opens itself open, if it is damaged.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
+    except Exception:  # zip, zlib, numpy and the system each have their own
+        warnings.warn(f"{path} is damaged; what it held is done again.", stacklevel=2)
+        return None
+
+
+def write_arrays(path: str, **arrays) -> None:
+    """Writes a file of named arrays: completely or not at all."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        raise

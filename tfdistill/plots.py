@@ -173,6 +173,61 @@ def agreement(
     return figure
 
 
+def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
+    """Images, eight in a row.
+
+    Args:
+        images: `[count, height, width, channels]` in 0..1, at least one.
+        titles: One for each.
+    """
+    columns = min(len(images), 8)
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(1.35 * columns, 1.5 * rows),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, title in zip(axes.flat, images, titles):
+        grey = image.shape[-1] not in (3, 4)
+        axis.imshow(
+            image[..., 0] if grey else image,
+            cmap="gray" if grey else None,
+            vmin=0,
+            vmax=1,
+            interpolation="nearest",
+        )
+        axis.set_title(title, fontsize=8, pad=2)
+    return figure
+
+
+def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
+    """Which labels stand for which others, as shares of all labels.
+
+    Args:
+        noise: As of `audit.Audit.noise`.
+        class_names: Of its rows and columns.
+    """
+    count = len(class_names)
+    # The right labels on the diagonal would outshine all others.
+    wrong = np.ma.masked_array(100 * noise, np.eye(count, dtype=bool))
+    side = max(4.0, 0.42 * count + 1.6)
+    figure, axis = plt.subplots(figsize=(side + 0.9, side), layout="constrained")
+    shown = axis.imshow(wrong, cmap="Reds", vmin=0, vmax=max(wrong.max(), 1e-9))
+    axis.set_facecolor("0.93")
+    axis.set_xticks(range(count), class_names, rotation=90 if count > 10 else 45)
+    axis.set_yticks(range(count), class_names)
+    axis.tick_params(labelsize=8, length=0)
+    axis.set(xlabel="true label, by the students", ylabel="given label")
+    axis.set_title(f"{100 * (1 - np.trace(noise)):.1f} % of labels are wrong (estimate)")
+    axis.spines[:].set_visible(False)
+    figure.colorbar(shown, label="share of all labels (%)", shrink=0.8)
+    return figure
+
+
 def save(figure: plt.Figure, path: str | os.PathLike) -> None:
     """Writes a figure as PNG, complete or not at all, and closes it."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)

@@ -397,6 +397,30 @@ def metrics(result, student: str, dataset: str) -> dict:
     }
 
 
+def given_model(path: str, student: str, image_shape, num_classes: int):
+    """A user's own network.
+
+    Args:
+        path: A .keras file, or a SavedModel or a .weights.h5 file of `student`.
+        student: The architecture of a file that does not hold its own.
+        image_shape, num_classes: What it must fit.
+
+    Raises:
+        ValueError: If the file is damaged, or doesn't fit.
+    """
+    import tfdistill
+    from tfdistill import students
+
+    def make_model():
+        own = path.endswith(".keras")
+        return students.build(path if own else student, image_shape, num_classes)
+
+    pool, model = tfdistill.Pool.of_files([path]), make_model()
+    (values,) = pool.values(pool.training, make_model)
+    students.assign(model, values)
+    return model
+
+
 def trained_student(distilled):
     """A network trained on distilled data, from where the flags say that it starts."""
     from tfdistill import students

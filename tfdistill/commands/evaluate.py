@@ -202,17 +202,17 @@ def _networks(distilled):
     import tfdistill
     from tfdistill import students
 
-    shape, classes = distilled.image_shape, distilled.num_classes
+    form = distilled.image_shape, distilled.num_classes
+    student = FLAGS.student or distilled.student
+    if FLAGS.model:
+        model = common.given_model(FLAGS.model, student, *form)
+        variables = [*model.trainable_variables, *model.non_trainable_variables]
+        return model, [[variable.numpy() for variable in variables]]
 
     def make_model():
-        return students.build(FLAGS.student or distilled.student, shape, classes)
+        return students.build(student, *form)
 
-    if FLAGS.model and FLAGS.model.endswith(".keras"):  # an architecture of its own
-        FLAGS.student = FLAGS.model
     model = make_model()
-    if FLAGS.model:
-        pool = tfdistill.Pool.of_files([FLAGS.model])
-        return model, pool.values(pool.training, make_model)
     if FLAGS.pool:
         pool = tfdistill.Pool.load(FLAGS.pool)
         members = pool.held_out[: FLAGS.num_students] or pool.training

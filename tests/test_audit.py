@@ -1,0 +1,179 @@
+"""Wrong labels are found, and right ones are left alone."""
+
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+import tfdistill
+from tfdistill import audit
+
+FLAGS = ["--dataset=digits", "--rounds=1", "--num_students=2", "--outer_steps=200"]
+
+
+def run(workdir, *flags):
+    return subprocess.run(
+        [sys.executable, "-m", "tfdistill", "audit", f"--workdir={workdir}", *flags],
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits")
+
+
+@pytest.fixture(scope="module")
+def examined(digits):
+    train, wrong = audit.flipped(digits.train, 0.1)
+    dataset = dataclasses.replace(digits, train=train)
+    recipe = audit.Recipe("mlp", rounds=1, outer_steps=300, students=2)
+    return audit.examine(dataset, recipe), wrong, dataset
+
+
+def test_flipped(digits):
+    train, wrong = audit.flipped(digits.train, 0.2, seed=1)
+    assert ((train.labels != digits.train.labels) == wrong).all()
+    assert 0.15 < wrong.mean() < 0.25
+    again, _ = audit.flipped(digits.train, 0.2, seed=1)
+    assert (again.labels == train.labels).all()
+    assert not audit.flipped(digits.train, 0.0)[1].any()
+    with pytest.raises(ValueError, match="share must be between 0 and 1, not 2"):
+        audit.flipped(digits.train, 2)
+
+
+def test_wrong_labels_are_found(examined):
+    found, wrong, _ = examined
+    assert average_precision_score(wrong, -found.scores) > 0.95
+    assert found.noise_rate == pytest.approx(wrong.mean(), abs=0.02)
+    assert (found.suspects & wrong).sum() > 0.85 * wrong.sum()
+    assert wrong[found.suspects].mean() > 0.75
+    assert wrong[found.ranking[:50]].all()
+
+
+def test_noise_by_pairs(digits):
+    # Every fifth 3 is called an 8.
+    labels = np.array(digits.train.labels)
+    threes = np.flatnonzero(labels == 3)
+    labels[threes[::5]] = 8
+    train = tfdistill.Split(
+        digits.train.images, labels, digits.normalization, num_classes=10
+    )
+    found = audit.examine(
+        dataclasses.replace(digits, train=train),
+        audit.Recipe("mlp", rounds=1, outer_steps=300, students=2),
+    )
+    noise = found.noise()
+    assert noise.sum() == pytest.approx(1)
+    assert noise.sum(1) == pytest.approx(np.bincount(labels) / len(labels))
+    wrong = noise - np.diag(np.diag(noise))
+    assert np.unravel_index(wrong.argmax(), wrong.shape) == (8, 3)
+    assert wrong[8, 3] == pytest.approx(len(threes[::5]) / len(labels), rel=0.4)
+
+
+def test_each_example_is_judged_by_all_rounds_that_did_not_see_it(digits):
+    recipe = audit.Recipe("linear", rounds=2, outer_steps=5, students=3)
+    found = audit.examine(digits, recipe)
+    assert (found.votes.sum(1) == 6).all()
+    np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
+    assert ((found.agreement >= 0) & (found.agreement <= 1)).all()
+
+
+def test_a_model_that_has_learned_wrong_labels_by_heart(examined):
+    found, wrong, dataset = examined
+    images = dataset.normalization.normalize(dataset.train.images).numpy()
+    by_heart = audit.fitted(found, np.asarray(dataset.train.labels))
+    assert by_heart.repeated == 1 and by_heart.disagreement == 0
+    keras.utils.set_random_seed(0)
+    model = tfdistill.students.mlp(dataset.image_shape, 10)
+    model.compile(
+        keras.optimizers.Adam(1e-3),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    right = ~wrong
+    model.fit(images[right], dataset.train.labels[right], epochs=15, verbose=0)
+    sound = audit.fitted(found, model.predict(images, verbose=0).argmax(1))
+    assert sound.repeated < 0.3 and sound.sided > 0.7
+    with pytest.raises(ValueError, match="shape"):
+        audit.fitted(found, np.zeros(3, int))
+
+
+def test_nothing_is_suspect_where_nothing_is_contradicted():
+    given = np.arange(100) % 4
+    probabilities = np.float32(np.eye(4)[given] * 0.6 + 0.1)
+    found = audit.Audit(given, probabilities, np.int32(np.eye(4)[given]))
+    assert found.noise_rate == 0 and not found.suspects.any()
+    with pytest.raises(ValueError, match="No label is suspect"):
+        audit.fitted(found, given)
+
+
+def test_command(tmp_path):
+    model = tfdistill.students.mlp((8, 8, 1), 10)
+    model.save(tmp_path / "mine.keras")
+    work = tmp_path / "audit"
+    flags = [*FLAGS, "--flip=0.1", f"--model={tmp_path / 'mine.keras'}"]
+    result = run(work, *flags)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "labels of digits are suspect" in result.stdout
+    assert "--model gives" in result.stdout
+    metrics = json.loads((work / "metrics.json").read_text())
+    assert metrics["average_precision"] > 0.9
+    with open(work / "audit.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(int(row["index"]) for row in rows) == list(range(1438))
+    assert sum(row["suspect"] == "1" for row in rows) == metrics["suspects"] > 0
+    scores = [float(row["probability"]) for row in rows]
+    assert scores == sorted(scores)
+    assert {path.name for path in (work / "images").iterdir()} == {
+        "noise.png",
+        "suspects.png",
+    }
+    assert not (work / "parts").exists()
+    assert "holds this run, finished" in run(work, *flags).stdout
+    refused = run(work, *FLAGS)
+    assert refused.returncode == 2 and "holds another run" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_audit_goes_on(tmp_path):
+    whole = run(tmp_path / "whole", *FLAGS)
+    assert whole.returncode == 0, whole.stderr
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tfdistill", "audit", *FLAGS]
+        + [f"--workdir={tmp_path / 'killed'}"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline().startswith("Distillation 1 of 2")
+    process.kill()
+    process.communicate()
+    (tmp_path / "killed" / "parts" / "part-1.npz").write_bytes(b"damaged")
+    again = run(tmp_path / "killed", *FLAGS)
+    assert again.returncode == 0, again.stderr
+    assert "part-1.npz is damaged" in again.stderr
+    tables = [(tmp_path / w / "audit.csv").read_text() for w in ("whole", "killed")]
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(
+    "flags, sentence",
+    [
+        (["--flip=1.5"], "flip"),
+        (["--in_memory=false"], "--in_memory=false is not for tfdistill audit"),
+        (["--student=none_such"], "none_such"),
+        (["--model=missing.keras"], "missing.keras"),
+        (["--dataset=digits", "--steps=99"], "class"),
+    ],
+)
+def test_refusals(tmp_path, flags, sentence):
+    result = run(tmp_path / "audit", *flags)
+    assert result.returncode == 2
+    assert sentence in result.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,337 @@
+"""Is a data set sound? Students of distilled data say which labels they contradict.
+
+A few distilled images have no room for single wrong labels: what thousands of examples
+agree on goes into them. Students that learn from images distilled from one half of the
+data judge the labels of the other half. How many labels are wrong, and between which
+classes, is counted as confident learning does (Northcutt et al. 2021,
+arXiv:1911.00068).
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import scipy.special
+
+from tfdistill.callbacks import Anneal, Backup
+from tfdistill.distiller import Distiller
+from tfdistill.evaluation import Evaluator
+from tfdistill.journal import read_arrays, write_arrays
+from tfdistill.splits import Dataset, Split, check_int
+from tfdistill.synthesizers import DistilledImages
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """What students that never saw an example say about its label.
+
+    Attributes:
+        given: int `[examples]`, the labels in question; every class has some.
+        probabilities: float32 `[examples, classes]`, the mean over students.
+        votes: int `[examples, classes]`, how many students call it what; at least one.
+    """
+
+    given: np.ndarray
+    probabilities: np.ndarray
+    votes: np.ndarray
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return self.votes.shape[1]
+
+    @property
+    def scores(self) -> np.ndarray:
+        """float `[examples]`: the given label's probability, low if contradicted."""
+        return self._of_given(self.probabilities)
+
+    @property
+    def agreement(self) -> np.ndarray:
+        """float `[examples]` in 0..1: the share of students who say the given label."""
+        return self._of_given(self.votes) / self.votes.sum(1)
+
+    @property
+    def suggested(self) -> np.ndarray:
+        """int `[examples]`: the most probable label."""
+        return self.probabilities.argmax(1)
+
+    @property
+    def ranking(self) -> np.ndarray:
+        """int `[examples]`: all examples, the most suspect first."""
+        return np.argsort(self.scores, kind="stable")
+
+    def noise(self) -> np.ndarray:
+        """Which labels stand for which, by the examples whose label students know.
+
+        Returns:
+            float `[classes, classes]` of sum 1: the share of examples with the given
+            label of the row and the true label of the column.
+        """
+        known, classes = self._known(), range(self.num_classes)
+        rows = []
+        for label in classes:
+            told = known[(self.given == label) & (known >= 0)]
+            counts = np.bincount(told, minlength=self.num_classes).astype(float)
+            if not len(told):
+                counts[label] = 1.0  # nobody is sure: the benefit of the doubt
+            rows.append(counts / counts.sum() * np.mean(self.given == label))
+        return np.stack(rows)
+
+    @property
+    def noise_rate(self) -> float:
+        """The estimated share of wrong labels, in 0..1."""
+        return float(1 - np.trace(self.noise()))
+
+    @property
+    def suspects(self) -> np.ndarray:
+        """bool `[examples]`: whose label is probably wrong.
+
+        Of each given label so many as `noise` says, the least probable ones, and only
+        where students suggest another.
+        """
+        scores = self.scores
+        wrong = self.noise()
+        np.fill_diagonal(wrong, 0)
+        chosen = np.zeros(len(self.given), bool)
+        for label, share in enumerate(wrong.sum(1)):
+            of_label = np.flatnonzero(self.given == label)
+            count = round(share * len(self.given))
+            chosen[of_label[np.argsort(scores[of_label], kind="stable")[:count]]] = True
+        return chosen & (self.suggested != self.given)
+
+    def _of_given(self, values):
+        return np.take_along_axis(values, self.given[:, None], 1)[:, 0]
+
+    def _known(self):
+        """The label that the students know, -1 if none.
+
+        They know it if it has the probability that it has on average where it is given.
+        """
+        usual = [
+            self.probabilities[self.given == label, label].mean()
+            for label in range(self.num_classes)
+        ]
+        known = np.where(self.probabilities >= usual, self.probabilities, -1.0)
+        return np.where(known.max(1) >= 0, known.argmax(1), -1)
+
+
+def flipped(split: Split, share: float, seed: int = 0) -> tuple[Split, np.ndarray]:
+    """Makes some labels wrong, to see how well an audit finds them.
+
+    Args:
+        split: In memory.
+        share: The probability of each label to become any other, in 0..1.
+        seed: Of the choice.
+
+    Returns:
+        The split with such labels, and bool `[examples]`: which are wrong.
+
+    Raises:
+        ValueError: If the share is out of range.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be between 0 and 1, not {share!r}.")
+    rng = np.random.default_rng(check_int("seed", seed, 0))
+    wrong = rng.random(split.num_examples) < share
+    labels = np.array(split.labels)
+    others = rng.integers(1, split.num_classes, wrong.sum())
+    labels[wrong] = (labels[wrong] + others) % split.num_classes
+    changed = Split(
+        split.images, labels, split.normalization, num_classes=split.num_classes
+    )
+    return changed, wrong
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How students are made for an audit.
+
+    Attributes:
+        student: As of `Population`.
+        rounds: How often the data is halved, each time in another way: twice as many
+            distillations, and each example is judged by this many.
+        outer_steps: Of each distillation.
+        steps, epochs, images_per_class: Of the distilled data.
+        batch_size: Real images that judge a student while distilling.
+        students: Fresh networks of each distillation that judge the other half.
+        seed: Of everything that is drawn.
+    """
+
+    student: object
+    rounds: int = 2
+    outer_steps: int = 600
+    steps: int = 10
+    epochs: int = 3
+    images_per_class: int = 1
+    batch_size: int = 256
+    students: int = 8
+    seed: int = 0
+
+
+def examine(
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    folder: str | os.PathLike | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Audit:
+    """Audits the labels of a data set's training examples.
+
+    Args:
+        dataset: Whose `train` is in question, held in memory.
+        recipe: How.
+        folder: Where the state is kept after each distillation, and within: a run that
+            is killed goes on. None for nowhere.
+        tell: Called with a line about each distillation.
+
+    Returns:
+        An `Audit` of `dataset.train`, in its order.
+
+    Raises:
+        ValueError: If a class has too few examples to be halved and distilled.
+    """
+    train = dataset.train
+    probabilities = np.zeros((train.num_examples, train.num_classes), np.float32)
+    votes = np.zeros(probabilities.shape, np.int32)
+    for number in range(2 * recipe.rounds):
+        held = _half(train, recipe.seed + number // 2) ^ bool(number % 2)
+        path = folder and os.path.join(folder, f"part-{number}")
+        found = path and read_arrays(f"{path}.npz", "probabilities", "votes")
+        if not found or len(found[0]) != held.sum():
+            found = _judge(dataset, held, recipe, number, path)
+            if path:
+                write_arrays(f"{path}.npz", probabilities=found[0], votes=found[1])
+        probabilities[held] += found[0] / recipe.rounds
+        votes[held] += found[1]
+        share = (found[0].argmax(1) == train.labels[held]).mean()
+        tell(
+            f"Distillation {number + 1} of {2 * recipe.rounds}: its students agree "
+            f"with {100 * share:.2f} % of the other half's labels."
+        )
+    return Audit(np.asarray(train.labels), probabilities, votes)
+
+
+def _half(split, seed):
+    """bool `[examples]`: a random half of every class."""
+    rng = np.random.default_rng([seed, 0x4A1F])
+    held = np.zeros(split.num_examples, bool)
+    for label in range(split.num_classes):
+        where = rng.permutation(np.flatnonzero(split.labels == label))
+        held[where[: len(where) // 2]] = True
+    return held
+
+
+def _judge(dataset, held, recipe, number, backup_folder):
+    """Distils from one part, and lets students judge the part that is held out.
+
+    Returns:
+        Mean probabilities and votes, both `[held-out examples, classes]`.
+    """
+    known, judged = (_part(dataset.train, mask) for mask in (~held, held))
+    seed = recipe.seed + 1000 * number
+    keras.utils.set_random_seed(seed % 2**31)
+    distiller = Distiller(
+        recipe.student,
+        DistilledImages.from_real(
+            dataclasses.replace(dataset, train=known),
+            images_per_class=recipe.images_per_class,
+            steps=recipe.steps,
+            epochs=recipe.epochs,
+            soft_labels=True,
+            seed=seed,
+        ),
+        seed=seed,
+    )
+    distiller.compile(
+        keras.optimizers.Adam(0.01, beta_1=0.5, use_ema=True, ema_momentum=0.99),
+        back_off=10.0,
+    )
+    anneal = Anneal("cosine", outer_steps=recipe.outer_steps)
+    callbacks, done, every = [anneal], 0, max(1, recipe.outer_steps // 5)
+    if backup_folder:
+        backup = Backup(backup_folder, anneal)
+        done = backup.restore(distiller)
+        callbacks.append(backup)
+    first = -(-done // every)
+    distiller.fit(
+        known.batch(
+            recipe.batch_size, shuffle=True, seed=seed, repeat=True, start=done
+        ),
+        steps_per_epoch=every,
+        initial_epoch=first,
+        epochs=first + -(-(recipe.outer_steps - done) // every),
+        verbose=0,
+        callbacks=callbacks,
+    )
+    distilled = distiller.distilled()
+    probabilities = np.zeros((judged.num_examples, judged.num_classes), np.float32)
+    votes = np.zeros(probabilities.shape, np.int32)
+    rows, judges = np.arange(judged.num_examples), 0
+    answers = Evaluator(recipe.student, distilled).predict(
+        distilled, judged.passes(), recipe.students, seed=seed
+    )
+    for logits in answers:
+        if np.isfinite(logits).all():  # or it has diverged
+            probabilities += scipy.special.softmax(logits, axis=1)
+            votes[rows, logits.argmax(1)] += 1
+            judges += 1
+    if not judges:
+        raise FloatingPointError(
+            f"All {recipe.students} students of distillation {number + 1} diverged."
+        )
+    return probabilities / judges, votes
+
+
+def _part(split, mask):
+    return Split(
+        split.images[mask],
+        split.labels[mask],
+        split.normalization,
+        num_classes=split.num_classes,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """Whether a model was fitted to wrong labels: what it says of an audit's suspects.
+
+    Attributes:
+        repeated: The share of suspects to which the model gives the label that students
+            contradict, in 0..1; high if it has learned the wrong labels by heart.
+        sided: The share to which it gives the label that the students suggest.
+        expected: `repeated`, of a single student, who never saw those labels.
+        disagreement: The share of all other examples whose label it contradicts.
+    """
+
+    repeated: float
+    sided: float
+    expected: float
+    disagreement: float
+
+
+def fitted(audit: Audit, said: np.ndarray) -> Fitted:
+    """Compares a model with the students.
+
+    Args:
+        audit: With at least one suspect.
+        said: int `[examples]`: the model's class of each of the audited examples.
+
+    Raises:
+        ValueError: If there are no suspects, or it is another number of examples.
+    """
+    suspects = audit.suspects
+    if said.shape != suspects.shape:
+        raise ValueError(
+            f"said must have the shape {list(suspects.shape)}, not {list(said.shape)}."
+        )
+    if not suspects.any():
+        raise ValueError("No label is suspect, so none can have been learned by heart.")
+    repeats = said == audit.given
+    return Fitted(
+        repeated=float(repeats[suspects].mean()),
+        sided=float((said == audit.suggested)[suspects].mean()),
+        expected=float(audit.agreement[suspects].mean()),
+        disagreement=float(1 - repeats[~suspects].mean()),
+    )
