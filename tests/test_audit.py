@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score
 import tfdistill
 from tfdistill import audit
 
-FLAGS = ["--dataset=digits", "--rounds=1", "--num_students=2", "--outer_steps=200"]
+FLAGS = ["--dataset=digits", "--rounds=1", "--outer_steps=200"]
 
 
 def run(workdir, *flags):
@@ -34,7 +34,7 @@ def digits():
 def examined(digits):
     train, wrong = audit.flipped(digits.train, 0.1)
     dataset = dataclasses.replace(digits, train=train)
-    recipe = audit.Recipe("mlp", rounds=1, outer_steps=300, students=2)
+    recipe = audit.Recipe(rounds=1, outer_steps=300)
     return audit.examine(dataset, recipe), wrong, dataset
 
 
@@ -68,7 +68,7 @@ def test_noise_by_pairs(digits):
     )
     found = audit.examine(
         dataclasses.replace(digits, train=train),
-        audit.Recipe("mlp", rounds=1, outer_steps=300, students=2),
+        audit.Recipe(rounds=1, outer_steps=300),
     )
     noise = found.noise()
     assert noise.sum() == pytest.approx(1)
@@ -79,9 +79,9 @@ def test_noise_by_pairs(digits):
 
 
 def test_each_example_is_judged_by_all_rounds_that_did_not_see_it(digits):
-    recipe = audit.Recipe("linear", rounds=2, outer_steps=5, students=3)
+    recipe = audit.Recipe("linear", rounds=3, outer_steps=5)
     found = audit.examine(digits, recipe)
-    assert (found.votes.sum(1) == 6).all()
+    assert (found.votes.sum(1) == 3).all()
     np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
     assert ((found.agreement >= 0) & (found.agreement <= 1)).all()
 

@@ -1,6 +1,6 @@
 """tfdistill audit: which labels of a data set are wrong?
 
-Distils a few images from each half of the training data, several times, and lets fresh
+Distils a few images from each half of the training data, several times, and lets
 networks that learn from them alone judge the labels of the other half. Labels that they
 consistently contradict are suspect. Writes into a folder:
 
@@ -38,31 +38,30 @@ def define_flags() -> None:
     data_flags = common.define_data_flags("digits")
     flags.DEFINE_string(
         "student",
-        None,
-        "Who judges, as of tfdistill distill; by default lenet, and mlp where images "
-        "are smaller than 28 pixels.",
+        "gtn_learner@16-32-64",
+        "Who judges: as of tfdistill distill.",
     )
     flags.DEFINE_integer(
         "rounds",
         2,
-        "How often the data is halved: each example is judged by so many distillations "
-        "of the half that it is not in.",
+        "How often the data is halved: each example is judged by so many networks, "
+        "which learn from the half that it is not in.",
         lower_bound=1,
     )
     flags.DEFINE_integer(
-        "outer_steps", 600, "Updates of the images in each distillation.", lower_bound=1
+        "outer_steps", 800, "Updates of the images in each distillation.", lower_bound=1
+    )
+    flags.DEFINE_float(
+        "outer_learning_rate", 0.03, "Of Adam on the images.", lower_bound=1e-8
     )
     flags.DEFINE_integer(
-        "steps", 10, "Distilled images of each class, a step each.", lower_bound=1
+        "steps", 10, "Steps that a network takes on the images.", lower_bound=1
     )
     flags.DEFINE_integer(
-        "epochs", 3, "How often networks go through them.", lower_bound=1
+        "images_per_class", 2, "Images a class in each step.", lower_bound=1
     )
     flags.DEFINE_integer(
         "batch_size", 256, "Real images that judge a network.", lower_bound=1
-    )
-    flags.DEFINE_integer(
-        "num_students", 8, "Fresh networks of each distillation.", lower_bound=1
     )
     flags.DEFINE_string(
         "model",
@@ -82,7 +81,8 @@ def define_flags() -> None:
     flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", lower_bound=0)
     _names.extend(
         ["workdir", *data_flags, "student", "rounds", "outer_steps"]
-        + ["steps", "epochs", "batch_size", "num_students", "model", "flip", "seed"]
+        + ["outer_learning_rate", "steps", "images_per_class", "batch_size"]
+        + ["model", "flip", "seed"]
         + [*common.define_machine_flags(), "overwrite"]
     )
 
@@ -106,16 +106,14 @@ def main() -> None:
 
     common.set_threads()
     dataset = common.load_dataset()
-    if FLAGS.student is None:
-        FLAGS.student = common.default_student(dataset)
     recipe = audit.Recipe(
         FLAGS.student,
         rounds=FLAGS.rounds,
         outer_steps=FLAGS.outer_steps,
+        outer_learning_rate=FLAGS.outer_learning_rate,
         steps=FLAGS.steps,
-        epochs=FLAGS.epochs,
+        images_per_class=FLAGS.images_per_class,
         batch_size=FLAGS.batch_size,
-        students=FLAGS.num_students,
         seed=FLAGS.seed,
     )
     with common.input_errors():
