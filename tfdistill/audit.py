@@ -210,9 +210,9 @@ def examine(
         probabilities[held] += found[0] / recipe.rounds
         votes[np.flatnonzero(held), said] += 1
         tell(
-            f"Distillation {number + 1} of {2 * recipe.rounds}: its student agrees with "
-            f"{100 * np.mean(said == train.labels[held]):.2f} % of the other half's "
-            "labels."
+            f"Distillation {number + 1} of {2 * recipe.rounds}: its student agrees "
+            f"with {100 * np.mean(said == train.labels[held]):.2f} % of the other "
+            "half's labels."
         )
     return Audit(np.asarray(train.labels), probabilities, votes)
 
@@ -301,13 +301,11 @@ class Fitted:
         repeated: The share of suspects to which the model gives the label that students
             contradict, in 0..1; high if it has learned the wrong labels by heart.
         sided: The share to which it gives the label that the students suggest.
-        expected: `repeated`, of a single student, who never saw those labels.
         disagreement: The share of all other examples whose label it contradicts.
     """
 
     repeated: float
     sided: float
-    expected: float
     disagreement: float
 
 
@@ -332,6 +330,5 @@ def fitted(audit: Audit, said: np.ndarray) -> Fitted:
     return Fitted(
         repeated=float(repeats[suspects].mean()),
         sided=float((said == audit.suggested)[suspects].mean()),
-        expected=float(audit.agreement[suspects].mean()),
         disagreement=float(1 - repeats[~suspects].mean()),
     )

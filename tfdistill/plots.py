@@ -222,7 +222,9 @@ def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
     axis.set_yticks(range(count), class_names)
     axis.tick_params(labelsize=8, length=0)
     axis.set(xlabel="true label, by the students", ylabel="given label")
-    axis.set_title(f"{100 * (1 - np.trace(noise)):.1f} % of labels are wrong (estimate)")
+    axis.set_title(
+        f"{100 * (1 - np.trace(noise)):.1f} % of labels are wrong (estimate)"
+    )
     axis.spines[:].set_visible(False)
     figure.colorbar(shown, label="share of all labels (%)", shrink=0.8)
     return figure

@@ -217,8 +217,8 @@ POOLS = {
             "--num_students=3",
             "--held_out=1",
             "--side_by_side=1",
-            "--epochs=4",
-            "--halve_every=2",
+            "--epochs=2",
+            "--halve_every=1",
             "--learning_rate=0.001",
         )
         for name, title in (

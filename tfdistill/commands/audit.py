@@ -255,11 +255,11 @@ def _show(content, noise):
         )
     if "model" in content:
         model = content["model"]
+        knows = "has" if model["repeated"] > model["sided"] else "has not"
         print(
             f"--model gives {100 * model['repeated']:.1f} % of the suspects the label "
-            f"that is contradicted (a network that never saw those labels: "
-            f"{100 * model['expected']:.1f} %), and {100 * model['sided']:.1f} % the "
-            "one suggested."
+            f"contradicted, and {100 * model['sided']:.1f} % the one suggested: "
+            f"it {knows} learned most wrong labels by heart."
         )
     elif FLAGS.model:
         print("No label is suspect: there is nothing wrong to have been learned.")

@@ -1,0 +1,116 @@
+"""Confident learning (cleanlab) on the data of an audit, in the same CPU-seconds.
+
+    pip install 'tfdistill[audit]'
+    tfdistill audit --dataset=mnist --flip=0.1 --workdir=audit
+    python tools/compare_audit.py --audit=audit
+
+The usual way to get probabilities that are out of sample: networks are trained on all
+but a fifth of the real images, and asked about that fifth. Five of them train side by
+side, an epoch at a time, until they have used as many CPU-seconds as the audit; after
+each epoch cleanlab ranks the labels. Written to the audit's folder: cleanlab.json.
+"""
+
+import json
+import os
+import sys
+import time
+
+from absl import app, flags
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+FLAGS = flags.FLAGS
+FOLDS = 5
+flags.DEFINE_string("audit", None, "The folder of an audit with --flip.", required=True)
+flags.DEFINE_string("student", None, "The network; by default the audit's.")
+flags.DEFINE_integer("batch_size", 128, "Of its training.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 1e-3, "Of Adam.", lower_bound=1e-8)
+
+
+def read_audit():
+    """What the audit measured, and its flags as a dictionary."""
+    with open(os.path.join(FLAGS.audit, "metrics.json"), encoding="utf-8") as file:
+        metrics = json.load(file)
+    if "flipped" not in metrics:
+        raise app.UsageError(f"--audit={FLAGS.audit} was made without --flip.")
+    with open(os.path.join(FLAGS.audit, "flags.txt"), encoding="utf-8") as file:
+        lines = [line.strip().removeprefix("--") for line in file if "=" in line]
+    return metrics, dict(line.split("=", 1) for line in lines)
+
+
+def main(_):
+    import cleanlab
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from sklearn.metrics import average_precision_score
+    from sklearn.model_selection import StratifiedKFold
+
+    import tfdistill
+
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    metrics, made_by = read_audit()
+    clean = tfdistill.load_dataset(
+        made_by["dataset"], data_dir=made_by.get("data_dir"), in_memory=True
+    )
+    train, wrong = tfdistill.audit.flipped(
+        clean.train, float(made_by["flip"]), int(made_by["seed"])
+    )
+    images = train.normalization.normalize(train.images).numpy()
+    labels, student = train.labels, FLAGS.student or made_by["student"]
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    parts = list(folds.split(images, labels))
+
+    def make(seed):
+        keras.utils.set_random_seed(seed)
+        model = tfdistill.students.build(student, clean.image_shape, clean.num_classes)
+        model.compile(
+            keras.optimizers.Adam(FLAGS.learning_rate),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        return model
+
+    def learn(model, rows):
+        model.fit(images[rows], labels[rows], batch_size=FLAGS.batch_size, verbose=0)
+
+    models = [make(k) for k in range(FOLDS)]
+    spent, epochs = 0.0, []
+    print(
+        f"the audit: {metrics['cpu_seconds']:.0f} CPU-seconds, average precision "
+        f"{metrics['average_precision']:.4f}"
+    )
+    while spent < metrics["cpu_seconds"]:
+        started = time.process_time()
+        for model, (rows, _) in zip(models, parts):
+            learn(model, rows)
+        spent += time.process_time() - started
+        probabilities = np.zeros((len(labels), clean.num_classes))
+        for model, (_, rows) in zip(models, parts):
+            logits = model.predict(images[rows], batch_size=1000, verbose=0)
+            probabilities[rows] = tf.nn.softmax(logits).numpy()
+        quality = cleanlab.rank.get_label_quality_scores(labels, probabilities)
+        joint = cleanlab.count.estimate_joint(labels, probabilities)
+        epochs.append(
+            {
+                "cpu_seconds": spent,
+                "average_precision": float(average_precision_score(wrong, -quality)),
+                "noise_rate": float(1 - np.trace(joint)),
+            }
+        )
+        print(
+            f"cleanlab, {student}, {len(epochs)} epochs: {spent:.0f} CPU-seconds, "
+            f"average precision {epochs[-1]['average_precision']:.4f}, noise "
+            f"{100 * epochs[-1]['noise_rate']:.1f} %",
+            flush=True,
+        )
+    path = os.path.join(FLAGS.audit, "cleanlab.json")
+    with open(f"{path}.tmp", "w", encoding="utf-8") as file:
+        json.dump(
+            {"student": student, "folds": FOLDS, "epochs": epochs}, file, indent=1
+        )
+    os.replace(f"{path}.tmp", path)
+
+
+if __name__ == "__main__":
+    app.run(main)
