@@ -97,7 +97,7 @@ def define_flags() -> None:
         + ["images_per_class", "steps"]
         + ["learned_rates", "num_sets", "num_students", "seed"]
         + [*common.define_validation_flag(), *common.define_machine_flags()]
-        + ["overwrite"]
+        + [*common.define_strategy_flag(machines=False), "overwrite"]
     )
 
 
@@ -113,6 +113,7 @@ def main() -> None:
     from tfdistill import students
 
     common.set_threads()
+    strategy = common.strategy()
     dataset = common.load_dataset()
     if FLAGS.student is None:
         FLAGS.student = common.default_student(dataset)
@@ -136,7 +137,8 @@ def main() -> None:
         elif FLAGS.nearest_neighbours:
             sets, chosen, result = _nearest_neighbours(sets, dataset)
         else:
-            sets, chosen, result = _students(sets, dataset, learned)
+            with strategy.scope():
+                sets, chosen, result = _students(sets, dataset, learned)
             model = common.trained_student(sets[0])
     _finish(sets, chosen, result, model, dataset, time.monotonic() - started)
 

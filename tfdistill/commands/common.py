@@ -190,16 +190,23 @@ def define_machine_flags() -> list[str]:
     return ["threads"]
 
 
-def define_strategy_flag() -> list[str]:
-    """Defines the flag that says where students run; returns its name."""
+def define_strategy_flag(machines: bool = True) -> list[str]:
+    """Defines the flag that says where students run; returns its name.
+
+    Args:
+        machines: Whether several machines can take part.
+    """
     flags.DEFINE_enum(
         "strategy",
         "none",
-        ["none", "mirrored", "multi_worker", "tpu"],
-        "Where networks are trained: on one device, on all GPUs of this machine, on "
-        "the machines that TF_CONFIG names (each runs the same command, on a --workdir "
-        "that all see), or on a TPU. --students_per_step are dealt out evenly, and so "
-        "is --batch_size.",
+        ["none", "mirrored", *["multi_worker"] * machines, "tpu"],
+        "Where networks are trained: on one device, on all GPUs of this machine, "
+        + "on the machines that TF_CONFIG names (each runs the same command, on a "
+        "--workdir that all see), "
+        * machines
+        + "or on a TPU."
+        + " --students_per_step are dealt out evenly, and so is --batch_size."
+        * machines,
     )
     return ["strategy"]
 

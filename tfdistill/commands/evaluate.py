@@ -63,6 +63,7 @@ def define_flags() -> None:
         ["workdir", "student", "num_students", "seed", "pool", "shuffle_steps"]
         + ["attack", "model"]
         + common.define_data_flags(None)
+        + common.define_strategy_flag(machines=False)
         + common.define_machine_flags()
     )
 
@@ -75,15 +76,24 @@ def flag_names() -> list[str]:
 def main() -> None:
     """Runs the command."""
     common.check_workdir("run")
+    common.set_threads()
+    with common.strategy().scope():
+        _run()
+
+
+def _run():
     import tfdistill
 
-    common.set_threads()
     with common.input_errors():
         distilled = tfdistill.DistilledDataset.load(
             os.path.join(FLAGS.workdir, "distilled")
         )
     if FLAGS.model and not FLAGS.attack:
         raise common.InputError("--model needs --attack.")
+    if FLAGS.attack and FLAGS.strategy != "none":
+        raise common.InputError(
+            f"--strategy={FLAGS.strategy} is not for --attack, which takes one device."
+        )
     if FLAGS.attack and not distilled.provenance.get("attack"):
         raise common.InputError(
             f"--attack needs a distilled attack, but --workdir={FLAGS.workdir} was not "
