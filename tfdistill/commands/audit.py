@@ -176,7 +176,10 @@ def _write(found, dataset, wrong, model, costs):
             dataset.normalization.displayable(
                 dataset.normalization.normalize(dataset.train.images[shown]).numpy()
             ),
-            [f"{names[found.given[k]]}: {names[found.suggested[k]]}?" for k in shown],
+            [
+                f"{names[given]}: {names[other]}?"
+                for given, other in zip(found.given[shown], found.suggested[shown])
+            ],
         )
     with common.input_errors():
         common.write_text(
@@ -194,11 +197,12 @@ def _table(found, names, wrong):
     writer = csv.writer(text, lineterminator="\n")
     head = ["index", "given", "suggested", "probability", "agreement", "suspect"]
     writer.writerow(head + ["flipped"] * bool(FLAGS.flip))
-    for k in found.ranking:
-        row = [k, names[found.given[k]], names[found.suggested[k]]]
-        row += [f"{found.scores[k]:.6f}", f"{found.agreement[k]:.3f}"]
-        row += [int(found.suspects[k])]
-        writer.writerow(row + [int(wrong[k])] * bool(FLAGS.flip))
+    columns = (found.given, found.suggested, found.scores, found.agreement)
+    columns = [values.tolist() for values in (*columns, found.suspects, wrong)]
+    for k in found.ranking.tolist():
+        given, suggested, score, agreement, suspect, flip = (c[k] for c in columns)
+        row = [k, names[given], names[suggested], f"{score:.6f}", f"{agreement:.3f}"]
+        writer.writerow([*row, int(suspect)] + [int(flip)] * bool(FLAGS.flip))
     return text.getvalue()
 
 
