@@ -36,7 +36,7 @@ def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell():
     cells += [c for row in papers.TABLE_2 for c in papers.table2(row)]
     cells += [c for row in papers.TABLE_3 for c in papers.table3(row)]
     cells += [c for attacks in papers.ATTACK.values() for c in attacks]
-    cells += [*papers.GTN, papers.GTN_PAPER]
+    cells += [*papers.GTN, papers.GTN_PAPER, papers.SEARCH_DATA, papers.SEARCH]
     cells += [*papers.FIGURE_2, *papers.ablation(), *papers.POOLS.values()]
     named = {f"tools/flagfiles/{cell.name}.txt" for cell in cells}
     assert named == set(_flagfiles())
@@ -67,8 +67,8 @@ def test_wrong_arguments_are_refused():
     for arguments, message in (
         (
             [],
-            "name one of table1, table2, table3, attack, gtn, figure2, ablation, "
-            "linear",
+            "name one of table1, table2, table3, attack, gtn, search, figure2, "
+            "ablation, linear",
         ),
         (["table9"], "not table9"),
         (["table1", "--datasets=mnist,imagenet"], "must be some of mnist"),

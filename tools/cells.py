@@ -15,6 +15,13 @@ _BUDGETS = {
         ],
         "distill": ["--outer_steps=20", "--batch_size=64", "--num_students=2"],
         "baseline": ["--num_sets=1", "--num_students=2"],
+        "search": [
+            "--candidates=4",
+            "--num_students=1",
+            "--real_candidates=3",
+            "--real_epochs=1",
+            "--keep=0",
+        ],
     },
     "hour": {
         "pretrain": [],
@@ -423,3 +430,11 @@ GTN.append(
 )
 #: The paper's own recipe, for a GPU.
 GTN_PAPER = Cell("gtn/mnist_paper", "generator, 32 x 128 images", paper=(98.9, None))
+
+#: Images for a few small networks, and the ranking of many by them and by real images.
+SEARCH_DATA = Cell(
+    "search/mnist_distill",
+    "200 images for eight small networks",
+    hour=("--num_students=16",),
+)
+SEARCH = Cell("search/mnist_search", "60 small networks", "search")

@@ -3,7 +3,7 @@
     python tools/reproduce.py table1 --datasets=mnist --budget=hour
     python tools/reproduce.py table2 --datasets=mnist_usps,usps_mnist
     python tools/reproduce.py table3 --datasets=fashion_mnist_mnist
-    python tools/reproduce.py attack | gtn | figure2 | ablation | linear
+    python tools/reproduce.py attack | gtn | search | figure2 | ablation | linear
 
 Each cell of a table is one command of tfdistill and a flagfile in tools/flagfiles,
 which can also be run alone (its first lines say how). Cells run one after another;
@@ -237,6 +237,18 @@ def run_gtn():
     _publish("gtn", records, figures.bars(records))
 
 
+def run_search():
+    """Ranks architectures by distilled images, and by real ones to compare."""
+    path = os.path.join(FLAGS.workdir, "search.json")
+    _result(papers.SEARCH_DATA, "search", path, 0, "[1/2]")
+    arguments = papers.SEARCH.arguments(FLAGS.budget)
+    arguments += [f"--distilled={_folder('search', papers.SEARCH_DATA.name, 0)}"]
+    arguments += _data_flags()
+    print(f"\n[2/2] tfdistill {shlex.join(arguments)}", flush=True)
+    # It shows its own table, and its folder has a picture.
+    _tfdistill([*arguments, f"--workdir={_folder('search', papers.SEARCH.name, 0)}"])
+
+
 def run_figure2():
     """Runs figure 2's two cells: one step on MNIST, ten on CIFAR-10."""
     datasets = _datasets(papers.TABLE_1, ["mnist"])
@@ -330,6 +342,7 @@ TABLES = {
     "table3": run_table3,
     "attack": run_attack,
     "gtn": run_gtn,
+    "search": run_search,
     "figure2": run_figure2,
     "ablation": run_ablation,
     "linear": run_linear,
