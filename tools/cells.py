@@ -406,7 +406,7 @@ ATTACK = {
 }
 
 # As many outer steps for each; a judgement sees as many real images as in the flagfile.
-_GTN_HOUR = ("--batch_size=64", "--outer_steps=500")
+_GTN_HOUR = ("--batch_size=64", "--outer_steps=400")
 #: Generative teaching networks on MNIST. The papers' figures are those of larger runs:
 #: 32 steps of 128 images.
 GTN = [
@@ -423,9 +423,9 @@ GTN = [
 GTN.append(
     Cell(
         "gtn/mnist_wide",
-        "generator, full curriculum, wider and longer",
+        "generator, full curriculum, 32 x 32 images, wider",
         paper=(98.5, None),
-        hour=("--batch_size=64", "--outer_steps=2000"),
+        hour=("--batch_size=64", "--outer_steps=1500"),
     )
 )
 #: The paper's own recipe, for a GPU.
