@@ -2,9 +2,10 @@
 
 A few distilled images have no room for single wrong labels: what thousands of examples
 agree on goes into them. Students that learn from images distilled from one half of the
-data judge the labels of the other half. How many labels are wrong, and between which
-classes, is counted as confident learning does (Northcutt et al. 2021,
-arXiv:1911.00068).
+data judge the labels of the other half. What a label is worth is then ranked as in
+confident learning (Northcutt et al. 2021, arXiv:1911.00068), by its probability; how
+many are wrong is counted where the students are sure (the anchor points of Patrini et
+al. 2017, arXiv:1609.03683).
 """
 
 import dataclasses
@@ -64,21 +65,30 @@ class Audit:
         return np.argsort(self.scores, kind="stable")
 
     def noise(self) -> np.ndarray:
-        """Which labels stand for which, by the examples whose label students know.
+        """Which labels stand for which, by the examples of which students are sure.
+
+        Students err, too, but hardly where they are sure, and they never saw the given
+        labels: of each class, how often it is given another label is counted among the
+        surer half of the examples that students say are of it.
 
         Returns:
             float `[classes, classes]` of sum 1: the share of examples with the given
             label of the row and the true label of the column.
         """
-        known, classes = self._known(), range(self.num_classes)
-        rows = []
-        for label in classes:
-            told = known[(self.given == label) & (known >= 0)]
-            counts = np.bincount(told, minlength=self.num_classes).astype(float)
-            if not len(told):
-                counts[label] = 1.0  # nobody is sure: the benefit of the doubt
-            rows.append(counts / counts.sum() * np.mean(self.given == label))
-        return np.stack(rows)
+        said, sure = self.suggested, self.probabilities.max(1)
+        given_by_true = np.eye(self.num_classes)
+        for label in range(self.num_classes):
+            where = np.flatnonzero(said == label)
+            if len(where):
+                where = where[np.argsort(-sure[where], kind="stable")]
+                surer = self.given[where[: -(-len(where) // 2)]]
+                counts = np.bincount(surer, minlength=self.num_classes)
+                given_by_true[:, label] = counts / len(surer)
+        # How many there are of each true class follows from how many are given.
+        shares = np.bincount(self.given, minlength=self.num_classes) / len(self.given)
+        true = np.clip(np.linalg.lstsq(given_by_true, shares, rcond=None)[0], 0, None)
+        joint = given_by_true * true
+        return joint / joint.sum()
 
     @property
     def noise_rate(self) -> float:
@@ -104,18 +114,6 @@ class Audit:
 
     def _of_given(self, values):
         return np.take_along_axis(values, self.given[:, None], 1)[:, 0]
-
-    def _known(self):
-        """The label that the students know, -1 if none.
-
-        They know it if it has the probability that it has on average where it is given.
-        """
-        usual = [
-            self.probabilities[self.given == label, label].mean()
-            for label in range(self.num_classes)
-        ]
-        known = np.where(self.probabilities >= usual, self.probabilities, -1.0)
-        return np.where(known.max(1) >= 0, known.argmax(1), -1)
 
 
 def flipped(split: Split, share: float, seed: int = 0) -> tuple[Split, np.ndarray]:

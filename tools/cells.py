@@ -212,8 +212,8 @@ POOLS = {
     "fashion_mnist": _pool(
         "fashion_mnist",
         "Fashion-MNIST",
-        "--num_students=20",
-        "--held_out=10",
+        "--num_students=60",
+        "--held_out=20",
         *_MNIST_HOUR,
     ),
     **{
