@@ -10,6 +10,7 @@ al. 2017, arXiv:1609.03683).
 
 import dataclasses
 import os
+import time
 from collections.abc import Callable
 
 import keras
@@ -33,11 +34,13 @@ class Audit:
         given: int `[examples]`, the labels in question; every class has some.
         probabilities: float32 `[examples, classes]`, the mean over students.
         votes: int `[examples, classes]`, how many students call it what; at least one.
+        cpu_seconds: What it took to make the students and to ask them.
     """
 
     given: np.ndarray
     probabilities: np.ndarray
     votes: np.ndarray
+    cpu_seconds: float = 0.0
 
     @property
     def num_classes(self) -> int:
@@ -195,24 +198,29 @@ def examine(
     """
     train = dataset.train
     probabilities = np.zeros((train.num_examples, train.num_classes), np.float32)
-    votes = np.zeros(probabilities.shape, np.int32)
+    votes, cpu_seconds = np.zeros(probabilities.shape, np.int32), 0.0
     for number in range(2 * recipe.rounds):
         held = _half(train, recipe.seed + number // 2) ^ bool(number % 2)
         path = folder and os.path.join(folder, f"part-{number}")
-        found = path and read_arrays(f"{path}.npz", "probabilities")
+        found = path and read_arrays(f"{path}.npz", "probabilities", "cpu_seconds")
         if not found or len(found[0]) != held.sum():
+            started = time.process_time()
             found = [_judge(dataset, held, recipe, number, path)]
+            found.append(np.array(time.process_time() - started))
             if path:
-                write_arrays(f"{path}.npz", probabilities=found[0])
+                write_arrays(
+                    f"{path}.npz", probabilities=found[0], cpu_seconds=found[1]
+                )
         said = found[0].argmax(1)
         probabilities[held] += found[0] / recipe.rounds
         votes[np.flatnonzero(held), said] += 1
+        cpu_seconds += float(found[1])
         tell(
             f"Distillation {number + 1} of {2 * recipe.rounds}: its student agrees "
             f"with {100 * np.mean(said == train.labels[held]):.2f} % of the other "
             "half's labels."
         )
-    return Audit(np.asarray(train.labels), probabilities, votes)
+    return Audit(np.asarray(train.labels), probabilities, votes, cpu_seconds)
 
 
 def _half(split, seed):

@@ -127,28 +127,19 @@ def main() -> None:
     common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
     if common.is_finished(FLAGS.workdir):
         return
-    started, cpu = time.monotonic(), time.process_time()
+    started = time.monotonic()
     with common.input_errors():
         found = audit.examine(
             dataset, recipe, folder=os.path.join(FLAGS.workdir, "parts"), tell=_tell
         )
-    _write(
-        found,
-        dataset,
-        wrong,
-        model,
-        {
-            "seconds": time.monotonic() - started,
-            "cpu_seconds": time.process_time() - cpu,
-        },
-    )
+    _write(found, dataset, wrong, model, time.monotonic() - started)
 
 
 def _tell(text):
     print(text, flush=True)
 
 
-def _write(found, dataset, wrong, model, costs):
+def _write(found, dataset, wrong, model, seconds):
     """Shows the result and writes the folder's files, metrics last."""
     from tfdistill import plots
 
@@ -165,7 +156,8 @@ def _write(found, dataset, wrong, model, costs):
         "normalization": dataset.normalization.to_config(),
         **_checked(found, wrong),
         **_fitted(found, dataset, model),
-        **costs,
+        "seconds": seconds,
+        "cpu_seconds": found.cpu_seconds,
         "selection": "nothing on test images",
         "peak_memory_bytes": common.peak_memory(),
     }
