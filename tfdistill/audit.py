@@ -72,7 +72,7 @@ class Audit:
 
         Students err, too, but hardly where they are sure, and they never saw the given
         labels: of each class, how often it is given another label is counted among the
-        surer half of the examples that students say are of it.
+        surest quarter (but at least 100) of the examples that students say are of it.
 
         Returns:
             float `[classes, classes]` of sum 1: the share of examples with the given
@@ -84,9 +84,9 @@ class Audit:
             where = np.flatnonzero(said == label)
             if len(where):
                 where = where[np.argsort(-sure[where], kind="stable")]
-                surer = self.given[where[: -(-len(where) // 2)]]
-                counts = np.bincount(surer, minlength=self.num_classes)
-                given_by_true[:, label] = counts / len(surer)
+                surest = self.given[where[: max(len(where) // 4, 100)]]
+                counts = np.bincount(surest, minlength=self.num_classes)
+                given_by_true[:, label] = counts / len(surest)
         # How many there are of each true class follows from how many are given.
         shares = np.bincount(self.given, minlength=self.num_classes) / len(self.given)
         true = np.clip(np.linalg.lstsq(given_by_true, shares, rcond=None)[0], 0, None)
