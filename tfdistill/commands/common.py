@@ -422,7 +422,8 @@ def given_model(path: str, student: str, image_shape, num_classes: int):
         own = path.endswith(".keras")
         return students.build(path if own else student, image_shape, num_classes)
 
-    pool, model = tfdistill.Pool.of_files([path]), make_model()
+    model = make_model()
+    pool = tfdistill.Pool.of_files([path])
     (values,) = pool.values(pool.training, make_model)
     students.assign(model, values)
     return model
