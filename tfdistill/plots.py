@@ -33,14 +33,7 @@ def distilled_images(
     for row, step in enumerate(steps):
         for column in range(count):
             axis = axes[row, column]
-            grey = shown.shape[-1] == 1
-            axis.imshow(
-                shown[row, column, ..., 0] if grey else shown[row, column],
-                cmap="gray" if grey else None,
-                vmin=0,
-                vmax=1,
-                interpolation="nearest",
-            )
+            _show(axis, shown[row, column])
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
             label = labels[row, column]
@@ -192,14 +185,7 @@ def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
     for axis in axes.flat:
         axis.axis("off")
     for axis, image, title in zip(axes.flat, images, titles):
-        grey = image.shape[-1] not in (3, 4)
-        axis.imshow(
-            image[..., 0] if grey else image,
-            cmap="gray" if grey else None,
-            vmin=0,
-            vmax=1,
-            interpolation="nearest",
-        )
+        _show(axis, image)
         axis.set_title(title, fontsize=8, pad=2)
     return figure
 
@@ -228,6 +214,17 @@ def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
     axis.spines[:].set_visible(False)
     figure.colorbar(shown, label="share of all labels (%)", shrink=0.8)
     return figure
+
+
+def _show(axis, image):
+    grey = image.shape[-1] not in (3, 4)
+    axis.imshow(
+        image[..., 0] if grey else image,
+        cmap="gray" if grey else None,
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+    )
 
 
 def save(figure: plt.Figure, path: str | os.PathLike) -> None:
