@@ -19,6 +19,8 @@ from absl import app, flags
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from tfdistill.commands import common  # noqa: E402
+
 FLAGS = flags.FLAGS
 FOLDS = 5
 flags.DEFINE_string("audit", None, "The folder of an audit with --flip.", required=True)
@@ -28,6 +30,8 @@ flags.DEFINE_float(
 )
 flags.DEFINE_integer("batch_size", 128, "Of its training.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 1e-3, "Of Adam.", lower_bound=1e-8)
+# Set to the audit's: what `common.load_dataset` reads.
+DATA_FLAGS = common.define_data_flags("digits")
 
 
 def read_audit():
@@ -54,9 +58,11 @@ def main(_):
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     metrics, made_by = read_audit()
-    clean = tfdistill.load_dataset(
-        made_by["dataset"], data_dir=made_by.get("data_dir"), in_memory=True
-    )
+    for name in DATA_FLAGS:
+        if name in made_by:
+            FLAGS[name].parse(made_by[name])
+    FLAGS.in_memory = True
+    clean = common.load_dataset()
     train, wrong = tfdistill.audit.flipped(
         clean.train, float(made_by["flip"]), int(made_by["seed"])
     )
@@ -74,9 +80,6 @@ def main(_):
         )
         return model
 
-    def learn(model, rows):
-        model.fit(images[rows], labels[rows], batch_size=FLAGS.batch_size, verbose=0)
-
     models = [make(k) for k in range(FOLDS)]
     spent, epochs = 0.0, []
     budget = FLAGS.cpu_seconds or metrics["cpu_seconds"]
@@ -87,7 +90,9 @@ def main(_):
     while spent < budget:
         started = time.process_time()
         for model, (rows, _) in zip(models, parts):
-            learn(model, rows)
+            model.fit(
+                images[rows], labels[rows], batch_size=FLAGS.batch_size, verbose=0
+            )
         spent += time.process_time() - started
         probabilities = np.zeros((len(labels), clean.num_classes))
         for model, (_, rows) in zip(models, parts):
@@ -108,12 +113,10 @@ def main(_):
             f"{100 * epochs[-1]['noise_rate']:.1f} %",
             flush=True,
         )
-    path = os.path.join(FLAGS.audit, "cleanlab.json")
-    with open(f"{path}.tmp", "w", encoding="utf-8") as file:
-        json.dump(
-            {"student": student, "folds": FOLDS, "epochs": epochs}, file, indent=1
-        )
-    os.replace(f"{path}.tmp", path)
+    common.write_json(
+        os.path.join(FLAGS.audit, "cleanlab.json"),
+        {"student": student, "folds": FOLDS, "epochs": epochs},
+    )
 
 
 if __name__ == "__main__":
