@@ -196,18 +196,17 @@ def define_strategy_flag(machines: bool = True) -> list[str]:
     Args:
         machines: Whether several machines can take part.
     """
-    flags.DEFINE_enum(
-        "strategy",
-        "none",
-        ["none", "mirrored", *["multi_worker"] * machines, "tpu"],
-        "Where networks are trained: on one device, on all GPUs of this machine, "
-        + "on the machines that TF_CONFIG names (each runs the same command, on a "
-        "--workdir that all see), "
-        * machines
-        + "or on a TPU."
-        + " --students_per_step are dealt out evenly, and so is --batch_size."
-        * machines,
-    )
+    names = ["none", "mirrored", "tpu"]
+    about = "on one device, on all GPUs of this machine, or on a TPU."
+    if machines:
+        names.insert(2, "multi_worker")
+        about = (
+            "on one device, on all GPUs of this machine, on the machines that "
+            "TF_CONFIG names (each runs the same command, on a --workdir that all "
+            "see), or on a TPU. --students_per_step are dealt out evenly, and so is "
+            "--batch_size."
+        )
+    flags.DEFINE_enum("strategy", "none", names, f"Where networks are trained: {about}")
     return ["strategy"]
 
 
