@@ -1,6 +1,7 @@
 """What the package shows to others: names, docstrings, types, the wheel."""
 
 import ast
+import functools
 import importlib
 import inspect
 import re
@@ -32,7 +33,7 @@ def members(value, name):
 
 
 def is_property(value):
-    return isinstance(value, property)
+    return isinstance(value, (property, functools.cached_property))
 
 
 PUBLIC = [

@@ -9,6 +9,7 @@ al. 2017, arXiv:1609.03683).
 """
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -17,9 +18,9 @@ import keras
 import numpy as np
 import scipy.special
 
+from tfdistill import students
 from tfdistill.callbacks import Anneal, Backup
 from tfdistill.distiller import Distiller
-from tfdistill.evaluation import Evaluator
 from tfdistill.initial_weights import FixedWeights
 from tfdistill.journal import read_arrays, write_arrays
 from tfdistill.splits import Dataset, Split, check_int
@@ -47,7 +48,7 @@ class Audit:
         """How many classes there are."""
         return self.votes.shape[1]
 
-    @property
+    @functools.cached_property
     def scores(self) -> np.ndarray:
         """float `[examples]`: the given label's probability, low if contradicted."""
         return self._of_given(self.probabilities)
@@ -57,7 +58,7 @@ class Audit:
         """float `[examples]` in 0..1: the share of students who say the given label."""
         return self._of_given(self.votes) / self.votes.sum(1)
 
-    @property
+    @functools.cached_property
     def suggested(self) -> np.ndarray:
         """int `[examples]`: the most probable label."""
         return self.probabilities.argmax(1)
@@ -98,7 +99,7 @@ class Audit:
         """The estimated share of wrong labels, in 0..1."""
         return float(1 - np.trace(self.noise()))
 
-    @property
+    @functools.cached_property
     def suspects(self) -> np.ndarray:
         """bool `[examples]`: whose label is probably wrong.
 
@@ -201,20 +202,11 @@ def examine(
     votes, cpu_seconds = np.zeros(probabilities.shape, np.int32), 0.0
     for number in range(2 * recipe.rounds):
         held = _half(train, recipe.seed + number // 2) ^ bool(number % 2)
-        path = folder and os.path.join(folder, f"part-{number}")
-        found = path and read_arrays(f"{path}.npz", "probabilities", "cpu_seconds")
-        if not found or len(found[0]) != held.sum():
-            started = time.process_time()
-            found = [_judge(dataset, held, recipe, number, path)]
-            found.append(np.array(time.process_time() - started))
-            if path:
-                write_arrays(
-                    f"{path}.npz", probabilities=found[0], cpu_seconds=found[1]
-                )
-        said = found[0].argmax(1)
-        probabilities[held] += found[0] / recipe.rounds
+        found, spent = _judged(dataset, held, recipe, number, folder)
+        said = found.argmax(1)
+        probabilities[held] += found / recipe.rounds
         votes[np.flatnonzero(held), said] += 1
-        cpu_seconds += float(found[1])
+        cpu_seconds += spent
         tell(
             f"Distillation {number + 1} of {2 * recipe.rounds}: its student agrees "
             f"with {100 * np.mean(said == train.labels[held]):.2f} % of the other "
@@ -233,13 +225,27 @@ def _half(split, seed):
     return held
 
 
+def _judged(dataset, held, recipe, number, folder):
+    """What `_judge` says, and its CPU-seconds: found in the folder, or kept there."""
+    path = folder and os.path.join(folder, f"part-{number}")
+    kept = path and read_arrays(f"{path}.npz", "probabilities", "cpu_seconds")
+    if kept and len(kept[0]) == held.sum():
+        return kept[0], float(kept[1])
+    started = time.process_time()
+    probabilities = _judge(dataset, held, recipe, number, path)
+    spent = time.process_time() - started
+    if path:
+        write_arrays(f"{path}.npz", probabilities=probabilities, cpu_seconds=spent)
+    return probabilities, spent
+
+
 def _judge(dataset, held, recipe, number, backup_folder):
     """Distils from one part, and lets the student judge the part that is held out.
 
     Returns:
         Its probabilities, float32 `[held-out examples, classes]`.
     """
-    known, judged = (_part(dataset.train, mask) for mask in (~held, held))
+    known, judged = dataset.train.subset(~held), dataset.train.subset(held)
     seed = recipe.seed + 1000 * number
     keras.utils.set_random_seed(seed % 2**31)
     distiller = Distiller(
@@ -268,35 +274,23 @@ def _judge(dataset, held, recipe, number, backup_folder):
         backup = Backup(backup_folder, anneal)
         done = backup.restore(distiller)
         callbacks.append(backup)
-    first = -(-done // every)
     distiller.fit(
         known.batch(
             recipe.batch_size, shuffle=True, seed=seed, repeat=True, start=done
         ),
-        steps_per_epoch=every,
-        initial_epoch=first,
-        epochs=first + -(-(recipe.outer_steps - done) // every),
+        **anneal.epochs(done, every),
         verbose=0,
         callbacks=callbacks,
     )
-    distilled = distiller.distilled()
-    student = Evaluator(recipe.student, distilled)
-    (logits,) = student.predict(distilled, judged.passes(), 1)
+    student = students.build(recipe.student, dataset.image_shape, dataset.num_classes)
+    distiller.distilled().train(student)
+    logits = student.predict(judged.passes(), verbose=0)
     if not np.isfinite(logits).all():
         raise FloatingPointError(
             f"The student of distillation {number + 1} diverged: choose a smaller "
             "outer learning rate."
         )
     return scipy.special.softmax(logits, axis=1)
-
-
-def _part(split, mask):
-    return Split(
-        split.images[mask],
-        split.labels[mask],
-        split.normalization,
-        num_classes=split.num_classes,
-    )
 
 
 @dataclasses.dataclass(frozen=True)

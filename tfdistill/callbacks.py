@@ -76,6 +76,27 @@ class Anneal(keras.callbacks.Callback):
         steps, time_used = outer_step / self._outer_steps, self.elapsed / self._seconds
         return min(1.0, max(steps, time_used))
 
+    def epochs(self, done: int, every: int) -> dict[str, int]:
+        """What `fit` is to do, in epochs, until the run ends.
+
+        Args:
+            done: Outer steps that a run which goes on has behind it. One that was
+                stopped between two epochs goes on to the next from there.
+            every: Outer steps of an epoch.
+
+        Returns:
+            Arguments of `fit`: `steps_per_epoch`, `initial_epoch` and `epochs`.
+        """
+        first = -(-done // every)
+        left = (
+            0 if self.progress_at(done) >= 1 else min(self._outer_steps, 10**9) - done
+        )
+        return {
+            "steps_per_epoch": every,
+            "initial_epoch": first,
+            "epochs": first + -(-left // every),
+        }
+
     def factor(self, progress: float) -> float:
         """What the initial outer learning rate is multiplied by."""
         if self._schedule == "cosine":

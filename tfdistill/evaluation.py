@@ -1,7 +1,7 @@
 """Fresh students on distilled data: how good is it?"""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
 import numpy as np
@@ -127,15 +127,10 @@ class FreshStudents:
             own = first + replica * side_by_side
             return [learn(own + k) for k in range(side_by_side)]
 
-        def answers(trained, images):
-            return [
-                student(weights, state, images, training=False)[0]
-                for weights, state in trained
-            ]
-
         def test_some(trained, images, labels):
             results = []
-            for outputs in answers(trained, images):
+            for weights, state in trained:
+                outputs, _, _ = student(weights, state, images, training=False)
                 classes = outputs.shape[-1]
                 results.append(
                     (
@@ -147,9 +142,6 @@ class FreshStudents:
                 )
             return [tf.stack(values) for values in zip(*results)]
 
-        def gathered(values):
-            return values if replicas == 1 else strategy.gather(values, axis=0)
-
         @tf.function(jit_compile=jit_compile, autograph=False)
         def train(key, first):
             return strategy.run(train_some, (key, first))
@@ -157,15 +149,11 @@ class FreshStudents:
         @tf.function(reduce_retracing=True, autograph=False)
         def test(trained, images, labels):
             results = strategy.run(test_some, (trained, images, labels))
-            return [gathered(values) for values in results]
+            if replicas == 1:
+                return results
+            return [strategy.gather(values, axis=0) for values in results]
 
-        @tf.function(reduce_retracing=True, autograph=False)
-        def predict(trained, images):
-            return gathered(
-                strategy.run(lambda *args: tf.stack(answers(*args)), (trained, images))
-            )
-
-        return [unroll.as_traced(function) for function in (train, test, predict)]
+        return unroll.as_traced(train), unroll.as_traced(test)
 
     def evaluate(
         self,
@@ -192,7 +180,7 @@ class FreshStudents:
         key = student_seed(seed, EVALUATION)
         for first in range(done, num_students, self._group):
             group = first // self._group
-            train, test, _ = self._functions[group % len(self._functions)]
+            train, test = self._functions[group % len(self._functions)]
             before_each(group)
             trained = train(key, tf.constant(first))
             counts, total, examples = np.zeros((), "int64"), np.zeros(()), 0
@@ -208,27 +196,6 @@ class FreshStudents:
         return Evaluation(
             np.stack(confusion[:num_students]), np.stack(losses[:num_students])
         )
-
-    def predict(
-        self,
-        batches: Iterable,
-        num_students: int,
-        seed: int,
-        before_each: Callable[[int], None] = lambda group: None,
-    ) -> Iterator[np.ndarray]:
-        """Trains students and lets them answer; arguments as of `evaluate`.
-
-        Yields:
-            The logits of each student, float32 `[examples, classes]`.
-        """
-        key = student_seed(seed, EVALUATION)
-        for first in range(0, num_students, self._group):
-            group = first // self._group
-            train, _, predict = self._functions[group % len(self._functions)]
-            before_each(group)
-            trained = train(key, tf.constant(first))
-            answers = [predict(trained, images).numpy() for images, _ in batches]
-            yield from np.concatenate(answers, axis=1)[: num_students - first]
 
 
 def student_seed(seed, *path) -> tf.Tensor:
@@ -319,28 +286,6 @@ class Evaluator:
         batches = _batches(test, batch_size)
         entry = self._entry(batches, sets, seed, shuffle_steps)
         return self._students.evaluate(batches, num_students, seed, deal, entry)
-
-    def predict(
-        self, distilled, test, num_students: int = 20, *, seed: int = 0
-    ) -> Iterator[np.ndarray]:
-        """Trains students and lets them answer.
-
-        Args:
-            distilled: A `DistilledDataset`.
-            test: A `Split`, or batches of (normalised images, labels).
-            num_students: How many, at least 1.
-            seed: Of initial weights.
-
-        Yields:
-            The logits of each student, float32 `[examples, classes]`.
-        """
-        order = np.arange(distilled.num_steps)
-        yield from self._students.predict(
-            _batches(test, 1000),
-            num_students,
-            seed,
-            lambda group: self._curriculum.assign(distilled, order),
-        )
 
     def untrained(
         self, test, num_students: int = 20, *, seed: int = 0, batch_size: int = 1000

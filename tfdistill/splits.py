@@ -277,6 +277,18 @@ class Split:
             raise ValueError(f"Class {label} has no examples.")
         return self.normalization.normalize(self._take(rows)).numpy()
 
+    def subset(self, mask: np.ndarray) -> "Split":
+        """Some of the examples, in their order.
+
+        Args:
+            mask: bool `[N]`: which.
+
+        Returns:
+            A `Split` with the normalisation and the classes of this one.
+        """
+        self._read_labels()  # which a stream needs to find its own again
+        return self._with(self.normalization, self.num_classes)._subset(mask)
+
     def of_classes(self, labels: Sequence[int]) -> "Split":
         """The examples of some classes, which become 0, 1, ... in the order given.
 
@@ -302,7 +314,7 @@ class Split:
             raise ValueError(f"Classes {', '.join(map(str, labels))} have no examples.")
         numbers = np.zeros(self.num_classes, np.int32)
         numbers[labels] = np.arange(len(labels))
-        subset = self._with(self.normalization, self.num_classes)._subset(mask)
+        subset = self.subset(mask)
         subset._relabel(numbers)
         subset._num_classes = len(labels)
         return subset

@@ -221,11 +221,8 @@ def _fitted(found, dataset, model):
 
     if model is None or not found.suspects.any():
         return {}
-    said = [
-        model(images, training=False).numpy().argmax(-1)
-        for images, _ in dataset.train.passes()
-    ]
-    return {"model": dataclasses.asdict(audit.fitted(found, np.concatenate(said)))}
+    said = model.predict(dataset.train.passes(), verbose=0).argmax(-1)
+    return {"model": dataclasses.asdict(audit.fitted(found, said))}
 
 
 def _show(content, noise):

@@ -313,12 +313,6 @@ def _learn(distiller, anneal, dataset, validation):
     every = FLAGS.report_every
     if every is None:
         every = min(500, max(1, FLAGS.outer_steps // 10)) if not FLAGS.minutes else 100
-    # A run that was stopped between two reports goes on to the next from there.
-    first = -(-done // every)
-    left = (FLAGS.outer_steps or 10**9) - done
-    epochs = first + -(-left // every)
-    if anneal.progress_at(done) >= 1:
-        epochs = first
     distiller.fit(
         dataset.train.batch(
             FLAGS.batch_size * FLAGS.judgements,
@@ -328,9 +322,7 @@ def _learn(distiller, anneal, dataset, validation):
             start=done,
             augment=augmentation.AUGMENTATIONS[FLAGS.augment],
         ),
-        steps_per_epoch=every,
-        epochs=epochs,
-        initial_epoch=first,
+        **anneal.epochs(done, every),
         validation_data=validation,
         # A progress bar in a file is a flood.
         verbose=1 if sys.stdout.isatty() else 2,
