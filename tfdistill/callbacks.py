@@ -88,9 +88,9 @@ class Anneal(keras.callbacks.Callback):
             Arguments of `fit`: `steps_per_epoch`, `initial_epoch` and `epochs`.
         """
         first = -(-done // every)
-        left = (
-            0 if self.progress_at(done) >= 1 else min(self._outer_steps, 10**9) - done
-        )
+        left = 0
+        if self.progress_at(done) < 1:
+            left = int(min(self._outer_steps, 10**9)) - done
         return {
             "steps_per_epoch": every,
             "initial_epoch": first,
