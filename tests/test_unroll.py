@@ -1,12 +1,14 @@
 """The meta-gradient, against finite differences and plain nested tapes."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
-from tfdistill import students
+from tfdistill import students, unroll
 from tfdistill.initial_weights import FixedWeights
 from tfdistill.objectives import Classification
 from tfdistill.stateless import StatelessModel
@@ -174,6 +176,45 @@ def test_momenta_adam_and_judgements_on_the_way(inner_optimizer, judgements, flo
     check_against_central_differences(
         lambda: setting(back_gradient).loss, variables, ours.gradients
     )
+
+
+@pytest.mark.parametrize("keep_every", [3, 4])
+def test_steps_between_kept_ones_are_made_again(keep_every):
+    # Six steps; dropout's seeds and batch norm's averages are made again, too.
+    for make_model in (dropout, batch_norm):
+        setting = Setting(
+            make_model, epochs=3, inner_optimizer="momentum", judgements=3
+        )
+        kept = setting(functools.partial(back_gradient, keep_every=1))
+        again = setting(functools.partial(back_gradient, keep_every=keep_every))
+        assert float(again.loss) == pytest.approx(float(kept.loss), rel=1e-6)
+        for a, b in zip(again.gradients, kept.gradients):
+            assert np.linalg.norm(b) > 0
+            assert np.linalg.norm(a - b) < 1e-5 * np.linalg.norm(b)
+
+
+def test_many_steps_of_a_large_student_keep_few(monkeypatch):
+    setting = Setting(lenet, steps=10, epochs=10)
+    needed = 100 * 4 * setting.model.count_params()
+    made = lengths_of_arrays(monkeypatch)
+    for budget, lengths in ((needed, {100}), (needed - 1, {10})):
+        monkeypatch.setattr(unroll, "KEPT_BYTES", budget)
+        made.clear()
+        function = tf.function(setting._unroll, autograph=False)
+        function.get_concrete_function(back_gradient)
+        assert set(made) == lengths
+
+
+def lengths_of_arrays(monkeypatch):
+    """The lengths of all arrays of tensors made from now on."""
+    lengths, make = [], tf.TensorArray
+
+    def recorded(dtype, size, **kwargs):
+        lengths.append(size)
+        return make(dtype, size, **kwargs)
+
+    monkeypatch.setattr(tf, "TensorArray", recorded)
+    return lengths
 
 
 @pytest.mark.parametrize("make_model", EVERY)

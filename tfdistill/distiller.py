@@ -32,11 +32,15 @@ class Distiller(keras.Model):
         judgements: On how many real batches a student is judged: after all of its
             steps, and on its way there at even distances (the intermediate losses of
             Such et al. 2019). They share a batch that `fit` gets: each has its part.
+        keep_every: Of "back_gradient": how many steps of a student lie between two
+            whose weights it keeps in memory; it takes those between once more. By
+            default 1, but more for students of which all steps need more than a GiB.
         seed: Of all students' initial weights.
 
     Raises:
         ValueError: If the student doesn't fit the synthesizer's images and classes,
-            the method is unknown, or the judgements don't divide the steps evenly.
+            the method is unknown, the judgements don't divide the steps evenly, or
+            keep_every is below 1 or given for another method.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Distiller(keras.Model):
         *,
         method: str = "back_gradient",
         judgements: int = 1,
+        keep_every: int | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -66,6 +71,13 @@ class Distiller(keras.Model):
         self.objective = objective or Classification()
         self.seed = seed
         self._unroll = unroll.METHODS[method]
+        if keep_every is not None:
+            if method != "back_gradient" or keep_every < 1:
+                raise ValueError(
+                    "keep_every must be at least 1, and is for method='back_gradient', "
+                    f"not {keep_every} with {method!r}."
+                )
+            self._unroll = functools.partial(self._unroll, keep_every=keep_every)
         # The students' variables are not the distiller's to train: a Population hides
         # them from Keras's tracking.
         self.population = Population(

@@ -256,6 +256,7 @@ class Generator(ScheduledSynthesizer):
                 fn_output_signature=tf.TensorSpec(
                     (self.batch_size, *self.image_shape), self.dtype
                 ),
+                parallel_iterations=1,
             )
 
             def gradient(upstream):
@@ -280,6 +281,7 @@ class Generator(ScheduledSynthesizer):
                     lambda t, _: t < self.num_steps,
                     add,
                     (0, [tf.zeros_like(source) for source in sources]),
+                    parallel_iterations=1,
                 )
                 return totals
 

@@ -6,10 +6,15 @@ what the batches are made of. No other module holds a tape around a tape.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
+
+#: What `back_gradient` may keep of one student's steps before it makes some of them
+#: again instead.
+KEPT_BYTES = 2**30
 
 
 class Unrolled(NamedTuple):
@@ -62,6 +67,31 @@ def step(student, curriculum, objective, t, learner):
     return Learner(weights, state, slots)
 
 
+def walk(student, curriculum, objective, learner, first, stop, track=()):
+    """Takes the steps from `first` to before `stop`.
+
+    Args:
+        student: A `StatelessModel`.
+        curriculum: Has `batch(t)` and `inner_optimizer`.
+        objective: An `Objective`.
+        learner: Where the student stands before step `first`.
+        first, stop: Integers, or integer scalars.
+        track: `_track`'s, to be filled; nothing is kept if not given.
+
+    Returns:
+        The learner after the last step, and the track: the learner before each.
+    """
+
+    def forward(t, learner, track):
+        track = _write(track, t - first, learner)
+        return t + 1, step(student, curriculum, objective, t, learner), track
+
+    _, learner, track = tf.while_loop(
+        lambda t, *_: t < stop, forward, (first, learner, list(track))
+    )
+    return learner, track
+
+
 def train(student, curriculum, objective, weights, state):
     """The inner loop alone: a student's weights and state after all T steps.
 
@@ -75,11 +105,7 @@ def train(student, curriculum, objective, weights, state):
         The trained weights and the state after them.
     """
     start = Learner(weights, state, curriculum.inner_optimizer.slots(weights))
-    _, learner = tf.while_loop(
-        lambda t, _: t < curriculum.num_steps,
-        lambda t, learner: (t + 1, step(student, curriculum, objective, t, learner)),
-        (0, start),
-    )
+    learner, _ = walk(student, curriculum, objective, start, 0, curriculum.num_steps)
     return learner.weights, learner.state
 
 
@@ -94,12 +120,22 @@ def judge(student, objective, learner, images, labels):
     return loss, outputs, gradients
 
 
-def back_gradient(student, curriculum, objective, weights, state, images, labels):
-    """The meta-gradient, at the memory of one set of weights (and slots) a step.
+def back_gradient(
+    student,
+    curriculum,
+    objective,
+    weights,
+    state,
+    images,
+    labels,
+    *,
+    keep_every: int | None = None,
+):
+    """The meta-gradient, at the memory of one set of weights (and slots) a kept step.
 
-    The forward loop keeps where the student stands before each step and nothing else;
-    the backward loop rebuilds one step at a time under a tape and takes one
-    vector-Jacobian product. Both are `tf.while_loop`s, so that neither the graph nor
+    On the way forward it keeps where the student stands before its steps and nothing
+    else; on the way back it rebuilds one step at a time under a tape and takes one
+    vector-Jacobian product. All are `tf.while_loop`s, so that neither the graph nor
     the time to trace it depends on T.
 
     Args:
@@ -111,6 +147,10 @@ def back_gradient(student, curriculum, objective, weights, state, images, labels
         images, labels: J real batches, `[J, batch, ...]`. The last judges the student
             after all T steps; the others, at even distances, on its way there (Such et
             al. 2019's intermediate losses). J divides T.
+        keep_every: k, at least 1: only every k-th of the T steps is kept, and those
+            between are taken again on the way back. Memory is that of T / k + k steps
+            instead of T, arithmetic a quarter more. By default 1 if T steps take no
+            more than `KEPT_BYTES`, else the square root of T.
 
     Returns:
         An `Unrolled`.
@@ -121,68 +161,89 @@ def back_gradient(student, curriculum, objective, weights, state, images, labels
     num_steps = curriculum.num_steps
     last, distance = _judgements(images, num_steps)
     start = Learner(weights, state, curriculum.inner_optimizer.slots(weights))
+    go = functools.partial(walk, student, curriculum, objective)
 
-    # Forward: theta_0 ... theta_T, each theta_t kept (with state and slots beside it).
-    def forward(t, learner, history):
-        history = [h.write(t, x) for h, x in zip(history, tf.nest.flatten(learner))]
-        return t + 1, step(student, curriculum, objective, t, learner), history
+    def judged(number, learner):
+        return judge(student, objective, learner, images[number], labels[number])
 
-    history = [
-        tf.TensorArray(
-            x.dtype, num_steps, clear_after_read=False, element_shape=x.shape
-        )
-        for x in tf.nest.flatten(start)
-    ]
-    _, learner, history = tf.while_loop(
-        lambda t, *_: t < num_steps, forward, (0, start, history)
-    )
+    def back(first, track, stop, sums):
+        """Steps `stop` - 1 ... `first`: from d loss / d theta_{t+1} to d theta_t."""
 
-    # The judgement, and its derivative with respect to theta_T.
-    loss, outputs, cotangents = judge(
-        student, objective, learner, images[last], labels[last]
-    )
+        def backward(t, loss, cotangents, gradients):
+            learner = _read(track, t - first, start)
+            origin = learner.differentiable
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(origin + curriculum.sources)
+                after = step(student, curriculum, objective, t, learner)
+            products = tape.gradient(
+                after.differentiable,
+                origin + curriculum.sources,
+                output_gradients=cotangents,
+                unconnected_gradients="zero",
+            )
+            cotangents, shares = products[: len(origin)], products[len(origin) :]
+            gradients = [_add(g, share) for g, share in zip(gradients, shares)]
+            if last == 0:
+                return t - 1, loss, cotangents, gradients
 
-    # Backward: from d loss / d theta_{t+1} to d loss / d theta_t, and the share of
-    # step t in the derivative with respect to the sources.
-    def backward(t, loss, cotangents, gradients):
-        learner = tf.nest.pack_sequence_as(start, [h.read(t) for h in history])
-        origin = learner.differentiable
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(origin + curriculum.sources)
-            after = step(student, curriculum, objective, t, learner)
-        products = tape.gradient(
-            after.differentiable,
-            origin + curriculum.sources,
-            output_gradients=cotangents,
-            unconnected_gradients="zero",
-        )
-        cotangents, shares = products[: len(origin)], products[len(origin) :]
-        gradients = [_add(g, share) for g, share in zip(gradients, shares)]
-        if last == 0:
+            # What was judged on the way has its own say in what came before.
+            def with_judgement():
+                more, _, own = judged(t // distance - 1, learner)
+                return loss + more, [c + o for c, o in zip(cotangents, own)]
+
+            loss, cotangents = tf.cond(
+                (t > 0) & (t % distance == 0),
+                with_judgement,
+                lambda: (loss, cotangents),
+            )
             return t - 1, loss, cotangents, gradients
 
-        # What was judged on the way has its own say in what came before.
-        def judged():
-            number = t // distance - 1
-            more, _, own = judge(
-                student, objective, learner, images[number], labels[number]
-            )
-            return loss + more, [c + o for c, o in zip(cotangents, own)]
-
-        loss, cotangents = tf.cond(
-            (t > 0) & (t % distance == 0), judged, lambda: (loss, cotangents)
+        _, *sums = tf.while_loop(
+            lambda t, *_: t >= first,
+            backward,
+            (stop - 1, *sums),
+            maximum_iterations=num_steps,
         )
-        return t - 1, loss, cotangents, gradients
+        return sums
 
-    zeros = [tf.zeros(s.shape, s.dtype) for s in curriculum.sources]
-    _, loss, _, gradients = tf.while_loop(
-        lambda t, *_: t >= 0,
-        backward,
-        (num_steps - 1, loss, cotangents, zeros),
-        maximum_iterations=num_steps,
-    )
-    count = last + 1
-    return Unrolled(loss / count, outputs, [g / count for g in gradients])
+    def judged_last(learner):
+        loss, outputs, cotangents = judged(last, learner)
+        zeros = [tf.zeros(s.shape, s.dtype) for s in curriculum.sources]
+        return outputs, (loss, cotangents, zeros)
+
+    keep_every = keep_every or _affordable(start, num_steps)
+    if keep_every == 1:
+        learner, track = go(start, 0, num_steps, _track(start, num_steps))
+        outputs, sums = judged_last(learner)
+        loss, _, gradients = back(0, track, num_steps, sums)
+    else:
+        # Stretches of k steps: the first of each is kept, the others made again.
+        count = -(-num_steps // keep_every)
+
+        def ends(s):
+            return s * keep_every, tf.minimum((s + 1) * keep_every, num_steps)
+
+        def forward(s, learner, kept):
+            kept = _write(kept, s, learner)
+            return s + 1, go(learner, *ends(s))[0], kept
+
+        def backward(s, *sums):
+            first, stop = ends(s)
+            room = _track(start, keep_every)
+            _, track = go(_read(kept, s, start), first, stop, room)
+            return s - 1, *back(first, track, stop, sums)
+
+        _, learner, kept = tf.while_loop(
+            lambda s, *_: s < count, forward, (0, start, _track(start, count))
+        )
+        outputs, sums = judged_last(learner)
+        _, loss, _, gradients = tf.while_loop(
+            lambda s, *_: s >= 0,
+            backward,
+            (count - 1, *sums),
+            maximum_iterations=count,
+        )
+    return Unrolled(loss / (last + 1), outputs, [g / (last + 1) for g in gradients])
 
 
 def full(student, curriculum, objective, weights, state, images, labels):
@@ -249,6 +310,28 @@ def _judgements(images, num_steps):
             f"{count} judgements cannot be spread evenly over {num_steps} steps."
         )
     return count - 1, num_steps // count
+
+
+def _affordable(learner, num_steps):
+    """After how many steps one is to be kept."""
+    size = sum(x.shape.num_elements() * x.dtype.size for x in tf.nest.flatten(learner))
+    return 1 if num_steps * size <= KEPT_BYTES else math.isqrt(num_steps)
+
+
+def _track(learner, length):
+    """Room for learners like this one: a `tf.TensorArray` for each tensor."""
+    return [
+        tf.TensorArray(x.dtype, length, clear_after_read=False, element_shape=x.shape)
+        for x in tf.nest.flatten(learner)
+    ]
+
+
+def _write(track, index, learner):
+    return [a.write(index, x) for a, x in zip(track, tf.nest.flatten(learner))]
+
+
+def _read(track, index, like):
+    return tf.nest.pack_sequence_as(like, [a.read(index) for a in track])
 
 
 def _add(total, share):

@@ -82,6 +82,13 @@ def define_flags() -> None:
         lower_bound=1,
     )
     flags.DEFINE_integer(
+        "keep_every",
+        None,
+        "Less memory for more time: of a network's steps every so many are kept, and "
+        "those between taken again. All are kept up to a GiB, if not given.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
         "outer_steps",
         None,
         f"Updates of the distilled images; {_OUTER_STEPS} if there is no --minutes.",
@@ -154,7 +161,7 @@ def define_flags() -> None:
     _names.extend(
         ["workdir", *data_flags]
         + ["student", *weights_flags, "objective", "attack_class", "target_class"]
-        + ["widths", "architectures", *synthesis_flags, "judgements"]
+        + ["widths", "architectures", *synthesis_flags, "judgements", "keep_every"]
         + [
             "outer_steps",
             "minutes",
@@ -258,6 +265,7 @@ def _distiller(dataset):
         common.initial_weights(),
         _objective(dataset),
         judgements=FLAGS.judgements,
+        keep_every=FLAGS.keep_every,
         seed=FLAGS.seed,
     )
     # In a short run a long average would hold more of the start than of the end.
