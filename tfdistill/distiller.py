@@ -34,7 +34,7 @@ class Distiller(keras.Model):
             Such et al. 2019). They share a batch that `fit` gets: each has its part.
         keep_every: Of "back_gradient": how many steps of a student lie between two
             whose weights it keeps in memory; it takes those between once more. By
-            default 1, but more for students of which all steps need more than a GiB.
+            default 1, but more for students whose steps would take more than 256 MiB.
         seed: Of all students' initial weights.
 
     Raises:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 #: What `back_gradient` may keep of one student's steps before it makes some of them
 #: again instead.
-KEPT_BYTES = 2**30
+KEPT_BYTES = 2**28
 
 
 class Unrolled(NamedTuple):
@@ -87,7 +87,10 @@ def walk(student, curriculum, objective, learner, first, stop, track=()):
         return t + 1, step(student, curriculum, objective, t, learner), track
 
     _, learner, track = tf.while_loop(
-        lambda t, *_: t < stop, forward, (first, learner, list(track))
+        lambda t, *_: t < stop,
+        forward,
+        (first, learner, list(track)),
+        parallel_iterations=1,
     )
     return learner, track
 
@@ -203,6 +206,7 @@ def back_gradient(
             backward,
             (stop - 1, *sums),
             maximum_iterations=num_steps,
+            parallel_iterations=1,
         )
         return sums
 
@@ -242,6 +246,7 @@ def back_gradient(
             backward,
             (count - 1, *sums),
             maximum_iterations=count,
+            parallel_iterations=1,
         )
     return Unrolled(loss / (last + 1), outputs, [g / (last + 1) for g in gradients])
 

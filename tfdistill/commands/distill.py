@@ -85,7 +85,7 @@ def define_flags() -> None:
         "keep_every",
         None,
         "Less memory for more time: of a network's steps every so many are kept, and "
-        "those between taken again. All are kept up to a GiB, if not given.",
+        "those between taken again. All are kept up to 256 MiB, if not given.",
         lower_bound=1,
     )
     flags.DEFINE_integer(
