@@ -187,6 +187,19 @@ def test_a_search_that_goes_on_does_what_an_undisturbed_one_does(
     assert scores == sorted(scores, reverse=True)
 
 
+def test_passes_by_adam_need_no_rates_that_suit(digits, distilled, tmp_path):
+    hopeless = distilled.replace(learning_rates=np.full((1, 4), 1e-6))
+    scores = []
+    for passes in (None, 20):
+        search = Search(widths, hopeless, digits, tmp_path / f"{passes}", passes=passes)
+        search.explore(3)
+        scores.append([c.score for c in search.ranking])
+    assert max(scores[0]) < 0.3 < max(scores[1])
+    assert max(scores[1]) > 0.6
+    with pytest.raises(ValueError, match="passes must be an integer"):
+        Search(widths, distilled, digits, tmp_path / "none", passes=0)
+
+
 def test_the_better_architectures_are_ranked_first(digits, distilled, tmp_path):
     search = Search(widths, distilled, digits, tmp_path)
     search.explore(100)  # there are but 8

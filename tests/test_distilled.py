@@ -248,3 +248,16 @@ def test_fixed_weights_are_where_train_starts():
     for a, b in zip(once, twice):
         np.testing.assert_array_equal(a, b)
     assert not distilled.assign_initial_weights(tfdistill.students.linear(SHAPE, 2))
+
+
+def test_by_adam():
+    distilled = make(inner_optimizer="momentum", momenta=np.full((2, STEPS), 0.5))
+    again = distilled.by_adam(3, 0.01)
+    rates = again.learning_rates.reshape(-1)
+    assert again.learning_rates.shape == (3, distilled.steps)
+    assert again.inner_optimizer.name == "adam" and again.momenta is None
+    assert (np.diff(rates) < 0).all() and 0 < rates[-1] < rates[0] < 0.01
+    np.testing.assert_array_equal(again.images, distilled.images)
+    for passes, rate in ((0, 0.01), (1.5, 0.01), (3, 0.0)):
+        with pytest.raises(ValueError):
+            distilled.by_adam(passes, rate)

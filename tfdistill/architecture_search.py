@@ -95,6 +95,9 @@ class Search:
         num_students: Networks, of other initial weights each, whose mean accuracy is a
             candidate's score, at least 1. Hyperband gives the promising ones so many,
             and the others fewer: at least 2.
+        passes: How often candidates go through the distilled images by Adam
+            (`DistilledDataset.by_adam`), at least 1; by default they take its learned
+            steps, which rank by how well those suit an architecture, too.
         seed: Of the oracle and of initial weights, at least 0.
 
     Raises:
@@ -112,6 +115,7 @@ class Search:
         *,
         oracle: str = "random",
         num_students: int = 1,
+        passes: int | None = None,
         seed: int = 0,
     ):
         if oracle not in oracles.ORACLES:
@@ -126,6 +130,8 @@ class Search:
         distilled.check_fits(dataset)
         self._space = _found(space)
         self._name = space if isinstance(space, str) else space.__name__
+        if passes is not None:
+            distilled = distilled.by_adam(passes)
         self._distilled, self._dataset = distilled, dataset
         self._folder = os.fspath(folder)
         self._oracle, self._num_students = oracle, num_students

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfdistill import exports, inner_optimizers, records, students
 from tfdistill.normalization import Normalization
 from tfdistill.schedules import Batch
+from tfdistill.splits import check_int
 
 
 class DistilledDataset:
@@ -208,6 +209,29 @@ class DistilledDataset:
         )
         provenance = {**self.provenance, **changes.pop("provenance", {})}
         return DistilledDataset(**{**kept, **changes}, provenance=provenance)
+
+    def by_adam(self, passes: int, learning_rate: float = 3e-3) -> "DistilledDataset":
+        """The same images and labels, for Adam in place of the learned steps.
+
+        Learned steps suit the students that they were learned for. Others learn more
+        from more passes, at rates that fall along a half cosine.
+
+        Args:
+            passes: How often the images are gone through, at least 1.
+            learning_rate: Of the first step, > 0.
+
+        Raises:
+            ValueError: If a number is out of range.
+        """
+        check_int("passes", passes, 1)
+        steps = passes * self.steps
+        # In the middle of each step, so that the last rate is above 0, too.
+        turns = np.pi * (np.arange(steps) + 0.5) / steps
+        return self.replace(
+            learning_rates=learning_rate * np.cos(turns / 2).reshape(passes, -1) ** 2,
+            inner_optimizer="adam",
+            momenta=None,
+        )
 
     def as_dataset(self) -> tf.data.Dataset:
         """One epoch: (images, labels) batches in their order, one a step."""

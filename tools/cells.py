@@ -420,14 +420,20 @@ GTN = [
         ("real", "real data", None),
     )
 ]
-GTN.append(
+GTN += [
     Cell(
-        "gtn/mnist_wide",
-        "generator, full curriculum, 32 x 32 images, wider",
-        paper=(98.5, None),
-        hour=("--batch_size=64", "--outer_steps=1500"),
+        f"gtn/mnist_wide{name}",
+        f"{title}, 32 x 32 images, wider",
+        paper=paper,
+        hour=(f"--outer_steps={outer_steps}",),
     )
-)
+    for name, title, paper, outer_steps in (
+        ("", "generator, full curriculum", (98.5, None), 1500),
+        ("_pixels", "free pixels", None, 1500),
+        # Only rates and momenta are learned.
+        ("_real", "real data", None, 500),
+    )
+]
 #: The paper's own recipe, for a GPU.
 GTN_PAPER = Cell("gtn/mnist_paper", "generator, 32 x 128 images", paper=(98.9, None))
 

@@ -66,6 +66,14 @@ def define_flags() -> None:
         lower_bound=1,
     )
     flags.DEFINE_integer(
+        "passes",
+        None,
+        "How often candidates go through the distilled images, by Adam. They take the "
+        "learned steps if not given; those suit networks best that are like the ones "
+        "they were learned for.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
         "real_candidates",
         0,
         "How many of them are trained on real images, too, to compare: evenly from the "
@@ -94,7 +102,7 @@ def define_flags() -> None:
     )
     _names.extend(
         ["workdir", "distilled", *data_flags]
-        + ["space", "oracle", "candidates", "num_students"]
+        + ["space", "oracle", "candidates", "num_students", "passes"]
         + ["real_candidates", "real_epochs", "keep", "retrain_epochs"]
         + ["batch_size", "learning_rate", "seed"]
         + [*common.define_validation_flag(), *common.define_machine_flags()]
@@ -183,6 +191,7 @@ def _search(distilled, dataset):
                 FLAGS.workdir,
                 oracle=FLAGS.oracle,
                 num_students=FLAGS.num_students,
+                passes=FLAGS.passes,
                 seed=FLAGS.seed,
             )
         except ImportError as error:
