@@ -425,7 +425,7 @@ GTN += [
         f"gtn/mnist_wide{name}",
         f"{title}, 32 x 32 images, wider",
         paper=paper,
-        hour=(f"--outer_steps={outer_steps}",),
+        hour=("--batch_size=64", f"--outer_steps={outer_steps}"),
     )
     for name, title, paper, outer_steps in (
         ("", "generator, full curriculum", (98.5, None), 1500),

@@ -2,9 +2,10 @@
 
     python tools/scaling.py --plot=docs/images/scaling.png
 
-Two measured points calibrate each network on this machine (time to launch a step,
-speed, workspace); the others are predicted. Prints both side by side and draws them.
-Each point is a process of tools/benchmark.py: let the machine have nothing else to do.
+Three measured points calibrate each network on this machine (time to launch a step,
+speeds, workspaces); the others are predicted. Prints both side by side and draws them.
+Each point is a process of tools/benchmark.py, of which the fastest outer step counts:
+let the machine have nothing else to do.
 """
 
 import json
@@ -46,9 +47,13 @@ class Point:
 
 
 def calibration(student, side):
-    """Two points that tell launching, speed and workspace apart."""
-    many, few = (1024, 64) if not FLAGS.small else (128, 32)
-    return Point(student, side, 10, batch=many), Point(student, side, 60, batch=few)
+    """Points that tell launching, distilled images and real ones apart."""
+    small = FLAGS.small
+    return (
+        Point(student, side, 10, batch=128 if small else 1024),
+        Point(student, side, 60, batch=32 if small else 64),
+        Point(student, side, 10, images=2 if small else 10, batch=32 if small else 64),
+    )
 
 
 def points(student, side):
@@ -65,7 +70,7 @@ def points(student, side):
 
 
 def measure(point):
-    """Seconds and bytes of an outer step."""
+    """Seconds and bytes of an outer step, and how many cores it keeps busy."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "cells.json")
         tool = os.path.join(os.path.dirname(__file__), "benchmark.py")
@@ -82,7 +87,7 @@ def measure(point):
             sys.exit(process.stderr)
         with open(path, encoding="utf-8") as file:
             (cell,) = json.load(file)["cells"]
-    return cell["step_ms"] / 1000, cell["memory_bytes"]
+    return cell["fastest_ms"] / 1000, cell["memory_bytes"], cell["busy_cores"]
 
 
 class Network:
@@ -106,10 +111,16 @@ class Network:
                 self.operations += 2 * math.prod(layer.kernel.shape[:3]) * outputs
 
 
-def work(point, network):
-    """Operations of one student in an outer step (docs/scaling.md)."""
-    distilled = 12 * point.steps * point.images * CLASSES
-    return (distilled + 3 * point.batch) * network.operations
+def time_terms(point, network):
+    """What the seconds of one student are a sum of multiples of (docs/scaling.md)."""
+    distilled = 12 * point.steps * point.images * CLASSES * network.operations
+    return point.steps, distilled, 3 * point.batch * network.operations
+
+
+def memory_terms(point, network):
+    """The same of the bytes beside the weights of all steps."""
+    each = point.students * network.activations
+    return 1, each * point.images * CLASSES, each * point.batch
 
 
 def history(point, network):
@@ -118,39 +129,50 @@ def history(point, network):
 
 
 class Machine:
-    """The model, with what two points say of this machine and a network.
+    """The model, with what three points say of this machine and a network.
 
     Attributes:
         launch: Seconds of an inner step beside its arithmetic.
-        speed: Operations a second.
+        speeds: Operations a second, on distilled and on real images.
         fixed: Bytes beside the history and the workspace.
-        workspace: Bytes of workspace for each number of activations.
+        workspaces: Bytes for each activation of a distilled, and of a real image.
+        busy: Cores that one student keeps busy.
     """
 
     def __init__(self, student, side):
         calibrated = calibration(student, side)
-        (t1, m1), (t2, m2) = map(measure, calibrated)
-        one, two = calibrated
-        network = Network(one)
-        w1, w2 = work(one, network), work(two, network)
-        # t = steps * launch + work / speed, twice.
-        determinant = one.steps * w2 - two.steps * w1
-        self.launch = max(0.0, (t1 * w2 - t2 * w1) / determinant)
-        per_operation = (one.steps * t2 - two.steps * t1) / determinant
-        self.speed = 1 / max(per_operation, 1e-15)
-        m1, m2 = m1 - history(one, network), m2 - history(two, network)
-        images = (one.batch - two.batch) * network.activations
-        self.workspace = max(0.0, (m1 - m2) / images)
-        self.fixed = max(0.0, m2 - self.workspace * two.batch * network.activations)
+        network = Network(calibrated[0])
+        seconds, memory, busy = zip(*map(measure, calibrated))
+        memory = [m - history(p, network) for m, p in zip(memory, calibrated)]
+        self._seconds = _solved([time_terms(p, network) for p in calibrated], seconds)
+        self._memory = _solved([memory_terms(p, network) for p in calibrated], memory)
+        self.launch, *slow = self._seconds
+        self.speeds = [1 / x if x else math.inf for x in slow]
+        self.fixed, *self.workspaces = self._memory
+        self.busy = sum(b * s for b, s in zip(busy, seconds)) / sum(seconds)
 
     def predict(self, point):
         """Seconds and bytes of an outer step."""
         network = Network(point)
-        alone = point.steps * self.launch + work(point, network) / self.speed
-        rounds = math.ceil(point.students / os.cpu_count())
-        images = max(point.batch, point.images * CLASSES) * network.activations
-        memory = self.fixed + point.students * self.workspace * images
-        return rounds * alone, memory + history(point, network)
+        alone = _product(self._seconds, time_terms(point, network))
+        together = point.students * alone * self.busy / os.cpu_count()
+        memory = _product(self._memory, memory_terms(point, network))
+        return max(alone, together), memory + history(point, network)
+
+
+def _solved(terms, totals):
+    """Factors >= 0 whose sums of terms are nearest to the totals, in proportion."""
+    import numpy as np
+    from scipy.optimize import nnls
+
+    scaled = np.array(terms) / np.array(totals)[:, None]
+    sizes = np.abs(scaled).max(0)
+    factors, _ = nnls(scaled / sizes, np.ones(len(totals)))
+    return (factors / sizes).tolist()
+
+
+def _product(factors, terms):
+    return sum(factor * term for factor, term in zip(factors, terms))
 
 
 def main(_) -> None:
@@ -163,13 +185,14 @@ def main(_) -> None:
         side = 32 if student == "convnet" else 28
         machine = Machine(student, side)
         print(
-            f"{student}: {1000 * machine.launch:.2f} ms to launch a step, "
-            f"{machine.speed / 1e9:.1f} GFLOP/s, {machine.fixed / MIB:.0f} MiB and "
-            f"{machine.workspace:.1f} bytes an activation",
+            f"{student}: {1000 * machine.launch:.2f} ms to launch a step; on distilled "
+            f"and on real images {_both(machine.speeds, 1e9)} GFLOP/s and "
+            f"{_both(machine.workspaces)} bytes an activation, beside "
+            f"{machine.fixed / MIB:.0f} MiB; {machine.busy:.2f} cores",
             file=sys.stderr,
         )
         for point in points(student, side):
-            (seconds, memory), predicted = measure(point), machine.predict(point)
+            (seconds, memory, _), predicted = measure(point), machine.predict(point)
             rows.append((point, seconds, memory, *predicted))
             print(
                 f"| {point} | {seconds:.3f} (predicted {predicted[0]:.3f}) | "
@@ -190,6 +213,10 @@ def main(_) -> None:
         with open(FLAGS.json, "w", encoding="utf-8") as file:
             content = [dict(zip(names, (str(row[0]), *row[1:]))) for row in rows]
             json.dump(content, file, indent=1)
+
+
+def _both(numbers, unit=1.0):
+    return " and ".join(f"{number / unit:.1f}" for number in numbers)
 
 
 def _draw(rows, path):
