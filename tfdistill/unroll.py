@@ -139,7 +139,8 @@ def back_gradient(
     On the way forward it keeps where the student stands before its steps and nothing
     else; on the way back it rebuilds one step at a time under a tape and takes one
     vector-Jacobian product. All are `tf.while_loop`s, so that neither the graph nor
-    the time to trace it depends on T.
+    the time to trace it depends on T. Their iterations may not overlap, or several
+    steps' activations would be held at once.
 
     Args:
         student: A `StatelessModel`.
