@@ -277,7 +277,10 @@ def full(student, curriculum, objective, weights, state, images, labels):
     return Unrolled(loss, outputs, [tf.convert_to_tensor(g) for g in gradients])
 
 
-METHODS = {"back_gradient": back_gradient, "full": full}
+METHODS: dict[str, Callable[..., Unrolled]] = {
+    "back_gradient": back_gradient,
+    "full": full,
+}
 
 
 def as_traced(function: Callable) -> Callable:
