@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfdistill import datasets
 from tfdistill.normalization import Normalization
+from tfdistill.raw_images import Pairs
 from tfdistill.splits import Dataset, Split
 
 
@@ -363,6 +364,42 @@ def test_bad_arrays(train, test, message):
 def test_too_few_class_names():
     with pytest.raises(ValueError, match="from 0 to 1, not from 0 to 2"):
         datasets.from_arrays((IMAGES, LABELS), class_names=["a", "b"])
+
+
+@pytest.mark.parametrize("make", [make_split, make_streamed])
+def test_shards_hold_every_example_once(make):
+    split = make()
+    seen = [
+        sum(indices(split.shard(7, k).batch(4, shuffle=True)), []) for k in range(7)
+    ]
+    assert [len(s) for s in seen] == [9, 9, 9, 9, 8, 8, 8]
+    assert sorted(sum(seen, [])) == list(range(60))
+    assert split.shard(7, 1).num_classes == split.num_classes
+    with pytest.raises(ValueError, match="index must be below 7, not 7"):
+        split.shard(7, 7)
+
+
+def test_a_stream_decodes_only_what_is_wanted():
+    decoded = []
+
+    def decode(row):
+        decoded.append(int(row))
+        return IMAGES[row]
+
+    rows = tf.data.Dataset.from_tensor_slices((np.arange(60), LABELS))
+    pairs = Pairs(
+        rows,
+        lambda row: tf.ensure_shape(
+            tf.numpy_function(decode, [row], tf.uint8), (6, 5, 3)
+        ),
+    )
+    norm = Normalization((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    split = Split.streamed(pairs, 60, (6, 5, 3), norm)
+    rest, held = split.split(0.2)
+    part = rest.of_classes([2, 0]).shard(2, 1)
+    assert split.num_classes == 3 and not decoded
+    assert sorted(sum(indices(part.batch(8, shuffle=True)), [])) == sorted(decoded)
+    assert len(decoded) == len(part) == 16
 
 
 # tf.data

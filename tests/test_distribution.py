@@ -19,7 +19,9 @@ from tfdistill import (
     DistilledImages,
     Distiller,
     FixedWeights,
+    pretraining,
     strategies,
+    students,
 )
 
 FLAGS = [
@@ -154,6 +156,46 @@ def test_evaluations_are_spread_too(digits, mirrored):
         np.testing.assert_allclose(spread.losses, alone.losses, rtol=1e-5)
 
 
+def test_replicas_share_the_batches_of_a_pretraining(digits, mirrored):
+    def make_model():
+        return students.build("mlp", digits.image_shape, 10)
+
+    results = []
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        with strategy.scope():
+            trained = pretraining.pretrain(
+                make_model,
+                digits,
+                [0, 1],
+                pretraining.Recipe(2, 1, 1e-3),
+                batch_size=100,
+                verbose=0,
+            )
+            results.append([w for model in trained for w in model.get_weights()])
+            found = pretraining.accuracies(trained, digits.test)
+            assert min(found) > 0.5
+    for alone, shared in zip(*results):
+        np.testing.assert_allclose(shared, alone, atol=1e-4)
+
+
+def test_a_search_is_spread_too(digits, mirrored, tmp_path):
+    pytest.importorskip("keras_tuner")
+    from tfdistill.architecture_search import Search
+
+    data = digits.hold_out(0.1)
+    real = tfdistill.baselines.random_real(data, steps=2)
+    found = []
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        folder = tmp_path / type(strategy).__name__
+        search = Search(
+            "small_convnets", real, data, folder, num_students=2, passes=2
+        )
+        with strategy.scope():
+            search.explore(2)
+        found.append([c.accuracies for c in search.candidates])
+    np.testing.assert_allclose(*found, atol=0.01)
+
+
 def test_a_diverging_student_counts_for_all_replicas(digits, mirrored):
     model = distiller(digits, mirrored)
     model.usual_loss.assign(1.0)
@@ -238,9 +280,26 @@ def worker(path):
     """What `test_two_workers_make_the_step_of_one` runs."""
     strategy = strategies.make("multi_worker")
     assert strategy.num_replicas_in_sync == strategies.num_workers(strategy) == 2
-    result = learned(tfdistill.load_dataset("digits"), strategy)
+    digits = tfdistill.load_dataset("digits")
+    result = learned(digits, strategy)
     if strategies.is_chief(strategy):
         np.savez(path, *result)
+    # Each worker reads examples of its own from a stream.
+    rows = np.arange(digits.train.num_examples)
+    numbered = tf.data.Dataset.from_tensor_slices((digits.train.images, rows))
+    stream = tfdistill.Split.streamed(numbered, len(rows), digits.image_shape)
+
+    def own(count, start=0):
+        batches = strategies.batches(
+            strategy, stream, 100, shuffle=True, repeat=True, start=start
+        )
+        batches = (strategy.experimental_local_results(b[1])[0] for b in batches)
+        return np.concatenate([next(batches).numpy() for _ in range(count)])
+
+    seen = own(14)
+    np.testing.assert_array_equal(own(1, start=13), seen[-50:])
+    index = strategy.cluster_resolver.task_id
+    assert len(np.unique(seen)) == 700 and set(seen % 2) == {index}
 
 
 @pytest.mark.slow

@@ -32,10 +32,10 @@ class Candidate:
     Attributes:
         values: The hyperparameters that make it, by name.
         parameters: How many weights it has.
-        accuracies: On the validation part, of each network trained on distilled data.
+        accuracies: On validation images, of each network trained on distilled data.
         seconds: What these cost, with building and tracing.
         refusal: Why it was skipped; None if it was not.
-        real_accuracy: On the validation part, after real data; None if not known.
+        real_accuracy: On all validation images, after real data; None if not known.
         real_seconds: What that cost.
     """
 
@@ -98,7 +98,9 @@ class Search:
         passes: How often candidates go through the distilled images by Adam
             (`DistilledDataset.by_adam`), at least 1; by default they take its learned
             steps, which rank by how well those suit an architecture, too.
-        seed: Of the oracle and of initial weights, at least 0.
+        score_images: On how many validation images networks are tested after distilled
+            data, at most (at least 1), in the proportions of the classes.
+        seed: Of the oracle, of initial weights and of the choice of images, at least 0.
 
     Raises:
         ImportError: If there is no KerasTuner.
@@ -116,6 +118,7 @@ class Search:
         oracle: str = "random",
         num_students: int = 1,
         passes: int | None = None,
+        score_images: int = 2000,
         seed: int = 0,
     ):
         if oracle not in oracles.ORACLES:
@@ -136,7 +139,8 @@ class Search:
         self._folder = os.fspath(folder)
         self._oracle, self._num_students = oracle, num_students
         self._seed = check_int("seed", seed, 0)
-        self._validation = dataset.validation.batch(1000)
+        self._score_images = check_int("score_images", score_images, 1)
+        self._validation = dataset.validation.passes()
         try:
             self._choices = oracles.choices(self._build, self._seed)
         except ValueError as error:
@@ -293,6 +297,12 @@ class Search:
         )
         return model
 
+    @functools.cached_property
+    def _scored_on(self):
+        whole = self._dataset.validation
+        part = self._score_images / whole.num_examples
+        return (whole if part >= 1 else whole.split(part, self._seed)[1]).passes()
+
     def _build(self, hyperparameters):
         def candidate(image_shape, num_classes):
             return self._space(hyperparameters, image_shape, num_classes)
@@ -301,19 +311,22 @@ class Search:
         return students.build(candidate, data.image_shape, data.num_classes)
 
     def _score(self, candidate, num_students):
+        def make_model():
+            model = self.build(candidate)
+            candidate.parameters = model.count_params()
+            return model
+
+        images = self._scored_on
         started = time.monotonic()
         try:
-            candidate.parameters = self.build(candidate).count_params()
             # One graph for all, which costs more to trace than the training itself.
             learn = Evaluator(
-                lambda: self.build(candidate),
+                make_model,
                 self._distilled,
                 initial_weights=RandomWeights(),
                 side_by_side=1,
             )
-            found = learn(
-                self._distilled, self._validation, num_students, seed=self._seed
-            )
+            found = learn(self._distilled, images, num_students, seed=self._seed)
             candidate.accuracies = found.accuracies.tolist()
         except oracles.REFUSALS as error:
             candidate.refusal = students.first_sentence(error)
@@ -334,6 +347,7 @@ class Search:
             "space": self._name,
             "dataset": self._dataset.name,
             "distilled": key.hexdigest(),
+            "score_images": self._score_images,
             "seed": self._seed,
         }
 
@@ -352,7 +366,7 @@ class Search:
         if settings != self._settings():
             raise ValueError(
                 f"{self._path} is of another search: of other distilled data, space, "
-                "data set or seed."
+                "data set, score_images or seed."
             )
         return candidates
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfdistill import sources
 from tfdistill.normalization import Normalization
-from tfdistill.raw_images import Form, as_images, raw_pairs
+from tfdistill.raw_images import Form, Pairs, as_images, raw_pairs
 from tfdistill.splits import Dataset, Split, StreamedSplit, check_int
 
 _MEMORY_LIMIT = 2 << 30  # bytes of raw training images that are still held
@@ -215,13 +215,13 @@ def _read(source: sources.Source, form: Form, in_memory, seed: int) -> Dataset:
     for part, pairs in source.parts.items():
         with _blame(part):
             pairs = raw_pairs(pairs, form)
-            image, count = pairs.element_spec[0], counts.get(part)
+            image, count = pairs.images().element_spec[0], counts.get(part)
             if count is None:
-                count = int(pairs.cardinality())
+                count = int(pairs.records.cardinality())
                 if count == tf.data.INFINITE_CARDINALITY:
                     raise ValueError("the dataset must end, but it repeats forever.")
                 if count == tf.data.UNKNOWN_CARDINALITY:
-                    count = int(pairs.reduce(np.int64(0), lambda n, _: n + 1))
+                    count = int(pairs.labels().reduce(np.int64(0), lambda n, _: n + 1))
             if in_memory is None:  # decided by train, for both
                 raw = count * image.shape.num_elements() * image.dtype.size
                 in_memory = raw < _MEMORY_LIMIT
@@ -234,13 +234,14 @@ def _read(source: sources.Source, form: Form, in_memory, seed: int) -> Dataset:
     return _assemble(source.name, splits, names, seed)
 
 
-def _hold(pairs: tf.data.Dataset, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _hold(pairs: Pairs, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Reads `count` pairs into arrays that are allocated once."""
-    spec = pairs.element_spec[0]
+    decoded = pairs.images()
+    spec = decoded.element_spec[0]
     images = np.empty((count, *spec.shape), spec.dtype.as_numpy_dtype)
     labels, at = np.empty(count, np.int32), 0
     try:
-        for x, y in pairs.batch(512).prefetch(2).as_numpy_iterator():
+        for x, y in decoded.batch(512).prefetch(2).as_numpy_iterator():
             images[at : at + len(x)], labels[at : at + len(x)] = x, y
             at += len(x)
     except tf.errors.OpError as error:

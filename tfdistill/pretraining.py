@@ -92,6 +92,8 @@ def pretrain(
 ) -> list[keras.Model]:
     """Trains several students at once.
 
+    In the scope of a `tf.distribute.Strategy` its replicas share each batch.
+
     Args:
         make_model: Returns a built model with logits.
         dataset: Whose training part they learn.

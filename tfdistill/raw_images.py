@@ -1,6 +1,7 @@
 """Raw images and labels in one form, whatever they came as."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -58,15 +59,58 @@ class Form:
         return None
 
 
-def raw_pairs(dataset, form: Form = Form(), shape=None) -> tf.data.Dataset:
-    """Brings (image, label) pairs to static shape, uint8 or float32, and int32."""
-    spec = getattr(dataset, "element_spec", None)
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Labelled images of which only those are decoded that are wanted in the end.
+
+    Attributes:
+        records: Unbatched (record, integer label) pairs.
+        decode: Makes an image of a record; None if the records are images.
+    """
+
+    records: tf.data.Dataset
+    decode: Callable[[tf.Tensor], tf.Tensor] | None = None
+
+    def images(self) -> tf.data.Dataset:
+        """The (image, label) pairs."""
+        decode = self.decode
+        if decode is None:
+            return self.records
+        return self.records.map(
+            lambda record, label: (decode(record), label),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    def labels(self) -> tf.data.Dataset:
+        """The labels alone."""
+        return self.records.map(lambda _, label: label)
+
+    def where(self, mask: np.ndarray) -> "Pairs":
+        """Those for which a bool `[N]` is true."""
+        wanted = tf.constant(mask)
+        kept = self.records.enumerate().filter(lambda row, _: wanted[row])
+        return Pairs(kept.map(lambda _, pair: pair), self.decode)
+
+
+def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) -> Pairs:
+    """Brings images to static shape, uint8 or float32, and labels to int32.
+
+    Args:
+        data: Its `Pairs`, or a data set of (image, label).
+        form: What images are to look like.
+        shape: Of all of them, if known.
+
+    Raises:
+        ValueError: If the data are of another kind, or images have no one size.
+    """
+    pairs = data if isinstance(data, Pairs) else Pairs(data)
+    spec = getattr(pairs.records, "element_spec", None)
     if not isinstance(spec, tuple) or len(spec) != 2:
         raise ValueError(
             "the data must be a tf.data.Dataset of pairs (image, label), not "
-            f"{dataset if spec is None else spec!r}."
+            f"{data if spec is None else spec!r}."
         )
-    image, label = spec
+    image, label = pairs.images().element_spec
     if label.shape.rank != 0 or not label.dtype.is_integer:
         raise ValueError(f"labels must be integer scalars, not {label}.")
     kept = image.dtype in (tf.uint8, tf.uint16) or image.dtype.is_floating
@@ -76,22 +120,23 @@ def raw_pairs(dataset, form: Form = Form(), shape=None) -> tf.data.Dataset:
             f"{image.dtype.name} of shape {image.shape}."
         )
 
-    def standard(image, label):
+    def standard(record):
+        image = record if pairs.decode is None else pairs.decode(record)
         if image.shape.rank == 2:
             image = image[..., None]
         if image.dtype != tf.uint8:
             image = tf.image.convert_image_dtype(image, tf.float32)
         image = form(image)
-        image = tf.ensure_shape(image, shape) if shape is not None else image
-        return image, tf.cast(label, tf.int32)
+        return tf.ensure_shape(image, shape) if shape is not None else image
 
-    pairs = dataset.map(standard, num_parallel_calls=tf.data.AUTOTUNE)
-    if not pairs.element_spec[0].shape.is_fully_defined():
+    records = pairs.records.map(lambda record, label: (record, tf.cast(label, "int32")))
+    standardized = Pairs(records, standard)
+    if not standardized.images().element_spec[0].shape.is_fully_defined():
         raise ValueError(
             "images must have one known size: give image_size, or ensure_shape of the "
             f"dataset, whose images are {image.shape}."
         )
-    return pairs
+    return standardized
 
 
 def as_images(images) -> np.ndarray:

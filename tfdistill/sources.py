@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill.normalization import Normalization
-from tfdistill.raw_images import Form
+from tfdistill.raw_images import Form, Pairs
 
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 
@@ -42,7 +42,7 @@ class Source:
 
     Attributes:
         name: What the data are called.
-        parts: "train" and perhaps "test": unbatched (raw image, integer label) pairs.
+        parts: "train" and perhaps "test": `Pairs`, or what `raw_pairs` makes them of.
         counts: How many each part has.
         class_names: A name for each class; None if only numbers are known.
         normalization: The usual one; None if there is none.
@@ -50,7 +50,7 @@ class Source:
     """
 
     name: str
-    parts: Mapping[str, tf.data.Dataset]
+    parts: Mapping[str, Pairs | tf.data.Dataset]
     counts: Mapping[str, int]
     class_names: Sequence[str] | None
     normalization: Normalization | None = None
@@ -115,12 +115,11 @@ def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
         labels = np.int32([names.index(folder) for _, folder in found])
         static = (*(shape[0] if one_size else (None, None)), len(mode))
 
-        def load(file, label, static=static):
-            image = tf.numpy_function(read, [file], tf.uint8)
-            return tf.ensure_shape(image, static), label
+        def load(file, static=static):
+            return tf.ensure_shape(tf.numpy_function(read, [file], tf.uint8), static)
 
         pairs = tf.data.Dataset.from_tensor_slices((files, labels))
-        parts[part] = pairs.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+        parts[part] = Pairs(pairs, load)
         counts[part] = len(files)
     return Source(root.resolve().name, parts, counts, names)
 
@@ -225,9 +224,14 @@ def _labelled(builder, splits):
             "the data need one Image and one ClassLabel feature, not "
             f"{', '.join(info.features)}."
         )
+    wanted = {image_key: True, label_key: True}
+    encoded = {image_key: tfds.decode.SkipDecoding()}
     parts = {
-        part: _read(builder, split, {image_key: True, label_key: True}).map(
-            lambda example: (example[image_key], example[label_key])
+        part: Pairs(
+            _read(builder, split, wanted, encoded).map(
+                lambda example: (example[image_key], example[label_key])
+            ),
+            info.features[image_key].decode_example,
         )
         for part, split in splits.items()
     }
@@ -252,7 +256,7 @@ def _boxes(builder, splits):
     parts, counts = {}, {}
     for part, split in splits.items():
         images = _read(builder, split, {"image": True, "objects": objects})
-        parts[part] = images.flat_map(_crops)
+        parts[part] = Pairs(images.flat_map(_crops))
         labels = _read(builder, split, {"objects": {"label": True}})
         counts[part] = int(
             labels.reduce(
@@ -280,12 +284,12 @@ def _crops(example):
     return boxes.map(crop)
 
 
-def _read(builder, split, features):
+def _read(builder, split, features, decoders=None):
     import tensorflow_datasets as tfds
 
     return builder.as_dataset(
         split=split,
         shuffle_files=False,
-        decoders=tfds.decode.PartialDecoding(features),
+        decoders=tfds.decode.PartialDecoding(features, decoders),
         read_config=tfds.ReadConfig(try_autocache=False),
     )

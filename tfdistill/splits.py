@@ -40,10 +40,13 @@ class Split:
         images: Read-only raw array [N, H, W, C], uint8 or float32.
         labels: Read-only int32 array [N].
         normalization: The `Normalization` of the batches.
+        is_held: Whether the images are in memory.
 
     Raises:
         ValueError: If the arrays are not what is described above.
     """
+
+    is_held = True
 
     def __init__(
         self,
@@ -196,12 +199,13 @@ class Split:
         """
         fitting = _PASS_LIMIT // math.prod(self.image_shape)
         batches = self.batch(max(1, min(1000, fitting)))
-        return batches.cache() if self._is_held else batches
+        return batches.cache() if self.is_held else batches
 
     def split(self, fraction: float, seed: int = 0) -> tuple["Split", "Split"]:
         """Holds out a part of every class.
 
-        A stream is not copied: both parts read all of it and keep their own examples.
+        A stream is not copied: both parts read all of it, and decode their own examples
+        only.
 
         Args:
             fraction: Part of the examples to hold out, between 0 and 1.
@@ -289,6 +293,23 @@ class Split:
         self._read_labels()  # which a stream needs to find its own again
         return self._with(self.normalization, self.num_classes)._subset(mask)
 
+    def shard(self, count: int, index: int) -> "Split":
+        """Every count-th example, for one of several workers.
+
+        Args:
+            count: Of the workers, at least 1.
+            index: Of this one, from 0.
+
+        Raises:
+            ValueError: If a number is out of range, or no example is left.
+        """
+        check_int("count", count, 1)
+        if check_int("index", index, 0) >= min(count, self.num_examples):
+            raise ValueError(
+                f"index must be below {min(count, self.num_examples)}, not {index}."
+            )
+        return self.subset(np.arange(self.num_examples) % count == index)
+
     def of_classes(self, labels: Sequence[int]) -> "Split":
         """The examples of some classes, which become 0, 1, ... in the order given.
 
@@ -336,8 +357,6 @@ class Split:
 
     # What follows is all that depends on where the examples are.
 
-    _is_held = True
-
     def _epoch(self, size, per_epoch, full, shuffle, seeds) -> tf.data.Dataset:
         order = tf.range(self.num_examples)
         if shuffle:
@@ -374,11 +393,11 @@ class Split:
 class StreamedSplit(Split):
     """A `Split` that reads its examples from a `tf.data.Dataset`."""
 
-    _is_held = False
+    is_held = False
 
     def __init__(self, dataset, num_examples, image_shape, normalization, num_classes):
         self._setup(num_examples, image_shape, normalization, num_classes)
-        self._dataset, self._labels = raw_pairs(dataset, shape=self.image_shape), None
+        self._pairs, self._labels = raw_pairs(dataset, shape=self.image_shape), None
 
     @property
     def images(self) -> np.ndarray:
@@ -389,14 +408,14 @@ class StreamedSplit(Split):
         raise ValueError("A streamed split holds no labels: use batch() or sample().")
 
     def _epoch(self, size, per_epoch, full, shuffle, seeds) -> tf.data.Dataset:
-        dataset = self._dataset
+        pairs = self._pairs
         if shuffle:
-            spec = dataset.element_spec[0]
+            spec = pairs.images().element_spec[0]
             # The seed below is all there is, whatever TensorFlow's global one: of this
             # function's graph only. (With a global seed of 0 TensorFlow would fail.)
             tf.compat.v1.set_random_seed(None)
             fitting = _SHUFFLE_LIMIT // (spec.dtype.size * spec.shape.num_elements())
-            dataset = dataset.shuffle(
+            shuffled = pairs.records.shuffle(
                 min(self.num_examples, 10_000, max(size, fitting)),
                 # The seed of an epoch must not be that of another seed's epoch.
                 seed=tf.random.stateless_uniform(
@@ -404,15 +423,16 @@ class StreamedSplit(Split):
                 ),
                 reshuffle_each_iteration=False,
             )
-        return dataset.batch(size, drop_remainder=full)
+            pairs = dataclasses.replace(pairs, records=shuffled)
+        return pairs.images().batch(size, drop_remainder=full)
 
     def _fetch(self, images, labels):
         return images, labels
 
     def _read_labels(self) -> np.ndarray:
         if self._labels is None:
-            labels = self._dataset.map(lambda _, label: label).batch(1024)
-            labels = np.concatenate([np.int32([]), *labels.as_numpy_iterator()])
+            labels = self._pairs.labels().batch(1024).as_numpy_iterator()
+            labels = np.concatenate([np.int32([]), *labels])
             if len(labels) != self.num_examples:
                 raise ValueError(
                     f"num_examples is {self.num_examples}, but the stream holds "
@@ -425,28 +445,24 @@ class StreamedSplit(Split):
     def _take(self, rows: np.ndarray) -> np.ndarray:
         mask = np.zeros(self.num_examples, bool)
         mask[rows] = True
-        images = self._masked(mask).map(lambda image, _: image)
+        images = self._pairs.where(mask).images().map(lambda image, _: image)
         return np.stack(list(images.as_numpy_iterator()))[rows.argsort().argsort()]
 
     def _subset(self, mask: np.ndarray) -> "Split":
         subset = copy.copy(self)
-        subset._dataset, subset._labels = self._masked(mask), self._labels[mask]
+        subset._pairs, subset._labels = self._pairs.where(mask), self._labels[mask]
         subset.num_examples = len(subset._labels)
         return subset
 
     def _relabel(self, numbers: np.ndarray) -> None:
         self._labels = numbers[self._labels]
         table = tf.constant(numbers)
-        self._dataset = self._dataset.map(lambda image, label: (image, table[label]))
-
-    def _masked(self, mask: np.ndarray) -> tf.data.Dataset:
-        mask = tf.constant(mask)
-        kept = self._dataset.enumerate().filter(lambda row, _: mask[row])
-        return kept.map(lambda _, pair: pair)
+        records = self._pairs.records.map(lambda record, y: (record, table[y]))
+        self._pairs = dataclasses.replace(self._pairs, records=records)
 
     def _raw_chunks(self) -> Iterator[np.ndarray]:
-        images = self._dataset.take(_MEASURED_EXAMPLES).map(lambda image, _: image)
-        return images.batch(256).as_numpy_iterator()
+        images = self._pairs.images().map(lambda image, _: image)
+        return images.take(_MEASURED_EXAMPLES).batch(256).as_numpy_iterator()
 
 
 @dataclasses.dataclass(frozen=True)

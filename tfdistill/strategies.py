@@ -67,6 +67,32 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
+def batches(strategy: tf.distribute.Strategy, split, batch_size: int, **kwargs):
+    """What `fit` learns from, over all replicas.
+
+    Several workers share a stream out among them: each reads its own examples, shuffled
+    among themselves. Images in memory come in the order of one device.
+
+    Args:
+        strategy: Of the model.
+        split: A `Split`.
+        batch_size: Of all replicas together, a multiple of their number.
+        **kwargs: Of `Split.batch`.
+    """
+    if num_workers(strategy) == 1 or split.is_held:
+        return split.batch(batch_size, **kwargs)
+    start = kwargs.pop("start", 0)
+
+    def of_worker(context):
+        workers = context.num_input_pipelines
+        own = split.shard(workers, context.input_pipeline_id)
+        size = context.get_per_replica_batch_size(batch_size)
+        devices = context.num_replicas_in_sync // workers
+        return own.batch(size, start=start * devices, **kwargs)
+
+    return strategy.distribute_datasets_from_function(of_worker)
+
+
 def total(values):
     """The sum of a tensor, or of each of a list of them, over all replicas.
 

@@ -138,16 +138,13 @@ def measure(method: str, num_steps: int) -> dict:
     trace = time.perf_counter() - clock
     outer_step = tfdistill.unroll.as_traced(outer_step)
     timed(outer_step)
-    cpu = time.process_time()
     times = [timed(outer_step) for _ in range(FLAGS.repeats)]
-    cpu = time.process_time() - cpu
     return {
         "method": method,
         "T": synthesizer.num_steps,
         "trace_s": trace,
         "step_ms": statistics.median(times),
         "fastest_ms": min(times),
-        "busy_cores": 1000 * cpu / sum(times),
         "memory_bytes": peak_memory() - before,
         "weights_bytes": 4 * model.count_params(),
     }

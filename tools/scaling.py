@@ -2,8 +2,9 @@
 
     python tools/scaling.py --plot=docs/images/scaling.png
 
-Three measured points calibrate each network on this machine (time to launch a step,
-speeds, workspaces); the others are predicted. Prints both side by side and draws them.
+Five measured points calibrate each network on this machine (time to launch a step,
+speeds, workspaces, what a second student costs); the others are predicted. Prints both
+side by side and draws them.
 Each point is a process of tools/benchmark.py, of which the fastest outer step counts:
 let the machine have nothing else to do.
 """
@@ -18,7 +19,7 @@ import tempfile
 from absl import app, flags
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("students", ["lenet", "mlp", "convnet"], "Networks.")
+flags.DEFINE_list("students", ["lenet", "mlp", "convnet@64"], "Networks.")
 flags.DEFINE_integer("repeats", 5, "Outer steps timed at each point.", lower_bound=1)
 flags.DEFINE_boolean("small", False, "Only a few small points, to try this out.")
 flags.DEFINE_string("plot", None, "Also draw the points into this file.")
@@ -37,7 +38,7 @@ class Point:
 
     @property
     def channels(self):
-        return 3 if self.side == 32 else 1
+        return 3 if self.student.startswith("convnet") else 1
 
     def __str__(self):
         return (
@@ -47,12 +48,17 @@ class Point:
 
 
 def calibration(student, side):
-    """Points that tell launching, distilled images and real ones apart."""
-    small = FLAGS.small
+    """Points that tell launching, weights, distilled images and real ones apart.
+
+    The last is the second with another student.
+    """
+    few, many = (32, 128) if FLAGS.small else (64, 1024)
     return (
-        Point(student, side, 10, batch=128 if small else 1024),
-        Point(student, side, 60, batch=32 if small else 64),
-        Point(student, side, 10, images=2 if small else 10, batch=32 if small else 64),
+        Point(student, side, 10, batch=many),
+        Point(student, side, 60, batch=few),
+        Point(student, side, 10, images=2 if FLAGS.small else 10, batch=few),
+        Point(student, 20, 30, batch=few),
+        Point(student, side, 60, batch=few, students=2),
     )
 
 
@@ -70,7 +76,7 @@ def points(student, side):
 
 
 def measure(point):
-    """Seconds and bytes of an outer step, and how many cores it keeps busy."""
+    """Seconds and bytes of an outer step."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "cells.json")
         tool = os.path.join(os.path.dirname(__file__), "benchmark.py")
@@ -87,7 +93,7 @@ def measure(point):
             sys.exit(process.stderr)
         with open(path, encoding="utf-8") as file:
             (cell,) = json.load(file)["cells"]
-    return cell["fastest_ms"] / 1000, cell["memory_bytes"], cell["busy_cores"]
+    return cell["fastest_ms"] / 1000, cell["memory_bytes"]
 
 
 class Network:
@@ -114,13 +120,15 @@ class Network:
 def time_terms(point, network):
     """What the seconds of one student are a sum of multiples of (docs/scaling.md)."""
     distilled = 12 * point.steps * point.images * CLASSES * network.operations
-    return point.steps, distilled, 3 * point.batch * network.operations
+    real = 3 * point.batch * network.operations
+    return point.steps, point.steps * network.weights, distilled, real
 
 
 def memory_terms(point, network):
     """The same of the bytes beside the weights of all steps."""
     each = point.students * network.activations
-    return 1, each * point.images * CLASSES, each * point.batch
+    weights = point.students * network.weights
+    return 1, weights, each * point.images * CLASSES, each * point.batch
 
 
 def history(point, network):
@@ -129,35 +137,45 @@ def history(point, network):
 
 
 class Machine:
-    """The model, with what three points say of this machine and a network.
+    """The model, with what five points say of this machine and a network.
 
     Attributes:
-        launch: Seconds of an inner step beside its arithmetic.
-        speeds: Operations a second, on distilled and on real images.
-        fixed: Bytes beside the history and the workspace.
-        workspaces: Bytes for each activation of a distilled, and of a real image.
-        busy: Cores that one student keeps busy.
+        seconds: Of an inner step beside its arithmetic; for each of its weights; for
+            each operation on a distilled, and on a real image.
+        memory: Bytes beside all else; for each weight; for each activation of a
+            distilled, and of a real image.
+        share: The part of the machine that one student keeps busy.
     """
 
     def __init__(self, student, side):
         calibrated = calibration(student, side)
-        network = Network(calibrated[0])
-        seconds, memory, busy = zip(*map(measure, calibrated))
-        memory = [m - history(p, network) for m, p in zip(memory, calibrated)]
-        self._seconds = _solved([time_terms(p, network) for p in calibrated], seconds)
-        self._memory = _solved([memory_terms(p, network) for p in calibrated], memory)
-        self.launch, *slow = self._seconds
-        self.speeds = [1 / x if x else math.inf for x in slow]
-        self.fixed, *self.workspaces = self._memory
-        self.busy = sum(b * s for b, s in zip(busy, seconds)) / sum(seconds)
+        networks = [Network(point) for point in calibrated]
+        seconds, memory = zip(*map(measure, calibrated))
+        memory = [m - history(*pair) for m, *pair in zip(memory, calibrated, networks)]
+        terms = [list(map(f, calibrated, networks)) for f in (time_terms, memory_terms)]
+        self.seconds = _solved(terms[0][:-1], seconds[:-1])
+        self.memory = _solved(terms[1], memory)
+        self.share = min(1.0, max(0.5, seconds[4] / seconds[1] / 2))
 
     def predict(self, point):
         """Seconds and bytes of an outer step."""
         network = Network(point)
-        alone = _product(self._seconds, time_terms(point, network))
-        together = point.students * alone * self.busy / os.cpu_count()
-        memory = _product(self._memory, memory_terms(point, network))
+        alone = _product(self.seconds, time_terms(point, network))
+        together = point.students * alone * self.share
+        memory = _product(self.memory, memory_terms(point, network))
         return max(alone, together), memory + history(point, network)
+
+    def __str__(self):
+        launch, weights, *slow = self.seconds
+        speeds = " and ".join(f"{1e-9 / x:.1f}" if x else "any" for x in slow)
+        fixed, *each = self.memory
+        bytes_each = ", ".join(f"{x:.1f}" for x in each)
+        return (
+            f"{1e3 * launch:.2f} ms to launch a step and {1e9 * weights:.2f} ns a "
+            f"weight; {speeds} GFLOP/s on distilled and on real images; {bytes_each} "
+            f"bytes a weight, an activation of a distilled, of a real image, beside "
+            f"{fixed / MIB:.0f} MiB; a student takes {self.share:.2f} of the machine"
+        )
 
 
 def _solved(terms, totals):
@@ -182,17 +200,11 @@ def main(_) -> None:
     print(f"| {' | '.join(columns)} | time s | memory |")
     print("|---" * (len(columns) + 2) + "|")
     for student in FLAGS.students:
-        side = 32 if student == "convnet" else 28
+        side = 32 if student.startswith("convnet") else 28
         machine = Machine(student, side)
-        print(
-            f"{student}: {1000 * machine.launch:.2f} ms to launch a step; on distilled "
-            f"and on real images {_both(machine.speeds, 1e9)} GFLOP/s and "
-            f"{_both(machine.workspaces)} bytes an activation, beside "
-            f"{machine.fixed / MIB:.0f} MiB; {machine.busy:.2f} cores",
-            file=sys.stderr,
-        )
+        print(f"{student}: {machine}", file=sys.stderr, flush=True)
         for point in points(student, side):
-            (seconds, memory, _), predicted = measure(point), machine.predict(point)
+            (seconds, memory), predicted = measure(point), machine.predict(point)
             rows.append((point, seconds, memory, *predicted))
             print(
                 f"| {point} | {seconds:.3f} (predicted {predicted[0]:.3f}) | "
@@ -213,10 +225,6 @@ def main(_) -> None:
         with open(FLAGS.json, "w", encoding="utf-8") as file:
             content = [dict(zip(names, (str(row[0]), *row[1:]))) for row in rows]
             json.dump(content, file, indent=1)
-
-
-def _both(numbers, unit=1.0):
-    return " and ".join(f"{number / unit:.1f}" for number in numbers)
 
 
 def _draw(rows, path):

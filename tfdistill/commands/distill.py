@@ -322,7 +322,9 @@ def _learn(distiller, anneal, dataset, validation):
     if every is None:
         every = min(500, max(1, FLAGS.outer_steps // 10)) if not FLAGS.minutes else 100
     distiller.fit(
-        dataset.train.batch(
+        strategies.batches(
+            distiller.distribute_strategy,
+            dataset.train,
             FLAGS.batch_size * FLAGS.judgements,
             shuffle=True,
             seed=FLAGS.seed,

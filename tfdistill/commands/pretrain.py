@@ -58,7 +58,8 @@ def define_flags() -> None:
         ["workdir", *data_flags]
         + ["student", "num_students", "held_out", "side_by_side", "epochs"]
         + ["halve_every", "learning_rate", "batch_size", "seed"]
-        + [*common.define_machine_flags(), "overwrite"]
+        + [*common.define_machine_flags()]
+        + [*common.define_strategy_flag(machines=False), "overwrite"]
     )
 
 
@@ -80,6 +81,7 @@ def main() -> None:
     from tfdistill import pools, students
 
     common.set_threads()
+    strategy = common.strategy()
     dataset = common.load_dataset()
     if FLAGS.student is None:
         FLAGS.student = common.default_student(dataset)
@@ -99,7 +101,8 @@ def main() -> None:
     members = []
     for first in range(0, FLAGS.num_students, FLAGS.side_by_side):
         last = min(first + FLAGS.side_by_side, FLAGS.num_students)
-        members += _cohort(dataset, recipe, range(first, last))
+        with strategy.scope():
+            members += _cohort(dataset, recipe, range(first, last))
         known = [m.accuracy for m in members]
         print(
             f"{len(members)} of {FLAGS.num_students} students, test accuracy "

@@ -74,6 +74,12 @@ def define_flags() -> None:
         lower_bound=1,
     )
     flags.DEFINE_integer(
+        "score_images",
+        2000,
+        "How many of the validation images rank them, at most.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
         "real_candidates",
         0,
         "How many of them are trained on real images, too, to compare: evenly from the "
@@ -102,11 +108,11 @@ def define_flags() -> None:
     )
     _names.extend(
         ["workdir", "distilled", *data_flags]
-        + ["space", "oracle", "candidates", "num_students", "passes"]
+        + ["space", "oracle", "candidates", "num_students", "passes", "score_images"]
         + ["real_candidates", "real_epochs", "keep", "retrain_epochs"]
         + ["batch_size", "learning_rate", "seed"]
         + [*common.define_validation_flag(), *common.define_machine_flags()]
-        + ["overwrite"]
+        + [*common.define_strategy_flag(machines=False), "overwrite"]
     )
 
 
@@ -130,6 +136,7 @@ def main() -> None:
     if FLAGS.num_students is None:
         FLAGS.num_students = 9 if FLAGS.oracle == "hyperband" else 1
     common.set_threads(within=FLAGS.threads)
+    strategy = common.strategy()
     distilled = _distilled()
     dataset = common.load_dataset()
     search = _search(distilled, dataset)
@@ -147,9 +154,10 @@ def main() -> None:
     common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, owned)
     if common.is_finished(FLAGS.workdir):
         return
-    _explore(search)
-    agreement = _compare(search)
-    kept = _keep(search, dataset)
+    with strategy.scope():
+        _explore(search)
+        agreement = _compare(search)
+        kept = _keep(search, dataset)
     _finish(search, dataset, agreement, kept)
 
 
@@ -192,6 +200,7 @@ def _search(distilled, dataset):
                 oracle=FLAGS.oracle,
                 num_students=FLAGS.num_students,
                 passes=FLAGS.passes,
+                score_images=FLAGS.score_images,
                 seed=FLAGS.seed,
             )
         except ImportError as error:
