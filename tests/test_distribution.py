@@ -188,11 +188,19 @@ def test_a_search_is_spread_too(digits, mirrored, tmp_path):
     for strategy in (tf.distribute.get_strategy(), mirrored):
         folder = tmp_path / type(strategy).__name__
         search = Search(
-            "small_convnets", real, data, folder, num_students=2, passes=2
+            "small_convnets",
+            real,
+            data,
+            folder,
+            num_students=2,
+            passes=2,
+            strategy=strategy,
         )
-        with strategy.scope():
-            search.explore(2)
-        found.append([c.accuracies for c in search.candidates])
+        search.explore(1)
+        search.compare(1, 1)
+        compared = search.ranking[0].real_accuracy
+        found.append([*search.candidates[0].accuracies, compared])
+        assert compared > 0.3
     np.testing.assert_allclose(*found, atol=0.01)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfdistill import architecture_spaces, oracles, students
 from tfdistill.callbacks import Backup
@@ -101,6 +102,9 @@ class Search:
         score_images: On how many validation images networks are tested after distilled
             data, at most (at least 1), in the proportions of the classes.
         seed: Of the oracle, of initial weights and of the choice of images, at least 0.
+        strategy: Over whose replicas a candidate's networks, and their batches of real
+            data, are spread. Call nothing of this in its scope: Keras is cleared after
+            each candidate, or memory would grow, which ends the scope.
 
     Raises:
         ImportError: If there is no KerasTuner.
@@ -120,6 +124,7 @@ class Search:
         passes: int | None = None,
         score_images: int = 2000,
         seed: int = 0,
+        strategy: tf.distribute.Strategy | None = None,
     ):
         if oracle not in oracles.ORACLES:
             raise ValueError(
@@ -140,6 +145,7 @@ class Search:
         self._oracle, self._num_students = oracle, num_students
         self._seed = check_int("seed", seed, 0)
         self._score_images = check_int("score_images", score_images, 1)
+        self._strategy = strategy or tf.distribute.get_strategy()
         self._validation = dataset.validation.passes()
         try:
             self._choices = oracles.choices(self._build, self._seed)
@@ -285,16 +291,17 @@ class Search:
             learning_rate: Adam's at first, > 0; it is halved after each third.
             backup, verbose: As of `pretraining.pretrain`.
         """
-        (model,) = pretrain(
-            lambda: self.build(candidate),
-            self._dataset,
-            [0],
-            Recipe(epochs, max(1, epochs // 3), learning_rate),
-            batch_size=batch_size,
-            seed=self._seed,
-            backup=backup,
-            verbose=verbose,
-        )
+        with self._strategy.scope():
+            (model,) = pretrain(
+                lambda: self.build(candidate),
+                self._dataset,
+                [0],
+                Recipe(epochs, max(1, epochs // 3), learning_rate),
+                batch_size=batch_size,
+                seed=self._seed,
+                backup=backup,
+                verbose=verbose,
+            )
         return model
 
     @functools.cached_property
@@ -325,6 +332,7 @@ class Search:
                 self._distilled,
                 initial_weights=RandomWeights(),
                 side_by_side=1,
+                strategy=self._strategy,
             )
             found = learn(self._distilled, images, num_students, seed=self._seed)
             candidate.accuracies = found.accuracies.tolist()

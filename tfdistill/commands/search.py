@@ -139,7 +139,7 @@ def main() -> None:
     strategy = common.strategy()
     distilled = _distilled()
     dataset = common.load_dataset()
-    search = _search(distilled, dataset)
+    search = _search(distilled, dataset, strategy)
     lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
     owned = [
         "candidates.json",
@@ -154,10 +154,9 @@ def main() -> None:
     common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, owned)
     if common.is_finished(FLAGS.workdir):
         return
-    with strategy.scope():
-        _explore(search)
-        agreement = _compare(search)
-        kept = _keep(search, dataset)
+    _explore(search)
+    agreement = _compare(search)
+    kept = _keep(search, dataset)
     _finish(search, dataset, agreement, kept)
 
 
@@ -187,7 +186,7 @@ def _distilled():
     return distilled
 
 
-def _search(distilled, dataset):
+def _search(distilled, dataset, strategy):
     from tfdistill import architecture_search
 
     with common.input_errors():
@@ -202,6 +201,7 @@ def _search(distilled, dataset):
                 passes=FLAGS.passes,
                 score_images=FLAGS.score_images,
                 seed=FLAGS.seed,
+                strategy=strategy,
             )
         except ImportError as error:
             raise common.InputError(str(error)) from error
