@@ -440,7 +440,7 @@ GTN_PAPER = Cell("gtn/mnist_paper", "generator, 32 x 128 images", paper=(98.9, N
 #: Images for a few small networks, and the ranking of many by them and by real images.
 SEARCH_DATA = Cell(
     "search/mnist_distill",
-    "200 images for eight small networks",
+    "1,000 images for eight small networks",
     hour=("--num_students=16",),
 )
 SEARCH = Cell("search/mnist_search", "60 small networks", "search")
