@@ -306,6 +306,8 @@ def worker(path):
 
     seen = own(14)
     np.testing.assert_array_equal(own(1, start=13), seen[-50:])
+    with pytest.raises(ValueError, match="multiple of the strategy's 2 replicas"):
+        strategies.batches(strategy, stream, 99)
     index = strategy.cluster_resolver.task_id
     assert len(np.unique(seen)) == 700 and set(seen % 2) == {index}
 

@@ -78,9 +78,21 @@ def batches(strategy: tf.distribute.Strategy, split, batch_size: int, **kwargs):
         split: A `Split`.
         batch_size: Of all replicas together, a multiple of their number.
         **kwargs: Of `Split.batch`.
+
+    Returns:
+        As `Split.batch`; for several workers and a stream, the strategy's own kind.
+
+    Raises:
+        ValueError: If the batch size is not such a multiple, or as of `Split.batch`.
     """
     if num_workers(strategy) == 1 or split.is_held:
         return split.batch(batch_size, **kwargs)
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        raise ValueError(
+            f"batch_size must be a multiple of the strategy's {replicas} replicas, not "
+            f"{batch_size}."
+        )
     start = kwargs.pop("start", 0)
 
     def of_worker(context):

@@ -321,8 +321,8 @@ def _learn(distiller, anneal, dataset, validation):
     every = FLAGS.report_every
     if every is None:
         every = min(500, max(1, FLAGS.outer_steps // 10)) if not FLAGS.minutes else 100
-    distiller.fit(
-        strategies.batches(
+    with common.input_errors():
+        batches = strategies.batches(
             distiller.distribute_strategy,
             dataset.train,
             FLAGS.batch_size * FLAGS.judgements,
@@ -331,7 +331,9 @@ def _learn(distiller, anneal, dataset, validation):
             repeat=True,
             start=done,
             augment=augmentation.AUGMENTATIONS[FLAGS.augment],
-        ),
+        )
+    distiller.fit(
+        batches,
         **anneal.epochs(done, every),
         validation_data=validation,
         # A progress bar in a file is a flood.
