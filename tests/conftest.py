@@ -1,5 +1,7 @@
 """Two devices for every test session: the CPU, twice."""
 
+import gc
+
 import tfdistill  # noqa: F401  (before TensorFlow: it turns on oneDNN)
 
 import tensorflow as tf  # isort: skip
@@ -9,3 +11,7 @@ _CPUS = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], _CPUS
 )
+# What is imported is never garbage: collections, of which Keras asks for many, need not
+# look at it again.
+gc.collect()
+gc.freeze()

@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score
 import tfdistill
 from tfdistill import audit
 
-FLAGS = ["--dataset=digits", "--student=mlp", "--rounds=1", "--outer_steps=200"]
+FLAGS = ["--dataset=digits", "--student=mlp", "--rounds=1", "--outer_steps=80"]
 
 
 def run(workdir, *flags):
@@ -40,7 +40,7 @@ def digits():
 def examined(digits):
     train, wrong = audit.flipped(digits.train, 0.1)
     dataset = dataclasses.replace(digits, train=train)
-    recipe = audit.Recipe(rounds=1, outer_steps=300)
+    recipe = audit.Recipe(rounds=1, outer_steps=150)
     return audit.examine(dataset, recipe), wrong, dataset
 
 
@@ -74,7 +74,7 @@ def test_noise_by_pairs(digits):
     )
     found = audit.examine(
         dataclasses.replace(digits, train=train),
-        audit.Recipe(rounds=1, outer_steps=300),
+        audit.Recipe(rounds=1, outer_steps=100),
     )
     noise = found.noise()
     assert noise.sum() == pytest.approx(1)

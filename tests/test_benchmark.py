@@ -43,8 +43,8 @@ def test_table(tmp_path):
 
 @pytest.mark.slow
 def test_students_side_by_side():
-    flags = "--side_by_side=3", "--steps=2", "--batch_size=16", "--student=linear"
-    *_, row = tool("benchmark", *flags).stdout.splitlines()
+    flags = "--steps=2", "--batch_size=16", "--student=linear", "--turns=1"
+    *_, row = tool("benchmark", "--side_by_side=3", *flags).stdout.splitlines()
     _, steps, *figures, _ = row.split("|")
     assert int(steps) == 2 and len(figures) == 5
     assert min(float(x) for x in figures) >= 0

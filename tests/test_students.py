@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfdistill import students
+from tfdistill import students, unroll
 from tfdistill.networks import LocalResponseNormalization, XavierNormal
 
 # Small images that each student can still take.
@@ -147,7 +147,8 @@ def test_learns_through_its_own_learning(name):
         outputs, _ = model.stateless_call(weights, state, images, training=True)
         return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels, outputs))
 
-    @tf.function
+    @unroll.as_traced
+    @tf.function(autograph=False)
     def meta_gradient(images):
         with tf.GradientTape() as outer:
             outer.watch(images)

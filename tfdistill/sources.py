@@ -256,7 +256,7 @@ def _boxes(builder, splits):
     parts, counts = {}, {}
     for part, split in splits.items():
         images = _read(builder, split, {"image": True, "objects": objects})
-        parts[part] = Pairs(images.flat_map(_crops))
+        parts[part] = images.flat_map(_crops)
         labels = _read(builder, split, {"objects": {"label": True}})
         counts[part] = int(
             labels.reduce(

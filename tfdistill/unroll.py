@@ -239,7 +239,10 @@ def back_gradient(
             return s - 1, *back(first, track, stop, sums)
 
         _, learner, kept = tf.while_loop(
-            lambda s, *_: s < count, forward, (0, start, _track(start, count))
+            lambda s, *_: s < count,
+            forward,
+            (0, start, _track(start, count)),
+            parallel_iterations=1,
         )
         outputs, sums = judged_last(learner)
         _, loss, _, gradients = tf.while_loop(

@@ -30,7 +30,8 @@ flags.DEFINE_list("image_shape", ["28", "28", "1"], "Height, width, channels.")
 flags.DEFINE_integer("batch_size", 1024, "Real images.", lower_bound=1)
 flags.DEFINE_integer("images_per_class", 1, "Distilled images.", lower_bound=1)
 flags.DEFINE_integer("students_per_step", 1, "Students side by side.", lower_bound=1)
-flags.DEFINE_integer("side_by_side", None, "Students to compare.", lower_bound=2)
+flags.DEFINE_integer("side_by_side", 0, "Students to compare.", lower_bound=0)
+flags.DEFINE_integer("turns", 3, "Processes for each side of that.", lower_bound=1)
 flags.DEFINE_integer(
     "intra_op_threads", 1, "Threads of one operation; 0: as TensorFlow likes."
 )
@@ -232,7 +233,8 @@ def _cell(argv, method, num_steps, *more):
 
 def _compare(argv):
     """Students side by side, and one after another by our threads and TensorFlow's."""
-    usual = ("--intra_op_threads=0", "--inter_op_threads=0")
+    count = FLAGS.side_by_side
+    usual = ("--intra_op_threads=0", "--inter_op_threads=0", "--side_by_side=0")
     print(
         "| T | one after another, TensorFlow's threads ms | one after another ms | "
         "side by side ms | ratio to the first | to the second |"
@@ -245,14 +247,14 @@ def _compare(argv):
                 _cell(argv, FLAGS.methods[0], num_steps, *threads)
                 for threads in (usual, ())
             ]
-            for _ in range(3)
+            for _ in range(FLAGS.turns)
         ]
         figures = [
             (
-                theirs["alone_ms"],
+                count * theirs["step_ms"],
                 ours["alone_ms"],
                 ours["together_ms"],
-                ours["together_ms"] / theirs["alone_ms"],
+                ours["together_ms"] / (count * theirs["step_ms"]),
                 ours["ratio"],
             )
             for theirs, ours in pairs
