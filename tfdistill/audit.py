@@ -284,7 +284,10 @@ def _judge(dataset, held, recipe, number, backup_folder):
     )
     student = students.build(recipe.student, dataset.image_shape, dataset.num_classes)
     distiller.distilled().train(student)
-    logits = student.predict(judged.passes(), verbose=0)
+    # Not by `predict`, which would be traced for each student, and used once.
+    logits = np.concatenate(
+        [student(images, training=False) for images, _ in judged.passes()]
+    )
     if not np.isfinite(logits).all():
         raise FloatingPointError(
             f"The student of distillation {number + 1} diverged: choose a smaller "
