@@ -48,17 +48,6 @@ def cases(count):
     )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def told(request):
-    yield
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print(
-            f"\n{COUNTS['inputs']} bad inputs: {COUNTS['refused']} refused in a "
-            "sentence, the others harmless; no file lost or written elsewhere"
-        )
-
-
 def attempt(function, *arguments, **kwargs):
     """What came out, or None if it was refused as a user may expect."""
     COUNTS["inputs"] += 1
@@ -473,6 +462,12 @@ def test_hostile_flags(flag_values, tmp_path_factory, monkeypatch, data):
     assert os.listdir(folder) == []
 
 
-def test_enough_bad_inputs_were_tried(request):
+def test_enough_bad_inputs_were_tried(request, record_property):
+    """The last one here: all others have run before, in the same process."""
+    record_property(
+        "summary",
+        f"{COUNTS['inputs']} bad inputs: {COUNTS['refused']} refused in a sentence, "
+        "the others harmless; no file lost or written elsewhere",
+    )
     if len(request.session.items) > 1 and not request.config.option.keyword:
         assert COUNTS["inputs"] >= 2000
