@@ -1,4 +1,4 @@
-"""Two devices for every test session: the CPU, twice."""
+"""Of every test session: its two devices (the CPU, twice), and what ends it."""
 
 import gc
 

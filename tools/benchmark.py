@@ -30,7 +30,7 @@ flags.DEFINE_list("image_shape", ["28", "28", "1"], "Height, width, channels.")
 flags.DEFINE_integer("batch_size", 1024, "Real images.", lower_bound=1)
 flags.DEFINE_integer("images_per_class", 1, "Distilled images.", lower_bound=1)
 flags.DEFINE_integer("students_per_step", 1, "Students side by side.", lower_bound=1)
-flags.DEFINE_integer("side_by_side", 0, "Students to compare.", lower_bound=0)
+flags.DEFINE_integer("side_by_side", None, "Students to compare.", lower_bound=2)
 flags.DEFINE_integer("turns", 3, "Processes for each side of that.", lower_bound=1)
 flags.DEFINE_integer(
     "intra_op_threads", 1, "Threads of one operation; 0: as TensorFlow likes."
@@ -40,7 +40,9 @@ flags.DEFINE_integer("repeats", 5, "Outer steps timed, after a first.", lower_bo
 flags.DEFINE_integer("full_limit", 100, "The largest T for the method full.")
 flags.DEFINE_boolean("jit_compile", False, "Whether XLA compiles the step.")
 flags.DEFINE_string("json", None, "Also write the figures here.")
-flags.DEFINE_string("cell", None, "Internal: METHOD,T, measured in this process.")
+flags.DEFINE_string(
+    "cell", None, "Internal: METHOD,T,COMPARED, measured in this process."
+)
 
 MIB = 2**20
 # The authors' PyTorch code for LeNet, MNIST, T = 30 and a real batch of 1024, on a
@@ -53,8 +55,11 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def measure(method: str, num_steps: int) -> dict:
-    """One cell: traces and runs the outer step in this process."""
+def measure(method: str, num_steps: int, count: int) -> dict:
+    """One cell: traces and runs the outer step in this process.
+
+    Several students (a count above 1) are compared with single ones.
+    """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     # What tfdistill does itself where it is imported before TensorFlow and Keras.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -118,11 +123,8 @@ def measure(method: str, num_steps: int) -> dict:
             keras.ops.convert_to_numpy(gradient)
         return 1000 * (time.perf_counter() - clock)
 
-    if FLAGS.side_by_side:
-        count = FLAGS.side_by_side
-        alone, together = (
-            tfdistill.unroll.as_traced(step_of(n)) for n in (1, FLAGS.side_by_side)
-        )
+    if count > 1:
+        alone, together = (tfdistill.unroll.as_traced(step_of(n)) for n in (1, count))
         timed(alone), timed(together)
         # In turns, so that whatever else the machine does hits both.
         pairs = [(timed(alone, count), timed(together)) for _ in range(FLAGS.repeats)]
@@ -167,8 +169,8 @@ def matmul_gflops() -> float:
 def main(argv) -> None:
     """Measures every cell and prints a Markdown table."""
     if FLAGS.cell:
-        method, num_steps = FLAGS.cell.split(",")
-        print(json.dumps(measure(method, int(num_steps))))
+        method, *numbers = FLAGS.cell.split(",")
+        print(json.dumps(measure(method, *map(int, numbers))))
         return
     gflops = matmul_gflops()
     print(f"{os.cpu_count()} cores, {gflops:.0f} GFLOP/s in a 2048^3 float32 product")
@@ -220,11 +222,13 @@ def main(argv) -> None:
             json.dump({"gflops": gflops, "cells": cells}, file, indent=1)
 
 
-def _cell(argv, method, num_steps, *more):
+def _cell(argv, method, num_steps, *more, count=1):
     """What `measure` gives in a process of its own."""
     command = [sys.executable, *argv[:1], *sys.argv[1:], *more]
     process = subprocess.run(
-        [*command, f"--cell={method},{num_steps}"], capture_output=True, text=True
+        [*command, f"--cell={method},{num_steps},{count}"],
+        capture_output=True,
+        text=True,
     )
     if process.returncode:
         sys.exit(process.stderr)
@@ -233,32 +237,23 @@ def _cell(argv, method, num_steps, *more):
 
 def _compare(argv):
     """Students side by side, and one after another by our threads and TensorFlow's."""
-    count = FLAGS.side_by_side
-    usual = ("--intra_op_threads=0", "--inter_op_threads=0", "--side_by_side=0")
+    method, count = FLAGS.methods[0], FLAGS.side_by_side
+    usual = ("--intra_op_threads=0", "--inter_op_threads=0")
     print(
         "| T | one after another, TensorFlow's threads ms | one after another ms | "
         "side by side ms | ratio to the first | to the second |"
     )
     print("|---|---|---|---|---|---|")
     for num_steps in FLAGS.steps:
+        figures = []
         # In turns: how fast a machine is changes from minute to minute.
-        pairs = [
-            [
-                _cell(argv, FLAGS.methods[0], num_steps, *threads)
-                for threads in (usual, ())
-            ]
-            for _ in range(FLAGS.turns)
-        ]
-        figures = [
-            (
-                count * theirs["step_ms"],
-                ours["alone_ms"],
-                ours["together_ms"],
-                ours["together_ms"] / (count * theirs["step_ms"]),
-                ours["ratio"],
+        for _ in range(FLAGS.turns):
+            theirs = count * _cell(argv, method, num_steps, *usual)["step_ms"]
+            ours = _cell(argv, method, num_steps, count=count)
+            together = ours["together_ms"]
+            figures.append(
+                (theirs, ours["alone_ms"], together, together / theirs, ours["ratio"])
             )
-            for theirs, ours in pairs
-        ]
         first, second, third, *ratios = map(statistics.median, zip(*figures))
         print(
             f"| {num_steps} | {first:.0f} | {second:.0f} | {third:.0f} | "
