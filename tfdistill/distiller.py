@@ -152,13 +152,9 @@ class Distiller(keras.Model):
                 tf.config.list_logical_devices("GPU")
                 or tf.config.list_logical_devices("TPU")
             )
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if students_per_step % replicas:
-            raise ValueError(
-                f"students_per_step must be a multiple of the strategy's {replicas} "
-                f"replicas, not {students_per_step}."
-            )
-        self._students_per_replica = students_per_step // replicas
+        self._students_per_replica = strategies.share(
+            "students_per_step", students_per_step, self.distribute_strategy
+        )
         self._compiled_by_xla = jit_compile
         self._clip = clip
         self._back_off = back_off

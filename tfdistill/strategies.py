@@ -67,6 +67,26 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
+def share(what: str, number: int, strategy: tf.distribute.Strategy) -> int:
+    """What each replica has of a number that all of them share evenly.
+
+    Args:
+        what: What the number is.
+        number: Of all replicas together.
+        strategy: Of them.
+
+    Raises:
+        ValueError: If it is not a multiple of the number of replicas.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if number % replicas:
+        raise ValueError(
+            f"{what} must be a multiple of the strategy's {replicas} replicas, not "
+            f"{number}."
+        )
+    return number // replicas
+
+
 def batches(strategy: tf.distribute.Strategy, split, batch_size: int, **kwargs):
     """What `fit` learns from, over all replicas.
 
@@ -87,12 +107,7 @@ def batches(strategy: tf.distribute.Strategy, split, batch_size: int, **kwargs):
     """
     if num_workers(strategy) == 1 or split.is_held:
         return split.batch(batch_size, **kwargs)
-    replicas = strategy.num_replicas_in_sync
-    if batch_size % replicas:
-        raise ValueError(
-            f"batch_size must be a multiple of the strategy's {replicas} replicas, not "
-            f"{batch_size}."
-        )
+    share("batch_size", batch_size, strategy)
     start = kwargs.pop("start", 0)
 
     def of_worker(context):
