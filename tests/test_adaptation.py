@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import tfdistill
-from tfdistill import adaptation, pretraining, students
+from tfdistill import adaptation, students
+from tfdistill.studies import pretraining
 
 
 @pytest.fixture(scope="module")

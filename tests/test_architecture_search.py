@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import tfdistill
-from tfdistill import architecture_search, architecture_spaces, baselines, oracles
-from tfdistill.architecture_search import Candidate, Search
+from tfdistill import architecture_search, architecture_spaces, baselines
+from tfdistill.studies.architecture_search import oracles
+from tfdistill.studies.architecture_search.search import Candidate, Search
 
 keras_tuner = pytest.importorskip("keras_tuner")
 

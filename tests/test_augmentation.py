@@ -3,7 +3,7 @@
 import numpy as np
 
 import tfdistill
-from tfdistill import augmentation
+from tfdistill.data import augmentation
 
 
 def _windows(image, padding=4):

@@ -19,19 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tfdistill
-from tfdistill import (
-    Attack,
-    DistilledDataset,
-    DistilledImages,
-    Normalization,
-    Pool,
-    datasets,
-    journal,
-    main,
-    pools,
-    records,
-)
-from tfdistill.commands import common, distill
+from tfdistill import Attack, DistilledDataset, DistilledImages, Normalization, Pool
+from tfdistill.cli import common, distill, main
+from tfdistill.data import loading as datasets
+from tfdistill.distilled import tfrecords as records
+from tfdistill.runs import journal
+from tfdistill.weights import pool as pools
 
 # What a user is told in a sentence; anything else is a traceback from inside.
 REFUSALS = (ValueError, FileNotFoundError, FileExistsError)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfdistill import datasets
-from tfdistill.normalization import Normalization
-from tfdistill.raw_images import Pairs
-from tfdistill.splits import Dataset, Split
+from tfdistill.data import loading as datasets
+from tfdistill.data.images import Pairs
+from tfdistill.data.normalization import Normalization
+from tfdistill.data.split import Dataset, Split
 
 
 def make_arrays(num_examples=60, shape=(6, 5, 3), classes=3, seed=0):

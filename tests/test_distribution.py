@@ -19,10 +19,10 @@ from tfdistill import (
     DistilledImages,
     Distiller,
     FixedWeights,
-    pretraining,
-    strategies,
     students,
 )
+from tfdistill.runs import strategies
+from tfdistill.studies import pretraining
 
 FLAGS = [
     "--strategy=multi_worker",
@@ -180,7 +180,7 @@ def test_replicas_share_the_batches_of_a_pretraining(digits, mirrored):
 
 def test_a_search_is_spread_too(digits, mirrored, tmp_path):
     pytest.importorskip("keras_tuner")
-    from tfdistill.architecture_search import Search
+    from tfdistill.studies.architecture_search.search import Search
 
     data = digits.hold_out(0.1)
     real = tfdistill.baselines.random_real(data, steps=2)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import tfdistill
-from tfdistill import exposure, pools, pretraining, students
-from tfdistill.evaluation import evaluate_model
-from tfdistill.records import file_hash
+from tfdistill import exposure, students
+from tfdistill.distilled.tfrecords import file_hash
+from tfdistill.evaluation.evaluation import evaluate_model
+from tfdistill.studies import pretraining
+from tfdistill.weights import pool as pools
 
 
 def command(*arguments):

@@ -13,7 +13,8 @@ import tensorflow as tf
 import tfds_fixtures
 
 import tfdistill
-from tfdistill import datasets, students
+from tfdistill import students
+from tfdistill.data import loading as datasets
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

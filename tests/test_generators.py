@@ -7,10 +7,11 @@ import tensorflow as tf
 from test_unroll import check_against_central_differences, float64  # noqa: F401
 
 import tfdistill
-from tfdistill import generators, teaching_networks
-from tfdistill.controls import RealBatches
-from tfdistill.generators import CURRICULA, Generator
-from tfdistill.normalization import Normalization
+from tfdistill.data.normalization import Normalization
+from tfdistill.students import teaching_networks
+from tfdistill.synthesizers import generator as generators
+from tfdistill.synthesizers.generator import CURRICULA, Generator
+from tfdistill.synthesizers.real import RealBatches
 
 SHAPE, CLASSES = (12, 12, 1), 3
 SOURCE = tfdistill.DataSource("stripes", Normalization((0.0,), (1.0,)), ("a", "b", "c"))

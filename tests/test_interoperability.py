@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import tfdistill
-from tfdistill import DistilledDataset, Normalization, exports
+from tfdistill import DistilledDataset, Normalization
+from tfdistill.distilled import exports
 
 STEPS, BATCH, CLASSES, SHAPE = 3, 4, 2, (6, 5, 3)
 

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tfdistill import linear, unroll
-from tfdistill.objectives import Regression
-from tfdistill.stateless import StatelessModel
+from tfdistill.inner.objectives import Regression
+from tfdistill.inner.stateless import StatelessModel
 
 DIMENSION = 16
 

@@ -12,15 +12,10 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
-from tfdistill import (
-    FixedWeights,
-    Pool,
-    PretrainedWeights,
-    pools,
-    pretraining,
-    students,
-)
-from tfdistill.evaluation import EVALUATION, TRAINING, student_seed
+from tfdistill import FixedWeights, Pool, PretrainedWeights, students
+from tfdistill.evaluation.evaluation import EVALUATION, TRAINING, student_seed
+from tfdistill.studies import pretraining
+from tfdistill.weights import pool as pools
 
 SHAPE = (8, 8, 1)
 

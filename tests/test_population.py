@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import FixedWeights
-from tfdistill.population import Population
+from tfdistill.weights.population import Population
 
 SHAPE, CLASSES = (8, 8, 1), 10
 TWO = "mlp,linear"

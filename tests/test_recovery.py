@@ -12,9 +12,11 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
-from tfdistill import DistilledDataset, evaluation, pretraining
-from tfdistill.commands import recovery
-from tfdistill.journal import Journal
+from tfdistill import DistilledDataset
+from tfdistill.cli import recovery
+from tfdistill.evaluation import evaluation
+from tfdistill.runs.journal import Journal
+from tfdistill.studies import pretraining
 
 FLAGS = [
     "--student=mlp",

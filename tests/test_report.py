@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfdistill import DistilledDataset, report
+from tfdistill import DistilledDataset
+from tfdistill.reporting import report
 
 
 def tfdistill(*arguments):

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfdistill import students, unroll
-from tfdistill.networks import LocalResponseNormalization, XavierNormal
+from tfdistill.students.networks import LocalResponseNormalization, XavierNormal
 
 # Small images that each student can still take.
 SMALL = {

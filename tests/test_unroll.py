@@ -9,11 +9,11 @@ import tensorflow as tf
 from keras import layers
 
 from tfdistill import students, unroll
-from tfdistill.initial_weights import FixedWeights
-from tfdistill.objectives import Classification
-from tfdistill.stateless import StatelessModel
-from tfdistill.synthesizers import DistilledImages
-from tfdistill.unroll import back_gradient, full, train
+from tfdistill.inner.objectives import Classification
+from tfdistill.inner.stateless import StatelessModel
+from tfdistill.inner.unroll import back_gradient, full, train
+from tfdistill.synthesizers.images import DistilledImages
+from tfdistill.weights.initial_weights import FixedWeights
 
 SHAPE, CLASSES = (8, 8, 1), 3
 

@@ -5,7 +5,7 @@ import bz2
 import numpy as np
 import pytest
 
-from tfdistill import datasets
+from tfdistill.data import loading as datasets
 
 
 def write_usps(folder, digits, name="usps.bz2"):
@@ -23,7 +23,7 @@ def write_usps(folder, digits, name="usps.bz2"):
 def prepare(tmp_path):
     import tensorflow_datasets as tfds
 
-    from tfdistill.usps import Usps
+    from tfdistill.data.usps import Usps
 
     builder = Usps(data_dir=tmp_path / "data")
     config = tfds.download.DownloadConfig(manual_dir=tmp_path / "manual")
@@ -65,7 +65,7 @@ def test_usps_in_the_usual_manual_folder(tmp_path):
     ["11 1:0.5", "0 1:0.5", "1 257:0.5", "1 0:0.5", "1 1:1.5", "1 1:nan", "x", ""],
 )
 def test_files_in_another_format(line):
-    from tfdistill.usps import _parse
+    from tfdistill.data.usps import _parse
 
     with pytest.raises((ValueError, IndexError)):
         _parse(line)
@@ -81,7 +81,7 @@ def test_the_file_and_line_are_named(tmp_path):
 
 
 def test_zeros_may_be_left_out():
-    from tfdistill.usps import _parse
+    from tfdistill.data.usps import _parse
 
     example = _parse("10 2:-1 256:1")
     assert example["label"] == 9 and example["image"].shape == (16, 16, 1)

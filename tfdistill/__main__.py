@@ -1,6 +1,6 @@
 """`python -m tfdistill` is `tfdistill`."""
 
-from tfdistill.main import run
+from tfdistill.cli.main import run
 
 if __name__ == "__main__":
     run()

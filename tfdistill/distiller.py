@@ -5,12 +5,13 @@ import functools
 import keras
 import tensorflow as tf
 
-from tfdistill import strategies, unroll
-from tfdistill.distilled import DistilledDataset
-from tfdistill.evaluation import TRAINING, FreshStudents, student_seed
-from tfdistill.initial_weights import InitialWeights
-from tfdistill.objectives import Classification, Objective
-from tfdistill.population import Population
+from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.evaluation import TRAINING, FreshStudents, student_seed
+from tfdistill.inner import unroll
+from tfdistill.inner.objectives import Classification, Objective
+from tfdistill.runs import strategies
+from tfdistill.weights.initial_weights import InitialWeights
+from tfdistill.weights.population import Population
 
 
 class Distiller(keras.Model):

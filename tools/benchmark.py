@@ -68,7 +68,9 @@ def measure(method: str, num_steps: int, count: int) -> dict:
     import tensorflow as tf
 
     import tfdistill
-    from tfdistill import initial_weights, objectives, stateless, synthesizers
+    from tfdistill.inner import objectives, stateless
+    from tfdistill.synthesizers import images as synthesizers
+    from tfdistill.weights import initial_weights
 
     tf.config.threading.set_intra_op_parallelism_threads(FLAGS.intra_op_threads)
     tf.config.threading.set_inter_op_parallelism_threads(FLAGS.inter_op_threads)

@@ -19,7 +19,7 @@ from absl import app, flags
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from tfdistill.commands import common  # noqa: E402
+from tfdistill.cli import common  # noqa: E402
 
 FLAGS = flags.FLAGS
 FOLDS = 5

@@ -23,7 +23,7 @@ sys.path.insert(0, ROOT)
 def on_config(config):
     """Lists the generated pages in the navigation."""
     import tfdistill
-    from tfdistill import main
+    from tfdistill.cli import main
 
     homes = [*tfdistill._HOMES, *tfdistill._MODULES]
     config.nav += [
@@ -36,7 +36,7 @@ def on_config(config):
 def on_files(files, config):
     """Adds the generated pages."""
     import tfdistill
-    from tfdistill import main
+    from tfdistill.cli import main
 
     pages = {"index.md": first_page()}
     for name, summary in main.COMMANDS.items():

@@ -32,7 +32,7 @@ sys.path[:0] = [ROOT, os.path.dirname(os.path.abspath(__file__))]
 import cells as papers  # noqa: E402
 import figures  # noqa: E402
 
-from tfdistill.commands import common  # noqa: E402
+from tfdistill.cli import common  # noqa: E402
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list(

@@ -1,0 +1,165 @@
+"""Raw images and labels in one form, whatever they came as."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.data.normalization import Normalization
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What raw images are made to look like; None leaves them as they are.
+
+    Attributes:
+        image_size: Their side.
+        channels: 3 for colour (grey images get three equal channels), 1 for grey.
+        margin: Black pixels on each side, within `image_size`.
+    """
+
+    image_size: int | None = None
+    channels: int | None = None
+    margin: int = 0
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Changes images `[..., H, W, C]` of known C, uint8 or float32."""
+        if self.image_size:
+            inner = self.image_size - 2 * self.margin
+            if images.shape[-3:-1] != (inner, inner):
+                images = _resize(images, inner)
+            images = tf.image.pad_to_bounding_box(
+                images, self.margin, self.margin, self.image_size, self.image_size
+            )
+        if self.channels in (None, images.shape[-1]):
+            return images
+        if {self.channels, images.shape[-1]} != {1, 3}:
+            raise ValueError(
+                "only grey images (1 channel) can be made colour ones (3) and the "
+                f"reverse, not those of {images.shape[-1]}."
+            )
+        if self.channels == 3:
+            return tf.image.grayscale_to_rgb(images)
+        return tf.image.rgb_to_grayscale(images)
+
+    def of_arrays(self, images: np.ndarray) -> np.ndarray:
+        """Changes images `[N, H, W, C]`."""
+        if self == Form():
+            return images
+        chunks = (tf.constant(images[i : i + 512]) for i in range(0, len(images), 512))
+        return np.concatenate([self(chunk).numpy() for chunk in chunks])
+
+    def of_normalization(self, known: Normalization | None) -> Normalization | None:
+        """The usual normalisation, of images changed so; None where there is none."""
+        if known is None or self.channels in (None, len(known.mean)):
+            return known
+        if len(known.mean) == 1:
+            return Normalization(known.mean * 3, known.std * 3, known.scale)
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Labelled images of which only those are decoded that are wanted in the end.
+
+    Attributes:
+        records: Unbatched (record, integer label) pairs.
+        decode: Makes an image of a record; None if the records are images.
+    """
+
+    records: tf.data.Dataset
+    decode: Callable[[tf.Tensor], tf.Tensor] | None = None
+
+    def images(self) -> tf.data.Dataset:
+        """The (image, label) pairs."""
+        decode = self.decode
+        if decode is None:
+            return self.records
+        return self.records.map(
+            lambda record, label: (decode(record), label),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    def labels(self) -> tf.data.Dataset:
+        """The labels alone."""
+        return self.records.map(lambda _, label: label)
+
+    def where(self, mask: np.ndarray) -> "Pairs":
+        """Those for which a bool `[N]` is true."""
+        wanted = tf.constant(mask)
+        kept = self.records.enumerate().filter(lambda row, _: wanted[row])
+        return Pairs(kept.map(lambda _, pair: pair), self.decode)
+
+
+def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) -> Pairs:
+    """Brings images to static shape, uint8 or float32, and labels to int32.
+
+    Args:
+        data: Its `Pairs`, or a data set of (image, label).
+        form: What images are to look like.
+        shape: Of all of them, if known.
+
+    Raises:
+        ValueError: If the data are of another kind, or images have no one size.
+    """
+    pairs = data if isinstance(data, Pairs) else Pairs(data)
+    spec = getattr(pairs.records, "element_spec", None)
+    if not isinstance(spec, tuple) or len(spec) != 2:
+        raise ValueError(
+            "the data must be a tf.data.Dataset of pairs (image, label), not "
+            f"{data if spec is None else spec!r}."
+        )
+    image, label = pairs.images().element_spec
+    if label.shape.rank != 0 or not label.dtype.is_integer:
+        raise ValueError(f"labels must be integer scalars, not {label}.")
+    kept = image.dtype in (tf.uint8, tf.uint16) or image.dtype.is_floating
+    if not kept or image.shape.rank not in (2, 3, None):
+        raise ValueError(
+            "images must be unbatched [H, W, C] of uint8, uint16 or floats, not "
+            f"{image.dtype.name} of shape {image.shape}."
+        )
+
+    def standard(record):
+        image = record if pairs.decode is None else pairs.decode(record)
+        if image.shape.rank == 2:
+            image = image[..., None]
+        if image.dtype != tf.uint8:
+            image = tf.image.convert_image_dtype(image, tf.float32)
+        image = form(image)
+        return tf.ensure_shape(image, shape) if shape is not None else image
+
+    records = pairs.records.map(lambda record, label: (record, tf.cast(label, "int32")))
+    standardized = Pairs(records, standard)
+    if not standardized.images().element_spec[0].shape.is_fully_defined():
+        raise ValueError(
+            "images must have one known size: give image_size, or ensure_shape of the "
+            f"dataset, whose images are {image.shape}."
+        )
+    return standardized
+
+
+def as_images(images) -> np.ndarray:
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or not images.size or images.dtype.kind not in "iuf":
+        raise ValueError(
+            "images must be numbers of shape [N, H, W, C] or [N, H, W], at least one, "
+            f"not {images.dtype} of shape {images.shape}."
+        )
+    low, high = images.min(), images.max()  # NaN, if there is one
+    if images.dtype.kind == "f":
+        if not max(-low, high) <= np.finfo(np.float32).max:
+            raise ValueError("images must be finite, but some are NaN or infinite.")
+    elif low < 0 or high > 255:
+        raise ValueError(f"images must be integers in 0..255, not {low}..{high}.")
+    kept = np.float32 if images.dtype.kind == "f" else np.uint8
+    return images.astype(kept, copy=False)
+
+
+def _resize(images: tf.Tensor, size: int) -> tf.Tensor:
+    resized = tf.image.resize(images, (size, size), antialias=True)
+    if images.dtype == tf.uint8:
+        resized = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+    return resized

@@ -1,0 +1,288 @@
+"""Real data in: every source becomes a `Dataset` of two `Split`s."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.data import sources
+from tfdistill.data.images import Form, Pairs, as_images, raw_pairs
+from tfdistill.data.normalization import Normalization
+from tfdistill.data.split import Dataset, Split, StreamedSplit, check_int
+
+_MEMORY_LIMIT = 2 << 30  # bytes of raw training images that are still held
+_HELD_OUT = 0.2  # of the training data, where a source has no test data
+
+
+def from_arrays(
+    train,
+    test=None,
+    *,
+    class_names: Sequence[str] | None = None,
+    normalization: Normalization | None = None,
+    name: str = "arrays",
+    seed: int = 0,
+) -> Dataset:
+    """Makes a data set of arrays.
+
+    Args:
+        train: (images, labels), as in `Split`; the labels are 0..C-1.
+        test: The same for testing; None holds out a fifth of every class of `train`.
+        class_names: One name per class; None names them "0", "1", ....
+        normalization: None measures the training images.
+        name: What to call the data.
+        seed: Non-negative seed of the held-out part.
+
+    Returns:
+        The `Dataset`, in memory.
+
+    Raises:
+        ValueError: If the arrays are not what is described above.
+    """
+    splits = []
+    for part, pair in (("train", train), ("test", test))[: 1 + (test is not None)]:
+        with _blame(part):
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ValueError("the data must be a pair (images, labels).")
+            classes = None if class_names is None else len(class_names)
+            images, labels = pair
+            splits.append(Split(images, labels, normalization, num_classes=classes))
+    return _assemble(name, splits, class_names, seed)
+
+
+def from_tf_data(
+    train: tf.data.Dataset,
+    test: tf.data.Dataset | None = None,
+    *,
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
+    normalization: Normalization | None = None,
+    in_memory: bool | None = None,
+    name: str = "tf.data",
+) -> Dataset:
+    """Makes a data set of `tf.data.Dataset`s.
+
+    Args:
+        train: Unbatched (image, label) pairs; images [H, W, C] or [H, W] of a known
+            shape, uint8, uint16 or floats; labels integers 0..C-1. What is streamed
+            must come in the same order on every pass.
+        test: The same for testing; None holds out a fifth of every class of `train`.
+        num_classes: None takes the number of names or the largest label plus one.
+        class_names: One name per class; None names them "0", "1", ....
+        normalization: None measures the training images.
+        in_memory: Whether to hold the images in memory; None does so when those of
+            `train` take less than 2 GiB.
+        name: What to call the data.
+
+    Returns:
+        The `Dataset`.
+
+    Raises:
+        ValueError: If the pairs are not what is described above.
+    """
+    if num_classes is not None and class_names is None:
+        class_names = [str(c) for c in range(check_int("num_classes", num_classes, 2))]
+    elif class_names is not None and num_classes not in (None, len(class_names)):
+        raise ValueError(
+            f"num_classes is {num_classes}, but class_names has {len(class_names)}."
+        )
+    parts = {"train": train} if test is None else {"train": train, "test": test}
+    source = sources.Source(name, parts, {}, class_names, normalization)
+    return _read(source, Form(), in_memory, seed=0)
+
+
+def load_dataset(
+    name: str | os.PathLike,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    download: bool = False,
+    in_memory: bool | None = None,
+    image_size: int | None = None,
+    channels: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Loads a data set by its name or from its files.
+
+    Data without a test (or validation) part are split: a fifth of every class is
+    held out, the same one for the same seed.
+
+    Args:
+        name: One of
+            - "digits": the 8x8 digits that come with scikit-learn;
+            - the name of a TensorFlow data set with an image and a class label,
+              such as "mnist", "name/config" or "name:version", or "usps"; of one
+              with labelled boxes, such as "voc/2007", each box is an example;
+            - a `.npz` file with x_train, y_train and, optionally, x_test, y_test and
+              class_names (array of strings), as in `from_arrays`;
+            - a folder of images, `train/<class>/*.png` and `test/<class>/*.png` or
+              just `<class>/*.png`; also jpg, jpeg, bmp and gif;
+            - the folder of a prepared TensorFlow data set: that of a version (with
+              dataset_info.json), or the one above, for the latest version.
+            A folder that is called like a data set is reached as "./mnist".
+        data_dir: Folder of prepared TensorFlow data sets; None is that of TFDS.
+        download: Whether TensorFlow data sets may be downloaded and prepared.
+        in_memory: Whether to hold the images in memory; None does so when the raw
+            training images take less than 2 GiB. Digits and `.npz` are always held.
+        image_size: Side to resize the images to; None keeps them as they are, but for
+            "usps", which becomes 28x28 with a margin of 3 black pixels, like MNIST, and
+            "voc" and "caltech_birds2011", which become 224x224.
+        channels: 3 gives grey images three equal channels, 1 makes colour ones grey;
+            None keeps them.
+        seed: Non-negative seed of the held-out part; that of "digits" is fixed.
+
+    Returns:
+        The `Dataset`.
+
+    Raises:
+        FileNotFoundError: If a file, or prepared data, are missing.
+        ValueError: If there is no such data set, or its data cannot be used.
+    """
+    path = os.fspath(name)
+    if image_size is not None:
+        check_int("image_size", image_size, 1)
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 or 3, not {channels!r}.")
+    form = Form(image_size, channels)
+    if path == "digits":
+        return _load_digits(form)
+    is_path = isinstance(name, os.PathLike) or path.startswith((".", "/", "~"))
+    is_path = is_path or path.endswith(".npz")
+    path = os.path.expanduser(path) if is_path else path
+    with _blame(repr(path)):
+        if os.path.isdir(path) and (is_path or path not in sources.known_names()):
+            builder = sources.prepared(path)
+            if builder is not None:
+                source = sources.of_builder(builder)
+            else:
+                source = sources.of_folder(
+                    pathlib.Path(path), one_size=image_size is None
+                )
+            return _read(source, form, in_memory, seed)
+        if is_path and not os.path.isfile(path):
+            raise FileNotFoundError(f"There is no file or folder {path!r}.")
+        if is_path:
+            return _load_npz(path, form, seed)
+    builder = sources.find_builder(path, data_dir, download)
+    with _blame(repr(path)):
+        return _read(sources.of_builder(builder), form, in_memory, seed)
+
+
+def _load_digits(form: Form) -> Dataset:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+    return from_arrays((form.of_arrays(images), digits.target), name="digits")
+
+
+def _load_npz(path: str, form: Form, seed: int) -> Dataset:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except Exception as error:  # zip, zlib, numpy and the system each have their own
+        raise ValueError(f"not a whole .npz file of plain arrays ({error})") from error
+    tested = {"x_test", "y_test"} & set(arrays)
+    wanted = ["x_train", "y_train", "x_test", "y_test"][: 4 if tested else 2]
+    missing = [key for key in wanted if key not in arrays]
+    if missing:
+        raise ValueError(
+            f"the file must hold {', '.join(wanted)}, but lacks {', '.join(missing)}."
+        )
+    values = [arrays[key] for key in wanted]
+    for i in range(0, len(values), 2):
+        with _blame(wanted[i]):
+            values[i] = form.of_arrays(as_images(values[i]))
+    names = arrays.get("class_names")
+    names = None if names is None else [str(name) for name in names.reshape(-1)]
+    pairs = zip(values[::2], values[1::2], strict=True)
+    return from_arrays(
+        *pairs, class_names=names, name=pathlib.Path(path).stem, seed=seed
+    )
+
+
+def _read(source: sources.Source, form: Form, in_memory, seed: int) -> Dataset:
+    """Makes a data set of a source; `counts` lacks the parts that a user made."""
+    if form.image_size is None:
+        form = dataclasses.replace(source.form, channels=form.channels)
+    names, counts = source.class_names, source.counts
+    normalization = form.of_normalization(source.normalization)
+    classes = None if names is None else len(names)
+    splits = []
+    for part, pairs in source.parts.items():
+        with _blame(part):
+            pairs = raw_pairs(pairs, form)
+            image, count = pairs.images().element_spec[0], counts.get(part)
+            if count is None:
+                count = int(pairs.records.cardinality())
+                if count == tf.data.INFINITE_CARDINALITY:
+                    raise ValueError("the dataset must end, but it repeats forever.")
+                if count == tf.data.UNKNOWN_CARDINALITY:
+                    count = int(pairs.labels().reduce(np.int64(0), lambda n, _: n + 1))
+            if in_memory is None:  # decided by train, for both
+                raw = count * image.shape.num_elements() * image.dtype.size
+                in_memory = raw < _MEMORY_LIMIT
+            split = StreamedSplit(pairs, count, image.shape, normalization, classes)
+            if in_memory:
+                split = Split(*_hold(pairs, count), normalization, num_classes=classes)
+            elif part not in counts:  # a user's labels: checked before they do harm
+                split._read_labels()
+            splits.append(split)
+    return _assemble(source.name, splits, names, seed)
+
+
+def _hold(pairs: Pairs, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reads `count` pairs into arrays that are allocated once."""
+    decoded = pairs.images()
+    spec = decoded.element_spec[0]
+    images = np.empty((count, *spec.shape), spec.dtype.as_numpy_dtype)
+    labels, at = np.empty(count, np.int32), 0
+    try:
+        for x, y in decoded.batch(512).prefetch(2).as_numpy_iterator():
+            images[at : at + len(x)], labels[at : at + len(x)] = x, y
+            at += len(x)
+    except tf.errors.OpError as error:
+        reason = error.message.split("}} ")[-1].splitlines()[0]
+        raise ValueError(f"example {at} or a later one is damaged: {reason}") from error
+    if at != count:
+        raise ValueError(f"there are {at} examples, but {count} were announced.")
+    return images, labels
+
+
+def _assemble(name, splits, class_names, seed) -> Dataset:
+    """Checks what the two parts must agree on, and normalises them alike."""
+    train, test = splits if len(splits) == 2 else splits[0].split(_HELD_OUT, seed)
+    if class_names is None:
+        class_names = [str(label) for label in range(train.num_classes)]
+        absent = set(range(train.num_classes)) - set(train._read_labels().tolist())
+        if absent:
+            raise ValueError(
+                "labels must be 0 to C - 1, but the largest is "
+                f"{train.num_classes - 1} and train has none of class {min(absent)}."
+            )
+    if len(class_names) < 2:
+        raise ValueError(f"There must be at least 2 classes, not {len(class_names)}.")
+    if train.image_shape != test.image_shape:
+        raise ValueError(
+            "Images of train and test must have one shape, not "
+            f"{train.image_shape} and {test.image_shape}."
+        )
+    if train._labels is not None and test._labels is not None:
+        extra = set(test._labels.tolist()) - set(train._labels.tolist())
+        if extra:
+            raise ValueError(f"test has class {min(extra)}, which train has not.")
+    normalization, count = train.normalization, len(class_names)
+    train, test = (part._with(normalization, count) for part in (train, test))
+    return Dataset(name, train, test, normalization, tuple(map(str, class_names)))
+
+
+@contextlib.contextmanager
+def _blame(what: str):
+    """Says in the sentence of a ValueError what it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from error

@@ -1,0 +1,216 @@
+"""The file format of distilled data: TFRecords in TFDS form, and JSON beside them."""
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Callable
+from importlib import metadata
+
+import numpy as np
+import tensorflow as tf
+
+from tfdistill._internal.version import __version__
+from tfdistill.data.normalization import Normalization
+
+_FORMAT = 1
+_METADATA = "tfdistill.json"
+_RECORDS = "distilled-train.tfrecord-00000-of-00001"
+_WEIGHTS = "initial_weights.npz"
+
+
+def file_hash(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def signature(content: dict) -> str:
+    """The SHA-256 of metadata, but for itself."""
+    checksums = {k: v for k, v in content["sha256"].items() if k != _METADATA}
+    text = json.dumps({**content, "sha256": checksums}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
+    """As `DistilledDataset.save`."""
+    folder = os.path.abspath(os.fspath(folder))
+    if os.path.exists(folder) and not overwrite:
+        raise FileExistsError(f"{folder} exists; pass overwrite=True to replace it.")
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    temporary = f"{folder}.{uuid.uuid4().hex[:8]}.tmp"
+    os.mkdir(temporary)
+    try:
+        _write(distilled, temporary)
+        if os.path.exists(folder):
+            old = f"{temporary}.old"
+            os.rename(folder, old)
+            os.rename(temporary, folder)
+            shutil.rmtree(old)
+        else:
+            os.rename(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _write(distilled, folder):
+    import tensorflow_datasets as tfds
+
+    per_step = {"learning_rates": distilled.learning_rates}
+    if distilled.momenta is not None:
+        per_step["momenta"] = distilled.momenta
+    per_epoch = tfds.features.Tensor(shape=(distilled.epochs,), dtype=np.float32)
+    features = tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Tensor(
+                shape=distilled.image_shape, dtype=np.float32
+            ),
+            "label": tfds.features.ClassLabel(names=list(distilled.class_names)),
+            "soft_label": tfds.features.Tensor(
+                shape=(distilled.num_classes,), dtype=np.float32
+            ),
+            "step": tfds.features.Scalar(np.int64),
+            **{name: per_epoch for name in per_step},
+        }
+    )
+    path = os.path.join(folder, _RECORDS)
+    with tf.io.TFRecordWriter(path) as writer:
+        for step in range(distilled.steps):
+            for image, label in zip(distilled.images[step], distilled.labels[step]):
+                example = {
+                    "image": image,
+                    "label": int(label.argmax()),
+                    "soft_label": label,
+                    "step": step,
+                    **{name: of[:, step] for name, of in per_step.items()},
+                }
+                encoded = features.encode_example(example)
+                writer.write(features.serialize_example(encoded))
+    tfds.folder_dataset.write_metadata(
+        data_dir=folder,
+        features=features,
+        split_infos=[
+            tfds.core.SplitInfo(
+                name="train",
+                shard_lengths=[distilled.num_images],
+                num_bytes=os.path.getsize(path),
+                filename_template=tfds.core.ShardedFileTemplate(
+                    data_dir=folder,
+                    dataset_name="distilled",
+                    split="train",
+                    filetype_suffix="tfrecord",
+                ),
+            )
+        ],
+    )
+    checksums = {_RECORDS: file_hash(path)}
+    if distilled.initial_weights is not None:
+        path = os.path.join(folder, _WEIGHTS)
+        np.savez(path, *distilled.initial_weights)
+        checksums[_WEIGHTS] = file_hash(path)
+    content = {
+        "format": _FORMAT,
+        "steps": distilled.steps,
+        "batch": distilled.images.shape[1],
+        "image_shape": list(distilled.image_shape),
+        "inner_optimizer": distilled.inner_optimizer.name,
+        **{name: of.tolist() for name, of in per_step.items()},
+        "normalization": distilled.normalization.to_config(),
+        "class_names": list(distilled.class_names),
+        "student": distilled.student,
+        "initial_weights": "random" if distilled.initial_weights is None else "fixed",
+        "provenance": distilled.provenance,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(),
+        "versions": {
+            "tfdistill": __version__,
+            "python": platform.python_version(),
+            **{
+                name: metadata.version(name)
+                for name in ("tensorflow", "keras", "tensorflow-datasets", "numpy")
+            },
+        },
+        "sha256": checksums,
+    }
+    checksums[_METADATA] = signature(content)
+    with open(os.path.join(folder, _METADATA), "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+
+
+def load(folder: str | os.PathLike, make: Callable):
+    """What `make`, called like `DistilledDataset`, makes of what `save` wrote.
+
+    Raises:
+        FileNotFoundError, ValueError: As of `DistilledDataset.load`.
+    """
+    folder = os.fspath(folder)
+    path = os.path.join(folder, _METADATA)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{folder} holds no distilled data set ({path}).")
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        if content["format"] != _FORMAT:
+            raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
+        # Data written before this was there are read, too.
+        if content["sha256"].get(_METADATA, signature(content)) != signature(content):
+            raise ValueError(f"{_METADATA} is altered")
+        fixed = content["initial_weights"] == "fixed"
+        for name in [_RECORDS, _WEIGHTS][: 1 + fixed]:
+            if file_hash(os.path.join(folder, name)) != content["sha256"][name]:
+                raise ValueError(f"{name} is truncated or altered")
+        shape = (content["steps"], content["batch"], *content["image_shape"])
+        normalization = Normalization.from_config(content["normalization"])
+        normalization._check_channels(shape)
+        images, labels = _read(os.path.join(folder, _RECORDS), shape, content)
+        weights = None
+        if fixed:
+            weights = _read_weights(os.path.join(folder, _WEIGHTS))
+        return make(
+            images,
+            labels,
+            content["learning_rates"],
+            # Absent from what was written before there was a choice.
+            inner_optimizer=content.get("inner_optimizer", "sgd"),
+            momenta=content.get("momenta"),
+            normalization=normalization,
+            class_names=content["class_names"],
+            student=content["student"],
+            initial_weights=weights,
+            provenance=content["provenance"],
+        )
+    except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(
+            f"The distilled data set in {folder} cannot be read: {reason}."
+        ) from error
+
+
+def _read_weights(path):
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+    except Exception as error:  # zip, zlib, numpy and the system each have their own
+        raise ValueError(f"{_WEIGHTS} is damaged ({error})") from error
+
+
+def _read(path, shape, content):
+    steps, batch = shape[:2]
+    classes = len(content["class_names"])
+    spec = {
+        "image": tf.io.FixedLenFeature(shape[2:], tf.float32),
+        "soft_label": tf.io.FixedLenFeature([classes], tf.float32),
+    }
+    try:
+        examples = [
+            tf.io.parse_single_example(record, spec)
+            for record in tf.data.TFRecordDataset(path)
+        ]
+        images = np.stack([x["image"] for x in examples]).reshape(shape)
+    except tf.errors.OpError as error:
+        raise ValueError(f"{_RECORDS} is damaged ({error.message})") from error
+    labels = np.stack([x["soft_label"] for x in examples])
+    return images, labels.reshape((steps, batch, classes))

@@ -1,0 +1,1 @@
+"""Fresh students on distilled data: how good is it?"""

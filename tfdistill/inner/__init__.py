@@ -1,0 +1,1 @@
+"""The inner loop: how a student learns, and how that is differentiated."""

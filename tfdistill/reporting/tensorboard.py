@@ -1,0 +1,102 @@
+"""A run in TensorBoard."""
+
+import os
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+
+from tfdistill.evaluation.evaluation import Evaluation
+from tfdistill.reporting import plots
+from tfdistill.runs import strategies
+
+
+class RunSummary(keras.callbacks.Callback):
+    """Writes TensorBoard's logs of a `Distiller`'s `fit`, against outer steps.
+
+    After every epoch: each of Keras's logs as a scalar, those of validation beside
+    those of training; the distilled images as one picture, a row a step; the learned
+    rates as a histogram, and their mean in each epoch of the inner loop; of learned
+    labels, the mean share of the likeliest class.
+
+    Args:
+        log_dir: The run's folder of logs. TensorBoard compares the runs of a folder
+            that is above several of them.
+        hyperparameters: Numbers, strings and booleans by name, for HPARAMS: what a
+            sweep changes.
+        name: What HPARAMS calls the run.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike,
+        hyperparameters: Mapping[str, float | str | bool] | None = None,
+        name: str = "",
+    ):
+        super().__init__()
+        self._log_dir = os.fspath(log_dir)
+        self._hyperparameters, self._name = dict(hyperparameters or {}), name
+        self._writers, self._writes = {}, True
+
+    def on_train_begin(self, logs=None):
+        # Of several machines, one writes.
+        self._writes = strategies.is_chief(self.model.distribute_strategy)
+        if self._hyperparameters:
+            from tensorboard.plugins.hparams import api
+
+            with self._writer("").as_default():
+                api.hparams_config(
+                    [api.HParam(name) for name in self._hyperparameters],
+                    [
+                        api.Metric("accuracy", group="test"),
+                        api.Metric("accuracy", group="validation"),
+                        api.Metric("loss", group="validation"),
+                    ],
+                )
+                api.hparams(self._hyperparameters, self._name or None)
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = int(self.model.optimizer.iterations.numpy())
+        for name, value in (logs or {}).items():
+            part = "validation" if name.startswith("val_") else "train"
+            with self._writer(part).as_default(step):
+                tf.summary.scalar(name.removeprefix("val_"), value)
+        distilled = self.model.distilled()
+        rates = distilled.learning_rates
+        with self._writer("distilled").as_default(step):
+            tf.summary.image("distilled images", plots.grid(distilled)[None])
+            tf.summary.histogram("learned rates", rates)
+            for k in range(min(len(rates), 10)):
+                tf.summary.scalar(f"learned rates/epoch {k + 1}", rates[k].mean())
+            confidence = distilled.labels.max(-1).mean()
+            if confidence < 1:
+                tf.summary.scalar("label confidence", confidence)
+        self._flush()
+
+    def add_tests(self, results: Mapping[str, Evaluation], step: int) -> None:
+        """Adds the end of a run: test accuracies, by what students learned from.
+
+        Args:
+            results: The key "distilled images" is the run's own; the others are what
+                it is compared with.
+            step: How many outer steps the run took.
+        """
+        for name, result in results.items():
+            part = "test" if name == "distilled images" else f"test, {name}"
+            with self._writer(part).as_default(step):
+                tf.summary.scalar("accuracy", result.accuracy_mean)
+                tf.summary.scalar("accuracy_std", result.accuracy_std)
+        self._flush()
+
+    def _writer(self, part):
+        if part not in self._writers:
+            folder = os.path.join(self._log_dir, part)
+            make = tf.summary.create_file_writer
+            self._writers[part] = (
+                make(folder) if self._writes else tf.summary.create_noop_writer()
+            )
+        return self._writers[part]
+
+    def _flush(self):
+        for writer in self._writers.values():
+            writer.flush()

@@ -1,0 +1,214 @@
+"""Few-shot adversarial domain adaptation, to compare with (Motiian et al. 2017).
+
+A pretrained network is taken to a new domain by a few labelled examples of it. A
+discriminator sees the logits of two images and tells which of four groups they are:
+
+    1. both of the source, of one class      2. source and target, of one class
+    3. both of the source, of two classes    4. source and target, of two classes
+
+The network learns to classify both domains and to have 2 taken for 1, and 4 for 3: the
+domains can no longer be told apart, the classes still can.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.data.split import Split
+from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.evaluation import EVALUATION, student_seed
+from tfdistill.inner.stateless import StatelessModel
+from tfdistill.students import names as students
+from tfdistill.weights.initial_weights import PretrainedWeights
+
+#: What the network wants each group to be taken for.
+_CONFUSED = np.array([0, 0, 2, 2])
+
+
+def fada(
+    model: keras.Model,
+    source: Split,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    gamma: float = 0.2,
+    rounds: int = 400,
+    discriminator_steps: int = 200,
+    steps_a_round: int = 2,
+    pairs: int = 32,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+) -> keras.Model:
+    """Adapts a network to a target domain of which there are a few examples.
+
+    Args:
+        model: Pretrained on the source, with logits; changed in place.
+        source: The source's training examples, normalised as the model expects.
+        images: The target's, float `[shots, *image_shape]`, normalised.
+        labels: Their classes, int `[shots]`.
+        gamma: Weight of the confusion, at least 0.
+        rounds: Updates of the network, each followed by `steps_a_round` of the
+            discriminator; at least 1.
+        discriminator_steps: Updates of the discriminator before the first, at least 0.
+        steps_a_round: At least 1.
+        pairs: Of each group in an update, at least 1.
+        learning_rate: Adam's, of both, > 0.
+        seed: Of the pairs and of the discriminator.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: If a number is out of range, the shots' shapes don't fit the source,
+            or they are of a single class.
+    """
+    images, labels = np.asarray(images, "float32"), np.asarray(labels, "int32")
+    if images.shape != (len(labels), *source.image_shape):
+        raise ValueError(
+            f"images must have the shape {[len(labels), *source.image_shape]}, one for "
+            f"each label, not {list(images.shape)}."
+        )
+    if len(np.unique(labels)) < 2:
+        raise ValueError("The target's examples must be of two classes at least.")
+    for name, value, least in (
+        ("rounds", rounds, 1),
+        ("discriminator_steps", discriminator_steps, 0),
+        ("steps_a_round", steps_a_round, 1),
+        ("pairs", pairs, 1),
+        ("gamma", gamma, 0),
+    ):
+        if not value >= least:
+            raise ValueError(f"{name} must be at least {least}, not {value}.")
+    discriminator = _discriminator(source.num_classes, seed)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizers = [keras.optimizers.Adam(learning_rate) for _ in range(2)]
+    optimizers[0].build(discriminator.trainable_variables)
+    optimizers[1].build(model.trainable_variables)
+    groups = tf.constant(np.repeat(np.arange(4), pairs))
+    confused = tf.constant(np.repeat(_CONFUSED, pairs))
+    # The second of a pair is the target's in groups 2 and 4, the source's elsewhere.
+    foreign = tf.constant(np.repeat([False, True, False, True], pairs))
+
+    def judged(batch, training):
+        logits = [model(x, training=training) for x in batch]
+        return logits, discriminator(keras.ops.concatenate(logits, -1), training=True)
+
+    @tf.function(autograph=False)
+    def update_discriminator(first, second):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in discriminator.trainable_variables])
+            _, told = judged((first, second), training=False)
+            value = loss(groups, told)
+        _apply(optimizers[0], tape, value, discriminator)
+        return value
+
+    @tf.function(autograph=False)
+    def update_model(first, second, first_labels, second_labels):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in model.trainable_variables])
+            (one, two), told = judged((first, second), training=True)
+            shots = [tf.boolean_mask(x, foreign) for x in (second_labels, two)]
+            domains = loss(first_labels, one) + loss(*shots)
+            value = domains + gamma * loss(confused, told)
+        _apply(optimizers[1], tape, value, model)
+        return value
+
+    sampler = _pairs(source, images, labels, pairs, np.random.default_rng(seed))
+    for _ in range(discriminator_steps):
+        first, second, _, _ = next(sampler)
+        update_discriminator(first, second)
+    for _ in range(rounds):
+        update_model(*next(sampler))
+        for _ in range(steps_a_round):
+            first, second, _, _ = next(sampler)
+            update_discriminator(first, second)
+    return model
+
+
+def adapted(
+    student,
+    initial_weights: PretrainedWeights,
+    source: Split,
+    sets: Sequence[DistilledDataset],
+    num_students: int,
+    *,
+    seed: int = 0,
+    **kwargs,
+) -> Iterator[keras.Model]:
+    """Adapts the held-out students of a pool, one after another.
+
+    Args:
+        student: What they are, as for `students.get`.
+        initial_weights: The pool.
+        source: As of `fada`.
+        sets: Few images of the target each, such as `baselines.random_real`; the
+            students are dealt out among them. Their rates are not used.
+        num_students: How many, at least 1.
+        seed: Of pairs and discriminators; student k has `seed + k`.
+        **kwargs: Other arguments of `fada`.
+
+    Yields:
+        One and the same model, with another adapted student in it each time.
+    """
+    like = sets[0]
+
+    def make_model():
+        return students.build(student, like.image_shape, like.num_classes)
+
+    model = make_model()
+    initial_weights.build(make_model, model)
+    for number in range(num_students):
+        weights = initial_weights.sample_held_out(
+            student_seed(seed, EVALUATION, number), tf.constant(number)
+        )
+        StatelessModel(model).assign(*weights)
+        shots = sets[number % len(sets)]
+        images = shots.images.reshape(-1, *like.image_shape)
+        labels = shots.labels.argmax(-1).reshape(-1)
+        yield fada(model, source, images, labels, seed=seed + number, **kwargs)
+
+
+def _discriminator(num_classes, seed):
+    seeds = keras.random.SeedGenerator(seed)
+
+    def dense(units, activation=None):
+        initializer = keras.initializers.GlorotUniform(seeds)
+        return keras.layers.Dense(units, activation, kernel_initializer=initializer)
+
+    return keras.Sequential(
+        [
+            keras.Input((2 * num_classes,)),
+            dense(128, "relu"),
+            dense(64, "relu"),
+            dense(64, "relu"),
+            dense(4),
+        ]
+    )
+
+
+def _apply(optimizer, tape, loss, model):
+    gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+
+
+def _pairs(source, images, labels, count, rng) -> Iterator[tuple]:
+    """Endless batches of `count` pairs of each group, in the groups' order."""
+    classes = np.unique(labels)
+    known = {c: source.of_class(int(c)) for c in classes}
+    shots = {c: images[labels == c] for c in classes}
+
+    def draw(of, wanted):
+        return np.stack([of[c][rng.integers(len(of[c]))] for c in wanted])
+
+    while True:
+        first = rng.choice(classes, 4 * count)
+        other = rng.integers(1, len(classes), 4 * count)
+        other = classes[(np.searchsorted(classes, first) + other) % len(classes)]
+        second = np.where(np.repeat([True, True, False, False], count), first, other)
+        seconds = [
+            draw(of, part)
+            for of, part in zip((known, shots, known, shots), np.split(second, 4))
+        ]
+        yield draw(known, first), np.concatenate(seconds), first, second

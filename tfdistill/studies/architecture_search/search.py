@@ -1,0 +1,430 @@
+"""Architectures ranked by what they learn from distilled data, in seconds each.
+
+Such et al. 2019, section 4.3: a candidate trains on synthetic data alone, and is scored
+on the validation part of the real training data; only the best are trained on real
+data. An oracle of KerasTuner says which candidates there are.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.data.split import Dataset, check_int
+from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.evaluation import Evaluator, evaluate_model
+from tfdistill.runs.callbacks import Backup
+from tfdistill.students import architecture_spaces
+from tfdistill.students import names as students
+from tfdistill.studies.architecture_search import oracles
+from tfdistill.studies.pretraining import Recipe, pretrain
+from tfdistill.weights.initial_weights import RandomWeights
+
+
+@dataclasses.dataclass
+class Candidate:
+    """One architecture of a space.
+
+    Attributes:
+        values: The hyperparameters that make it, by name.
+        parameters: How many weights it has.
+        accuracies: On validation images, of each network trained on distilled data.
+        seconds: What these cost, with building and tracing.
+        refusal: Why it was skipped; None if it was not.
+        real_accuracy: On all validation images, after real data; None if not known.
+        real_seconds: What that cost.
+    """
+
+    values: dict
+    parameters: int = 0
+    accuracies: list[float] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+    refusal: str | None = None
+    real_accuracy: float | None = None
+    real_seconds: float | None = None
+
+    @property
+    def score(self) -> float:
+        """The mean of `accuracies`."""
+        return float(np.mean(self.accuracies))
+
+    def __str__(self):
+        return " ".join(f"{name}={value}" for name, value in self.values.items())
+
+
+@dataclasses.dataclass(frozen=True)
+class Agreement:
+    """How well the ranking by distilled data agrees with real training.
+
+    Attributes:
+        candidates: How many were trained on both.
+        spearman: The rank correlation of the accuracies, -1 to 1.
+        top: k, of what follows.
+        overlap: Which part of the k best by distilled data is among the k best by real.
+        shortfall: What the best of the top k by distilled data lacks, in accuracy by
+            real data, to the best of all.
+        speedup: How much longer a candidate took on real data.
+    """
+
+    candidates: int
+    spearman: float
+    top: int
+    overlap: float
+    shortfall: float
+    speedup: float
+
+
+class Search:
+    """A search for architectures, kept in a folder: a killed one goes on.
+
+    All answers to the oracle's questions are in `candidates.json`. A search that goes
+    on asks the same questions again, and what is known is not measured again.
+
+    Args:
+        space: The name of one that ships, "package.module:function", or a callable
+            `(hp, image_shape, num_classes) -> keras.Model`, as `architecture_spaces`
+            describes it.
+        distilled: The `DistilledDataset` that candidates train on.
+        dataset: The real data, with a validation part (`Dataset.hold_out`).
+        folder: Where results are kept.
+        oracle: "random", "bayesian" or "hyperband".
+        num_students: Networks, of other initial weights each, whose mean accuracy is a
+            candidate's score, at least 1. Hyperband gives the promising ones so many,
+            and the others fewer: at least 2.
+        passes: How often candidates go through the distilled images by Adam
+            (`DistilledDataset.by_adam`), at least 1; by default they take its learned
+            steps, which rank by how well those suit an architecture, too.
+        score_images: On how many validation images networks are tested after distilled
+            data, at most (at least 1), in the proportions of the classes.
+        seed: Of the oracle, of initial weights and of the choice of images, at least 0.
+        strategy: Over whose replicas a candidate's networks, and their batches of real
+            data, are spread. Call nothing of this in its scope: Keras is cleared after
+            each candidate, or memory would grow, which ends the scope.
+
+    Raises:
+        ImportError: If there is no KerasTuner.
+        ValueError: If there is no such space or oracle, none of the space's candidates
+            fits, a number is out of range, or the data are of different kinds.
+    """
+
+    def __init__(
+        self,
+        space: str | Callable[..., keras.Model],
+        distilled: DistilledDataset,
+        dataset: Dataset,
+        folder: str | os.PathLike,
+        *,
+        oracle: str = "random",
+        num_students: int = 1,
+        passes: int | None = None,
+        score_images: int = 2000,
+        seed: int = 0,
+        strategy: tf.distribute.Strategy | None = None,
+    ):
+        if oracle not in oracles.ORACLES:
+            raise ValueError(
+                f"oracle must be one of {', '.join(oracles.ORACLES)}, not {oracle!r}."
+            )
+        check_int("num_students", num_students, 2 if oracle == "hyperband" else 1)
+        if dataset.validation is None:
+            raise ValueError(
+                f"{dataset.name} needs a validation part: dataset.hold_out(0.1)."
+            )
+        distilled.check_fits(dataset)
+        self._space = _found(space)
+        self._name = space if isinstance(space, str) else space.__name__
+        if passes is not None:
+            distilled = distilled.by_adam(passes)
+        self._distilled, self._dataset = distilled, dataset
+        self._folder = os.fspath(folder)
+        self._oracle, self._num_students = oracle, num_students
+        self._seed = check_int("seed", seed, 0)
+        self._score_images = check_int("score_images", score_images, 1)
+        self._strategy = strategy or tf.distribute.get_strategy()
+        self._validation = dataset.validation.passes()
+        try:
+            self._choices = oracles.choices(self._build, self._seed)
+        except ValueError as error:
+            raise ValueError(
+                f"The space {self._name} has no candidate for images of shape "
+                f"{tuple(dataset.image_shape)} and {dataset.num_classes} classes: "
+                f"{error}"
+            ) from error
+
+    @functools.cached_property
+    def candidates(self) -> list[Candidate]:
+        """All that were tried so far, in their order.
+
+        Raises:
+            ValueError: If the folder holds another search.
+        """
+        return self._read()
+
+    @property
+    def ranking(self) -> list[Candidate]:
+        """Those that were not skipped, the best on distilled data first."""
+        scored = [c for c in self.candidates if c.refusal is None]
+        return sorted(scored, key=lambda c: c.score, reverse=True)
+
+    def explore(
+        self, count: int, after_each: Callable[[Candidate], None] = lambda _: None
+    ) -> None:
+        """Trains candidates on distilled data until so many are ranked.
+
+        Fewer, if the space has no more; at most ten times as many are tried.
+
+        Args:
+            count: At least 1.
+            after_each: Called with each candidate that was trained or skipped.
+        """
+        check_int("count", count, 1)
+        known = {oracles.key(c.values): c for c in self.candidates}
+        oracle = oracles.Oracle(
+            self._choices,
+            self._oracle,
+            count,
+            self._num_students,
+            self._folder,
+            self._seed,
+        )
+        while len(self.ranking) < count and (proposal := oracle.ask()):
+            values, num_students = proposal
+            candidate = known.setdefault(oracles.key(values), Candidate(values))
+            fits = candidate.refusal is None
+            if fits and len(candidate.accuracies) < num_students:
+                if not candidate.accuracies:
+                    self.candidates.append(candidate)
+                self._score(candidate, num_students)
+                self._write()
+                after_each(candidate)
+            oracle.tell(candidate.score if candidate.refusal is None else None)
+
+    def compare(
+        self,
+        count: int,
+        epochs: int,
+        after_each: Callable[[Candidate], None] = lambda _: None,
+        **kwargs,
+    ) -> None:
+        """Trains some candidates on real data, too.
+
+        Args:
+            count: How many, evenly from the best to the worst of the ranking.
+            epochs: Passes over the training images, at least 1.
+            after_each: Called with each candidate that was trained.
+            **kwargs: Of `retrained`.
+        """
+        ranking = self.ranking
+        places = np.linspace(0, len(ranking) - 1, min(count, len(ranking)))
+        for place in places.round().astype(int):
+            candidate = ranking[place]
+            if candidate.real_accuracy is None:
+                started = time.monotonic()
+                model = self.retrained(candidate, epochs, **kwargs)
+                found = evaluate_model(model, self._validation)
+                candidate.real_accuracy = found.accuracy_mean
+                candidate.real_seconds = time.monotonic() - started
+                self._write()
+                after_each(candidate)
+                keras.utils.clear_session()  # or memory grows
+
+    def agreement(self, top: int = 5) -> Agreement:
+        """Compares the two rankings of the candidates that `compare` has trained.
+
+        Args:
+            top: k; less, if they are fewer than twice as many.
+
+        Raises:
+            ValueError: If they are fewer than 3.
+        """
+        both = [c for c in self.ranking if c.real_accuracy is not None]
+        if len(both) < 3:
+            raise ValueError(
+                f"Rankings of {len(both)} candidates cannot be compared: it takes 3."
+            )
+        from scipy import stats
+
+        score = np.array([c.score for c in both])
+        real = np.array([c.real_accuracy for c in both])
+        constant = np.ptp(score) == 0 or np.ptp(real) == 0
+        top = min(top, len(both) // 2)
+        best = np.argsort(-real, kind="stable")[:top]
+        return Agreement(
+            candidates=len(both),
+            spearman=0.0 if constant else float(stats.spearmanr(score, real).statistic),
+            top=top,
+            overlap=float(np.mean(best < top)),  # `both` is in the order of the score
+            shortfall=float(real.max() - real[:top].max()),
+            speedup=sum(c.real_seconds or 0.0 for c in both)
+            / sum(c.seconds for c in both),
+        )
+
+    def build(self, candidate: Candidate) -> keras.Model:
+        """A new model of a candidate's architecture.
+
+        Raises:
+            ValueError: If it doesn't fit.
+        """
+        return oracles.model_of(self._build, candidate.values)
+
+    def retrained(
+        self,
+        candidate: Candidate,
+        epochs: int,
+        *,
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        backup: Backup | None = None,
+        verbose: int | str = 0,
+    ) -> keras.Model:
+        """A network of a candidate's architecture, trained on real data from scratch.
+
+        Args:
+            candidate: Whose.
+            epochs: Passes over the training images, at least 1.
+            batch_size: At least 1.
+            learning_rate: Adam's at first, > 0; it is halved after each third.
+            backup, verbose: As of `pretraining.pretrain`.
+        """
+        with self._strategy.scope():
+            (model,) = pretrain(
+                lambda: self.build(candidate),
+                self._dataset,
+                [0],
+                Recipe(epochs, max(1, epochs // 3), learning_rate),
+                batch_size=batch_size,
+                seed=self._seed,
+                backup=backup,
+                verbose=verbose,
+            )
+        return model
+
+    @functools.cached_property
+    def _scored_on(self):
+        whole = self._dataset.validation
+        part = self._score_images / whole.num_examples
+        return (whole if part >= 1 else whole.split(part, self._seed)[1]).passes()
+
+    def _build(self, hyperparameters):
+        def candidate(image_shape, num_classes):
+            return self._space(hyperparameters, image_shape, num_classes)
+
+        data = self._dataset
+        return students.build(candidate, data.image_shape, data.num_classes)
+
+    def _score(self, candidate, num_students):
+        def make_model():
+            model = self.build(candidate)
+            candidate.parameters = model.count_params()
+            return model
+
+        images = self._scored_on
+        started = time.monotonic()
+        try:
+            # One graph for all, which costs more to trace than the training itself.
+            learn = Evaluator(
+                make_model,
+                self._distilled,
+                initial_weights=RandomWeights(),
+                side_by_side=1,
+                strategy=self._strategy,
+            )
+            found = learn(self._distilled, images, num_students, seed=self._seed)
+            candidate.accuracies = found.accuracies.tolist()
+        except oracles.REFUSALS as error:
+            candidate.refusal = students.first_sentence(error)
+        candidate.seconds += time.monotonic() - started
+        keras.utils.clear_session()  # or memory grows
+
+    @property
+    def _path(self):
+        return os.path.join(self._folder, "candidates.json")
+
+    def _settings(self):
+        """What the candidates' results depend on."""
+        data = self._distilled
+        key = hashlib.sha256()
+        for array in (data.images, data.labels, data.learning_rates):
+            key.update(np.ascontiguousarray(array))
+        return {
+            "space": self._name,
+            "dataset": self._dataset.name,
+            "distilled": key.hexdigest(),
+            "score_images": self._score_images,
+            "seed": self._seed,
+        }
+
+    def _read(self):
+        if not os.path.isfile(self._path):
+            return []
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                content = json.load(file)
+            candidates = [Candidate(**c) for c in content["candidates"]]
+            settings = content["settings"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(
+                f"{self._path} is damaged: remove it, and the search begins anew."
+            ) from error
+        if settings != self._settings():
+            raise ValueError(
+                f"{self._path} is of another search: of other distilled data, space, "
+                "data set, score_images or seed."
+            )
+        return candidates
+
+    def _write(self):
+        content = {
+            "settings": self._settings(),
+            "candidates": [dataclasses.asdict(c) for c in self.candidates],
+        }
+        os.makedirs(self._folder, exist_ok=True)
+        temporary = f"{self._path}.tmp"
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+        os.replace(temporary, self._path)
+
+
+def table(candidates: Sequence[Candidate]) -> str:
+    """Candidates, in the order given, as a Markdown table.
+
+    Args:
+        candidates: None of them skipped.
+    """
+    lines = [
+        "| rank | distilled data | real data | weights | seconds | architecture |",
+        "|---|---|---|---|---|---|",
+    ]
+    for rank, candidate in enumerate(candidates, 1):
+        real = candidate.real_accuracy
+        cells = (
+            f"{rank}",
+            f"{100 * candidate.score:.2f} %",
+            "" if real is None else f"{100 * real:.2f} %",
+            f"{candidate.parameters:,}",
+            f"{candidate.seconds:.1f}",
+            f"{candidate}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _found(space):
+    if callable(space):
+        return space
+    if ":" in space:
+        return students.imported(space, "space")
+    known = architecture_spaces.SPACES
+    if space not in known:
+        raise ValueError(
+            f"space must be one of {', '.join(known)}, or 'package.module:function', "
+            f"not {space!r}."
+        )
+    return known[space]

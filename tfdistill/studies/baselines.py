@@ -1,0 +1,328 @@
+"""What distilled data is compared with (Wang et al. 2018, section 4.1).
+
+Each baseline selects or computes images from the real training data, and is then
+trained on in the same number of steps as distilled images are: a baseline is a
+`DistilledDataset`, too. `tune` finds the rates and epochs that do it most good.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.metrics import confusion_matrix
+from sklearn.neighbors import KNeighborsClassifier
+
+from tfdistill.data.split import Dataset, Split, check_int
+from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.evaluation import Evaluation, Evaluator
+from tfdistill.runs.journal import Journal
+from tfdistill.weights.initial_weights import InitialWeights
+
+#: The paper's candidates; learned rates may be added.
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+EPOCHS = (1, 3, 5)
+
+# Until `tune` has chosen: as distilled images start.
+_RATE, _EPOCHS = 0.02, 3
+
+
+def random_real(
+    dataset: Dataset, *, images_per_class: int = 1, steps: int = 10, seed: int = 0
+) -> DistilledDataset:
+    """Random training images, different ones in every step.
+
+    Args:
+        dataset: The real data; only `dataset.train` is looked at.
+        images_per_class: Images a class in each step, at least 1.
+        steps: Gradient-descent steps an epoch, at least 1.
+        seed: Of the draw.
+
+    Returns:
+        A `DistilledDataset`, with 3 epochs at a rate of 0.02.
+
+    Raises:
+        ValueError: If a class has fewer than images_per_class * steps images.
+    """
+    images, _ = dataset.train.sample(_per_class(images_per_class, steps), seed=seed)
+    images = images.reshape(-1, dataset.num_classes, *dataset.image_shape)
+    return _dataset(dataset, "random_real", images, steps, seed)
+
+
+def k_means(
+    dataset: Dataset, *, images_per_class: int = 1, steps: int = 10, seed: int = 0
+) -> DistilledDataset:
+    """The centroids of each class, as many as it has images over all steps.
+
+    Args:
+        dataset, images_per_class, steps, seed: As of `random_real`.
+
+    Returns:
+        As `random_real`.
+
+    Raises:
+        ValueError: If there are more centroids than images of a class.
+    """
+    count, centroids = _per_class(images_per_class, steps), []
+    for label in range(dataset.num_classes):
+        images = dataset.train.of_class(label)
+        if len(images) < count:
+            raise ValueError(
+                f"k-means needs {count} images of each class for as many centroids "
+                f"(images_per_class * steps), but class {label} has {len(images)}."
+            )
+        means = KMeans(count, n_init=1, random_state=seed)
+        means.fit(images.reshape(len(images), -1))
+        # Which of them come in one step is left to chance.
+        order = np.random.default_rng(seed).permutation(count)
+        centroids.append(means.cluster_centers_[order])
+    images = np.stack(centroids, axis=1)
+    images = images.reshape(*images.shape[:2], *dataset.image_shape)
+    return _dataset(dataset, "k_means", images, steps, seed)
+
+
+def average_real(
+    dataset: Dataset, *, images_per_class: int = 1, steps: int = 10
+) -> DistilledDataset:
+    """The mean image of each class, the same in every step.
+
+    Args:
+        dataset, images_per_class, steps: As of `random_real`.
+
+    Returns:
+        As `random_real`.
+
+    Raises:
+        ValueError: If a class has no images.
+    """
+    classes = range(dataset.num_classes)
+    means = np.stack([dataset.train.of_class(label).mean(0) for label in classes])
+    images = np.repeat(means[None], _per_class(images_per_class, steps), axis=0)
+    return _dataset(dataset, "average_real", images, steps, None)
+
+
+def optimized_real(
+    sets: Sequence[DistilledDataset],
+    student,
+    training: Split,
+    *,
+    keep: float = 0.2,
+    num_students: int = 20,
+    num_images: int = 2000,
+    initial_weights: InitialWeights | None = None,
+    seed: int = 0,
+    journal: Journal | None = None,
+) -> list[DistilledDataset]:
+    """The best of many random sets, by what students make of the training data.
+
+    Args:
+        sets: Many random sets, of one shape, tuned.
+        student: Who learns from each, as for `students.get`.
+        training: The real training data that the students are scored on.
+        keep: The share of the sets that is kept, in (0, 1].
+        num_students: Students who score a set, at least 1.
+        num_images: How many training images, drawn at random, score them.
+        initial_weights: As of `Evaluator`.
+        seed: Of students and images.
+        journal: As of `Evaluator`.
+
+    Returns:
+        Those that scored best, the best one first.
+
+    Raises:
+        ValueError: If `keep` is out of range.
+    """
+    if not 0 < keep <= 1:
+        raise ValueError(f"keep must lie in (0, 1], not {keep}.")
+    batches = training.batch(1000, shuffle=True, seed=seed, repeat=True)
+    batches = batches.take(-(-num_images // 1000)).cache()
+    evaluator = Evaluator(
+        student,
+        sets[0],
+        initial_weights=initial_weights,
+        side_by_side=2 if num_students > 1 else 1,
+        journal=journal,
+    )
+    scores = [
+        evaluator(data, batches, num_students, seed=seed).accuracy_mean for data in sets
+    ]
+    best = np.argsort(np.nan_to_num(scores))[::-1][: max(1, round(keep * len(sets)))]
+    return [
+        sets[index].replace(
+            provenance={"baseline": "optimized_real", "score": float(scores[index])}
+        )
+        for index in best
+    ]
+
+
+def tune(
+    sets: Sequence[DistilledDataset],
+    student,
+    validation: Split,
+    *,
+    rates: Sequence = RATES,
+    epochs: Sequence[int] = EPOCHS,
+    learned: np.ndarray | None = None,
+    num_students: int = 4,
+    initial_weights: InitialWeights | None = None,
+    seed: int = 0,
+    journal: Journal | None = None,
+) -> list[DistilledDataset]:
+    """Gives sets of one kind the rate and the epochs at which they teach best.
+
+    One choice is made for all of them, by the mean accuracy of students on held-out
+    training images; test data has no part in it.
+
+    Args:
+        sets: At least one, all of one shape.
+        student: Who learns from them, as for `students.get`.
+        validation: Held-out training data.
+        rates: Candidates, > 0, for the rate of every step.
+        epochs: Candidates, at least 1.
+        learned: One more candidate: rates `[epochs, steps]` that a distillation
+            learned, with its own number of epochs.
+        num_students: Students who judge a candidate, at least 1, dealt out in pairs
+            among the sets.
+        initial_weights: As of `Evaluator`.
+        seed: Of the students.
+        journal: As of `Evaluator`.
+
+    Returns:
+        The sets with the chosen rates; their provenance tells the choice.
+
+    Raises:
+        ValueError: If `learned` doesn't have the steps of the sets.
+    """
+    steps = sets[0].steps
+    candidates = {
+        f"{rate:g} x {count} epochs": np.full((count, steps), rate)
+        for count in epochs
+        for rate in rates
+    }
+    if learned is not None:
+        if np.ndim(learned) != 2 or np.shape(learned)[1] != steps:
+            raise ValueError(
+                f"learned must have the shape [epochs, {steps}], "
+                f"not {list(np.shape(learned))}."
+            )
+        candidates["learned"] = np.asarray(learned)
+    evaluator = Evaluator(
+        student,
+        sets[0],
+        initial_weights=initial_weights,
+        side_by_side=2 if num_students > 1 else 1,
+        journal=journal,
+    )
+    batches = validation.passes()
+
+    def score(name):
+        data = [d.replace(learning_rates=candidates[name]) for d in sets]
+        result = evaluator(data, batches, num_students, seed=seed)
+        return np.nan_to_num(result.accuracy_mean)
+
+    best = max(candidates, key=score)
+    return [
+        data.replace(
+            learning_rates=candidates[best],
+            provenance={"rates": best, "rates_chosen_on": "held-out training images"},
+        )
+        for data in sets
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class NearestNeighbours:
+    """k-NN on a small set: the classifier that needs no training.
+
+    Attributes:
+        k: How many neighbours vote, at least 1.
+        metric: "l1" or "l2": the distance of normalised pixels.
+    """
+
+    k: int = 1
+    metric: str = "l2"
+
+    def evaluate(self, sets: Sequence[DistilledDataset], test: Split) -> Evaluation:
+        """Classifies a whole test set by the nearest images of each set.
+
+        Args:
+            sets: At least one.
+            test: The real images to classify.
+
+        Returns:
+            An `Evaluation` with one row a set; its losses are the error rates.
+
+        Raises:
+            ValueError: If a set has fewer than k images.
+        """
+        batches = list(test.batch(1000))
+        images = np.concatenate([_flat(images) for images, _ in batches])
+        labels = np.concatenate([labels for _, labels in batches])
+        confusion = np.stack([self._confusion(data, images, labels) for data in sets])
+        hits = np.trace(confusion, axis1=1, axis2=2)
+        return Evaluation(confusion, 1 - hits / confusion.sum((1, 2)))
+
+    def _confusion(self, data, images, labels):
+        if not 1 <= self.k <= data.num_images:
+            raise ValueError(
+                f"k must lie between 1 and the {data.num_images} images of the set, "
+                f"not be {self.k}."
+            )
+        classifier = KNeighborsClassifier(self.k, metric=self.metric, algorithm="brute")
+        classifier.fit(
+            _flat(data.images.reshape(-1, *data.image_shape)),
+            data.labels.argmax(-1).reshape(-1),
+        )
+        classes = np.arange(data.num_classes)
+        return confusion_matrix(labels, classifier.predict(images), labels=classes)
+
+    @classmethod
+    def tuned(
+        cls,
+        sets: Sequence[DistilledDataset],
+        validation: Split,
+        *,
+        ks: Sequence[int] = (1, 3),
+        metrics: Sequence[str] = ("l1", "l2"),
+    ) -> "NearestNeighbours":
+        """The best of some k and metrics on held-out training images.
+
+        Args:
+            sets, validation: As of `tune`.
+            ks, metrics: Candidates.
+
+        Raises:
+            ValueError: If every k is larger than a set.
+        """
+        smallest = min(data.num_images for data in sets)
+        candidates = [cls(k, m) for k in ks if k <= smallest for m in metrics]
+        if not candidates:
+            raise ValueError(
+                f"k must lie between 1 and the {smallest} images of the set, but is "
+                f"one of {', '.join(map(str, ks))}."
+            )
+        return max(candidates, key=lambda c: c.evaluate(sets, validation).accuracy_mean)
+
+
+def _per_class(images_per_class, steps):
+    check_int("images_per_class", images_per_class, 1)
+    return images_per_class * check_int("steps", steps, 1)
+
+
+def _dataset(dataset, baseline, images, steps, seed):
+    """Of images `[per class, classes, ...]`: the classes come in a cycle."""
+    classes = dataset.num_classes
+    images = images.reshape(steps, -1, *dataset.image_shape)
+    labels = np.eye(classes)[np.arange(images.shape[1]) % classes]
+    return DistilledDataset(
+        images,
+        np.broadcast_to(labels, (steps, *labels.shape)),
+        np.full((_EPOCHS, steps), _RATE),
+        normalization=dataset.normalization,
+        class_names=dataset.class_names,
+        provenance={"dataset": dataset.name, "baseline": baseline, "seed": seed},
+    )
+
+
+def _flat(images):
+    return np.asarray(images).reshape(len(images), -1)

@@ -1,0 +1,177 @@
+"""How exposed a network is to a distilled attack, and what ordinary care undoes.
+
+The measured side of the attack (Wang et al. 2018, section 3.5): a network that its
+owner knows takes a few training steps on distilled images, as they were meant, and with
+counter-measures that cost nothing. What is left of the attack says how much they help.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.data.split import Dataset
+from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.evaluation import Evaluation, evaluate_model
+from tfdistill.inner.objectives import Attack, Classification
+
+_NO_LIMIT = 1e30
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How somebody trains on the images that he was given.
+
+    Attributes:
+        rate: What the distilled learning rates are multiplied by; 0 for no training.
+        shuffled: Whether images come in random order, in batches of one a class.
+        clip: The largest norm of a step's gradient, over all weights.
+        clean_steps: Gradient-descent steps on real training images afterwards.
+    """
+
+    rate: float = 1.0
+    shuffled: bool = False
+    clip: float = _NO_LIMIT
+    clean_steps: int = 0
+
+
+BEFORE, ATTACKED = "before", "attacked"
+
+#: By name: no training, training as it was meant, and with each counter-measure.
+TRAININGS: Mapping[str, Training] = {
+    BEFORE: Training(rate=0.0),
+    ATTACKED: Training(),
+    "rates x 0.3": Training(rate=0.3),
+    "rates x 0.1": Training(rate=0.1),
+    "shuffled, small batches": Training(shuffled=True),
+    "gradients clipped": Training(clip=1.0),
+    "10 clean steps after": Training(clean_steps=10),
+    "100 clean steps after": Training(clean_steps=100),
+}
+
+
+def measure(
+    model: keras.Model,
+    starts: Iterable[Sequence[np.ndarray]],
+    distilled: DistilledDataset,
+    dataset: Dataset,
+    *,
+    trainings: Mapping[str, Training] = TRAININGS,
+    clean_rate: float = 0.01,
+    clean_batch_size: int = 256,
+    seed: int = 0,
+) -> dict[str, Evaluation]:
+    """Trains networks on distilled images in several ways, and tests each.
+
+    Args:
+        model: A built model with logits, which is changed.
+        starts: For each network, values of the model's trainable variables, then of
+            its others.
+        distilled: The attack.
+        dataset: The real data, whose test images judge; its training images are the
+            clean ones.
+        trainings: By name.
+        clean_rate: The learning rate of clean steps, > 0.
+        clean_batch_size: At least 1.
+        seed: Of orders and clean batches.
+
+    Returns:
+        By name, an `Evaluation` of all networks.
+
+    Raises:
+        ValueError: If the images are for another inner optimizer than "sgd".
+    """
+    if distilled.inner_optimizer.name != "sgd":
+        raise ValueError(
+            'Exposure is measured to images for the inner optimizer "sgd", not '
+            f"{distilled.inner_optimizer.name!r}."
+        )
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    step, test = _step(model), dataset.test.batch(1000).cache()
+    found = {name: [] for name in trainings}
+    for number, values in enumerate(starts):
+        for name, training in trainings.items():
+            for variable, value in zip(variables, values):
+                variable.assign(value)
+            rng = np.random.default_rng([seed, number])
+            for images, labels, rate in _batches(distilled, training, rng):
+                step(images, labels, rate, tf.constant(training.clip))
+            if training.clean_steps:
+                clean = dataset.train.batch(
+                    clean_batch_size, shuffle=True, seed=seed + number, repeat=True
+                )
+                for images, labels in clean.take(training.clean_steps):
+                    labels = tf.one_hot(labels, dataset.num_classes)
+                    step(images, labels, *map(tf.constant, (clean_rate, _NO_LIMIT)))
+            found[name].append(evaluate_model(model, test))
+    return {name: Evaluation.joined(results) for name, results in found.items()}
+
+
+def figures(results: Mapping[str, Evaluation], attack: Attack) -> dict[str, dict]:
+    """What `measure` found, as JSON.
+
+    Args:
+        results: By name; "before" and "attacked" are among them.
+        attack: Which class was to be called what.
+
+    Returns:
+        By name, the paper's four figures of an attack as means and standard deviations
+        over networks in 0..1, and `survives`: which part of the attack, as the share of
+        attacked images that is called the target, is left.
+    """
+    found: dict[str, dict] = {}
+    for name, result in results.items():
+        shares = attack.figures(result.confusion)
+        found[name] = {
+            **{f"{key}_mean": float(x.mean()) for key, x in shares.items()},
+            **{f"{key}_std": float(x.std()) for key, x in shares.items()},
+            "accuracy_per_class": [float(x) for x in result.per_class],
+        }
+    before, full = (found[name]["attacked_mean"] for name in (BEFORE, ATTACKED))
+    for content in found.values():
+        content["survives"] = (
+            (content["attacked_mean"] - before) / (full - before)
+            if full > before
+            else None
+        )
+    return found
+
+
+def _batches(
+    distilled: DistilledDataset, training: Training, rng: np.random.Generator
+) -> Iterator[tuple]:
+    """What the network is trained on, one batch and its rate at a time."""
+    if not training.rate:
+        return
+    images, labels = distilled.images, distilled.labels
+    for rates in distilled.learning_rates * np.float32(training.rate):
+        if not training.shuffled:
+            yield from zip(images, labels, map(tf.constant, rates))
+            continue
+        order = rng.permutation(distilled.num_images)
+        for rows in np.split(
+            order, np.arange(0, len(order), distilled.num_classes)[1:]
+        ):
+            step, place = np.divmod(rows, images.shape[1])
+            rate = tf.constant(rates[step].mean())
+            yield images[step, place], labels[step, place], rate
+
+
+def _step(model):
+    """One gradient-descent step of the model, traced once for each shape."""
+    objective = Classification()
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def step(images, labels, rate, clip):
+        weights = [v.value for v in model.trainable_variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            outputs = model(images, training=True)
+            loss = tf.add_n([objective.inner_loss(labels, outputs), *model.losses])
+        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, weights), clip)
+        for weight, gradient in zip(weights, gradients):
+            weight.assign_sub(rate * gradient)
+
+    return step

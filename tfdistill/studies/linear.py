@@ -1,0 +1,213 @@
+"""The linear case: how many points are enough (Wang et al. 2018, section 3.3).
+
+A student without hidden layers, the quadratic loss, one step of gradient descent: here
+the meta-loss has a closed form, and with it the answer. D points teach every initial
+weight vector of D dimensions; fewer cannot, and the best loss that they can reach is
+known.
+
+    problem = LinearProblem(inputs, targets)
+    points = distil(problem, num_points=4)
+    print(problem.excess_loss(*points.values()), problem.bounds(4))
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.distiller import Distiller
+from tfdistill.inner.objectives import Regression
+from tfdistill.synthesizers.images import Synthesizer
+from tfdistill.synthesizers.schedule import Batch
+
+
+class LinearProblem:
+    """Least squares: the loss of theta is 1/(2N) ||d theta - t||^2.
+
+    Initial weights are drawn from N(0, std^2 I) throughout.
+
+    Args:
+        inputs: d, float `[N, D]`, of full rank, N >= D.
+        targets: t, float `[N]`.
+        std: The standard deviation of the initial weights, > 0.
+
+    Raises:
+        ValueError: If the shapes don't fit, values are not finite, or the inputs have
+            less than full rank.
+    """
+
+    def __init__(self, inputs, targets, std: float = 1.0):
+        inputs = np.asarray(inputs, "float64")
+        targets = np.asarray(targets, "float64")
+        if inputs.ndim != 2 or targets.shape != inputs.shape[:1]:
+            raise ValueError(
+                "inputs and targets must have the shapes [N, D] and [N], not "
+                f"{list(inputs.shape)} and {list(targets.shape)}."
+            )
+        if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
+            raise ValueError("inputs and targets must be finite.")
+        if np.linalg.matrix_rank(inputs) < inputs.shape[1]:
+            raise ValueError(
+                f"inputs must have full rank, {inputs.shape[1]}, not "
+                f"{np.linalg.matrix_rank(inputs)}: otherwise the optimum is not one."
+            )
+        if not std > 0:
+            raise ValueError(f"std must be above 0, not {std}.")
+        self.inputs, self.targets, self.std = inputs, targets, std
+        #: theta*, float `[D]`.
+        self.optimum = np.linalg.lstsq(inputs, targets, rcond=None)[0]
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return self.inputs.shape[1]
+
+    def student(self) -> keras.Model:
+        """Without hidden layers or bias, from `[batch, D]` to `[batch, 1]`."""
+        weights = keras.layers.Dense(
+            1,
+            use_bias=False,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=self.std),
+            dtype="float64",
+        )
+        inputs = keras.Input((self.dimension,), dtype="float64")
+        return keras.Sequential([inputs, weights])
+
+    def loss(self, weights) -> float:
+        """1/(2N) ||d theta - t||^2 of weights theta, float `[D]`."""
+        errors = self.inputs @ weights - self.targets
+        return float(np.mean(errors**2) / 2)
+
+    def excess_loss(self, points, targets, learning_rate) -> float:
+        """The meta-loss above that of the optimum, in expectation over theta_0.
+
+        One step on M points takes theta_0 to A theta_0 + b, with
+        A = I - (eta/M) D~^T D~ and b = (eta/M) D~^T t~.
+
+        Args:
+            points: D~, float `[M, D]`.
+            targets: t~, float `[M]`.
+            learning_rate: eta, float.
+
+        Returns:
+            1/(2N) (std^2 tr(A^T H A) + (b - theta*)^T H (b - theta*)), where H = d^T d.
+        """
+        points, targets = np.asarray(points), np.asarray(targets)
+        size, share = len(self.inputs), learning_rate / len(points)
+        slope = np.eye(self.dimension) - share * points.T @ points
+        miss = share * points.T @ targets - self.optimum
+        spread = np.sum((self.inputs @ slope) ** 2)
+        return float(
+            (self.std**2 * spread + np.sum((self.inputs @ miss) ** 2)) / (2 * size)
+        )
+
+    def bounds(self, num_points: int) -> tuple[float, float]:
+        """Between which two values the least excess loss of M points lies.
+
+        D - M directions of theta_0 stay as they were, whatever the points: at best
+        those in which the loss is flattest, the last eigenvectors of H. The upper
+        bound is reached by learning all the others exactly. Both are 0 from M = D on.
+
+        Args:
+            num_points: M, at least 1.
+        """
+        values, vectors = np.linalg.eigh(self.inputs.T @ self.inputs)
+        flattest = slice(0, max(0, self.dimension - num_points))
+        values, vectors = values[flattest], vectors[:, flattest]
+        low = self.std**2 * values.sum()
+        high = low + np.sum(values * (vectors.T @ self.optimum) ** 2)
+        return low / (2 * len(self.inputs)), high / (2 * len(self.inputs))
+
+    def solution(self, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, float]:
+        """D points that take every theta_0 to the optimum: the paper's construction.
+
+        Args:
+            scale: c, not 0.
+
+        Returns:
+            Points c I, targets c theta* and the learning rate D / c^2.
+        """
+        points = scale * np.eye(self.dimension)
+        return points, scale * self.optimum, self.dimension / scale**2
+
+
+class DistilledPoints(Synthesizer):
+    """A synthesizer of M points for one step, in float64.
+
+    Args:
+        points: float `[M, D]`, the start.
+        targets: float `[M]`, the start.
+        learning_rate: The start of the learned rate, > 0.
+    """
+
+    num_steps = 1
+    num_classes = 1
+
+    def __init__(self, points, targets, learning_rate: float = 0.02, **kwargs):
+        super().__init__(dtype="float64", **kwargs)
+        self.image_shape = np.shape(points)[1:]
+        self.points = self._variable(points, "points")
+        self.targets = self._variable(np.reshape(targets, (-1, 1)), "targets")
+        self.raw_rate = self._variable(np.log(np.expm1(learning_rate)), "raw_rate")
+
+    def _variable(self, start, name):
+        return self.add_weight(
+            shape=np.shape(start),
+            initializer=lambda shape, dtype: tf.cast(start, dtype),
+            name=name,
+        )
+
+    def curriculum(self, seed):
+        del seed
+        return self
+
+    def batch(self, t) -> Batch:
+        """The one batch: points `[M, D]`, targets `[M, 1]`, and the rate."""
+        del t
+        rate = tf.nn.softplus(self.raw_rate)
+        return Batch(self.points.value, self.targets.value, rate)
+
+    def values(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Points `[M, D]`, targets `[M]` and the learning rate."""
+        batch = self.batch(0)
+        points, targets = np.asarray(batch.images), np.asarray(batch.labels)
+        return points, targets[:, 0], float(batch.learning_rate)
+
+
+def distil(
+    problem: LinearProblem,
+    num_points: int,
+    *,
+    outer_steps: int = 1000,
+    outer_learning_rate: float = 0.05,
+    students_per_step: int = 4,
+    seed: int = 0,
+) -> DistilledPoints:
+    """Learns M points for random initial weights with the `Distiller`.
+
+    Args:
+        problem: What is to be learned.
+        num_points: M, at least 1.
+        outer_steps: Updates of the points.
+        outer_learning_rate: Of Adam; falls to 0 by a cosine.
+        students_per_step: Draws of theta_0 in an update.
+        seed: Of the points at first, and of theta_0.
+    """
+    if num_points < 1:
+        raise ValueError(f"num_points must be at least 1, not {num_points}.")
+    rng = np.random.default_rng(seed)
+    points = DistilledPoints(
+        rng.standard_normal((num_points, problem.dimension)),
+        rng.standard_normal(num_points),
+    )
+
+    distiller = Distiller(problem.student, points, objective=Regression(), seed=seed)
+    distiller.compile(
+        keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(outer_learning_rate, outer_steps),
+            beta_1=0.5,
+        ),
+        students_per_step=students_per_step,
+    )
+    real = tf.data.Dataset.from_tensors((problem.inputs, problem.targets[:, None]))
+    distiller.fit(real.repeat(), steps_per_epoch=outer_steps, verbose=0)
+    return points

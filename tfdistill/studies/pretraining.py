@@ -1,0 +1,168 @@
+"""Students that already know something: trained on real data, several at once."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.data.split import Dataset, Split
+from tfdistill.evaluation.evaluation import PRETRAINING, student_seed
+from tfdistill.inner.stateless import StatelessModel
+from tfdistill.runs.callbacks import Backup
+from tfdistill.weights.initial_weights import RandomWeights
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a student is trained: Adam, whose rate is halved now and then.
+
+    Attributes:
+        epochs: At least 1.
+        halve_every: Epochs after which the rate is halved, at least 1.
+        learning_rate: At first, > 0.
+    """
+
+    epochs: int = 40
+    halve_every: int = 20
+    learning_rate: float = 2e-4
+
+    def rate(self, epoch: int) -> float:
+        """The rate in an epoch, from 0."""
+        return self.learning_rate * 0.5 ** (epoch // self.halve_every)
+
+
+#: Those of the paper, by data set.
+RECIPES = {
+    "mnist": Recipe(40, 20, 2e-4),
+    "usps": Recipe(130, 40, 2e-4),
+    "svhn_cropped": Recipe(65, 20, 2e-4),
+    "cifar10": Recipe(50, 7, 1e-3),
+}
+
+
+def recipe_for(name: str) -> Recipe:
+    """The paper's recipe for a data set, or the usual one.
+
+    Args:
+        name: Of a `Dataset`; which of its classes there are makes no difference.
+    """
+    return RECIPES.get(name.partition("[")[0], Recipe())
+
+
+class Cohort(keras.Model):
+    """Students that learn side by side: parallel branches of one graph.
+
+    None sees another's batches, and Adam works number by number, so that each becomes
+    what it would be alone.
+
+    Args:
+        members: Built models with logits, of one architecture.
+    """
+
+    def __init__(self, members: Sequence[keras.Model], **kwargs):
+        super().__init__(**kwargs)
+        self.members = list(members)
+
+    @property
+    def checkpointed(self) -> dict:
+        """What `Backup` saves beside the optimizer."""
+        variables = [v for member in self.members for v in member.variables]
+        return {"members": [variable.value for variable in variables]}
+
+    def call(self, images, training=None):
+        """Logits `[batch, members, classes]` of image batches, one for each."""
+        logits = [
+            member(x, training=training) for member, x in zip(self.members, images)
+        ]
+        return keras.ops.stack(logits, axis=1)
+
+
+def pretrain(
+    make_model: Callable[[], keras.Model],
+    dataset: Dataset,
+    numbers: Sequence[int],
+    recipe: Recipe,
+    *,
+    batch_size: int = 1024,
+    seed: int = 0,
+    backup: Backup | None = None,
+    verbose: int | str = "auto",
+) -> list[keras.Model]:
+    """Trains several students at once.
+
+    In the scope of a `tf.distribute.Strategy` its replicas share each batch.
+
+    Args:
+        make_model: Returns a built model with logits.
+        dataset: Whose training part they learn.
+        numbers: Of the students: with the seed they say how each starts, and in which
+            order it meets the examples.
+        recipe: A `Recipe`.
+        batch_size: Of each student, at least 1.
+        seed: Any integer.
+        backup: Where a training that is killed finds its state again, by epochs.
+        verbose: As of `keras.Model.fit`.
+
+    Returns:
+        A trained model for each number.
+    """
+    members = [make_model() for _ in numbers]
+    start = RandomWeights()
+    start.build(make_model, members[0])
+    for member, number in zip(members, numbers):
+        weights = start.sample(student_seed(seed, PRETRAINING, number))
+        StatelessModel(member).assign(*weights)
+    cohort = Cohort(members)
+    cohort([tf.zeros([1, *dataset.image_shape])] * len(members))  # builds it
+    cohort.compile(
+        keras.optimizers.Adam(recipe.learning_rate, beta_1=0.5),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        # The loss is the mean over the students, each of which minimises its own.
+        loss_weights=float(len(members)),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    cohort.optimizer.build(cohort.trainable_variables)
+    done = backup.restore(cohort) if backup else 0
+    orders = [np.random.SeedSequence([seed, n]).generate_state(1) for n in numbers]
+    streams = [
+        dataset.train.batch(
+            batch_size, shuffle=True, seed=int(order), repeat=True, start=done
+        )
+        for (order,) in orders
+    ]
+
+    def side_by_side(*pairs):
+        images, labels = zip(*pairs)
+        return images, tf.stack(labels, axis=1)
+
+    batches = tf.data.Dataset.zip(tuple(streams)).map(side_by_side)
+    steps = max(1, dataset.train.num_examples // batch_size)
+    cohort.fit(
+        batches.prefetch(2),
+        steps_per_epoch=steps,
+        epochs=recipe.epochs,
+        initial_epoch=done // steps,
+        callbacks=[
+            keras.callbacks.LearningRateScheduler(recipe.rate),
+            *([backup] if backup else []),
+        ],
+        shuffle=False,  # the streams are
+        verbose=verbose,
+    )
+    return members
+
+
+def accuracies(members: Sequence[keras.Model], split: Split) -> list[float]:
+    """The accuracy of each model on a whole split, in 0..1."""
+
+    @tf.function(autograph=False)
+    def hits(images, labels):
+        found = [tf.argmax(m(images, training=False), -1) for m in members]
+        equal = tf.equal(tf.stack(found), tf.cast(labels, tf.int64))
+        return tf.reduce_sum(tf.cast(equal, tf.int32), axis=1)
+
+    total = sum(hits(images, labels).numpy() for images, labels in split.batch(1000))
+    return (np.asarray(total) / split.num_examples).tolist()

@@ -1,0 +1,301 @@
+"""Data made by a network: the synthesizer of Such et al. 2019."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.data.split import check_int
+from tfdistill.inner.optimizers import InnerOptimizer
+from tfdistill.students import names as students
+from tfdistill.students.teaching_networks import gtn_generator
+from tfdistill.synthesizers.images import DataSource, ScheduledSynthesizer
+from tfdistill.synthesizers.schedule import Batch, Schedule
+
+#: What the generator is fed (Such et al. 2019, section 4): fresh noise and random
+#: labels; learned latents, drawn one by one; learned batches of them, drawn whole;
+#: learned batches in a learned order.
+CURRICULA = ("none", "all_shuffled", "shuffled_batch", "full")
+
+
+def network(name: str) -> Callable[..., keras.Model]:
+    """Finds a generator's network.
+
+    Args:
+        name: "gtn_generator", with latent size, units and channels after an "@" if they
+            are not the paper's ("gtn_generator@64-256-32"), or
+            "package.module:function".
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if ":" in name:
+        return students.get(name)
+    kind, _, sizes = name.partition("@")
+    numbers = sizes.split("-") if sizes else ["128", "1024", "128"]
+    decimal = [n for n in numbers if n.isdecimal()]
+    if kind != "gtn_generator" or len(numbers) != 3 or decimal != numbers:
+        raise ValueError(
+            "generator must be gtn_generator, gtn_generator@64-256-32 (latent size, "
+            f"units, channels) or package.module:function, not {name!r}."
+        )
+    latent_size, units, channels = map(int, numbers)
+    return functools.partial(
+        gtn_generator, latent_size=latent_size, units=units, channels=channels
+    )
+
+
+class Generated(NamedTuple):
+    """A curriculum of images that a network has made.
+
+    Attributes:
+        images: float `[T, batch, *image_shape]`.
+        labels: float `[T, batch, classes]`.
+        schedule: The `Schedule` of the steps.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+    schedule: Schedule
+
+    @property
+    def num_steps(self) -> int:
+        return self.images.shape[0]
+
+    @property
+    def inner_optimizer(self) -> InnerOptimizer:
+        return self.schedule.inner_optimizer
+
+    @property
+    def sources(self) -> list:
+        """As of a `Synthesizer`."""
+        variables = [v.value for v in self.schedule.trainable_variables]
+        return [self.images, self.labels, *variables]
+
+    def batch(self, t) -> Batch:
+        """The batch of inner step t."""
+        return Batch(
+            tf.gather(self.images, t),
+            tf.gather(self.labels, t),
+            *self.schedule.of_step(t),
+        )
+
+
+class Generator(ScheduledSynthesizer):
+    """A network that makes the batches, with a learned curriculum.
+
+    Every step is a batch of its own. Labels go through the classes in a cycle, in each
+    batch, unless they are learned or the curriculum draws them.
+
+    Args:
+        image_shape: (height, width, channels).
+        num_classes: At least 2.
+        steps: T, at least 1.
+        batch_size: Images of a step, at least 1.
+        curriculum: One of `CURRICULA`. "full" is the paper's best.
+        network: A callable that returns a `keras.Model` from `[z, labels]` to images,
+            called with `image_shape` and `num_classes`. It always runs in training
+            mode: batch norm takes the statistics of the batch.
+        inner_optimizer, learning_rate, momentum: As of `Schedule`.
+        soft_labels: Whether labels are learned, too; not with the curriculum "none".
+        seed: Of the latents.
+        source: What the images stand for.
+
+    Raises:
+        ValueError: If a number is out of range, there is no such curriculum, or the
+            network doesn't fit.
+    """
+
+    def __init__(
+        self,
+        image_shape,
+        num_classes: int,
+        *,
+        steps: int = 32,
+        batch_size: int = 128,
+        curriculum: str = "full",
+        network: Callable[..., keras.Model] = gtn_generator,
+        inner_optimizer: str = "momentum",
+        learning_rate: float = 0.02,
+        momentum: float = 0.5,
+        soft_labels: bool = False,
+        seed: int = 0,
+        source: DataSource | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if curriculum not in CURRICULA:
+            raise ValueError(
+                f"curriculum must be one of {', '.join(CURRICULA)}, not {curriculum!r}."
+            )
+        if soft_labels and curriculum == "none":
+            raise ValueError(
+                'soft_labels need a curriculum other than "none", whose labels are '
+                "drawn at random."
+            )
+        check_int("batch_size", batch_size, 1)
+        self.image_shape, self.num_classes = tuple(image_shape), num_classes
+        self.num_steps = check_int("steps", steps, 1)
+        self.batch_size, self.source = batch_size, source
+        self.kind = curriculum
+        self.is_random = curriculum != "full"
+        self.schedule = Schedule(
+            1,
+            steps,
+            inner_optimizer=inner_optimizer,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            dtype=self.dtype_policy,
+        )
+        self.network = network(image_shape=self.image_shape, num_classes=num_classes)
+        self.latent_size = self._check_network()
+        self._exported = tf.constant([seed, 0], tf.int32)
+        self.latents = self.label_logits = None
+        if curriculum != "none":
+            start = np.random.default_rng(seed).standard_normal(
+                (steps, batch_size, self.latent_size)
+            )
+            self.latents = self.add_weight(
+                shape=start.shape,
+                initializer=lambda shape, dtype: tf.cast(start, dtype),
+                name="latents",
+            )
+        if soft_labels:
+            # 0.9 for the given class, as distilled images start.
+            logits = np.log(9 * (num_classes - 1)) * self._cycle()
+            self.label_logits = self.add_weight(
+                shape=logits.shape,
+                initializer=lambda shape, dtype: tf.cast(logits, dtype),
+                name="label_logits",
+            )
+
+    @classmethod
+    def of(cls, dataset, **kwargs) -> "Generator":
+        """A generator of images like those of a `tfdistill.Dataset`.
+
+        Args:
+            dataset: Tells image shape, classes and normalisation.
+            **kwargs: The constructor's.
+        """
+        source = DataSource.of(dataset)
+        return cls(dataset.image_shape, dataset.num_classes, source=source, **kwargs)
+
+    def _check_network(self):
+        network = self.network
+        shapes = [tuple(x.shape) for x in getattr(network, "inputs", [])]
+        if len(shapes) != 2 or shapes[1] != (None, self.num_classes):
+            raise ValueError(
+                "The generator's network must have two inputs, [z, labels], with "
+                f"labels of shape (None, {self.num_classes}), not {shapes}."
+            )
+        if tuple(network.output_shape) != (None, *self.image_shape):
+            raise ValueError(
+                "The generator's network must make images of shape "
+                f"{self.image_shape}, not {tuple(network.output_shape[1:])}."
+            )
+        return shapes[0][1]
+
+    def _cycle(self):
+        """One-hot labels `[T, batch, classes]`, the classes in a cycle."""
+        classes = np.arange(self.batch_size) % self.num_classes
+        one_hot = np.eye(self.num_classes)[classes]
+        return np.broadcast_to(one_hot, (self.num_steps, *one_hot.shape))
+
+    def curriculum(self, seed):
+        """As of a `Synthesizer`: the images are made here, once for all steps."""
+        latents, labels = self._fed(seed)
+        return Generated(self._made(latents, labels), labels, self.schedule)
+
+    def _fed(self, seed):
+        """Latents and labels of all steps, `[T, batch, ...]`."""
+        steps, size = self.num_steps, self.batch_size
+        labels = tf.constant(self._cycle(), self.dtype)
+        if self.label_logits is not None:
+            labels = tf.nn.softmax(self.label_logits.value)
+        if self.kind == "full":
+            return tf.convert_to_tensor(self.latents.value), labels
+        # A second stream: the seed is also that of the student's initial weights.
+        seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        if self.kind == "none":
+            shape = (steps, size, self.latent_size)
+            latents = tf.random.stateless_normal(shape, seed, dtype=self.dtype)
+            classes = tf.random.stateless_uniform(
+                shape[:2], seed, 0, self.num_classes, tf.int32
+            )
+            return latents, tf.one_hot(classes, self.num_classes, dtype=self.dtype)
+        if self.kind == "shuffled_batch":
+            drawn = tf.random.stateless_uniform([steps], seed, 0, steps, tf.int32)
+            return tf.gather(self.latents.value, drawn), tf.gather(labels, drawn)
+        drawn = tf.random.stateless_uniform(
+            [steps, size], seed, 0, steps * size, tf.int32
+        )
+        return tuple(
+            tf.gather(tf.reshape(x, [-1, x.shape[-1]]), drawn)
+            for x in (self.latents.value, labels)
+        )
+
+    def _made(self, latents, labels):
+        """The images of all steps, differentiable at the memory of one."""
+        network = self.network
+        state = [tf.convert_to_tensor(v.value) for v in network.non_trainable_variables]
+
+        def make(t, latents, labels, weights):
+            fed = [tf.gather(latents, t), tf.gather(labels, t)]
+            return network.stateless_call(weights, state, fed, training=True)[0]
+
+        # A plain tape around the loop would keep the network's activations of every
+        # step; this one makes each step's images again.
+        @tf.custom_gradient
+        def made(latents, labels, *weights):
+            images = tf.map_fn(
+                lambda t: make(t, latents, labels, weights),
+                tf.range(self.num_steps),
+                fn_output_signature=tf.TensorSpec(
+                    (self.batch_size, *self.image_shape), self.dtype
+                ),
+                parallel_iterations=1,
+            )
+
+            def gradient(upstream):
+                sources = [latents, labels, *weights]
+
+                def add(t, totals):
+                    with tf.GradientTape(watch_accessed_variables=False) as tape:
+                        tape.watch(sources)
+                        again = make(t, latents, labels, weights)
+                    shares = tape.gradient(
+                        again,
+                        sources,
+                        output_gradients=tf.gather(upstream, t),
+                        unconnected_gradients="zero",
+                    )
+                    return t + 1, [
+                        total + tf.convert_to_tensor(share)
+                        for total, share in zip(totals, shares)
+                    ]
+
+                _, totals = tf.while_loop(
+                    lambda t, _: t < self.num_steps,
+                    add,
+                    (0, [tf.zeros_like(source) for source in sources]),
+                    parallel_iterations=1,
+                )
+                return totals
+
+            return images, gradient
+
+        weights = [tf.convert_to_tensor(v.value) for v in network.trainable_variables]
+        return made(latents, labels, *weights)
+
+    @property
+    def images(self) -> tf.Tensor:
+        """float `[T, batch, *image_shape]`, in training order; one draw, if random."""
+        return self.curriculum(self._exported).images
+
+    @property
+    def labels(self) -> tf.Tensor:
+        """float `[T, batch, classes]`, of `images`."""
+        return self._fed(self._exported)[1]

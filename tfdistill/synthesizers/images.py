@@ -1,0 +1,323 @@
+"""What makes the synthetic batch, and its learning rate, of each inner step."""
+
+import abc
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.data.normalization import Normalization
+from tfdistill.data.split import check_int
+from tfdistill.inner import optimizers as inner_optimizers
+from tfdistill.synthesizers.schedule import Batch, Schedule
+
+
+class DataSource(NamedTuple):
+    """What a later user of the images must know about the real data.
+
+    Attributes:
+        name: The data set's name.
+        normalization: Its `Normalization`, which the images are in.
+        class_names: A name for each class.
+    """
+
+    name: str
+    normalization: Normalization
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset) -> "DataSource":
+        """The source that a `tfdistill.Dataset` is."""
+        return cls(dataset.name, dataset.normalization, tuple(dataset.class_names))
+
+
+class Synthesizer(keras.layers.Layer, abc.ABC):
+    """What makes the batches that students learn from: the choice of a `Distiller`.
+
+    A subclass learns by its trainable variables. What one student meets is a
+    *curriculum*: anything with `num_steps`, `batch(t)`, `inner_optimizer` and
+    `sources`, the tensors or variables that its batches are made of. A synthesizer may
+    be that itself, the same for every student.
+
+    Attributes:
+        image_shape: (height, width, channels).
+        num_classes: How many classes there are.
+        num_steps: T, the inner steps of a student.
+        inner_optimizer: An `InnerOptimizer`.
+        source: What the images stand for, a `DataSource`, or None.
+        is_random: Whether two students may have two curricula.
+    """
+
+    image_shape: tuple[int, ...]
+    num_classes: int
+    num_steps: int
+    inner_optimizer = inner_optimizers.GradientDescent()
+    source: DataSource | None = None
+    is_random = False
+
+    @property
+    def sources(self) -> list:
+        """Its variables."""
+        return [v.value for v in self.trainable_variables]
+
+    @abc.abstractmethod
+    def curriculum(self, seed: tf.Tensor):
+        """What one student learns from.
+
+        Args:
+            seed: int32 tensor `[2]` from which anything random is drawn, in a graph or
+                eagerly.
+        """
+
+    def scale_rates(self, factor: tf.Tensor) -> None:
+        """Multiplies all learned rates by a factor in (0, 1]; in a graph, too."""
+
+
+class ScheduledSynthesizer(Synthesizer):
+    """A synthesizer whose rates and momenta are those of a `Schedule`, its `schedule`.
+
+    Of a generator and of real batches there is one epoch.
+    """
+
+    schedule: Schedule
+
+    @property
+    def inner_optimizer(self) -> inner_optimizers.InnerOptimizer:
+        """The schedule's."""
+        return self.schedule.inner_optimizer
+
+    @property
+    def learning_rates(self) -> tf.Tensor:
+        """The rates, float `[epochs, steps]`."""
+        return self.schedule.learning_rates
+
+    @property
+    def momenta(self) -> tf.Tensor | None:
+        """The momenta, float `[epochs, steps]`, if there are any."""
+        return self.schedule.momenta
+
+    def scale_rates(self, factor):
+        self.schedule.scale_rates(factor)
+
+
+class DistilledImages(ScheduledSynthesizer):
+    """Learned pixels and learned rates (Wang et al. 2018, section 3).
+
+    Each of `steps` batches is one gradient-descent step; the whole is gone through
+    `epochs` times. The epochs share the images; every (epoch, step) has a rate of its
+    own.
+
+    Args:
+        images: float `[steps, batch, *image_shape]`, normalised: where to start.
+        labels: int `[batch]`, classes from 0, the same in every step.
+        num_classes: How many classes there are.
+        epochs: How often the steps are gone through, at least 1.
+        learning_rate: The rate to start from, > 0; 0.02 is the paper's for MNIST.
+        inner_optimizer, momentum: As of `Schedule`; the paper's is "sgd".
+        soft_labels: Whether labels are learned too: a softmax over logits, for
+            each image, that starts at `label_confidence` for the given class.
+        label_confidence: In (1 / classes, 1).
+        source: What the images stand for; `from_noise` and `from_real` fill it in.
+
+    Raises:
+        ValueError: If a shape, a count or a range is not as said.
+    """
+
+    def __init__(
+        self,
+        images,
+        labels,
+        num_classes: int,
+        *,
+        epochs: int = 3,
+        learning_rate: float = 0.02,
+        inner_optimizer: str = "sgd",
+        momentum: float = 0.5,
+        soft_labels: bool = False,
+        label_confidence: float = 0.9,
+        source: "DataSource | None" = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        images, labels = np.asarray(images), np.asarray(labels)
+        if images.ndim < 3 or 0 in images.shape:
+            raise ValueError(
+                "images must have the shape [steps, batch, *image_shape] with at least "
+                f"one step and one image, not {list(images.shape)}."
+            )
+        if not np.all(np.isfinite(images)):
+            raise ValueError("images must be finite; some pixels are NaN or infinite.")
+        if labels.shape != images.shape[1:2] or labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"labels must be {images.shape[1]} integers, one for each image of a "
+                f"step, not {labels.dtype} of shape {list(labels.shape)}."
+            )
+        if labels.min() < 0 or labels.max() >= num_classes:
+            raise ValueError(
+                f"labels must lie in 0..{num_classes - 1}, "
+                f"not in {labels.min()}..{labels.max()}."
+            )
+        if not 1 / num_classes < label_confidence < 1:
+            raise ValueError(
+                f"label_confidence must lie between 1 / {num_classes} and 1, "
+                f"not {label_confidence}."
+            )
+        self.steps, self.epochs = images.shape[0], epochs
+        self.num_classes = num_classes
+        self.image_shape = images.shape[2:]
+        self.source = source
+        self.classes = labels.astype("int32")
+        self.images = self.add_weight(
+            shape=images.shape,
+            initializer=lambda shape, dtype: tf.cast(images, dtype),
+            name="images",
+        )
+        self.schedule = Schedule(
+            epochs,
+            self.steps,
+            inner_optimizer=inner_optimizer,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            dtype=self.dtype_policy,
+        )
+        self.label_logits = None
+        if soft_labels:
+            odds = label_confidence * (num_classes - 1) / (1 - label_confidence)
+            logits = np.log(odds) * np.eye(num_classes)[labels]
+            self.label_logits = self.add_weight(
+                shape=(self.steps, *logits.shape),
+                initializer=lambda shape, dtype: tf.cast(
+                    np.broadcast_to(logits, shape), dtype
+                ),
+                name="label_logits",
+            )
+
+    @classmethod
+    def from_noise(
+        cls,
+        dataset,
+        *,
+        images_per_class: int = 1,
+        images_per_step: int | None = None,
+        steps: int = 10,
+        epochs: int = 3,
+        seed: int = 0,
+        **kwargs,
+    ) -> "DistilledImages":
+        """Starts from N(0, 1) in every (normalised, unclipped) pixel, as the paper.
+
+        Args:
+            dataset: A `tfdistill.Dataset`: tells image shape and classes.
+            images_per_class: Images a class in each step, at least 1.
+            images_per_step: Images in each step, the classes in a cycle, in place of
+                `images_per_class`.
+            steps, epochs: As for the constructor; at least 1.
+            seed: Any integer.
+            **kwargs: The constructor's.
+        """
+        size = _images_per_step(dataset, images_per_class, images_per_step)
+        shape = (check_int("steps", steps, 1), size, *dataset.image_shape)
+        images = np.random.default_rng(seed).standard_normal(shape)
+        return cls._of(dataset, images, epochs=epochs, **kwargs)
+
+    @classmethod
+    def from_real(
+        cls,
+        dataset,
+        *,
+        images_per_class: int = 1,
+        images_per_step: int | None = None,
+        steps: int = 10,
+        epochs: int = 3,
+        seed: int = 0,
+        **kwargs,
+    ) -> "DistilledImages":
+        """Starts from random training images, different ones in every step.
+
+        Args:
+            dataset: A `tfdistill.Dataset`, whose training part is sampled.
+            images_per_class, images_per_step, steps, epochs, seed, **kwargs: As of
+                `from_noise`.
+
+        Raises:
+            ValueError: If a class has fewer than images_per_class * steps images.
+        """
+        size = _images_per_step(dataset, images_per_class, images_per_step)
+        check_int("steps", steps, 1)
+        per_class = -(-size // dataset.num_classes)
+        images, _ = dataset.train.sample(per_class * steps, seed=seed)
+        images = np.reshape(images, (steps, -1, *dataset.image_shape))
+        return cls._of(dataset, images[:, :size], epochs=epochs, **kwargs)
+
+    @classmethod
+    def from_distilled(cls, distilled, **kwargs) -> "DistilledImages":
+        """Starts from images that are there: a baseline's, or distilled before.
+
+        Args:
+            distilled: A `DistilledDataset` whose steps have the classes in one order.
+            **kwargs: The constructor's; as many epochs as it has, if not given.
+
+        Raises:
+            ValueError: If two steps have other classes.
+        """
+        classes = distilled.labels.argmax(-1)
+        if np.any(classes != classes[0]):
+            raise ValueError(
+                "All steps must have the same classes in the same order to go on from "
+                "these images."
+            )
+        return cls(
+            distilled.images,
+            classes[0],
+            distilled.num_classes,
+            **{
+                "epochs": distilled.epochs,
+                "source": DataSource(
+                    distilled.provenance.get("dataset", ""),
+                    distilled.normalization,
+                    distilled.class_names,
+                ),
+                **kwargs,
+            },
+        )
+
+    @classmethod
+    def _of(cls, dataset, images, **kwargs):
+        # Both starts have their classes in a cycle: 0, 1, ..., 0, 1, ...
+        labels = np.arange(images.shape[1]) % dataset.num_classes
+        source = DataSource.of(dataset)
+        return cls(images, labels, dataset.num_classes, source=source, **kwargs)
+
+    @property
+    def num_steps(self) -> int:
+        """T: inner steps in all, steps * epochs."""
+        return self.steps * self.epochs
+
+    @property
+    def labels(self) -> tf.Tensor:
+        """One-hot or soft labels, float `[steps, batch, classes]`."""
+        if self.label_logits is not None:
+            return tf.nn.softmax(self.label_logits)
+        one_hot = tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
+        return tf.repeat(one_hot[None], self.steps, axis=0)
+
+    def curriculum(self, seed):
+        del seed
+        return self
+
+    def batch(self, t) -> Batch:
+        """The batch of inner step t, a scalar integer in 0..num_steps - 1."""
+        step = t % self.steps
+        if self.label_logits is None:
+            labels = tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
+        else:
+            labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))
+        images = tf.gather(self.images.value, step)
+        return Batch(images, labels, *self.schedule.of_step(t))
+
+
+def _images_per_step(dataset, images_per_class, images_per_step):
+    if images_per_step is not None:
+        return check_int("images_per_step", images_per_step, 1)
+    return check_int("images_per_class", images_per_class, 1) * dataset.num_classes

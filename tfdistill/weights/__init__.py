@@ -1,0 +1,1 @@
+"""Who learns: the weights that students start with."""

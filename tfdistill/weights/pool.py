@@ -1,0 +1,277 @@
+"""Pools of pretrained students (Wang et al. 2018, section 3.4).
+
+A pool is a folder: a file of weights for each student, and `pool.json`, which says who
+they are, what they were trained on, and which of them are held out. Distillation draws
+from the others, tests from the held-out ones: nobody is both.
+"""
+
+import dataclasses
+import json
+import os
+import warnings
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.data.normalization import Normalization
+from tfdistill.distilled.tfrecords import file_hash
+from tfdistill.students import names as students
+from tfdistill.students.applications import head, with_new_head
+
+MANIFEST = "pool.json"
+_FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One pretrained student.
+
+    Attributes:
+        path: Its file: `.weights.h5`, `.keras`, or the folder of a SavedModel.
+        sha256: Of the file; "" for a SavedModel.
+        accuracy: On the test images of what it was trained on, 0..1; None if unknown.
+    """
+
+    path: str
+    sha256: str = ""
+    accuracy: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """Pretrained students of one architecture.
+
+    Attributes:
+        training: Those that distillation may draw, at least one.
+        held_out: Those that test; none of `training`.
+        student: The architecture, as for `students.get`; None where the files tell.
+        dataset: The name of what they were trained on; "" if unknown.
+        normalization: What their images were normalised by; None if unknown.
+        num_classes: Of what they were trained on; None if unknown.
+
+    Raises:
+        ValueError: If there is no student, or one is both in training and held out.
+    """
+
+    training: tuple[Member, ...]
+    held_out: tuple[Member, ...] = ()
+    student: str | None = None
+    dataset: str = ""
+    normalization: Normalization | None = None
+    num_classes: int | None = None
+
+    def __post_init__(self):
+        if not self.training:
+            raise ValueError("A pool needs at least one student that is not held out.")
+        known = {key for member in self.training for key in _keys(member)}
+        for member in self.held_out:
+            if known & set(_keys(member)):
+                raise ValueError(
+                    f"{member.path} is in the pool both to train with and to test "
+                    "with; held-out students must be others."
+                )
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """All of them, those of training first."""
+        return self.training + self.held_out
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> "Pool":
+        """Reads the manifest of a folder that `tfdistill pretrain` wrote.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            ValueError: If it is damaged, or names files outside the folder.
+        """
+        folder = os.fspath(folder)
+        path = os.path.join(folder, MANIFEST)
+        if not os.path.isfile(path):
+            raise FileNotFoundError(
+                f"{folder} holds no pool of students ({path}); tfdistill pretrain "
+                "makes one."
+            )
+        try:
+            with open(path, encoding="utf-8") as file:
+                content = json.load(file)
+            if content["format"] != _FORMAT:
+                raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
+            members = []
+            for entry in content["students"]:
+                name = os.path.basename(entry["file"])
+                if name != entry["file"] or name in ("", os.curdir, os.pardir):
+                    raise ValueError(f"{entry['file']!r} is outside the pool")
+                members.append(
+                    Member(
+                        os.path.join(folder, entry["file"]),
+                        entry["sha256"],
+                        entry["accuracy"],
+                    )
+                )
+            held_out = content["held_out"]
+            if not 0 <= held_out < len(members):
+                raise ValueError(f"{held_out} of {len(members)} students are held out")
+            return cls(
+                tuple(members[: len(members) - held_out]),
+                tuple(members[len(members) - held_out :]),
+                student=content["student"],
+                dataset=content["dataset"],
+                normalization=Normalization.from_config(content["normalization"]),
+                num_classes=content.get("num_classes"),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise ValueError(f"The pool {folder} cannot be read: {reason}.") from error
+
+    @classmethod
+    def of_files(
+        cls, training: Sequence[str], held_out: Sequence[str] = (), **kwargs
+    ) -> "Pool":
+        """A pool of models that were trained elsewhere.
+
+        Args:
+            training, held_out: Paths of `.keras` or `.weights.h5` files, or of
+                SavedModels.
+            **kwargs: The other attributes.
+
+        Raises:
+            FileNotFoundError: If one is not there.
+            ValueError: If one is among both.
+        """
+
+        def members(paths):
+            for path in map(os.fspath, paths):
+                if not os.path.exists(path):
+                    raise FileNotFoundError(f"There is no pretrained student {path}.")
+                yield Member(path, "" if os.path.isdir(path) else file_hash(path))
+
+        return cls(tuple(members(training)), tuple(members(held_out)), **kwargs)
+
+    def values(
+        self,
+        members: Sequence[Member],
+        make_model: Callable[[], keras.Model],
+        *,
+        new_head: bool = False,
+    ) -> list[list[np.ndarray]]:
+        """Reads students.
+
+        Args:
+            members: Some of the pool's.
+            make_model: Returns a built model of the architecture.
+            new_head: Whether the last layer is not read, but zero: for other classes
+                than the students know.
+
+        Returns:
+            For each, the values of the trainable variables of such a model, then of its
+            other ones.
+
+        Raises:
+            ValueError: If a file is damaged or holds another architecture.
+        """
+        model = make_model()
+        if not new_head:
+            return [_read(member, model) for member in members]
+        last = head(model)
+        known = with_new_head(make_model(), self.num_classes or last.units)
+        fresh = {
+            index: np.zeros(variable.shape, variable.dtype)
+            for index, variable in enumerate(_in_order(model))
+            if any(variable is v for v in last.trainable_variables)
+        }
+        return [
+            [fresh.get(index, value) for index, value in enumerate(_read(m, known))]
+            for m in members
+        ]
+
+
+def manifest(
+    folder: str,
+    members: Sequence[Member],
+    held_out: int,
+    *,
+    student: str,
+    dataset: str,
+    normalization: Normalization,
+    num_classes: int,
+) -> str:
+    """The text of a pool's manifest.
+
+    Args:
+        folder: The pool's; the members' files lie in it.
+        members: All students; the last `held_out` of them are.
+        held_out: How many, at least 0, fewer than there are.
+        student, dataset, normalization, num_classes: As of `Pool`.
+    """
+    content = {
+        "format": _FORMAT,
+        "student": student,
+        "dataset": dataset,
+        "normalization": normalization.to_config(),
+        "num_classes": num_classes,
+        "held_out": held_out,
+        "students": [
+            {
+                "file": os.path.relpath(member.path, folder),
+                "sha256": member.sha256,
+                "accuracy": member.accuracy,
+            }
+            for member in members
+        ],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _keys(member):
+    # Two names of one file are one student.
+    return filter(None, (os.path.realpath(member.path), member.sha256))
+
+
+def _read(member, model):
+    path = member.path
+    try:
+        if member.sha256 and file_hash(path) != member.sha256:
+            raise ValueError("it is truncated or altered")
+        if os.path.isdir(path):
+            values = _variables(tf.saved_model.load(path))
+        elif path.endswith(".weights.h5"):
+            # Keras only warns of layers that the file does not have.
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)
+                model.load_weights(path)
+            values = _variables(model)
+        else:
+            values = _variables(keras.models.load_model(path, compile=False))
+    # What h5py, zipfile and TensorFlow raise depends on which byte is wrong.
+    except (
+        OSError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        UserWarning,
+    ) as error:
+        raise ValueError(
+            f"The pretrained student {path} cannot be read: "
+            f"{students.first_sentence(error)}"
+        ) from error
+    expected = [tuple(v.shape) for v in _in_order(model)]
+    if [value.shape for value in values] != expected:
+        raise ValueError(
+            f"The pretrained student {path} is of another architecture: its weights "
+            f"have the shapes {[v.shape for v in values]}, not {expected}."
+        )
+    if not all(np.isfinite(v).all() for v in values if v.dtype.kind == "f"):
+        raise ValueError(f"The pretrained student {path} has weights that are NaN.")
+    return values
+
+
+def _in_order(model):
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def _variables(model):
+    return [np.asarray(v) for v in _in_order(model)]

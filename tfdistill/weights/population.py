@@ -1,0 +1,100 @@
+"""Who learns: one architecture or several, and the weights that students start with."""
+
+import copy
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.inner.stateless import StatelessModel
+from tfdistill.students import names as students
+from tfdistill.weights.initial_weights import (
+    FixedWeights,
+    InitialWeights,
+    RandomWeights,
+)
+
+
+class Population:
+    """The distribution that students are drawn from.
+
+    Where there are several architectures, each is traced once, as a branch of the
+    graph, and a student runs one of them: it costs what it costs, and nothing is traced
+    again. (One widest network with its channels masked would cost the widest always.)
+
+    Args:
+        student: A callable that returns a `keras.Model` with logits, a name, or
+            `students.Sampled`: several of them.
+        image_shape: (height, width, channels).
+        num_classes: At least 2.
+        initial_weights: p(theta_0); `RandomWeights()` by default.
+        saved: The arrays of a known start: where they fit the student, and there are no
+            `initial_weights`, it starts from them.
+
+    Raises:
+        ValueError: If a student doesn't fit the data, or several are to start from
+            weights that are not random.
+    """
+
+    def __init__(
+        self,
+        student,
+        image_shape: Sequence[int],
+        num_classes: int,
+        initial_weights: InitialWeights | None = None,
+        saved: Sequence[np.ndarray] | None = None,
+    ):
+        self.name = students.name_of(student)
+        architectures = students.each_of(student)
+        self.members: list[tuple[StatelessModel, InitialWeights]] = []
+        for architecture in architectures:
+
+            def make_model(architecture=architecture) -> keras.Model:
+                return students.build(architecture, image_shape, num_classes)
+
+            model = make_model()
+            weights = initial_weights
+            if weights is None:
+                fits = saved is not None and students.assign(model, saved)
+                weights = FixedWeights() if fits else RandomWeights()
+            elif len(architectures) > 1:
+                weights = copy.copy(weights)
+            weights.build(make_model, model)
+            self.members.append((StatelessModel(model), weights))
+        self.is_random = self.members[0][1].is_random
+        if len(architectures) > 1 and not self.is_random:
+            raise ValueError(
+                f"Of several students ({self.name}) each starts from other weights: "
+                "they need random initial weights."
+            )
+
+    def draw(self, seed: tf.Tensor, learn: Callable):
+        """Draws a student and has it learn, in a graph or eagerly.
+
+        Args:
+            seed: int32 tensor `[2]` from which architecture and weights are drawn.
+            learn: Called with a `StatelessModel`, weights and state, once for each
+                architecture; the results must be alike.
+
+        Returns:
+            What `learn` returns for the student that was drawn.
+        """
+
+        def branch(student, weights):
+            return lambda: learn(student, *weights.sample(seed))
+
+        branches = [branch(*member) for member in self.members]
+        if len(branches) == 1:
+            return branches[0]()
+        # A stream of its own.
+        own = tf.random.experimental.stateless_fold_in(seed, 2)
+        which = tf.random.stateless_uniform([], own, 0, len(branches), tf.int32)
+        return tf.switch_case(which, branches)
+
+    def saved(self) -> list[np.ndarray] | None:
+        """The arrays of the one start that all students have; None if it is random."""
+        if self.is_random:
+            return None
+        student, _ = self.members[0]
+        return [np.asarray(x) for x in student.weights + student.state]
