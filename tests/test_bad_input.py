@@ -23,7 +23,7 @@ from tfdistill import Attack, DistilledDataset, DistilledImages, Normalization, 
 from tfdistill.cli import common, distill, main
 from tfdistill.data import loading as datasets
 from tfdistill.distilled import tfrecords as records
-from tfdistill.runs import journal
+from tfdistill.runs import files, journal
 from tfdistill.weights import pool as pools
 
 # What a user is told in a sentence; anything else is a traceback from inside.
@@ -208,7 +208,7 @@ def pool(tmp_path_factory):
     for number in range(2):
         path = str(folder / f"student-{number}.weights.h5")
         make_model().save_weights(path)
-        members.append(pools.Member(path, records.file_hash(path), 0.5))
+        members.append(pools.Member(path, files.sha256(path), 0.5))
     text = pools.manifest(
         str(folder),
         members,

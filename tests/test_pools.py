@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import FixedWeights, Pool, PretrainedWeights, students
-from tfdistill.evaluation.evaluation import EVALUATION, TRAINING, student_seed
+from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.studies import pretraining
 from tfdistill.weights import pool as pools
 
@@ -107,10 +107,10 @@ def test_draws_come_from_the_pool_and_tests_from_the_held_out(pool_folder):
         {v[0].tobytes() for v in pool.values(members, make_model)}
         for members in (pool.training, pool.held_out)
     )
-    draws = [weights.sample(student_seed(0, TRAINING, n))[0][0] for n in range(40)]
+    draws = [weights.sample(student_seed(0, Stream.TRAINING, n))[0][0] for n in range(40)]
     assert {x.numpy().tobytes() for x in draws} == training
     tests = [
-        weights.sample_held_out(student_seed(0, EVALUATION, n), tf.constant(n))[0][0]
+        weights.sample_held_out(student_seed(0, Stream.EVALUATION, n), tf.constant(n))[0][0]
         for n in range(2)
     ]
     assert {x.numpy().tobytes() for x in tests} == held_out

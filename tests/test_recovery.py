@@ -15,6 +15,7 @@ import tfdistill
 from tfdistill import DistilledDataset
 from tfdistill.cli import recovery
 from tfdistill.evaluation import evaluation
+from tfdistill.runs import files
 from tfdistill.runs.journal import Journal
 from tfdistill.studies import pretraining
 
@@ -169,7 +170,7 @@ def test_a_backup_on_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):
     monkeypatch.setattr(tf.train.CheckpointManager, "save", save)
     with pytest.raises(OSError, match="No space left on device") as error:
         model.fit(batches, steps_per_epoch=2, verbose=0, callbacks=[backup])
-    assert recovery.is_disk_full(error.value)
+    assert files.is_disk_full(error.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert tfdistill.Backup(tmp_path).restore(model) == 2
 

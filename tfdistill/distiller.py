@@ -5,8 +5,9 @@ import functools
 import keras
 import tensorflow as tf
 
+from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.evaluation.evaluation import TRAINING, FreshStudents, student_seed
+from tfdistill.evaluation.evaluation import FreshStudents
 from tfdistill.inner import unroll
 from tfdistill.inner.objectives import Classification, Objective
 from tfdistill.runs import strategies
@@ -282,7 +283,7 @@ class Distiller(keras.Model):
         return [
             student_seed(
                 self.seed,
-                TRAINING,
+                Stream.TRAINING,
                 tf.cast(self.optimizer.iterations, tf.int32),
                 replica * self._students_per_replica + k,
             )

@@ -23,7 +23,8 @@ import time
 import numpy as np
 from absl import flags
 
-from tfdistill.cli import common, recovery
+from tfdistill.cli import common
+from tfdistill.runs import files
 
 FLAGS = flags.FLAGS
 _names = []
@@ -175,13 +176,13 @@ def _write(found, dataset, wrong, model, seconds):
             ],
         )
     with common.input_errors():
-        common.write_text(
+        files.write_text(
             os.path.join(FLAGS.workdir, "audit.csv"), _table(found, names, wrong)
         )
         for name, figure in figures.items():
             plots.save(figure, os.path.join(FLAGS.workdir, "images", f"{name}.png"))
-        common.write_json(os.path.join(FLAGS.workdir, "metrics.json"), content)
-    recovery.remove(os.path.join(FLAGS.workdir, "parts"))
+        files.write_json(os.path.join(FLAGS.workdir, "metrics.json"), content)
+    files.remove(os.path.join(FLAGS.workdir, "parts"))
     _show(content, noise)
 
 

@@ -2,13 +2,13 @@
 
 import contextlib
 import fnmatch
-import json
 import os
 import resource
 
 from absl import flags
 
 from tfdistill.cli import recovery
+from tfdistill.runs import files
 
 FLAGS = flags.FLAGS
 # Flags that say what is made of the data that --dataset names.
@@ -25,7 +25,7 @@ def input_errors():
     try:
         yield
     except (ValueError, OSError) as error:
-        if recovery.is_disk_full(error):
+        if files.is_disk_full(error):
             raise
         raise InputError(" ".join(str(error).split())) from error
 
@@ -354,8 +354,8 @@ def claim_workdir(folder: str, lines: str, overwrite: bool, owned) -> None:
         if overwrite:
             for name in os.listdir(folder):
                 if any(fnmatch.fnmatch(name, pattern) for pattern in owned):
-                    recovery.remove(os.path.join(folder, name))
-        write_text(path, lines)
+                    files.remove(os.path.join(folder, name))
+        files.write_text(path, lines)
 
 
 def lock_workdir(folder: str) -> None:
@@ -376,7 +376,7 @@ def _written_errors(folder):
     try:
         yield
     except OSError as error:
-        if recovery.is_disk_full(error):
+        if files.is_disk_full(error):
             raise
         raise InputError(
             f"--workdir={folder} cannot be written: {error.strerror or error}."
@@ -430,7 +430,7 @@ def given_model(path: str, student: str, image_shape, num_classes: int):
 
 def trained_student(distilled):
     """A network trained on distilled data, from where the flags say that it starts."""
-    from tfdistill.evaluation.evaluation import EVALUATION, student_seed
+    from tfdistill._internal.seeds import Stream, student_seed
     from tfdistill.inner.stateless import StatelessModel
     from tfdistill.students import names as students
 
@@ -441,7 +441,7 @@ def trained_student(distilled):
     model, pretrained = make_model(), pretrained_weights()
     if pretrained is not None:
         pretrained.build(make_model, model)
-        seed = student_seed(FLAGS.seed, EVALUATION, 0)
+        seed = student_seed(FLAGS.seed, Stream.EVALUATION, 0)
         StatelessModel(model).assign(*pretrained.sample_held_out(seed, 0))
     return distilled.train(model)
 
@@ -469,9 +469,8 @@ def write_result(folder: str, distilled, model, figures: dict, content: dict) ->
         if model is not None:
             served = distilled.serving_model(model)
             exported = os.path.join(folder, "student")
-            served.export(f"{exported}.tmp", verbose=False)
-            recovery.remove(exported)
-            os.rename(f"{exported}.tmp", exported)
+            with files.replacing(exported) as temporary:
+                served.export(temporary, verbose=False)
         for name, figure in figures.items():
             plots.save(figure, os.path.join(folder, "images", f"{name}.png"))
         content = {
@@ -480,26 +479,13 @@ def write_result(folder: str, distilled, model, figures: dict, content: dict) ->
             "bytes": size,
             "peak_memory_bytes": peak_memory(),
         }
-        write_json(os.path.join(folder, "metrics.json"), content)
+        files.write_json(os.path.join(folder, "metrics.json"), content)
     journal().forget()
     return (
         f"{size / 1024:.0f} KiB of images and labels, "
         f"{content['seconds']:.0f} seconds, {peak_memory() / 2**20:.0f} MiB at the "
         f"peak; selected: {content['selection']}."
     )
-
-
-def write_text(path: str, text: str) -> None:
-    """Writes a file: complete or not at all."""
-    temporary = f"{path}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
-
-
-def write_json(path: str, content) -> None:
-    """Writes JSON: complete or not at all."""
-    write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def peak_memory() -> int:

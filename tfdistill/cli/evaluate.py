@@ -18,6 +18,7 @@ import os
 from absl import flags
 
 from tfdistill.cli import common
+from tfdistill.runs import files
 
 FLAGS = flags.FLAGS
 _names = []
@@ -139,7 +140,7 @@ def _run():
         with common.input_errors(), open(path, encoding="utf-8") as file:
             known = json.load(file)
     with common.input_errors():
-        common.write_json(
+        files.write_json(
             path,
             {
                 **known,
@@ -196,7 +197,7 @@ def _expose(distilled, dataset, given):
             plots.exposure(found, *names),
             os.path.join(FLAGS.workdir, "images", f"{name}.png"),
         )
-        common.write_json(
+        files.write_json(
             os.path.join(FLAGS.workdir, f"{name}.json"),
             {
                 "networks": of,

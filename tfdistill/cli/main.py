@@ -69,7 +69,7 @@ def run() -> None:
 
     def main(_):
         from tfdistill.cli import common, recovery
-        from tfdistill.runs import preemption
+        from tfdistill.runs import files, preemption
 
         preemption.exit_when_asked()
         # TensorFlow and TFDS tell of each file they write.
@@ -81,7 +81,7 @@ def run() -> None:
         except FloatingPointError as error:
             _refuse(str(error), status=1)
         except Exception as error:
-            if recovery.is_disk_full(error):
+            if files.is_disk_full(error):
                 _refuse(
                     f"--workdir={flags.FLAGS.workdir} cannot be written: the disk is "
                     "full. When there is space, the same command goes on.",

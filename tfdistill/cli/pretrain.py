@@ -17,6 +17,7 @@ import sys
 from absl import flags
 
 from tfdistill.cli import common
+from tfdistill.runs import files
 
 FLAGS = flags.FLAGS
 _names = []
@@ -110,7 +111,7 @@ def main() -> None:
             f"{100 * min(known):.2f} to {100 * max(known):.2f} %",
             flush=True,
         )
-    common.write_text(
+    files.write_text(
         path,
         pools.manifest(
             FLAGS.workdir,
@@ -139,7 +140,6 @@ def _recipe(dataset):
 def _cohort(dataset, recipe, numbers):
     """Trains some students and saves them, or finds them saved."""
     from tfdistill import Backup
-    from tfdistill.distilled import tfrecords as records
     from tfdistill.students import names as students
     from tfdistill.studies import pretraining
     from tfdistill.weights import pool as pools
@@ -169,12 +169,11 @@ def _cohort(dataset, recipe, numbers):
             verbose=1 if sys.stdout.isatty() else 2,
         )
         for model, path in zip(models, paths):
-            temporary = path.replace(".weights.h5", ".tmp.weights.h5")
-            model.save_weights(temporary)
-            os.replace(temporary, path)
+            with files.replacing(path) as temporary:
+                model.save_weights(temporary)
         shutil.rmtree(os.path.dirname(backup))
     found = pretraining.accuracies(models, dataset.test)
     return [
-        pools.Member(path, records.file_hash(path), accuracy)
+        pools.Member(path, files.sha256(path), accuracy)
         for path, accuracy in zip(paths, found)
     ]

@@ -1,12 +1,12 @@
 """What a command does when the machine fails it: locks, full disks, lost workers."""
 
-import errno
 import fcntl
 import fnmatch
 import os
-import shutil
 import sys
 from collections.abc import Iterable
+
+from tfdistill.runs import files
 
 #: The file that is locked; it says nothing, and stays.
 LOCK = ".lock"
@@ -56,25 +56,7 @@ def tidy(folder: str, owned: Iterable[str]) -> None:
         stem, _, rest = name.partition(".")
         known = any(fnmatch.fnmatch(stem, pattern) for pattern in stems)
         if known and "tmp" in rest.split("."):
-            remove(os.path.join(folder, name))
-
-
-def remove(path: str) -> None:
-    """Removes a file or a whole folder, if it is there."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.remove(path)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether an error, of Python or of TensorFlow, says that the disk is full."""
-    texts = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
-    while error is not None:
-        if any(text in str(error) for text in texts):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+            files.remove(os.path.join(folder, name))
 
 
 def is_lost_worker(error: BaseException) -> bool:

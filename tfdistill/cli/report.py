@@ -10,6 +10,7 @@ import os
 from absl import flags
 
 from tfdistill.cli import common
+from tfdistill.runs import files
 
 FLAGS = flags.FLAGS
 _names = []
@@ -45,7 +46,7 @@ def main() -> None:
 
     with common.input_errors():
         text = report.page(FLAGS.workdir)
-        common.write_text(output, text)
+        files.write_text(output, text)
     print(f"{output} shows {', '.join(FLAGS.workdir)} ({len(text) / 1024:.0f} KiB).")
 
 

@@ -26,6 +26,7 @@ import time
 from absl import flags
 
 from tfdistill.cli import common
+from tfdistill.runs import files
 
 FLAGS = flags.FLAGS
 _names = []
@@ -280,10 +281,8 @@ def _keep(search, dataset):
                 verbose=1 if sys.stdout.isatty() else 2,
                 **_training(),
             )
-            temporary = os.path.join(FLAGS.workdir, f"architecture-{rank}.tmp.keras")
-            with common.input_errors():
+            with common.input_errors(), files.replacing(path) as temporary:
                 model.save(temporary)
-                os.replace(temporary, path)
             shutil.rmtree(os.path.dirname(backup))
         with common.input_errors():
             model = keras.models.load_model(path, compile=False)
@@ -308,7 +307,7 @@ def _finish(search, dataset, agreement, kept):
 
     ranking = search.ranking
     with common.input_errors():
-        common.write_text(
+        files.write_text(
             os.path.join(FLAGS.workdir, "ranking.md"),
             architecture_search.table(ranking) + "\n",
         )
@@ -337,7 +336,7 @@ def _finish(search, dataset, agreement, kept):
             f"{content['parameters']:,} weights"
         )
     with common.input_errors():
-        common.write_json(
+        files.write_json(
             os.path.join(FLAGS.workdir, "metrics.json"),
             {
                 "space": FLAGS.space,

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import check_int
 from tfdistill.data import sources
 from tfdistill.data.images import Form, Pairs, as_images, raw_pairs
 from tfdistill.data.normalization import Normalization
-from tfdistill.data.split import Dataset, Split, StreamedSplit, check_int
+from tfdistill.data.split import Dataset, Split, StreamedSplit
 
 _MEMORY_LIMIT = 2 << 30  # bytes of raw training images that are still held
 _HELD_OUT = 0.2  # of the training data, where a source has no test data

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import check_int
 from tfdistill.data.images import as_images, raw_pairs
 from tfdistill.data.normalization import Normalization, measure
 
@@ -574,12 +575,3 @@ class Dataset:
     def num_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
-
-
-def check_int(name: str, value, minimum: int) -> int:
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or not minimum <= value < 2**63:
-        raise ValueError(
-            f"{name} must be an integer of at least {minimum}, not {value!r}."
-        )
-    return int(value)

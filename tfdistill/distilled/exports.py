@@ -2,11 +2,12 @@
 
 import io
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from tfdistill.runs import files
 
 
 def save_npz(distilled, path: str | os.PathLike, overwrite: bool = False) -> None:
@@ -26,7 +27,9 @@ def save_npz(distilled, path: str | os.PathLike, overwrite: bool = False) -> Non
         arrays["momenta"] = distilled.momenta
     for k, value in enumerate(distilled.initial_weights or ()):
         arrays[f"initial_weights_{k}"] = np.asarray(value)
-    _write(path, lambda p: np.savez_compressed(p, **arrays), overwrite)
+    with files.replacing(path, overwrite=overwrite) as temporary:
+        with open(temporary, "wb") as file:  # NumPy adds its suffix to other names
+            np.savez_compressed(file, **arrays)
 
 
 def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) -> None:
@@ -78,7 +81,8 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
         )
     ]
     table = datasets.Dataset.from_list(rows, features=features)
-    _write(path, table.to_parquet, overwrite)
+    with files.replacing(path, overwrite=overwrite) as temporary:
+        table.to_parquet(temporary)
 
 
 def save_tflite(
@@ -106,7 +110,8 @@ def save_tflite(
     # The converter's own class of errors is not public.
     except Exception as error:
         raise ValueError(f"LiteRT cannot hold {student}: {error}") from error
-    _write(path, lambda p: Path(p).write_bytes(content), overwrite)
+    with files.replacing(path, overwrite=overwrite) as temporary:
+        Path(temporary).write_bytes(content)
 
 
 def picture(image: np.ndarray) -> bytes:
@@ -121,18 +126,3 @@ def picture(image: np.ndarray) -> bytes:
     shown = pixels if pixels.shape[-1] == 3 else pixels[..., 0]
     Image.fromarray(shown).save(stream, "PNG", optimize=True)
     return stream.getvalue()
-
-
-def _write(path, write: Callable[[str], object], overwrite) -> None:
-    """Writes a file: complete or not at all."""
-    path = os.fspath(path)
-    if os.path.exists(path) and not overwrite:
-        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
-    # NumPy would add its suffix to a name that ends otherwise.
-    temporary = "{}.tmp{}".format(*os.path.splitext(path))
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)

@@ -5,8 +5,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
-import uuid
 from collections.abc import Callable
 from importlib import metadata
 
@@ -15,17 +13,12 @@ import tensorflow as tf
 
 from tfdistill._internal.version import __version__
 from tfdistill.data.normalization import Normalization
+from tfdistill.runs import files
 
 _FORMAT = 1
 _METADATA = "tfdistill.json"
 _RECORDS = "distilled-train.tfrecord-00000-of-00001"
 _WEIGHTS = "initial_weights.npz"
-
-
-def file_hash(path: str | os.PathLike) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def signature(content: dict) -> str:
@@ -37,24 +30,9 @@ def signature(content: dict) -> str:
 
 def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
     """As `DistilledDataset.save`."""
-    folder = os.path.abspath(os.fspath(folder))
-    if os.path.exists(folder) and not overwrite:
-        raise FileExistsError(f"{folder} exists; pass overwrite=True to replace it.")
-    os.makedirs(os.path.dirname(folder), exist_ok=True)
-    temporary = f"{folder}.{uuid.uuid4().hex[:8]}.tmp"
-    os.mkdir(temporary)
-    try:
+    with files.replacing(folder, overwrite=overwrite) as temporary:
+        os.mkdir(temporary)
         _write(distilled, temporary)
-        if os.path.exists(folder):
-            old = f"{temporary}.old"
-            os.rename(folder, old)
-            os.rename(temporary, folder)
-            shutil.rmtree(old)
-        else:
-            os.rename(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def _write(distilled, folder):
@@ -107,11 +85,11 @@ def _write(distilled, folder):
             )
         ],
     )
-    checksums = {_RECORDS: file_hash(path)}
+    checksums = {_RECORDS: files.sha256(path)}
     if distilled.initial_weights is not None:
         path = os.path.join(folder, _WEIGHTS)
         np.savez(path, *distilled.initial_weights)
-        checksums[_WEIGHTS] = file_hash(path)
+        checksums[_WEIGHTS] = files.sha256(path)
     content = {
         "format": _FORMAT,
         "steps": distilled.steps,
@@ -160,7 +138,7 @@ def load(folder: str | os.PathLike, make: Callable):
             raise ValueError(f"{_METADATA} is altered")
         fixed = content["initial_weights"] == "fixed"
         for name in [_RECORDS, _WEIGHTS][: 1 + fixed]:
-            if file_hash(os.path.join(folder, name)) != content["sha256"][name]:
+            if files.sha256(os.path.join(folder, name)) != content["sha256"][name]:
                 raise ValueError(f"{name} is truncated or altered")
         shape = (content["steps"], content["batch"], *content["image_shape"])
         normalization = Normalization.from_config(content["normalization"])

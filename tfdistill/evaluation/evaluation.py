@@ -7,16 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.seeds import Stream, fold_in, student_seed
 from tfdistill.inner import unroll
 from tfdistill.inner.objectives import Classification, Objective
 from tfdistill.runs.journal import Entry, Journal
 from tfdistill.synthesizers.schedule import Batch
 from tfdistill.weights.initial_weights import InitialWeights
 from tfdistill.weights.population import Population
-
-# Keeps the students of an evaluation apart from those of training: both draw from
-# one seed, in different streams.
-TRAINING, EVALUATION, PRETRAINING = 0, 1, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +113,7 @@ class FreshStudents:
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
 
             def learn(number):
-                seed = _fold_in(key, number)
+                seed = fold_in(key, number)
                 return unroll.train(
                     student,
                     synthesizer.curriculum(seed),
@@ -177,7 +174,7 @@ class FreshStudents:
         confusion, losses = journal.read() if journal else ([], [])
         done = len(losses) - len(losses) % self._group
         confusion, losses = confusion[:done], losses[:done]
-        key = student_seed(seed, EVALUATION)
+        key = student_seed(seed, Stream.EVALUATION)
         for first in range(done, num_students, self._group):
             group = first // self._group
             train, test = self._functions[group % len(self._functions)]
@@ -196,18 +193,6 @@ class FreshStudents:
         return Evaluation(
             np.stack(confusion[:num_students]), np.stack(losses[:num_students])
         )
-
-
-def student_seed(seed, *path) -> tf.Tensor:
-    """A stateless seed int32 `[2]` for one student: a pure function of its address."""
-    key = tf.stack([tf.cast(seed, tf.int32), tf.constant(0x5EED)])
-    for part in path:
-        key = _fold_in(key, part)
-    return key
-
-
-def _fold_in(key, part):
-    return tf.random.experimental.stateless_fold_in(key, part)
 
 
 class Evaluator:
@@ -302,7 +287,7 @@ class Evaluator:
         # The first student stands for all: architecture, pool, distribution.
         _, weights = self._population.members[0]
         start = weights.sample_held_out(
-            student_seed(seed, EVALUATION, 0), tf.constant(0)
+            student_seed(seed, Stream.EVALUATION, 0), tf.constant(0)
         )
         arrays = [*start[0], *start[1], *next(iter(batches))]
         for data in sets:

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.runs import files
 
 
 def distilled_images(
@@ -229,11 +230,9 @@ def _show(axis, image):
 
 def save(figure: plt.Figure, path: str | os.PathLike) -> None:
     """Writes a figure as PNG, complete or not at all, and closes it."""
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    temporary = f"{os.fspath(path)}.tmp"
-    figure.savefig(temporary, format="png", dpi=130)
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=130)
     plt.close(figure)
-    os.replace(temporary, path)
 
 
 def evenly(count: int, most: int) -> np.ndarray:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tfdistill.runs import files
+
 
 class Journal:
     """A folder of results, each found again by all that it depends on.
@@ -71,13 +73,5 @@ def read_arrays(path: str, *names: str) -> list[np.ndarray] | None:
 
 def write_arrays(path: str, **arrays) -> None:
     """Writes a file of named arrays: completely or not at all."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.remove(temporary)
-        raise
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)

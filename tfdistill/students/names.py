@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.data.split import check_int
+from tfdistill._internal.checks import check_int, first_sentence
 from tfdistill.students import architecture_spaces
 from tfdistill.students.applications import application, with_new_head  # noqa: F401
 from tfdistill.students.networks import (
@@ -379,13 +379,3 @@ def _check_outputs(model, outputs, name, num_classes):
             f"student {name} must return logits, but its final layer {final.name!r} "
             f"applies a {applied.pop()}."
         )
-
-
-def first_sentence(error: Exception) -> str:
-    """The line of an error, often Keras's of many lines, that says what is wrong."""
-    text = re.sub(r"\x1b\[\d+m", "", str(error))  # Keras prints in bold
-    lines = [line for line in text.splitlines() if line.strip()]
-    # Keras puts the name of the layer that failed before the reason.
-    if len(lines) > 1 and lines[0].startswith("Exception encountered"):
-        lines = lines[1:]
-    return lines[0] if lines else type(error).__name__

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from tfdistill.data.split import check_int
+from tfdistill._internal.checks import check_int
 
 _SLOPE = 0.1
 

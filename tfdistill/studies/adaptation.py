@@ -16,9 +16,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.evaluation.evaluation import EVALUATION, student_seed
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.students import names as students
 from tfdistill.weights.initial_weights import PretrainedWeights
@@ -161,7 +161,7 @@ def adapted(
     initial_weights.build(make_model, model)
     for number in range(num_students):
         weights = initial_weights.sample_held_out(
-            student_seed(seed, EVALUATION, number), tf.constant(number)
+            student_seed(seed, Stream.EVALUATION, number), tf.constant(number)
         )
         StatelessModel(model).assign(*weights)
         shots = sets[number % len(sets)]

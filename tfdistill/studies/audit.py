@@ -18,7 +18,9 @@ import keras
 import numpy as np
 import scipy.special
 
-from tfdistill.data.split import Dataset, Split, check_int
+from tfdistill._internal import seeds
+from tfdistill._internal.checks import check_int
+from tfdistill.data.split import Dataset, Split
 from tfdistill.distiller import Distiller
 from tfdistill.runs.callbacks import Anneal, Backup
 from tfdistill.runs.journal import read_arrays, write_arrays
@@ -217,7 +219,7 @@ def examine(
 
 def _half(split, seed):
     """bool `[examples]`: a random half of every class."""
-    rng = np.random.default_rng([seed, 0x4A1F])
+    rng = np.random.default_rng([seed, seeds.AUDIT_HALVES])
     held = np.zeros(split.num_examples, bool)
     for label in range(split.num_classes):
         where = rng.permutation(np.flatnonzero(split.labels == label))

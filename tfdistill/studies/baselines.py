@@ -13,7 +13,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import confusion_matrix
 from sklearn.neighbors import KNeighborsClassifier
 
-from tfdistill.data.split import Dataset, Split, check_int
+from tfdistill._internal.checks import check_int
+from tfdistill.data.split import Dataset, Split
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.evaluation import Evaluation, Evaluator
 from tfdistill.runs.journal import Journal

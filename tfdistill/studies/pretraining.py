@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.split import Dataset, Split
-from tfdistill.evaluation.evaluation import PRETRAINING, student_seed
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.runs.callbacks import Backup
 from tfdistill.weights.initial_weights import RandomWeights
@@ -112,7 +112,7 @@ def pretrain(
     start = RandomWeights()
     start.build(make_model, members[0])
     for member, number in zip(members, numbers):
-        weights = start.sample(student_seed(seed, PRETRAINING, number))
+        weights = start.sample(student_seed(seed, Stream.PRETRAINING, number))
         StatelessModel(member).assign(*weights)
     cohort = Cohort(members)
     cohort([tf.zeros([1, *dataset.image_shape])] * len(members))  # builds it

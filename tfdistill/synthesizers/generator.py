@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.data.split import check_int
+from tfdistill._internal.checks import check_int
+from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.inner.optimizers import InnerOptimizer
 from tfdistill.students import names as students
 from tfdistill.students.teaching_networks import gtn_generator
@@ -217,8 +218,7 @@ class Generator(ScheduledSynthesizer):
             labels = tf.nn.softmax(self.label_logits.value)
         if self.kind == "full":
             return tf.convert_to_tensor(self.latents.value), labels
-        # A second stream: the seed is also that of the student's initial weights.
-        seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        seed = fold_in(seed, Draw.CURRICULUM)
         if self.kind == "none":
             shape = (steps, size, self.latent_size)
             latents = tf.random.stateless_normal(shape, seed, dtype=self.dtype)

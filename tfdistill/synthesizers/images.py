@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
-from tfdistill.data.split import check_int
 from tfdistill.inner import optimizers as inner_optimizers
 from tfdistill.synthesizers.schedule import Batch, Schedule
 

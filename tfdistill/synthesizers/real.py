@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import check_int
+from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.data.normalization import Normalization
-from tfdistill.data.split import check_int
 from tfdistill.inner.optimizers import InnerOptimizer
 from tfdistill.synthesizers.images import DataSource, ScheduledSynthesizer
 from tfdistill.synthesizers.schedule import Batch, Schedule
@@ -102,8 +103,7 @@ class RealBatches(ScheduledSynthesizer):
 
     def curriculum(self, seed):
         """As of a `Synthesizer`."""
-        # A second stream: the seed is also that of the student's initial weights.
-        seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        seed = fold_in(seed, Draw.CURRICULUM)
         rows = tf.random.stateless_uniform(
             [self.num_steps, self.batch_size],
             seed,

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.data.split import check_int
+from tfdistill._internal.checks import check_int
 from tfdistill.inner import optimizers as inner_optimizers
 
 

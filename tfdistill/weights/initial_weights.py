@@ -7,6 +7,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from tfdistill._internal.seeds import fold_in
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.weights.pool import Pool
 
@@ -60,7 +61,7 @@ class InitialWeights(abc.ABC):
         """The state, but for the seeds of stochastic layers (dropout): drawn afresh."""
         variables = self._student.model.non_trainable_variables
         return [
-            _fold_in(seed, index) if variable.name == _SEED_STATE else value
+            _layer_seed(seed, index) if variable.name == _SEED_STATE else value
             for index, (variable, value) in enumerate(zip(variables, state))
         ]
 
@@ -230,16 +231,16 @@ class _Seeds(keras.random.SeedGenerator):
 
     def next(self, ordered=True):
         self._count += 1
-        return _fold_in(self._seed, self._count)
+        return _layer_seed(self._seed, self._count)
 
 
 def _pool(pool):
     return pool if isinstance(pool, Pool) else Pool.load(pool)
 
 
-def _fold_in(seed, data):
+def _layer_seed(seed, data):
     # int64 is the type of Keras's seed states on TensorFlow.
-    return tf.cast(tf.random.experimental.stateless_fold_in(seed, data), tf.int64)
+    return tf.cast(fold_in(seed, data), tf.int64)
 
 
 def _draw(initializer, variable, seeds):

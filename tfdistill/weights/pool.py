@@ -15,9 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import first_sentence
 from tfdistill.data.normalization import Normalization
-from tfdistill.distilled.tfrecords import file_hash
-from tfdistill.students import names as students
+from tfdistill.runs import files
 from tfdistill.students.applications import head, with_new_head
 
 MANIFEST = "pool.json"
@@ -145,7 +145,7 @@ class Pool:
             for path in map(os.fspath, paths):
                 if not os.path.exists(path):
                     raise FileNotFoundError(f"There is no pretrained student {path}.")
-                yield Member(path, "" if os.path.isdir(path) else file_hash(path))
+                yield Member(path, "" if os.path.isdir(path) else files.sha256(path))
 
         return cls(tuple(members(training)), tuple(members(held_out)), **kwargs)
 
@@ -232,7 +232,7 @@ def _keys(member):
 def _read(member, model):
     path = member.path
     try:
-        if member.sha256 and file_hash(path) != member.sha256:
+        if member.sha256 and files.sha256(path) != member.sha256:
             raise ValueError("it is truncated or altered")
         if os.path.isdir(path):
             values = _variables(tf.saved_model.load(path))
@@ -255,8 +255,7 @@ def _read(member, model):
         UserWarning,
     ) as error:
         raise ValueError(
-            f"The pretrained student {path} cannot be read: "
-            f"{students.first_sentence(error)}"
+            f"The pretrained student {path} cannot be read: {first_sentence(error)}"
         ) from error
     expected = [tuple(v.shape) for v in _in_order(model)]
     if [value.shape for value in values] != expected:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.students import names as students
 from tfdistill.weights.initial_weights import (
@@ -87,8 +88,7 @@ class Population:
         branches = [branch(*member) for member in self.members]
         if len(branches) == 1:
             return branches[0]()
-        # A stream of its own.
-        own = tf.random.experimental.stateless_fold_in(seed, 2)
+        own = fold_in(seed, Draw.ARCHITECTURE)
         which = tf.random.stateless_uniform([], own, 0, len(branches), tf.int32)
         return tf.switch_case(which, branches)
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfdistill.students import names as students
+from tfdistill._internal.checks import first_sentence
 
 #: How the next candidate is chosen: at random; where a Gaussian process on the scores
 #: so far expects most; at random, with more networks for the better ones.
@@ -139,7 +139,7 @@ def choices(build: Callable, seed: int):
         return found
     raise ValueError(
         f"of {_DRAWS} candidates none fits, the last one because: "
-        f"{students.first_sentence(error)}"
+        f"{first_sentence(error)}"
     )
 
 

@@ -17,9 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.data.split import Dataset, check_int
+from tfdistill._internal.checks import check_int, first_sentence
+from tfdistill.data.split import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.evaluation import Evaluator, evaluate_model
+from tfdistill.runs import files
 from tfdistill.runs.callbacks import Backup
 from tfdistill.students import architecture_spaces
 from tfdistill.students import names as students
@@ -339,7 +341,7 @@ class Search:
             found = learn(self._distilled, images, num_students, seed=self._seed)
             candidate.accuracies = found.accuracies.tolist()
         except oracles.REFUSALS as error:
-            candidate.refusal = students.first_sentence(error)
+            candidate.refusal = first_sentence(error)
         candidate.seconds += time.monotonic() - started
         keras.utils.clear_session()  # or memory grows
 
@@ -385,11 +387,7 @@ class Search:
             "settings": self._settings(),
             "candidates": [dataclasses.asdict(c) for c in self.candidates],
         }
-        os.makedirs(self._folder, exist_ok=True)
-        temporary = f"{self._path}.tmp"
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-        os.replace(temporary, self._path)
+        files.write_json(self._path, content)
 
 
 def table(candidates: Sequence[Candidate]) -> str:

@@ -1,0 +1,37 @@
+"""Checks of arguments, and the sentences of other people's errors."""
+
+import re
+
+import numpy as np
+
+
+def check_int(name: str, value, minimum: int) -> int:
+    """An argument that must be a whole number.
+
+    Args:
+        name: The argument's, for the error.
+        value: What was passed; a NumPy integer will do, a bool will not.
+        minimum: The least that is allowed.
+
+    Returns:
+        The value as an `int`.
+
+    Raises:
+        ValueError: If it is no such number.
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or not minimum <= value < 2**63:
+        raise ValueError(
+            f"{name} must be an integer of at least {minimum}, not {value!r}."
+        )
+    return int(value)
+
+
+def first_sentence(error: BaseException) -> str:
+    """The line of an error, often Keras's of many lines, that says what is wrong."""
+    text = re.sub(r"\x1b\[\d+m", "", str(error))  # Keras prints in bold
+    lines = [line for line in text.splitlines() if line.strip()]
+    # Keras puts the name of the layer that failed before the reason.
+    if len(lines) > 1 and lines[0].startswith("Exception encountered"):
+        lines = lines[1:]
+    return lines[0] if lines else type(error).__name__

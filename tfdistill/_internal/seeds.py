@@ -1,0 +1,54 @@
+"""Seeds as addresses: each draw of a run is a pure function of where it is made.
+
+One integer is the seed of a run. What is drawn for student k of outer step t depends on
+that seed and on the address (stream, t, k) alone, so that a run can be repeated or
+resumed, on one device or several. Streams keep draws apart that have one seed.
+"""
+
+import enum
+
+import tensorflow as tf
+
+_ROOT = 0x5EED
+
+
+class Stream(enum.IntEnum):
+    """Students of different purposes: the first part of an address."""
+
+    TRAINING = 0
+    EVALUATION = 1
+    PRETRAINING = 2
+
+
+class Draw(enum.IntEnum):
+    """What is drawn for one student beside its weights, which have its seed itself."""
+
+    CURRICULUM = 1
+    ARCHITECTURE = 2
+
+
+#: NumPy's generators of a study take their own number after the seed.
+AUDIT_HALVES = 0x4A1F
+
+
+def student_seed(seed, *address) -> tf.Tensor:
+    """The seed of one student.
+
+    Args:
+        seed: The run's, an integer or an integer scalar.
+        *address: A `Stream`, then integers or integer scalars.
+
+    Returns:
+        int32 `[2]`, for TensorFlow's stateless functions.
+    """
+    key = tf.stack([tf.cast(seed, tf.int32), tf.constant(_ROOT)])
+    for part in address:
+        key = fold_in(key, part)
+    return key
+
+
+def fold_in(seed: tf.Tensor, part) -> tf.Tensor:
+    """Another seed, int32 `[2]`, that depends on one seed and an integer."""
+    return tf.random.experimental.stateless_fold_in(
+        seed, int(part) if isinstance(part, enum.IntEnum) else part
+    )

@@ -1,0 +1,100 @@
+"""Files and folders that appear complete or not at all."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[str]:
+    """Writes a file, or a folder, under another name first.
+
+        with files.replacing("metrics.json") as temporary:
+            Path(temporary).write_text("{}")
+
+    The temporary name is in the same folder and ends like the path, which some writers
+    look at. If the block fails, nothing is left of it.
+
+    Args:
+        path: Where it is to be in the end. Its folder is made if it is not there.
+        overwrite: Whether what is there may be replaced.
+
+    Yields:
+        The path to write to, where nothing is yet.
+
+    Raises:
+        FileExistsError: If it is there and overwrite is False; before anything is done.
+    """
+    path = os.path.abspath(os.fspath(path))
+    if os.path.exists(path) and not overwrite:
+        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    stem, dot, rest = name.partition(".")
+    temporary = os.path.join(folder, f"{stem}.{uuid.uuid4().hex[:8]}.tmp{dot}{rest}")
+    try:
+        yield temporary
+        if os.path.isdir(temporary) and os.path.lexists(path):
+            # A folder cannot be replaced in one go: the old one steps aside.
+            old = f"{temporary}.old"
+            os.rename(path, old)
+            os.rename(temporary, path)
+            remove(old)
+        else:
+            os.replace(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file."""
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def write_json(path: str | os.PathLike, content) -> None:
+    """Writes a JSON file."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_json(path: str | os.PathLike):
+    """What `write_json` has written.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}.") from error
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove(path: str | os.PathLike) -> None:
+    """Removes a file or a whole folder, if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, of Python or of TensorFlow, says that the disk is full."""
+    texts = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
+    while error is not None:
+        if any(text in str(error) for text in texts):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
