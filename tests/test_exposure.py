@@ -10,8 +10,8 @@ import pytest
 
 import tfdistill
 from tfdistill import exposure, students
-from tfdistill.distilled.tfrecords import file_hash
 from tfdistill.evaluation.evaluation import evaluate_model
+from tfdistill.runs.files import sha256
 from tfdistill.studies import pretraining
 from tfdistill.weights import pool as pools
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
     ):
         path = folder / "pool" / f"{number}.weights.h5"
         model.save_weights(path)
-        members.append(pools.Member(str(path), file_hash(path), 0.9))
+        members.append(pools.Member(str(path), sha256(path), 0.9))
     manifest = pools.manifest(
         folder / "pool",
         members,

@@ -107,10 +107,14 @@ def test_draws_come_from_the_pool_and_tests_from_the_held_out(pool_folder):
         {v[0].tobytes() for v in pool.values(members, make_model)}
         for members in (pool.training, pool.held_out)
     )
-    draws = [weights.sample(student_seed(0, Stream.TRAINING, n))[0][0] for n in range(40)]
+    draws = [
+        weights.sample(student_seed(0, Stream.TRAINING, n))[0][0] for n in range(40)
+    ]
     assert {x.numpy().tobytes() for x in draws} == training
     tests = [
-        weights.sample_held_out(student_seed(0, Stream.EVALUATION, n), tf.constant(n))[0][0]
+        weights.sample_held_out(student_seed(0, Stream.EVALUATION, n), tf.constant(n))[
+            0
+        ][0]
         for n in range(2)
     ]
     assert {x.numpy().tobytes() for x in tests} == held_out
