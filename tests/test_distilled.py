@@ -251,7 +251,10 @@ def test_fixed_weights_are_where_train_starts():
 
 
 def test_by_adam():
-    distilled = make(inner_optimizer="momentum", momenta=np.full((2, STEPS), 0.5))
+    distilled = make(
+        inner_optimizer="momentum",
+        hyperparameters={"momentum": np.full((2, STEPS), 0.5)},
+    )
     again = distilled.by_adam(3, 0.01)
     rates = again.learning_rates.reshape(-1)
     assert again.learning_rates.shape == (3, distilled.steps)

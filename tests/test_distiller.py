@@ -6,7 +6,14 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
-from tfdistill import DistilledImages, Distiller, FixedWeights, RandomWeights
+from tfdistill import (
+    DistilledImages,
+    Distiller,
+    FixedWeights,
+    RandomWeights,
+    stability,
+)
+from tfdistill.inner import Problem
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +77,16 @@ def test_students_of_one_step_are_averaged(digits):
     )
     start = model.synthesizer.images.numpy()
     gradients = [
-        model._unroll(
-            model.population.members[0][0],
-            model.synthesizer,
-            model.objective,
-            *model.population.members[0][1].sample(seed),
-            *(x[None] for x in batch),
+        model.meta_gradient(
+            Problem(
+                model.population.members[0][0],
+                model.synthesizer,
+                model.objective,
+                *model.population.members[0][1].sample(seed),
+                *batch,
+            )
         ).gradients[0]
-        for seed in model._student_seeds()
+        for seed in model.student_seeds()
     ]
     assert not np.allclose(*gradients)
     model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
@@ -94,13 +103,14 @@ def test_a_run_that_diverges_stops_and_keeps_a_finite_state(digits):
     assert np.isfinite(model.synthesizer.schedule.raw_rates.numpy()).all()
 
 
-def test_clipping_holds_an_unusual_gradient_back(digits):
-    model = distiller(digits, clip=2.0)
+def test_clipping_holds_an_unusual_gradient_back():
+    usual = [stability.RunningMean(tf.Variable(0.0)) for _ in range(2)]
+    clipping = stability.Clipping(2.0, usual)
     rates, good = tf.ones([2, 2]), tf.constant([True])
 
     def average(images):
         norms = [[tf.norm(images), tf.norm(rates)]]
-        return model._shares([[images, rates]], tf.stack(norms), good)[0][0]
+        return clipping.shares([[images, rates]], tf.stack(norms), good, 0)[0][0]
 
     usual, huge = average(tf.ones([4])), average(1000 * tf.ones([4]))
     assert float(tf.norm(huge)) == pytest.approx(2 * float(tf.norm(usual)))
@@ -141,12 +151,17 @@ def test_rates_shrink_when_a_student_diverges(digits):
     )
     fit(model, digits, 3)
     np.testing.assert_allclose(model.synthesizer.learning_rates, 0.1, rtol=1e-5)
-    model.optimizer.learning_rate = 0.01
+    back_off = stability.BackOff(10, stability.RunningMean(model.usual_loss))
     losses = float(model.usual_loss) * tf.constant([1.9, 2.1])
-    model._keep_off_divergence(losses, tf.constant([True, True]))
+
+    def step(finite):
+        factor = back_off.factor(losses, tf.constant([finite, finite]), 3, 0.01)
+        model.synthesizer.scale_rates(factor)
+
+    step(True)
     shrunk = 0.1 * np.exp(-0.1)
     np.testing.assert_allclose(model.synthesizer.learning_rates, shrunk, rtol=1e-5)
-    model._keep_off_divergence(losses, tf.constant([False, False]))
+    step(False)
     shrunk *= np.exp(-0.2)
     np.testing.assert_allclose(model.synthesizer.learning_rates, shrunk, rtol=1e-5)
 
@@ -244,8 +259,14 @@ def test_bad_compile_arguments(digits, arguments, says):
 
 def test_bad_constructor_arguments(digits):
     synthesizer = DistilledImages.from_noise(digits, steps=1)
-    with pytest.raises(ValueError, match="back_gradient"):
-        Distiller(tfdistill.students.linear, synthesizer, method="magic")
+    with pytest.raises(ValueError, match="objective must be one of classification"):
+        Distiller(tfdistill.students.linear, synthesizer, objective="magic")
+    with pytest.raises(ValueError, match="judgements must divide the 3 steps"):
+        judged_twice = tfdistill.BackGradient(judgements=2)
+        Distiller(tfdistill.students.linear, synthesizer, meta_gradient=judged_twice)
+    for options in ({"keep_every": 0}, {"judgements": 1.5}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            tfdistill.BackGradient(**options)
     with pytest.raises(ValueError, match="classes"):
         Distiller(lambda: tfdistill.students.linear((8, 8, 1), 7), synthesizer)
     with pytest.raises(ValueError, match="8, 8, 1"):

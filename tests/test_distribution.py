@@ -19,6 +19,7 @@ from tfdistill import (
     DistilledImages,
     Distiller,
     FixedWeights,
+    stability,
     students,
 )
 from tfdistill.runs import strategies
@@ -113,14 +114,14 @@ def test_replicas_draw_students_of_their_own(digits, mirrored):
     model = distiller(digits, mirrored)
 
     def draw():
-        seeds = model._student_seeds()
+        seeds = model.student_seeds()
         return seeds, [model.population.members[0][1].sample(s)[0][0] for s in seeds]
 
     seeds, weights = mirrored.run(tf.function(draw, autograph=False))
     local = mirrored.experimental_local_results
     seeds = [tuple(s.numpy()) for r in (0, 1) for s in (local(x)[r] for x in seeds)]
     kernels = [local(x)[r].numpy() for r in (0, 1) for x in weights]
-    assert seeds == [tuple(s.numpy()) for s in alone._student_seeds()]
+    assert seeds == [tuple(s.numpy()) for s in alone.student_seeds()]
     for k in range(1, 4):
         assert not np.allclose(kernels[0], kernels[k])
 
@@ -207,11 +208,14 @@ def test_a_search_is_spread_too(digits, mirrored, tmp_path):
 def test_a_diverging_student_counts_for_all_replicas(digits, mirrored):
     model = distiller(digits, mirrored)
     model.usual_loss.assign(1.0)
+    usual = stability.RunningMean(model.usual_loss)
 
     def back_off():
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         losses = tf.stack([1.0, tf.where(replica == 0, 1.0, 9.0)])
-        model._keep_off_divergence(losses, tf.constant([True, True]))
+        back_off = stability.BackOff(5, usual)
+        factor = back_off.factor(losses, tf.constant([True, True]), 0, 0.05)
+        model.synthesizer.scale_rates(factor)
 
     mirrored.run(back_off)
     rates = mirrored.experimental_local_results(

@@ -10,7 +10,7 @@ import pytest
 
 import tfdistill
 from tfdistill import exposure, students
-from tfdistill.evaluation.evaluation import evaluate_model
+from tfdistill.evaluation.evaluator import evaluate_model
 from tfdistill.runs.files import sha256
 from tfdistill.studies import pretraining
 from tfdistill.weights import pool as pools

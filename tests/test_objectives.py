@@ -33,7 +33,7 @@ def test_the_metrics_of_an_attack():
 
 def test_the_figures_of_an_attack():
     confusion = np.array([[[2, 6, 0], [0, 4, 0], [1, 0, 3]]])
-    figures = Attack(0, 1).figures(confusion)
+    figures = Attack(0, 1).figures({"confusion": confusion}, 16)
     assert figures["accuracy"] == 9 / 16
     assert figures["modified_accuracy"] == 13 / 16
     assert figures["attacked"] == 6 / 8

@@ -8,12 +8,15 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from tfdistill import students, unroll
-from tfdistill.inner.objectives import Classification
-from tfdistill.inner.stateless import StatelessModel
-from tfdistill.inner.unroll import back_gradient, full, train
-from tfdistill.synthesizers.images import DistilledImages
-from tfdistill.weights.initial_weights import FixedWeights
+from tfdistill import (
+    BackGradient,
+    Classification,
+    DistilledImages,
+    FixedWeights,
+    FullUnroll,
+    students,
+)
+from tfdistill.inner import Problem, StatelessModel, back_gradient, second_order, train
 
 SHAPE, CLASSES = (8, 8, 1), 3
 
@@ -108,23 +111,33 @@ class Setting:
             soft_labels=True,
             **kwargs,
         )
-        dtype, size = keras.config.floatx(), (judgements, 20)
-        self.images = tf.constant(rng.standard_normal((*size, *SHAPE)), dtype)
+        dtype, size = keras.config.floatx(), 20 * judgements
+        self.images = tf.constant(rng.standard_normal((size, *SHAPE)), dtype)
         self.labels = tf.constant(rng.integers(0, CLASSES, size), tf.int32)
-        self.function = tf.function(self._unroll, autograph=False)
-
-    def _unroll(self, method):
-        return method(
-            self.student,
-            self.synthesizer,
-            Classification(),
-            *self.initial_weights.sample(tf.constant([1, 2])),
-            self.images,
-            self.labels,
+        self.function = tf.function(self.unroll, autograph=False)
+        # One object of each kind, so that each is traced once.
+        self.meta_gradient = functools.cache(
+            functools.partial(self._meta_gradient, judgements=judgements)
         )
 
-    def __call__(self, method):
-        return self.function(method)
+    @staticmethod
+    def _meta_gradient(kind, **options):
+        return kind(**options)
+
+    def unroll(self, meta_gradient):
+        return meta_gradient(
+            Problem(
+                self.student,
+                self.synthesizer,
+                Classification(),
+                *self.initial_weights.sample(tf.constant([1, 2])),
+                self.images,
+                self.labels,
+            )
+        )
+
+    def __call__(self, kind, **options):
+        return self.function(self.meta_gradient(kind, **options))
 
 
 def check_against_central_differences(function, variables, gradients, size=1e-6):
@@ -154,9 +167,9 @@ def test_meta_gradient_against_central_differences(make_model, float64):
     variables = setting.synthesizer.trainable_variables
     assert [v.name for v in variables] == ["images", "label_logits", "raw_rates"]
     check_against_central_differences(
-        lambda: setting(back_gradient).loss,
+        lambda: setting(BackGradient).loss,
         variables,
-        setting(back_gradient).gradients,
+        setting(BackGradient).gradients,
     )
 
 
@@ -169,12 +182,12 @@ def test_momenta_adam_and_judgements_on_the_way(inner_optimizer, judgements, flo
     variables = setting.synthesizer.trainable_variables
     momenta = ["raw_momenta"] if inner_optimizer == "momentum" else []
     assert [v.name for v in variables][2:] == ["raw_rates", *momenta]
-    ours, reference = setting(back_gradient), setting(full)
+    ours, reference = setting(BackGradient), setting(FullUnroll)
     assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-12)
     for a, b in zip(ours.gradients, reference.gradients):
         assert np.linalg.norm(a - b) < 1e-10 * np.linalg.norm(b)
     check_against_central_differences(
-        lambda: setting(back_gradient).loss, variables, ours.gradients
+        lambda: setting(BackGradient).loss, variables, ours.gradients
     )
 
 
@@ -185,8 +198,8 @@ def test_steps_between_kept_ones_are_made_again(keep_every):
         setting = Setting(
             make_model, epochs=3, inner_optimizer="momentum", judgements=3
         )
-        kept = setting(functools.partial(back_gradient, keep_every=1))
-        again = setting(functools.partial(back_gradient, keep_every=keep_every))
+        kept = setting(BackGradient, keep_every=1)
+        again = setting(BackGradient, keep_every=keep_every)
         assert float(again.loss) == pytest.approx(float(kept.loss), rel=1e-6)
         for a, b in zip(again.gradients, kept.gradients):
             assert np.linalg.norm(b) > 0
@@ -198,10 +211,10 @@ def test_many_steps_of_a_large_student_keep_few(monkeypatch):
     needed = 100 * 4 * setting.model.count_params()
     made = lengths_of_arrays(monkeypatch)
     for budget, lengths in ((needed, {100}), (needed - 1, {10})):
-        monkeypatch.setattr(unroll, "KEPT_BYTES", budget)
+        monkeypatch.setattr(back_gradient, "KEPT_BYTES", budget)
         made.clear()
-        function = tf.function(setting._unroll, autograph=False)
-        function.get_concrete_function(back_gradient)
+        function = tf.function(setting.unroll, autograph=False)
+        function.get_concrete_function(BackGradient())
         assert set(made) == lengths
 
 
@@ -220,7 +233,7 @@ def lengths_of_arrays(monkeypatch):
 @pytest.mark.parametrize("make_model", EVERY)
 def test_back_gradient_equals_nested_tapes(make_model):
     setting = Setting(make_model)
-    ours, reference = setting(back_gradient), setting(full)
+    ours, reference = setting(BackGradient), setting(FullUnroll)
     assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-6)
     for a, b in zip(ours.gradients, reference.gradients):
         assert np.linalg.norm(b) > 0
@@ -228,15 +241,15 @@ def test_back_gradient_equals_nested_tapes(make_model):
 
 
 def test_a_regulariser_counts():
-    penalised = Setting(regularised)(back_gradient)
-    free = Setting(lambda: regularised(0.0))(back_gradient)
+    penalised = Setting(regularised)(BackGradient)
+    free = Setting(lambda: regularised(0.0))(BackGradient)
     assert not np.allclose(penalised.gradients[0], free.gradients[0], rtol=1e-3)
 
 
 def test_the_graph_does_not_grow_with_the_steps():
     def size(steps):
         setting = Setting(two_branches, steps=steps, epochs=1)
-        graph = setting.function.get_concrete_function(back_gradient).graph
+        graph = setting.function.get_concrete_function(BackGradient()).graph
         definition = graph.as_graph_def()
         return len(definition.node) + sum(
             len(function.node_def) for function in definition.library.function
@@ -254,22 +267,17 @@ def test_the_inner_loop_is_what_fit_does(inner_optimizer):
     synthesizer = setting.synthesizer
     schedule = synthesizer.schedule
     rng = np.random.default_rng(0)
-    for raw in (schedule.raw_rates, schedule.raw_momenta):
-        if raw is not None:
-            raw.assign_add(0.3 * rng.standard_normal(raw.shape))
+    for raw in schedule.trainable_variables:
+        raw.assign_add(0.3 * rng.standard_normal(raw.shape))
     weights, state = train(
         setting.student,
         synthesizer,
         Classification(),
         *setting.initial_weights.sample(tf.constant([1, 2])),
     )
-    momenta = None
-    if synthesizer.momenta is not None:
-        momenta = synthesizer.momenta.numpy().ravel()
+    values = {name: x.numpy().ravel() for name, x in schedule.values().items()}
     setting.model.compile(
-        synthesizer.inner_optimizer.to_keras(
-            synthesizer.learning_rates.numpy().ravel(), momenta
-        ),
+        synthesizer.inner_optimizer.to_keras(values),
         keras.losses.CategoricalCrossentropy(from_logits=True),
     )
     batches = (synthesizer.images.numpy(), synthesizer.labels.numpy())
@@ -286,9 +294,9 @@ def test_the_inner_loop_is_what_fit_does(inner_optimizer):
 @pytest.mark.parametrize("make_model", [lenet, convnet, batch_norm])
 def test_xla_gives_the_same(make_model):
     setting = Setting(make_model)
-    plain = setting(back_gradient)
-    compiled = tf.function(setting._unroll, jit_compile=True, autograph=False)
-    for a, b in zip(compiled(back_gradient).gradients, plain.gradients):
+    plain = setting(BackGradient)
+    compiled = tf.function(setting.unroll, jit_compile=True, autograph=False)
+    for a, b in zip(compiled(BackGradient()).gradients, plain.gradients):
         # XLA fuses and reorders float32 sums.
         assert np.linalg.norm(a - b) < 1e-4 * np.linalg.norm(b)
 
@@ -303,7 +311,8 @@ def test_pooling_under_xla(size, strides, padding):
     def pool(images):
         with tf.GradientTape() as tape:
             tape.watch(images)
-            pooled = tf.nn.max_pool(images, size, strides, padding)
+            with second_order.exact():
+                pooled = tf.nn.max_pool(images, size, strides, padding)
             loss = tf.reduce_sum(pooled**3)
         return pooled, tape.gradient(loss, images)
 
@@ -314,6 +323,20 @@ def test_pooling_under_xla(size, strides, padding):
 def test_the_model_itself_is_left_alone():
     setting = Setting(dropout)
     before = [v.numpy() for v in setting.model.variables]
-    setting(back_gradient)
+    setting(BackGradient)
     for variable, value in zip(setting.model.variables, before):
         np.testing.assert_array_equal(variable, value)
+
+
+def test_tensorflow_is_as_it_was_after_a_trace():
+    import tensorflow.python.ops.nn_impl as nn
+
+    setting = Setting(batch_norm)
+    setting(BackGradient)
+    assert tf.nn.moments is nn.moments_v2
+    with second_order.exact():
+        exact = tf.nn.moments
+        with second_order.exact():
+            assert tf.nn.moments is exact is not nn.moments_v2
+        assert tf.nn.moments is exact
+    assert tf.nn.moments is nn.moments_v2

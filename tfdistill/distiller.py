@@ -5,13 +5,19 @@ import functools
 import keras
 import tensorflow as tf
 
+from tfdistill import stability
+from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.evaluation.evaluation import FreshStudents
-from tfdistill.inner import unroll
-from tfdistill.inner.objectives import Classification, Objective
+from tfdistill.evaluation.fresh_students import FreshStudents
+from tfdistill.inner import objectives
+from tfdistill.inner.back_gradient import BackGradient
+from tfdistill.inner.objectives.base import Objective
+from tfdistill.inner.problem import MetaGradient, Problem
+from tfdistill.inner.tracing import as_traced
 from tfdistill.runs import strategies
-from tfdistill.weights.initial_weights import InitialWeights
+from tfdistill.synthesizers.base import Synthesizer
+from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
 
 
@@ -29,57 +35,44 @@ class Distiller(keras.Model):
             `students.Sampled`: several, of which one is drawn for each student.
         synthesizer: What makes the synthetic batches, e.g. `DistilledImages`.
         initial_weights: p(theta_0); `RandomWeights()` by default.
-        objective: What students are judged on; `Classification()` by default.
-        method: How the meta-gradient is computed: "back_gradient" or "full".
-        judgements: On how many real batches a student is judged: after all of its
-            steps, and on its way there at even distances (the intermediate losses of
-            Such et al. 2019). They share a batch that `fit` gets: each has its part.
-        keep_every: Of "back_gradient": how many steps of a student lie between two
-            whose weights it keeps in memory; it takes those between once more. By
-            default 1, but more for students whose steps would take more than 256 MiB.
-        seed: Of all students' initial weights.
+        objective: What students are taught by and judged on; `Classification()` by
+            default.
+        meta_gradient: How students learn, and how that is differentiated;
+            `BackGradient()` by default.
+        seed: Seed of all students' initial weights.
 
     Raises:
-        ValueError: If the student doesn't fit the synthesizer's images and classes,
-            the method is unknown, the judgements don't divide the steps evenly, or
-            keep_every is below 1 or given for another method.
+        ValueError: If the student doesn't fit the synthesizer's images and classes, or
+            the meta-gradient its number of steps.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits").hold_out(0.1)
+        >>> images = tfdistill.DistilledImages.from_real(digits, steps=2)
+        >>> distiller = tfdistill.Distiller("linear", images)
+        >>> distiller.compile()
+        >>> real = digits.train.batch(128, shuffle=True, repeat=True)
+        >>> history = distiller.fit(real, steps_per_epoch=3, verbose=0)
+        >>> distiller.distilled().num_images
+        20
     """
 
     def __init__(
         self,
         student,
-        synthesizer,
+        synthesizer: Synthesizer,
         initial_weights: InitialWeights | None = None,
-        objective: Objective | None = None,
+        objective: Objective | str = "classification",
         *,
-        method: str = "back_gradient",
-        judgements: int = 1,
-        keep_every: int | None = None,
+        meta_gradient: MetaGradient | None = None,
         seed: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if method not in unroll.METHODS:
-            raise ValueError(
-                f"method must be one of {sorted(unroll.METHODS)}, not {method!r}."
-            )
-        if judgements < 1 or synthesizer.num_steps % judgements:
-            raise ValueError(
-                f"judgements must divide the {synthesizer.num_steps} steps of a "
-                f"student evenly, which {judgements} does not."
-            )
-        self.judgements = judgements
         self.synthesizer = synthesizer
-        self.objective = objective or Classification()
+        self.objective = objectives.get(objective)
+        self.meta_gradient = meta_gradient or BackGradient()
         self.seed = seed
-        self._unroll = unroll.METHODS[method]
-        if keep_every is not None:
-            if method != "back_gradient" or keep_every < 1:
-                raise ValueError(
-                    "keep_every must be at least 1, and is for method='back_gradient', "
-                    f"not {keep_every} with {method!r}."
-                )
-            self._unroll = functools.partial(self._unroll, keep_every=keep_every)
         # The students' variables are not the distiller's to train: a Population hides
         # them from Keras's tracking.
         self.population = Population(
@@ -88,22 +81,20 @@ class Distiller(keras.Model):
         strategies.check_made_here(
             "synthesizer", synthesizer.trainable_variables, self.distribute_strategy
         )
+        curriculum = synthesizer.curriculum(student_seed(seed))
+        self.meta_gradient.check(curriculum.num_steps)
         self._loss = keras.metrics.Mean("loss")
         self._metrics_by_name = {
             name: keras.metrics.Mean(name) for name in self.objective.metric_names
         }
-        # Running averages of the norms of the meta-gradients, one a source.
-        self.gradient_norms = [
-            self._add_scalar("norm")
-            for _ in synthesizer.curriculum(student_seed(seed)).sources
-        ]
-        # A running average of the meta-loss.
+        # The usual norms of the meta-gradients, one a source.
+        self.gradient_norms = [self._add_scalar("norm") for _ in curriculum.sources]
         self.usual_loss = self._add_scalar("usual_loss")
-        # Outer steps in a row of which no student ended finite.
+        # Outer steps in a row in which no student ended finite.
         self.failures = self._add_scalar("failed", "int32")
         self._validation_students = 4
         self._fresh_students: FreshStudents | None = None
-        # All variables are there from the start, of synthesizers too.
+        # All variables are there from the start, those of synthesizers too.
         self.built = synthesizer.built = True
 
     def compile(
@@ -137,14 +128,8 @@ class Distiller(keras.Model):
                 GPU and TPU, and not on CPU, where it was measured to be slower.
             **kwargs: Passed to `keras.Model.compile`.
         """
-        for name, value in (
-            ("students_per_step", students_per_step),
-            ("validation_students", validation_students),
-        ):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"{name} must be a whole number of at least 1, not {value!r}."
-                )
+        check_int("students_per_step", students_per_step, 1)
+        check_int("validation_students", validation_students, 1)
         if clip is not None and not clip > 0:
             raise ValueError(f"clip must be above 0, or None, not {clip}.")
         if not back_off >= 0:
@@ -158,8 +143,12 @@ class Distiller(keras.Model):
             "students_per_step", students_per_step, self.distribute_strategy
         )
         self._compiled_by_xla = jit_compile
-        self._clip = clip
-        self._back_off = back_off
+        means = [stability.RunningMean(norm) for norm in self.gradient_norms]
+        self._clipping = stability.Clipping(clip, means)
+        self._back_off = None
+        if back_off:
+            usual = stability.RunningMean(self.usual_loss)
+            self._back_off = stability.BackOff(back_off, usual)
         self._validation_students = validation_students
         with self.distribute_strategy.scope():
             optimizer = keras.optimizers.get(
@@ -196,24 +185,55 @@ class Distiller(keras.Model):
 
     def train_step(self, data):
         """One outer step on one real batch (images, labels)."""
-        images, labels = (self._parts(x) for x in data[:2])
-        seeds = self._student_seeds()
+        images, labels = data[:2]
+        seeds = self.student_seeds()
         # What students learn from may be made by a network, whose derivative comes
         # after those of the students: once, if all have the same curriculum.
         with tf.GradientTape() as tape:
             distinct = seeds if self.synthesizer.is_random else seeds[:1]
             curricula = [self.synthesizer.curriculum(seed) for seed in distinct]
+        judgements = self._judgements(curricula, seeds, images, labels)
+        losses = tf.stack([j.loss for j in judgements])
+        norms = tf.stack([[tf.norm(g) for g in j.gradients] for j in judgements])
+        finite = tf.math.is_finite(losses) & tf.reduce_all(tf.math.is_finite(norms), 1)
+        step = self.optimizer.iterations
+        shares = self._clipping.shares(
+            [j.gradients for j in judgements], norms, finite, step
+        )
+        if not self.synthesizer.is_random:
+            shares = [[tf.add_n(of_source) for of_source in zip(*shares)]]
+        variables = self.synthesizer.trainable_variables
+        gradients = tape.gradient(
+            [source for curriculum in curricula for source in curriculum.sources],
+            [v.value for v in variables],
+            output_gradients=[g for of_student in shares for g in of_student],
+            unconnected_gradients="zero",
+        )
+        if self._back_off:
+            rate = self.optimizer.learning_rate
+            self.synthesizer.scale_rates(
+                self._back_off.factor(losses, finite, step, rate)
+            )
+        self.optimizer.apply_gradients(
+            [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables)]
+        )
+        return self._logs(judgements, stability.mean_over_students(losses, finite))
+
+    def _judgements(self, curricula, seeds, images, labels):
+        """What the real batch says of each student."""
 
         def judged(seeds, images, labels):
             def learn(curriculum, student, weights, state):
-                return self._unroll(
-                    student,
-                    curriculum,
-                    self.objective,
-                    weights,
-                    state,
-                    images,
-                    labels,
+                return self.meta_gradient(
+                    Problem(
+                        student,
+                        curriculum,
+                        self.objective,
+                        weights,
+                        state,
+                        images,
+                        labels,
+                    )
                 )
 
             return [
@@ -226,33 +246,17 @@ class Distiller(keras.Model):
         if self._compiled_by_xla:
             # What one device does; what replicas tell each other is outside.
             judged = tf.function(judged, jit_compile=True, autograph=False)
-        unrolled = judged(seeds, images, labels)
-        losses = tf.stack([u.loss for u in unrolled])
-        norms = tf.stack([[tf.norm(g) for g in u.gradients] for u in unrolled])
-        finite = tf.math.is_finite(losses) & tf.reduce_all(tf.math.is_finite(norms), 1)
-        shares = self._shares([u.gradients for u in unrolled], norms, finite)
-        if not self.synthesizer.is_random:
-            shares = [[tf.add_n(of_source) for of_source in zip(*shares)]]
-        variables = self.synthesizer.trainable_variables
-        gradients = tape.gradient(
-            [source for curriculum in curricula for source in curriculum.sources],
-            [v.value for v in variables],
-            output_gradients=[g for of_student in shares for g in of_student],
-            unconnected_gradients="zero",
-        )
-        if self._back_off:
-            self._keep_off_divergence(losses, finite)
-        self.optimizer.apply_gradients(
-            [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables)]
-        )
-        loss = _mean(losses, finite)
+        return judged(seeds, images, labels)
+
+    def _logs(self, judgements, loss):
         some = tf.math.is_finite(loss)
         self.failures.assign(tf.where(some, 0, self.failures + 1))
         self._loss.update_state(
             tf.where(some, loss, tf.zeros_like(loss)), tf.cast(some, loss.dtype)
         )
-        for u in unrolled:
-            for name, value in self.objective.metrics(labels[-1], u.outputs).items():
+        for judgement in judgements:
+            metrics = self.objective.metrics(judgement.labels, judgement.outputs)
+            for name, value in metrics.items():
                 self._metrics_by_name[name].update_state(value)
         logs = self.get_metrics_result()
         if strategies.num_workers(self.distribute_strategy) > 1:
@@ -266,19 +270,14 @@ class Distiller(keras.Model):
         del iterator, data_batch
 
     def make_train_function(self, force=False):
-        """Keras's own, run as it is traced; see `unroll.as_traced`."""
+        """Keras's own, run as it is traced; see `as_traced`."""
         if force or self.train_function is None:
             super().make_train_function(force=True)
-            self.train_function = unroll.as_traced(self.train_function)
+            self.train_function = as_traced(self.train_function)
         return self.train_function
 
-    def _parts(self, examples):
-        """A real batch in equal parts, `[judgements, batch, ...]`."""
-        size = (examples.shape[0] or tf.shape(examples)[0]) // self.judgements
-        shape = [self.judgements, size, *examples.shape[1:]]
-        return tf.reshape(examples[: self.judgements * size], shape)
-
-    def _student_seeds(self):
+    def student_seeds(self) -> list[tf.Tensor]:
+        """The seeds of a replica's students in this outer step, each int32 `[2]`."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         return [
             student_seed(
@@ -289,55 +288,6 @@ class Distiller(keras.Model):
             )
             for k in range(self._students_per_replica)
         ]
-
-    def _shares(self, gradients, norms, finite):
-        """Each student's share in the mean gradient of all that ended finite.
-
-        Each is clipped. The optimizer adds the shares of the replicas up.
-        """
-        scales = tf.ones_like(norms)
-        if self._clip is not None:
-            # Student by student: one that diverges must not drown the others.
-            usual = tf.stack([tf.cast(n, norms.dtype) for n in self.gradient_norms])
-            limits = tf.where(usual > 0, self._clip * usual, norms)
-            clipped = tf.minimum(norms, limits)
-            scales = tf.math.divide_no_nan(clipped, norms)
-            self._follow(self.gradient_norms, clipped, finite)
-        weights = tf.cast(finite, norms.dtype)
-        weights = tf.math.divide_no_nan(
-            weights, strategies.total(tf.reduce_sum(weights))
-        )
-        scales *= weights[:, None]
-        return [
-            [
-                tf.where(
-                    finite[k], tf.cast(scales[k, i], g.dtype) * g, tf.zeros_like(g)
-                )
-                for i, g in enumerate(of_student)
-            ]
-            for k, of_student in enumerate(gradients)
-        ]
-
-    def _keep_off_divergence(self, losses, finite):
-        """Lowers the learned rates for each student that has diverged."""
-        usual = tf.cast(self.usual_loss, losses.dtype)
-        limit = tf.where(usual > 0, 2 * usual, losses)
-        diverged = ~(finite & (losses <= limit))
-        self._follow([self.usual_loss], tf.minimum(losses, limit)[:, None], finite)
-        count = strategies.total(tf.reduce_sum(tf.cast(diverged, losses.dtype)))
-        # In proportion to the optimizer's own steps, so that both are annealed alike.
-        far = self._back_off * tf.cast(self.optimizer.learning_rate, count.dtype)
-        self.synthesizer.scale_rates(tf.exp(-far * count))
-
-    def _follow(self, averages, values, finite):
-        # The plain mean of the first hundred outer steps, then an exponential one:
-        # a burst of large gradients must not raise its own limit, for Adam's steps
-        # grow with it until its second moment has followed.
-        for average, value in zip(averages, tf.unstack(_mean(values, finite))):
-            step = tf.cast(self.optimizer.iterations, average.dtype)
-            decay = tf.minimum(step / (step + 1), 0.99)
-            new = decay * average + (1 - decay) * tf.cast(value, average.dtype)
-            average.assign(tf.where(tf.math.is_finite(new), new, average))
 
     def _add_scalar(self, name, dtype=None):
         return self.add_weight(
@@ -366,25 +316,26 @@ class Distiller(keras.Model):
     def evaluate(
         self, x=None, y=None, *, return_dict=False, num_students=None, **kwargs
     ):
-        """Accuracy, on test data, of students freshly trained on the distilled data.
+        """The figures, on test data, of students freshly trained on the distilled data.
 
         Args:
-            x: Batches of (normalised images, integer labels).
+            x: Batches of (normalised images, labels).
             return_dict: Whether to return a dict; else a list in its order.
             num_students: Default: `validation_students` of `compile`.
             **kwargs: Other arguments of `keras.Model.evaluate` are ignored.
 
         Returns:
-            loss, accuracy (the mean over students, 0..1) and accuracy_std.
+            The loss, and for each figure of the objective its mean over students and,
+            as `NAME_std`, its standard deviation; for classification "accuracy" and
+            "accuracy_std", in 0..1.
         """
         if y is not None:
             x = tf.data.Dataset.from_tensor_slices((x, y)).batch(1000)
         result = self.test(x, num_students or self._validation_students)
-        logs = {
-            "loss": float(result.losses.mean()),
-            "accuracy": result.accuracy_mean,
-            "accuracy_std": result.accuracy_std,
-        }
+        logs = {"loss": result.mean("loss")}
+        for name in result.figures:
+            if name != "loss":
+                logs[name], logs[f"{name}_std"] = result.mean(name), result.std(name)
         return logs if return_dict else list(logs.values())
 
     def test(self, batches, num_students: int):
@@ -409,23 +360,9 @@ class Distiller(keras.Model):
             self.synthesizer,
             student=self.population.name,
             initial_weights=self.population.saved(),
+            objective=self.objective,
             provenance={"seed": self.seed, **provenance},
         )
-
-
-def _mean(values, finite):
-    """The mean over all replicas' students that ended finite; NaN without any."""
-    total = tf.reduce_sum(
-        tf.where(_along(finite, values), values, tf.zeros_like(values)), 0
-    )
-    count = tf.reduce_sum(tf.cast(finite, values.dtype))
-    total, count = strategies.total([total, count])
-    return total / count
-
-
-def _along(students, values):
-    """A number for each student, shaped to be broadcast over the axes of values."""
-    return tf.reshape(students, [-1] + [1] * (len(values.shape) - 1))
 
 
 class _StopWhenNotFinite(keras.callbacks.Callback):

@@ -269,7 +269,8 @@ def _unchanged(sets, dataset, start):
 
 
 def _adapted(sets, dataset, start, source):
-    from tfdistill.evaluation import evaluation
+    from tfdistill.evaluation.evaluator import evaluate_model
+    from tfdistill.evaluation.result import Evaluation
     from tfdistill.studies import adaptation
 
     found = []
@@ -277,13 +278,13 @@ def _adapted(sets, dataset, start, source):
     for model in adaptation.adapted(
         FLAGS.student, start, source.train, sets, FLAGS.num_students, seed=FLAGS.seed
     ):
-        found.append(evaluation.evaluate_model(model, test))
+        found.append(evaluate_model(model, test))
         print(
             f"{len(found)} of {FLAGS.num_students} students adapted, test accuracy "
             f"{100 * found[-1].accuracy_mean:.2f} %",
             flush=True,
         )
-    return "", evaluation.Evaluation.joined(found), model
+    return "", Evaluation.joined(found), model
 
 
 def _nearest_neighbours(sets, dataset):

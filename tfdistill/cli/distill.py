@@ -264,8 +264,9 @@ def _distiller(dataset):
         synthesis.make(dataset),
         common.initial_weights(),
         _objective(dataset),
-        judgements=FLAGS.judgements,
-        keep_every=FLAGS.keep_every,
+        meta_gradient=tfdistill.BackGradient(
+            keep_every=FLAGS.keep_every, judgements=FLAGS.judgements
+        ),
         seed=FLAGS.seed,
     )
     # In a short run a long average would hold more of the start than of the end.

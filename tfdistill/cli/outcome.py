@@ -156,14 +156,16 @@ def write(distiller, dataset, anneal, history, summary, recorded: str) -> None:
 def _metrics(result, distiller, dataset):
     content = common.metrics(result, distiller.population.name, dataset.name)
     if FLAGS.objective == "attack":
-        for name, shares in distiller.objective.figures(result.confusion).items():
+        for name, shares in distiller.objective.figures(
+            result.totals, result.num_examples
+        ).items():
             content[f"{name}_mean"] = float(shares.mean())
             content[f"{name}_std"] = float(shares.std())
     return content
 
 
 def _attacked(result, objective):
-    shares = objective.figures(result.confusion)
+    shares = objective.figures(result.totals, result.num_examples)
     attacked, modified = 100 * shares["attacked"], 100 * shares["modified_accuracy"]
     return (
         f"call {attacked.mean():.1f} ± {attacked.std():.1f} % of class "

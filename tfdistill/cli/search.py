@@ -265,7 +265,7 @@ def _keep(search, dataset):
     import keras
 
     from tfdistill import Backup
-    from tfdistill.evaluation.evaluation import evaluate_model
+    from tfdistill.evaluation.evaluator import evaluate_model
 
     kept = []
     for rank, candidate in enumerate(search.ranking[: FLAGS.keep], 1):

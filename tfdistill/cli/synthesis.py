@@ -127,13 +127,15 @@ def make(dataset):
         ValueError: As of its class.
     """
     import tfdistill
+    from tfdistill.inner.optimizers import INNER_OPTIMIZERS
     from tfdistill.studies import baselines
     from tfdistill.synthesizers import generator as generators
 
-    going = {
-        "inner_optimizer": FLAGS.inner_optimizer,
-        "learning_rate": FLAGS.learning_rate,
-        "momentum": FLAGS.momentum,
+    starts = {"learning_rate": FLAGS.learning_rate}
+    if FLAGS.inner_optimizer == "momentum":
+        starts["momentum"] = FLAGS.momentum
+    going: dict = {
+        "inner_optimizer": INNER_OPTIMIZERS[FLAGS.inner_optimizer](**starts),
     }
     sizes = {"steps": FLAGS.steps, "seed": FLAGS.seed}
     if FLAGS.synthesizer == "real":

@@ -9,11 +9,16 @@ import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
-from tfdistill.distilled import exports
-from tfdistill.distilled import tfrecords as records
-from tfdistill.inner import optimizers as inner_optimizers
+from tfdistill.distilled import exports, tfrecords
+from tfdistill.distilled.recipe import LearnedSchedule
+from tfdistill.distilled.serving import Normalize
+from tfdistill.inner import objectives, optimizers
+from tfdistill.inner.objectives.base import Objective
+from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.students import names as students
-from tfdistill.synthesizers.schedule import Batch
+from tfdistill.synthesizers.base import Synthesizer
+
+convert_to_numpy = keras.ops.convert_to_numpy
 
 
 class DistilledDataset:
@@ -21,19 +26,35 @@ class DistilledDataset:
 
     Args:
         images: float `[steps, batch, *image_shape]`, normalised.
-        labels: float `[steps, batch, classes]`, one-hot or soft: rows sum to 1.
+        labels: float `[steps, batch, classes]`: for classification one-hot or soft,
+            rows that sum to 1.
         learning_rates: float `[epochs, steps]`, > 0.
-        inner_optimizer: What the rates are for: "sgd", "momentum" or "adam".
-        momenta: float `[epochs, steps]`, in 0..1, for "momentum"; else None.
+        inner_optimizer: What the rates are for: an `InnerOptimizer`, or the name of one
+            that ships ("sgd", "momentum", "adam").
+        hyperparameters: Those that the inner optimizer has beside the learning rate, by
+            name, float `[epochs, steps]`; for "momentum" {"momentum": ...}.
+        objective: How students are taught: an `Objective`, "classification" or
+            "regression".
         normalization: What the images are normalised by.
-        class_names: A name for each class.
+        class_names: A name for each class, or for each output of a regression.
         student: The name of the student that it was distilled for.
         initial_weights: The arrays of the one fixed start that it was distilled for
             (trainable variables, then the others), or None if it was for random ones.
         provenance: Anything JSON can hold: how it was made.
 
+    Attributes:
+        recipe: How to train on it, a `LearnedSchedule`.
+
     Raises:
         ValueError: If shapes don't fit, or a number is not finite or out of range.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> distilled = tfdistill.baselines.random_real(digits, steps=2)
+        >>> distilled.num_images, distilled.learning_rates.shape
+        (20, (3, 2))
+        >>> model = distilled.train(tfdistill.students.linear(digits.image_shape))
     """
 
     def __init__(
@@ -42,8 +63,9 @@ class DistilledDataset:
         labels: np.ndarray,
         learning_rates: np.ndarray,
         *,
-        inner_optimizer: str = "sgd",
-        momenta: np.ndarray | None = None,
+        inner_optimizer: InnerOptimizer | str = "sgd",
+        hyperparameters: Mapping[str, np.ndarray] | None = None,
+        objective: Objective | str = "classification",
         normalization: Normalization,
         class_names: Sequence[str],
         student: str = "",
@@ -52,9 +74,11 @@ class DistilledDataset:
     ):
         self.images = _numbers("images", images)
         self.labels = _numbers("labels", labels)
-        self.learning_rates = _numbers("learning_rates", learning_rates)
-        self.inner_optimizer = inner_optimizers.get(inner_optimizer)
-        self.momenta = None if momenta is None else _numbers("momenta", momenta)
+        self.recipe = LearnedSchedule(
+            optimizers.get(inner_optimizer),
+            {"learning_rate": learning_rates, **(hyperparameters or {})},
+        )
+        self.objective = objectives.get(objective)
         self.normalization = normalization
         self.class_names = tuple(class_names)
         self.student = student
@@ -63,7 +87,7 @@ class DistilledDataset:
         self._check()
 
     def _check(self):
-        images, labels, rates = self.images, self.labels, self.learning_rates
+        images, labels = self.images, self.labels
         if not all(isinstance(name, str) for name in (*self.class_names, self.student)):
             raise ValueError(
                 "class_names and student must be strings, not "
@@ -80,38 +104,43 @@ class DistilledDataset:
                 f"{[*images.shape[:2], len(self.class_names)]}, "
                 f"not {list(labels.shape)}."
             )
-        if rates.ndim != 2 or len(rates) < 1 or rates.shape[1] != len(images):
+        if self.recipe.steps != len(images):
             raise ValueError(
                 f"learning_rates must have the shape [epochs, {len(images)}], "
-                f"not {list(rates.shape)}."
+                f"not {list(self.learning_rates.shape)}."
             )
         if not np.isfinite(images).all():
             raise ValueError("images must be finite; some pixels are NaN or infinite.")
-        if not (np.isfinite(rates).all() and (rates > 0).all()):
-            raise ValueError("learning_rates must all be finite and above 0.")
-        if (self.momenta is not None) != self.inner_optimizer.has_momentum:
-            raise ValueError(
-                'momenta must be given for the inner optimizer "momentum", and for no '
-                f"other; it is {self.inner_optimizer.name!r}."
-            )
-        if self.momenta is not None and not (
-            self.momenta.shape == rates.shape
-            and ((self.momenta >= 0) & (self.momenta <= 1)).all()
-        ):
-            raise ValueError(
-                f"momenta must have the shape {list(rates.shape)} of the rates and lie "
-                "in 0..1."
-            )
-        if not ((labels >= 0).all() and np.allclose(labels.sum(-1), 1, atol=1e-3)):
-            raise ValueError("labels must be distributions: rows >= 0 that sum to 1.")
+        if not np.isfinite(labels).all():
+            raise ValueError("labels must be finite.")
+        self.objective.check_labels(labels)
+
+    @property
+    def inner_optimizer(self) -> InnerOptimizer:
+        """What takes the steps."""
+        return self.recipe.inner_optimizer
+
+    @property
+    def hyperparameters(self) -> Mapping[str, np.ndarray]:
+        """Those of the inner optimizer by name, float32 `[epochs, steps]`."""
+        return self.recipe.hyperparameters
+
+    @property
+    def learning_rates(self) -> np.ndarray:
+        """float32 `[epochs, steps]`."""
+        return self.hyperparameters["learning_rate"]
+
+    @property
+    def momenta(self) -> np.ndarray | None:
+        """float32 `[epochs, steps]`; None if the inner optimizer has none."""
+        return self.hyperparameters.get("momentum")
 
     @classmethod
-    def from_synthesizer(cls, synthesizer, **kwargs) -> "DistilledDataset":
+    def from_synthesizer(cls, synthesizer: Synthesizer, **kwargs) -> "DistilledDataset":
         """What a synthesizer makes now.
 
         Args:
-            synthesizer: Has `images`, `labels`, `learning_rates`, `momenta`,
-                `inner_optimizer` and `source`.
+            synthesizer: Any; its exported curriculum is gone through once.
             **kwargs: The constructor's.
 
         Raises:
@@ -124,18 +153,26 @@ class DistilledDataset:
                 "it by from_noise() or from_real(), or pass source=DataSource(...)."
             )
         provenance = {"dataset": source.name, **kwargs.pop("provenance", {})}
-        momenta = synthesizer.momenta
+        curriculum = synthesizer.curriculum(synthesizer.exported_seed())
+        batches = [curriculum.batch(t) for t in range(curriculum.num_steps)]
+        once = batches[: len(batches) // synthesizer.epochs]
+        images, labels = (
+            np.stack([convert_to_numpy(getattr(batch, kind)) for batch in once])
+            for kind in ("images", "labels")
+        )
+        hyperparameters = {
+            h.name: np.reshape(
+                [convert_to_numpy(b.hyperparameters[h.name]) for b in batches],
+                (synthesizer.epochs, -1),
+            )
+            for h in curriculum.inner_optimizer.hyperparameters
+        }
         return cls(
-            *(
-                keras.ops.convert_to_numpy(x)
-                for x in (
-                    synthesizer.images,
-                    synthesizer.labels,
-                    synthesizer.learning_rates,
-                )
-            ),
-            inner_optimizer=synthesizer.inner_optimizer.name,
-            momenta=None if momenta is None else keras.ops.convert_to_numpy(momenta),
+            images,
+            labels,
+            hyperparameters.pop("learning_rate"),
+            inner_optimizer=curriculum.inner_optimizer,
+            hyperparameters=hyperparameters,
             normalization=source.normalization,
             class_names=source.class_names,
             provenance=provenance,
@@ -150,12 +187,12 @@ class DistilledDataset:
     @property
     def epochs(self) -> int:
         """How often the steps are gone through."""
-        return len(self.learning_rates)
+        return self.recipe.epochs
 
     @property
     def num_steps(self) -> int:
         """Inner steps in all: steps * epochs."""
-        return self.learning_rates.size
+        return self.steps * self.epochs
 
     @property
     def num_images(self) -> int:
@@ -172,25 +209,9 @@ class DistilledDataset:
         """(height, width, channels)."""
         return self.images.shape[2:]
 
-    def batch(self, t) -> Batch:
-        """The batch of step t, so that `unroll.train` can train on it."""
-        step = t % self.steps
-        images, labels = tf.constant(self.images), tf.constant(self.labels)
-        rates = tf.constant(self.learning_rates.reshape(-1))
-        momentum = None
-        if self.momenta is not None:
-            momentum = tf.gather(tf.constant(self.momenta.reshape(-1)), t)
-        return Batch(
-            tf.gather(images, step),
-            tf.gather(labels, step),
-            tf.gather(rates, t),
-            momentum,
-        )
-
     def optimizer(self) -> keras.optimizers.Optimizer:
         """A new Keras optimizer that takes the learned steps, for `fit` in order."""
-        momenta = None if self.momenta is None else self.momenta.reshape(-1)
-        return self.inner_optimizer.to_keras(self.learning_rates.reshape(-1), momenta)
+        return self.recipe.optimizer()
 
     def replace(self, **changes) -> "DistilledDataset":
         """The same, but for some arguments of the constructor.
@@ -199,12 +220,14 @@ class DistilledDataset:
             **changes: Arguments of the constructor; a `provenance` is added to the
                 one that is there.
         """
+        others = dict(self.hyperparameters)
         kept = dict(
             images=self.images,
             labels=self.labels,
-            learning_rates=self.learning_rates,
-            inner_optimizer=self.inner_optimizer.name,
-            momenta=self.momenta,
+            learning_rates=others.pop("learning_rate"),
+            inner_optimizer=self.inner_optimizer,
+            hyperparameters=others,
+            objective=self.objective,
             normalization=self.normalization,
             class_names=self.class_names,
             student=self.student,
@@ -233,7 +256,7 @@ class DistilledDataset:
         return self.replace(
             learning_rates=learning_rate * np.cos(turns / 2).reshape(passes, -1) ** 2,
             inner_optimizer="adam",
-            momenta=None,
+            hyperparameters={},
         )
 
     def as_dataset(self) -> tf.data.Dataset:
@@ -286,7 +309,7 @@ class DistilledDataset:
         self.assign_initial_weights(model)
         model.compile(
             self.optimizer(),
-            keras.losses.CategoricalCrossentropy(from_logits=True),
+            self.objective.keras_loss(),
             jit_compile=False,
         )
         model.fit(self.as_dataset(), epochs=self.epochs, shuffle=False, verbose=verbose)
@@ -309,7 +332,7 @@ class DistilledDataset:
         inputs = keras.Input(
             self.image_shape, dtype="uint8" if scale == 255 else "float32"
         )
-        outputs = model(_Normalize(self.normalization)(inputs))
+        outputs = model(Normalize(self.normalization)(inputs))
         if probabilities:
             outputs = keras.layers.Softmax()(outputs)
         return keras.Model(inputs, outputs)
@@ -330,15 +353,16 @@ class DistilledDataset:
         Raises:
             FileExistsError: If it is there and overwrite is False.
         """
-        records.save(self, folder, overwrite)
+        tfrecords.save(self, folder, overwrite)
 
     def to_npz(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
         """Writes one file that NumPy alone reads, with `allow_pickle=False`.
 
         Arrays: `images` float32 `[steps, batch, *image_shape]` (normalised), `labels`
         float32 `[steps, batch, classes]`, `learning_rates` float32 `[epochs, steps]`,
-        `inner_optimizer`, what they are for ("sgd", "momentum" or "adam"), with
-        `momenta` `[epochs, steps]` for "momentum"; `class_names`; `mean`, `std`
+        `inner_optimizer`, what they are for ("sgd", "momentum" or "adam"), with its
+        other hyperparameters `[epochs, steps]` (`momenta` for "momentum"), `objective`,
+        what the labels are for; `class_names`; `mean`, `std`
         `[channels]` and `scale`: a raw image x is
         normalised to `(x / scale - mean) / std`. A fixed start is there as
         `initial_weights_0`, `initial_weights_1`, ...
@@ -372,14 +396,27 @@ class DistilledDataset:
         exports.save_parquet(self, path, overwrite)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike) -> "DistilledDataset":
+    def load(
+        cls,
+        folder: str | os.PathLike,
+        *,
+        inner_optimizer: InnerOptimizer | None = None,
+        objective: Objective | None = None,
+    ) -> "DistilledDataset":
         """Reads what `save` wrote.
+
+        Args:
+            folder: Where it is.
+            inner_optimizer, objective: Your own ones that the data is for. A file names
+                them, but never code to import: without them the data can be looked at,
+                but not be trained on.
 
         Raises:
             FileNotFoundError: If there is no distilled data set in the folder.
-            ValueError: If a file of it is truncated, altered or of another format.
+            ValueError: If a file of it is truncated, altered or of another format, or
+                names another inner optimizer or objective than is given.
         """
-        return records.load(folder, cls)
+        return tfrecords.load(folder, cls, inner_optimizer, objective)
 
 
 def _numbers(name, values):
@@ -387,22 +424,3 @@ def _numbers(name, values):
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be numbers, not {array.dtype}.")
     return array.astype("float32")
-
-
-@keras.saving.register_keras_serializable("tfdistill")
-class _Normalize(keras.layers.Layer):
-    def __init__(self, normalization, **kwargs):
-        super().__init__(**kwargs)
-        if isinstance(normalization, dict):
-            normalization = Normalization.from_config(normalization)
-        self.normalization = normalization
-
-    def call(self, images):
-        return self.normalization.normalize(images)
-
-    def compute_output_spec(self, images):
-        return keras.KerasTensor(images.shape, "float32")
-
-    def get_config(self):
-        config = {"normalization": self.normalization.to_config()}
-        return {**super().get_config(), **config}

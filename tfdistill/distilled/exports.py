@@ -16,15 +16,14 @@ def save_npz(distilled, path: str | os.PathLike, overwrite: bool = False) -> Non
     arrays = {
         "images": distilled.images,
         "labels": distilled.labels,
-        "learning_rates": distilled.learning_rates,
+        **distilled.recipe.columns(),
         "mean": np.float32(normalization.mean),
         "std": np.float32(normalization.std),
         "scale": np.float32(normalization.scale),
         "class_names": np.array(distilled.class_names),
         "inner_optimizer": np.array(distilled.inner_optimizer.name),
+        "objective": np.array(distilled.objective.name),
     }
-    if distilled.momenta is not None:
-        arrays["momenta"] = distilled.momenta
     for k, value in enumerate(distilled.initial_weights or ()):
         arrays[f"initial_weights_{k}"] = np.asarray(value)
     with files.replacing(path, overwrite=overwrite) as temporary:
@@ -43,9 +42,7 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
     height, width, channels = distilled.image_shape
     shown = distilled.normalization.displayable(distilled.images)
     normalization = distilled.normalization
-    per_step = {"learning_rates": distilled.learning_rates}
-    if distilled.momenta is not None:
-        per_step["momenta"] = distilled.momenta
+    per_step = distilled.recipe.columns()
     features = datasets.Features(
         {
             "image": datasets.Image(),

@@ -13,6 +13,12 @@ import tensorflow as tf
 
 from tfdistill._internal.version import __version__
 from tfdistill.data.normalization import Normalization
+from tfdistill.distilled.recipe import LearnedSchedule
+from tfdistill.inner import objectives
+from tfdistill.inner.objectives.base import Objective
+from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.objectives.unknown import UnknownObjective
+from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.runs import files
 
 _FORMAT = 1
@@ -38,9 +44,7 @@ def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
 def _write(distilled, folder):
     import tensorflow_datasets as tfds
 
-    per_step = {"learning_rates": distilled.learning_rates}
-    if distilled.momenta is not None:
-        per_step["momenta"] = distilled.momenta
+    per_step = distilled.recipe.columns()
     per_epoch = tfds.features.Tensor(shape=(distilled.epochs,), dtype=np.float32)
     features = tfds.features.FeaturesDict(
         {
@@ -96,6 +100,8 @@ def _write(distilled, folder):
         "batch": distilled.images.shape[1],
         "image_shape": list(distilled.image_shape),
         "inner_optimizer": distilled.inner_optimizer.name,
+        "hyperparameters": list(per_step),
+        "objective": distilled.objective.name,
         **{name: of.tolist() for name, of in per_step.items()},
         "normalization": distilled.normalization.to_config(),
         "class_names": list(distilled.class_names),
@@ -118,8 +124,16 @@ def _write(distilled, folder):
         json.dump(content, file, indent=1)
 
 
-def load(folder: str | os.PathLike, make: Callable):
+def load(
+    folder: str | os.PathLike,
+    make: Callable,
+    inner_optimizer: InnerOptimizer | None = None,
+    objective: Objective | None = None,
+):
     """What `make`, called like `DistilledDataset`, makes of what `save` wrote.
+
+    Args:
+        folder, inner_optimizer, objective: The same as for `DistilledDataset.load`.
 
     Raises:
         FileNotFoundError, ValueError: As of `DistilledDataset.load`.
@@ -147,13 +161,15 @@ def load(folder: str | os.PathLike, make: Callable):
         weights = None
         if fixed:
             weights = _read_weights(os.path.join(folder, _WEIGHTS))
+        recipe = _recipe(content, inner_optimizer)
+        others = dict(recipe.hyperparameters)
         return make(
             images,
             labels,
-            content["learning_rates"],
-            # Absent from what was written before there was a choice.
-            inner_optimizer=content.get("inner_optimizer", "sgd"),
-            momenta=content.get("momenta"),
+            others.pop("learning_rate"),
+            inner_optimizer=recipe.inner_optimizer,
+            hyperparameters=others,
+            objective=_objective(content, objective),
             normalization=normalization,
             class_names=content["class_names"],
             student=content["student"],
@@ -165,6 +181,32 @@ def load(folder: str | os.PathLike, make: Callable):
         raise ValueError(
             f"The distilled data set in {folder} cannot be read: {reason}."
         ) from error
+
+
+def _recipe(content, given):
+    # Absent from what was written before there was a choice.
+    name = content.get("inner_optimizer", "sgd")
+    if not isinstance(name, str):
+        raise ValueError(f"inner_optimizer is {name!r}")
+    if given is not None and given.name != name:
+        raise ValueError(f"its inner optimizer is {name!r}, not {given.name!r}")
+    plurals = content.get("hyperparameters", ["learning_rates", "momenta"])
+    columns = {n: content[n] for n in plurals if content.get(n) is not None}
+    if "learning_rates" not in columns:
+        raise KeyError("learning_rates")
+    return LearnedSchedule.of_columns(given or name, columns)
+
+
+def _objective(content, given):
+    name = content.get("objective", Classification.name)
+    if not isinstance(name, str):
+        raise ValueError(f"objective is {name!r}")
+    if given is not None:
+        if given.name != name:
+            raise ValueError(f"its objective is {name!r}, not {given.name!r}")
+        return given
+    known = name in objectives.OBJECTIVES
+    return objectives.get(name) if known else UnknownObjective(name)
 
 
 def _read_weights(path):

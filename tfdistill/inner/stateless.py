@@ -1,78 +1,11 @@
 """A Keras model seen as a pure function of its weights."""
 
-import functools
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
-from tensorflow.python.ops import control_flow_util
 
-
-def _moments(x, axes, shift=None, keepdims=False, name=None):
-    """`tf.nn.moments` with exact derivatives of every order.
-
-    TensorFlow's own stops the gradient at the mean inside the variance. That leaves
-    the first derivative right and makes the second one wrong, and with it the
-    meta-gradient through batch and group normalisation.
-    """
-    del shift
-    with tf.name_scope(name or "moments"):
-        mean = tf.reduce_mean(x, axes, keepdims=True)
-        variance = tf.reduce_mean(
-            tf.math.squared_difference(x, mean), axes, keepdims=keepdims
-        )
-        return (mean if keepdims else tf.squeeze(mean, axes)), variance
-
-
-_tensorflow_max_pool = tf.nn.max_pool
-
-
-def _max_pool(input, ksize, strides, padding, data_format=None, name=None):
-    """`tf.nn.max_pool`, whose second derivative stays exact when XLA compiles it.
-
-    XLA computes that derivative in bfloat16, and not at all in double precision.
-    """
-    plain = padding in ("SAME", "VALID") and data_format in (None, "NHWC")
-    known = input.shape.rank == 4 and input.shape[1:3].is_fully_defined()
-    if not (plain and known and _is_compiled()):
-        return _tensorflow_max_pool(input, ksize, strides, padding, data_format, name)
-    lengths, windows, strides = input.shape[1:3], _two(ksize), _two(strides)
-    if padding == "SAME":
-        pads = [
-            max(0, -(-length // stride) * stride - stride + window - length)
-            for length, window, stride in zip(lengths, windows, strides)
-        ]
-        lengths = [length + pad for length, pad in zip(lengths, pads)]
-        pads = [[0, 0], *([pad // 2, pad - pad // 2] for pad in pads), [0, 0]]
-        input = tf.pad(input, pads, constant_values=input.dtype.min)
-    rows, columns = (
-        range(0, length - window + 1, stride)
-        for length, window, stride in zip(lengths, windows, strides)
-    )
-    shifted = [
-        input[
-            :, i : i + rows[-1] + 1 : strides[0], j : j + columns[-1] + 1 : strides[1]
-        ]
-        for i in range(windows[0])
-        for j in range(windows[1])
-    ]
-    return functools.reduce(tf.maximum, shifted)
-
-
-def _two(sizes):
-    """Height and width of TensorFlow's many ways to write them."""
-    sizes = [sizes] if isinstance(sizes, int) else list(sizes)
-    return {1: sizes * 2, 2: sizes, 4: sizes[1:3]}[len(sizes)]
-
-
-def _is_compiled():
-    graph = tf.compat.v1.get_default_graph()
-    return control_flow_util.GraphOrParentsInXlaContext(graph)
-
-
-# Keras looks them up at each call. Values and first derivatives stay as they are.
-tf.nn.moments = _moments
-tf.nn.max_pool = _max_pool
+from tfdistill.inner import second_order
 
 
 class StatelessModel:
@@ -121,9 +54,14 @@ class StatelessModel:
             The outputs, the new state, and the sum of the model's own penalties
             (regularisers, activity losses): a scalar, 0 if there are none.
         """
-        outputs, state, penalties = self.model.stateless_call(
-            list(weights), list(state), images, training=training, return_losses=True
-        )
+        with second_order.exact():
+            outputs, state, penalties = self.model.stateless_call(
+                list(weights),
+                list(state),
+                images,
+                training=training,
+                return_losses=True,
+            )
         penalty = tf.add_n(penalties) if penalties else tf.zeros([], outputs.dtype)
         return outputs, list(state), penalty
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from tfdistill.evaluation.evaluation import Evaluation
+from tfdistill.evaluation.result import Evaluation
 from tfdistill.reporting import plots
 from tfdistill.runs import strategies
 
@@ -44,12 +44,13 @@ class RunSummary(keras.callbacks.Callback):
         if self._hyperparameters:
             from tensorboard.plugins.hparams import api
 
+            figure = self.model.objective.headline
             with self._writer("").as_default():
                 api.hparams_config(
                     [api.HParam(name) for name in self._hyperparameters],
                     [
-                        api.Metric("accuracy", group="test"),
-                        api.Metric("accuracy", group="validation"),
+                        api.Metric(figure, group="test"),
+                        api.Metric(figure, group="validation"),
                         api.Metric("loss", group="validation"),
                     ],
                 )
@@ -74,7 +75,7 @@ class RunSummary(keras.callbacks.Callback):
         self._flush()
 
     def add_tests(self, results: Mapping[str, Evaluation], step: int) -> None:
-        """Adds the end of a run: test accuracies, by what students learned from.
+        """Adds the end of a run: test figures, by what students learned from.
 
         Args:
             results: The key "distilled images" is the run's own; the others are what
@@ -84,8 +85,9 @@ class RunSummary(keras.callbacks.Callback):
         for name, result in results.items():
             part = "test" if name == "distilled images" else f"test, {name}"
             with self._writer(part).as_default(step):
-                tf.summary.scalar("accuracy", result.accuracy_mean)
-                tf.summary.scalar("accuracy_std", result.accuracy_std)
+                for figure in result.figures:
+                    tf.summary.scalar(figure, result.mean(figure))
+                    tf.summary.scalar(f"{figure}_std", result.std(figure))
         self._flush()
 
     def _writer(self, part):

@@ -22,14 +22,14 @@ class Journal:
     def __init__(self, folder: str | os.PathLike, *, writes: bool = True):
         self._folder, self._writes = os.fspath(folder), writes
 
-    def entry(self, arrays: Iterable[np.ndarray], *numbers: int) -> "Entry":
+    def entry(self, arrays: Iterable[np.ndarray], *settings) -> "Entry":
         """The results of one evaluation.
 
         Args:
             arrays: Whatever it depends on: weights, images, rates.
-            *numbers: Seeds and the like.
+            *settings: Seeds and the like, told apart by their `repr`.
         """
-        key = hashlib.sha256(repr(numbers).encode())
+        key = hashlib.sha256(repr(settings).encode())
         for array in map(np.ascontiguousarray, arrays):
             key.update(f"{array.dtype} {array.shape}".encode())
             key.update(array)
@@ -47,25 +47,24 @@ class Entry:
     def __init__(self, path: str, writes: bool):
         self._path, self._writes = path, writes
 
-    def read(self) -> tuple[list[np.ndarray], list[float]]:
-        """A confusion matrix and a loss for each student so far; none at first."""
-        arrays = read_arrays(self._path, "confusion", "losses")
-        return ([], []) if arrays is None else (list(arrays[0]), list(arrays[1]))
+    def read(self) -> dict[str, np.ndarray]:
+        """What was kept of each student so far, by name; nothing at first."""
+        return read_arrays(self._path) or {}
 
-    def write(self, confusion: list[np.ndarray], losses: list[float]) -> None:
+    def write(self, **arrays) -> None:
         """Replaces what is there: completely or not at all."""
         if self._writes:
-            write_arrays(self._path, confusion=confusion, losses=losses)
+            write_arrays(self._path, **arrays)
 
 
-def read_arrays(path: str, *names: str) -> list[np.ndarray] | None:
+def read_arrays(path: str) -> dict[str, np.ndarray] | None:
     """What `write_arrays` has written; None if there is nothing, or it is damaged."""
     if not os.path.isfile(path):
         return None
     try:
         # NumPy leaves a file that it opens itself open, if it is damaged.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return [arrays[name] for name in names]
+            return {name: arrays[name] for name in arrays.files}
     except Exception:  # zip, zlib, numpy and the system each have their own
         warnings.warn(f"{path} is damaged; what it held is done again.", stacklevel=2)
         return None

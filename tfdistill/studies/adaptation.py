@@ -21,7 +21,7 @@ from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.students import names as students
-from tfdistill.weights.initial_weights import PretrainedWeights
+from tfdistill.weights.pretrained import PretrainedWeights
 
 #: What the network wants each group to be taken for.
 _CONFUSED = np.array([0, 0, 2, 2])

@@ -26,7 +26,7 @@ from tfdistill.runs.callbacks import Anneal, Backup
 from tfdistill.runs.journal import read_arrays, write_arrays
 from tfdistill.students import names as students
 from tfdistill.synthesizers.images import DistilledImages
-from tfdistill.weights.initial_weights import FixedWeights
+from tfdistill.weights.fixed import FixedWeights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,9 +230,9 @@ def _half(split, seed):
 def _judged(dataset, held, recipe, number, folder):
     """What `_judge` says, and its CPU-seconds: found in the folder, or kept there."""
     path = folder and os.path.join(folder, f"part-{number}")
-    kept = path and read_arrays(f"{path}.npz", "probabilities", "cpu_seconds")
-    if kept and len(kept[0]) == held.sum():
-        return kept[0], float(kept[1])
+    kept = path and read_arrays(f"{path}.npz")
+    if kept and len(kept["probabilities"]) == held.sum():
+        return kept["probabilities"], float(kept["cpu_seconds"])
     started = time.process_time()
     probabilities = _judge(dataset, held, recipe, number, path)
     spent = time.process_time() - started

@@ -16,16 +16,18 @@ from sklearn.neighbors import KNeighborsClassifier
 from tfdistill._internal.checks import check_int
 from tfdistill.data.split import Dataset, Split
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.evaluation.evaluation import Evaluation, Evaluator
+from tfdistill.evaluation.evaluator import Evaluator
+from tfdistill.evaluation.result import Evaluation
+from tfdistill.inner.optimizers.gradient_descent import GradientDescent
 from tfdistill.runs.journal import Journal
-from tfdistill.weights.initial_weights import InitialWeights
+from tfdistill.weights.base import InitialWeights
 
 #: The paper's candidates; learned rates may be added.
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 EPOCHS = (1, 3, 5)
 
 # Until `tune` has chosen: as distilled images start.
-_RATE, _EPOCHS = 0.02, 3
+_RATE, _EPOCHS = GradientDescent().hyperparameters[0].start, 3
 
 
 def random_real(
@@ -261,7 +263,7 @@ class NearestNeighbours:
         labels = np.concatenate([labels for _, labels in batches])
         confusion = np.stack([self._confusion(data, images, labels) for data in sets])
         hits = np.trace(confusion, axis1=1, axis2=2)
-        return Evaluation(confusion, 1 - hits / confusion.sum((1, 2)))
+        return Evaluation.of_confusion(confusion, 1 - hits / confusion.sum((1, 2)))
 
     def _confusion(self, data, images, labels):
         if not 1 <= self.k <= data.num_images:

@@ -14,8 +14,10 @@ import tensorflow as tf
 
 from tfdistill.data.split import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.evaluation.evaluation import Evaluation, evaluate_model
-from tfdistill.inner.objectives import Attack, Classification
+from tfdistill.evaluation.evaluator import evaluate_model
+from tfdistill.evaluation.result import Evaluation
+from tfdistill.inner.objectives.attack import Attack
+from tfdistill.inner.objectives.classification import Classification
 
 _NO_LIMIT = 1e30
 
@@ -123,7 +125,7 @@ def figures(results: Mapping[str, Evaluation], attack: Attack) -> dict[str, dict
     """
     found: dict[str, dict] = {}
     for name, result in results.items():
-        shares = attack.figures(result.confusion)
+        shares = attack.figures(result.totals, result.num_examples)
         found[name] = {
             **{f"{key}_mean": float(x.mean()) for key, x in shares.items()},
             **{f"{key}_std": float(x.std()) for key, x in shares.items()},

@@ -10,14 +10,18 @@ known.
     print(problem.excess_loss(*points.values()), problem.bounds(4))
 """
 
+from typing import final
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill.data.normalization import Normalization
 from tfdistill.distiller import Distiller
-from tfdistill.inner.objectives import Regression
-from tfdistill.synthesizers.images import Synthesizer
-from tfdistill.synthesizers.schedule import Batch
+from tfdistill.inner.curriculum import Batch, Curriculum
+from tfdistill.inner.objectives.regression import Regression
+from tfdistill.synthesizers.base import DataSource, Synthesizer
+from tfdistill.synthesizers.schedule import Schedule
 
 
 class LinearProblem:
@@ -130,7 +134,8 @@ class LinearProblem:
         return points, scale * self.optimum, self.dimension / scale**2
 
 
-class DistilledPoints(Synthesizer):
+@final
+class DistilledPoints(Synthesizer, Curriculum):
     """A synthesizer of M points for one step, in float64.
 
     Args:
@@ -139,15 +144,22 @@ class DistilledPoints(Synthesizer):
         learning_rate: The start of the learned rate, > 0.
     """
 
-    num_steps = 1
-    num_classes = 1
+    num_steps = num_classes = 1
 
     def __init__(self, points, targets, learning_rate: float = 0.02, **kwargs):
         super().__init__(dtype="float64", **kwargs)
         self.image_shape = np.shape(points)[1:]
+        # The points are in the problem's own coordinates.
+        identity = Normalization(
+            (0.0,) * self.image_shape[-1], (1.0,) * self.image_shape[-1], 1
+        )
+        self.source = DataSource("linear", identity, ("target",))
         self.points = self._variable(points, "points")
         self.targets = self._variable(np.reshape(targets, (-1, 1)), "targets")
-        self.raw_rate = self._variable(np.log(np.expm1(learning_rate)), "raw_rate")
+        self.schedule = Schedule(
+            1, 1, learning_rate=learning_rate, dtype=self.dtype_policy
+        )
+        self.inner_optimizer = self.schedule.inner_optimizer
 
     def _variable(self, start, name):
         return self.add_weight(
@@ -162,9 +174,7 @@ class DistilledPoints(Synthesizer):
 
     def batch(self, t) -> Batch:
         """The one batch: points `[M, D]`, targets `[M, 1]`, and the rate."""
-        del t
-        rate = tf.nn.softplus(self.raw_rate)
-        return Batch(self.points.value, self.targets.value, rate)
+        return Batch(self.points.value, self.targets.value, self.schedule.at(t))
 
     def values(self) -> tuple[np.ndarray, np.ndarray, float]:
         """Points `[M, D]`, targets `[M]` and the learning rate."""

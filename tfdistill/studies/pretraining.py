@@ -11,7 +11,7 @@ from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.split import Dataset, Split
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.runs.callbacks import Backup
-from tfdistill.weights.initial_weights import RandomWeights
+from tfdistill.weights.random import RandomWeights
 
 
 @dataclasses.dataclass(frozen=True)

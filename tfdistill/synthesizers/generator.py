@@ -1,8 +1,9 @@
 """Data made by a network: the synthesizer of Such et al. 2019."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import final
 
 import keras
 import numpy as np
@@ -10,11 +11,12 @@ import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Draw, fold_in
-from tfdistill.inner.optimizers import InnerOptimizer
+from tfdistill.inner.curriculum import Batch, Curriculum
+from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.students import names as students
 from tfdistill.students.teaching_networks import gtn_generator
-from tfdistill.synthesizers.images import DataSource, ScheduledSynthesizer
-from tfdistill.synthesizers.schedule import Batch, Schedule
+from tfdistill.synthesizers.base import DataSource, Synthesizer
+from tfdistill.synthesizers.schedule import Schedule
 
 #: What the generator is fed (Such et al. 2019, section 4): fresh noise and random
 #: labels; learned latents, drawn one by one; learned batches of them, drawn whole;
@@ -49,7 +51,8 @@ def network(name: str) -> Callable[..., keras.Model]:
     )
 
 
-class Generated(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Generated(Curriculum):
     """A curriculum of images that a network has made.
 
     Attributes:
@@ -63,16 +66,16 @@ class Generated(NamedTuple):
     schedule: Schedule
 
     @property
-    def num_steps(self) -> int:
+    def num_steps(self) -> int:  # type: ignore[override]
         return self.images.shape[0]
 
     @property
-    def inner_optimizer(self) -> InnerOptimizer:
+    def inner_optimizer(self) -> InnerOptimizer:  # type: ignore[override]
         return self.schedule.inner_optimizer
 
     @property
     def sources(self) -> list:
-        """As of a `Synthesizer`."""
+        """Images, labels, and the variables of the schedule."""
         variables = [v.value for v in self.schedule.trainable_variables]
         return [self.images, self.labels, *variables]
 
@@ -81,11 +84,12 @@ class Generated(NamedTuple):
         return Batch(
             tf.gather(self.images, t),
             tf.gather(self.labels, t),
-            *self.schedule.of_step(t),
+            self.schedule.at(t),
         )
 
 
-class Generator(ScheduledSynthesizer):
+@final
+class Generator(Synthesizer):
     """A network that makes the batches, with a learned curriculum.
 
     Every step is a batch of its own. Labels go through the classes in a cycle, in each
@@ -100,7 +104,7 @@ class Generator(ScheduledSynthesizer):
         network: A callable that returns a `keras.Model` from `[z, labels]` to images,
             called with `image_shape` and `num_classes`. It always runs in training
             mode: batch norm takes the statistics of the batch.
-        inner_optimizer, learning_rate, momentum: As of `Schedule`.
+        inner_optimizer, learning_rate: The same as for `Schedule`.
         soft_labels: Whether labels are learned, too; not with the curriculum "none".
         seed: Of the latents.
         source: What the images stand for.
@@ -119,9 +123,8 @@ class Generator(ScheduledSynthesizer):
         batch_size: int = 128,
         curriculum: str = "full",
         network: Callable[..., keras.Model] = gtn_generator,
-        inner_optimizer: str = "momentum",
-        learning_rate: float = 0.02,
-        momentum: float = 0.5,
+        inner_optimizer: InnerOptimizer | str = "momentum",
+        learning_rate: float | None = None,
         soft_labels: bool = False,
         seed: int = 0,
         source: DataSource | None = None,
@@ -148,7 +151,6 @@ class Generator(ScheduledSynthesizer):
             steps,
             inner_optimizer=inner_optimizer,
             learning_rate=learning_rate,
-            momentum=momentum,
             dtype=self.dtype_policy,
         )
         self.network = network(image_shape=self.image_shape, num_classes=num_classes)
@@ -206,7 +208,7 @@ class Generator(ScheduledSynthesizer):
         return np.broadcast_to(one_hot, (self.num_steps, *one_hot.shape))
 
     def curriculum(self, seed):
-        """As of a `Synthesizer`: the images are made here, once for all steps."""
+        """The images are made here, once for all steps."""
         latents, labels = self._fed(seed)
         return Generated(self._made(latents, labels), labels, self.schedule)
 
@@ -289,6 +291,14 @@ class Generator(ScheduledSynthesizer):
 
         weights = [tf.convert_to_tensor(v.value) for v in network.trainable_variables]
         return made(latents, labels, *weights)
+
+    def exported_seed(self):
+        return self._exported
+
+    @property
+    def learning_rates(self) -> tf.Tensor:
+        """The rates, float `[1, T]`."""
+        return self.schedule.learning_rates
 
     @property
     def images(self) -> tf.Tensor:

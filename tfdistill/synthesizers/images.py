@@ -1,107 +1,19 @@
-"""What makes the synthetic batch, and its learning rate, of each inner step."""
+"""Learned images: the synthesizer of Wang et al. 2018."""
 
-import abc
-from typing import NamedTuple
+from typing import final
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
-from tfdistill.data.normalization import Normalization
-from tfdistill.inner import optimizers as inner_optimizers
-from tfdistill.synthesizers.schedule import Batch, Schedule
+from tfdistill.inner.curriculum import Batch, Curriculum
+from tfdistill.inner.optimizers.base import InnerOptimizer
+from tfdistill.synthesizers.base import DataSource, Synthesizer
+from tfdistill.synthesizers.schedule import Schedule
 
 
-class DataSource(NamedTuple):
-    """What a later user of the images must know about the real data.
-
-    Attributes:
-        name: The data set's name.
-        normalization: Its `Normalization`, which the images are in.
-        class_names: A name for each class.
-    """
-
-    name: str
-    normalization: Normalization
-    class_names: tuple[str, ...]
-
-    @classmethod
-    def of(cls, dataset) -> "DataSource":
-        """The source that a `tfdistill.Dataset` is."""
-        return cls(dataset.name, dataset.normalization, tuple(dataset.class_names))
-
-
-class Synthesizer(keras.layers.Layer, abc.ABC):
-    """What makes the batches that students learn from: the choice of a `Distiller`.
-
-    A subclass learns by its trainable variables. What one student meets is a
-    *curriculum*: anything with `num_steps`, `batch(t)`, `inner_optimizer` and
-    `sources`, the tensors or variables that its batches are made of. A synthesizer may
-    be that itself, the same for every student.
-
-    Attributes:
-        image_shape: (height, width, channels).
-        num_classes: How many classes there are.
-        num_steps: T, the inner steps of a student.
-        inner_optimizer: An `InnerOptimizer`.
-        source: What the images stand for, a `DataSource`, or None.
-        is_random: Whether two students may have two curricula.
-    """
-
-    image_shape: tuple[int, ...]
-    num_classes: int
-    num_steps: int
-    inner_optimizer = inner_optimizers.GradientDescent()
-    source: DataSource | None = None
-    is_random = False
-
-    @property
-    def sources(self) -> list:
-        """Its variables."""
-        return [v.value for v in self.trainable_variables]
-
-    @abc.abstractmethod
-    def curriculum(self, seed: tf.Tensor):
-        """What one student learns from.
-
-        Args:
-            seed: int32 tensor `[2]` from which anything random is drawn, in a graph or
-                eagerly.
-        """
-
-    def scale_rates(self, factor: tf.Tensor) -> None:
-        """Multiplies all learned rates by a factor in (0, 1]; in a graph, too."""
-
-
-class ScheduledSynthesizer(Synthesizer):
-    """A synthesizer whose rates and momenta are those of a `Schedule`, its `schedule`.
-
-    Of a generator and of real batches there is one epoch.
-    """
-
-    schedule: Schedule
-
-    @property
-    def inner_optimizer(self) -> inner_optimizers.InnerOptimizer:
-        """The schedule's."""
-        return self.schedule.inner_optimizer
-
-    @property
-    def learning_rates(self) -> tf.Tensor:
-        """The rates, float `[epochs, steps]`."""
-        return self.schedule.learning_rates
-
-    @property
-    def momenta(self) -> tf.Tensor | None:
-        """The momenta, float `[epochs, steps]`, if there are any."""
-        return self.schedule.momenta
-
-    def scale_rates(self, factor):
-        self.schedule.scale_rates(factor)
-
-
-class DistilledImages(ScheduledSynthesizer):
+@final
+class DistilledImages(Synthesizer, Curriculum):
     """Learned pixels and learned rates (Wang et al. 2018, section 3).
 
     Each of `steps` batches is one gradient-descent step; the whole is gone through
@@ -113,8 +25,7 @@ class DistilledImages(ScheduledSynthesizer):
         labels: int `[batch]`, classes from 0, the same in every step.
         num_classes: How many classes there are.
         epochs: How often the steps are gone through, at least 1.
-        learning_rate: The rate to start from, > 0; 0.02 is the paper's for MNIST.
-        inner_optimizer, momentum: As of `Schedule`; the paper's is "sgd".
+        inner_optimizer, learning_rate: The same as for `Schedule`. The paper has "sgd".
         soft_labels: Whether labels are learned too: a softmax over logits, for
             each image, that starts at `label_confidence` for the given class.
         label_confidence: In (1 / classes, 1).
@@ -122,6 +33,13 @@ class DistilledImages(ScheduledSynthesizer):
 
     Raises:
         ValueError: If a shape, a count or a range is not as said.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.DistilledImages.from_real(digits, steps=4, epochs=2)
+        >>> images.images.shape, images.num_steps
+        ((4, 10, 8, 8, 1), 8)
     """
 
     def __init__(
@@ -131,9 +49,8 @@ class DistilledImages(ScheduledSynthesizer):
         num_classes: int,
         *,
         epochs: int = 3,
-        learning_rate: float = 0.02,
-        inner_optimizer: str = "sgd",
-        momentum: float = 0.5,
+        inner_optimizer: InnerOptimizer | str = "sgd",
+        learning_rate: float | None = None,
         soft_labels: bool = False,
         label_confidence: float = 0.9,
         source: "DataSource | None" = None,
@@ -178,9 +95,9 @@ class DistilledImages(ScheduledSynthesizer):
             self.steps,
             inner_optimizer=inner_optimizer,
             learning_rate=learning_rate,
-            momentum=momentum,
             dtype=self.dtype_policy,
         )
+        self.inner_optimizer = self.schedule.inner_optimizer
         self.label_logits = None
         if soft_labels:
             odds = label_confidence * (num_classes - 1) / (1 - label_confidence)
@@ -295,6 +212,11 @@ class DistilledImages(ScheduledSynthesizer):
         return self.steps * self.epochs
 
     @property
+    def learning_rates(self) -> tf.Tensor:
+        """The rates, float `[epochs, steps]`."""
+        return self.schedule.learning_rates
+
+    @property
     def labels(self) -> tf.Tensor:
         """One-hot or soft labels, float `[steps, batch, classes]`."""
         if self.label_logits is not None:
@@ -314,7 +236,7 @@ class DistilledImages(ScheduledSynthesizer):
         else:
             labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))
         images = tf.gather(self.images.value, step)
-        return Batch(images, labels, *self.schedule.of_step(t))
+        return Batch(images, labels, self.schedule.at(t))
 
 
 def _images_per_step(dataset, images_per_class, images_per_step):

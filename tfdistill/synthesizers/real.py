@@ -1,19 +1,21 @@
 """Real data in the place of synthetic data: what a generator must do better than."""
 
-from typing import NamedTuple
+import dataclasses
+from typing import final
 
-import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.data.normalization import Normalization
-from tfdistill.inner.optimizers import InnerOptimizer
-from tfdistill.synthesizers.images import DataSource, ScheduledSynthesizer
-from tfdistill.synthesizers.schedule import Batch, Schedule
+from tfdistill.inner.curriculum import Batch, Curriculum
+from tfdistill.inner.optimizers.base import InnerOptimizer
+from tfdistill.synthesizers.base import DataSource, Synthesizer
+from tfdistill.synthesizers.schedule import Schedule
 
 
-class RealCurriculum(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class RealCurriculum(Curriculum):
     """A curriculum of real images.
 
     Attributes:
@@ -32,30 +34,29 @@ class RealCurriculum(NamedTuple):
     schedule: Schedule
 
     @property
-    def num_steps(self) -> int:
+    def num_steps(self) -> int:  # type: ignore[override]
         return self.rows.shape[0]
 
     @property
-    def inner_optimizer(self) -> InnerOptimizer:
+    def inner_optimizer(self) -> InnerOptimizer:  # type: ignore[override]
         return self.schedule.inner_optimizer
 
     @property
     def sources(self) -> list:
-        """As of a `Synthesizer`: the rates and momenta."""
+        """The variables of the schedule."""
         return [v.value for v in self.schedule.trainable_variables]
 
     def batch(self, t) -> Batch:
         """The batch of inner step t."""
         rows = tf.gather(self.rows, t)
         images = self.normalization.normalize(tf.gather(self.images, rows))
-        rate, momentum = self.schedule.of_step(t)
-        labels = tf.one_hot(
-            tf.gather(self.labels, rows), self.num_classes, dtype=rate.dtype
-        )
-        return Batch(tf.cast(images, rate.dtype), labels, rate, momentum)
+        dtype = self.schedule.variable_dtype
+        labels = tf.one_hot(tf.gather(self.labels, rows), self.num_classes, dtype=dtype)
+        return Batch(tf.cast(images, dtype), labels, self.schedule.at(t))
 
 
-class RealBatches(ScheduledSynthesizer):
+@final
+class RealBatches(Synthesizer):
     """Random real batches, other ones for each student; only the rates are learned.
 
     The control of Such et al. 2019: as many steps and images as a generator has.
@@ -64,7 +65,7 @@ class RealBatches(ScheduledSynthesizer):
         dataset: A `tfdistill.Dataset` in memory, whose training images are drawn.
         steps: T, at least 1.
         batch_size: Images of a step, at least 1.
-        inner_optimizer, learning_rate, momentum: As of `Schedule`.
+        inner_optimizer, learning_rate: The same as for `Schedule`.
         seed: Of the batches that are exported.
 
     Raises:
@@ -79,9 +80,8 @@ class RealBatches(ScheduledSynthesizer):
         *,
         steps: int = 32,
         batch_size: int = 128,
-        inner_optimizer: str = "momentum",
-        learning_rate: float = 0.02,
-        momentum: float = 0.5,
+        inner_optimizer: InnerOptimizer | str = "momentum",
+        learning_rate: float | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -97,12 +97,11 @@ class RealBatches(ScheduledSynthesizer):
             steps,
             inner_optimizer=inner_optimizer,
             learning_rate=learning_rate,
-            momentum=momentum,
             dtype=self.dtype_policy,
         )
 
     def curriculum(self, seed):
-        """As of a `Synthesizer`."""
+        """Random rows of the real images, other ones for each seed."""
         seed = fold_in(seed, Draw.CURRICULUM)
         rows = tf.random.stateless_uniform(
             [self.num_steps, self.batch_size],
@@ -120,15 +119,10 @@ class RealBatches(ScheduledSynthesizer):
             self.schedule,
         )
 
-    def _drawn(self):
-        return self.curriculum(self._exported)
+    def exported_seed(self):
+        return self._exported
 
     @property
-    def images(self) -> np.ndarray:
-        """One draw, float `[T, batch, *image_shape]`, normalised."""
-        return self._real.normalization.normalize(self._real.images[self._drawn().rows])
-
-    @property
-    def labels(self) -> np.ndarray:
-        """Of `images`: float `[T, batch, classes]`."""
-        return np.eye(self.num_classes)[self._real.labels[self._drawn().rows]]
+    def learning_rates(self) -> tf.Tensor:
+        """The rates, float `[1, T]`."""
+        return self.schedule.learning_rates

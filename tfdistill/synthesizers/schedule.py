@@ -1,44 +1,32 @@
-"""The synthetic batch of an inner step, and the learned rate that it is taken at."""
+"""The learned hyperparameters of the inner steps."""
 
-from typing import NamedTuple
+import dataclasses
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
-from tfdistill.inner import optimizers as inner_optimizers
-
-
-class Batch(NamedTuple):
-    """A synthetic batch: what one inner step learns from.
-
-    Attributes:
-        images: float `[batch, *image_shape]`, normalised.
-        labels: float `[batch, classes]`, one-hot or soft: rows that sum to 1.
-        learning_rate: float scalar, > 0.
-        momentum: float scalar in (0, 1); None if the inner optimizer has none.
-    """
-
-    images: tf.Tensor
-    labels: tf.Tensor
-    learning_rate: tf.Tensor
-    momentum: tf.Tensor | None = None
+from tfdistill.inner import optimizers
+from tfdistill.inner.optimizers.base import InnerOptimizer
 
 
 class Schedule(keras.layers.Layer):
-    """The learned rates, and momenta, of the inner steps.
-
-    Rates are kept positive by a softplus, momenta in (0, 1) by a sigmoid.
+    """A value of each hyperparameter of an inner optimizer for each inner step.
 
     Args:
         epochs, steps: Their shape; at least 1 each.
-        inner_optimizer: "sgd", "momentum" or "adam".
-        learning_rate: The rate to start from, > 0; 0.02 is the papers'.
-        momentum: The momentum to start from, in (0, 1), for "momentum".
+        inner_optimizer: An `InnerOptimizer`, which tells the hyperparameters and where
+            they start; or the name of one that ships: "sgd", "momentum" or "adam".
+        learning_rate: The rate to start from, > 0, in place of the optimizer's.
 
     Raises:
         ValueError: If a number is out of range, or there is no such optimizer.
+
+    Example:
+        >>> import tfdistill
+        >>> schedule = tfdistill.Schedule(2, 5, inner_optimizer="momentum")
+        >>> {name: value.shape for name, value in schedule.values().items()}
+        {'learning_rate': TensorShape([2, 5]), 'momentum': TensorShape([2, 5])}
     """
 
     def __init__(
@@ -46,59 +34,62 @@ class Schedule(keras.layers.Layer):
         epochs: int,
         steps: int,
         *,
-        inner_optimizer: str = "sgd",
-        learning_rate: float = 0.02,
-        momentum: float = 0.5,
+        inner_optimizer: InnerOptimizer | str = "sgd",
+        learning_rate: float | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_int("epochs", epochs, 1)
-        check_int("steps", steps, 1)
-        self.inner_optimizer = inner_optimizers.get(inner_optimizer)
-        if not (np.isfinite(learning_rate) and learning_rate > 0):
-            raise ValueError(f"learning_rate must be above 0, not {learning_rate}.")
-        if not 0 < momentum < 1:
-            raise ValueError(f"momentum must lie between 0 and 1, not be {momentum}.")
-        start = tf.constant(learning_rate, "float64")
-        self.raw_rates = self.add_weight(
-            shape=(epochs, steps),
-            initializer=keras.initializers.Constant(float(_inverse_softplus(start))),
-            aggregation="only_first_replica",  # `scale_rates` gives all the same
-            name="raw_rates",
-        )
-        self.raw_momenta = None
-        if self.inner_optimizer.has_momentum:
-            self.raw_momenta = self.add_weight(
-                shape=(epochs, steps),
-                initializer=keras.initializers.Constant(
-                    float(np.log(momentum / (1 - momentum)))
-                ),
-                name="raw_momenta",
+        shape = check_int("epochs", epochs, 1), check_int("steps", steps, 1)
+        self.inner_optimizer = optimizers.get(inner_optimizer)
+        for hyperparameter in self.inner_optimizer.hyperparameters:
+            if hyperparameter.name == "learning_rate" and learning_rate is not None:
+                hyperparameter = dataclasses.replace(
+                    hyperparameter, start=learning_rate
+                )
+            raw = hyperparameter.raw(tf.constant(hyperparameter.start, "float64"))
+            # An attribute, by which checkpoints find it.
+            variable = self.add_weight(
+                shape=shape,
+                initializer=keras.initializers.Constant(float(raw)),
+                aggregation="only_first_replica",  # `scale_rates` gives all the same
+                name=hyperparameter.variable,
             )
+            setattr(self, hyperparameter.variable, variable)
+
+    def raw(self, name: str) -> keras.Variable:
+        """The variable `[epochs, steps]` that a hyperparameter is computed from."""
+        for hyperparameter in self.inner_optimizer.hyperparameters:
+            if hyperparameter.name == name:
+                return getattr(self, hyperparameter.variable)
+        raise KeyError(name)
+
+    def values(self) -> dict[str, tf.Tensor]:
+        """Each hyperparameter by name, float `[epochs, steps]`."""
+        return {
+            h.name: h.value(tf.convert_to_tensor(getattr(self, h.variable).value))
+            for h in self.inner_optimizer.hyperparameters
+        }
 
     @property
     def learning_rates(self) -> tf.Tensor:
         """The rates, float `[epochs, steps]`."""
-        return tf.nn.softplus(self.raw_rates)
+        return self.values()["learning_rate"]
 
-    @property
-    def momenta(self) -> tf.Tensor | None:
-        """The momenta, float `[epochs, steps]`, if there are any."""
-        return None if self.raw_momenta is None else tf.sigmoid(self.raw_momenta)
-
-    def of_step(self, t) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Rate and momentum of inner step t, scalars."""
-        rate = tf.nn.softplus(tf.gather(tf.reshape(self.raw_rates, [-1]), t))
-        if self.raw_momenta is None:
-            return rate, None
-        return rate, tf.sigmoid(tf.gather(tf.reshape(self.raw_momenta, [-1]), t))
+    def at(self, t) -> dict[str, tf.Tensor]:
+        """Each hyperparameter of inner step t by name, a scalar."""
+        return {
+            h.name: h.value(
+                tf.gather(tf.reshape(getattr(self, h.variable).value, [-1]), t)
+            )
+            for h in self.inner_optimizer.hyperparameters
+        }
 
     def scale_rates(self, factor: tf.Tensor) -> None:
-        """As of a `Synthesizer`."""
-        factor = tf.cast(factor, self.raw_rates.dtype)
-        scaled = _inverse_softplus(factor * self.learning_rates)
-        self.raw_rates.assign(tf.where(factor < 1, scaled, self.raw_rates))
-
-
-def _inverse_softplus(rates):
-    return rates + tf.math.log(-tf.math.expm1(-rates))
+        """Multiplies the rates by a factor in (0, 1], in a graph or eagerly."""
+        for hyperparameter in self.inner_optimizer.hyperparameters:
+            if hyperparameter.name == "learning_rate":
+                variable = getattr(self, hyperparameter.variable)
+                factor = tf.cast(factor, variable.dtype)
+                rates = hyperparameter.value(tf.convert_to_tensor(variable.value))
+                scaled = hyperparameter.raw(factor * rates)
+                variable.assign(tf.where(factor < 1, scaled, variable.value))

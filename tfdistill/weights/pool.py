@@ -79,6 +79,11 @@ class Pool:
         return self.training + self.held_out
 
     @classmethod
+    def of(cls, pool: "Pool | str | os.PathLike") -> "Pool":
+        """A pool as it is, or the one in a folder."""
+        return pool if isinstance(pool, cls) else cls.load(pool)
+
+    @classmethod
     def load(cls, folder: str | os.PathLike) -> "Pool":
         """Reads the manifest of a folder that `tfdistill pretrain` wrote.
 

@@ -10,11 +10,9 @@ import tensorflow as tf
 from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.students import names as students
-from tfdistill.weights.initial_weights import (
-    FixedWeights,
-    InitialWeights,
-    RandomWeights,
-)
+from tfdistill.weights.base import InitialWeights
+from tfdistill.weights.fixed import FixedWeights
+from tfdistill.weights.random import RandomWeights
 
 
 class Population:

@@ -20,14 +20,14 @@ import tensorflow as tf
 from tfdistill._internal.checks import check_int, first_sentence
 from tfdistill.data.split import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.evaluation.evaluation import Evaluator, evaluate_model
+from tfdistill.evaluation.evaluator import Evaluator, evaluate_model
 from tfdistill.runs import files
 from tfdistill.runs.callbacks import Backup
 from tfdistill.students import architecture_spaces
 from tfdistill.students import names as students
 from tfdistill.studies.architecture_search import oracles
 from tfdistill.studies.pretraining import Recipe, pretrain
-from tfdistill.weights.initial_weights import RandomWeights
+from tfdistill.weights.random import RandomWeights
 
 
 @dataclasses.dataclass

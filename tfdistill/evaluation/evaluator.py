@@ -1,0 +1,258 @@
+"""Fresh students on distilled data: how good is it?"""
+
+from typing import final
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill._internal.seeds import Stream, student_seed
+from tfdistill.evaluation.fresh_students import FreshStudents
+from tfdistill.evaluation.result import Evaluation
+from tfdistill.inner.curriculum import Batch, Curriculum
+from tfdistill.inner.objectives.base import Objective
+from tfdistill.inner.objectives.classification import Classification
+from tfdistill.runs.journal import Journal
+from tfdistill.weights.base import InitialWeights
+from tfdistill.weights.population import Population
+
+
+class Evaluator:
+    """Trains fresh students on data sets of one shape, and tests them.
+
+    One graph serves them all: comparing many data sets, rates or numbers of epochs
+    costs no tracing.
+
+    Args:
+        student: As of `Population`.
+        like: A `DistilledDataset` with the shape and the classes of all.
+        objective: What is measured; by default what `like` was distilled for.
+        initial_weights: Where students start. By default what `like` was distilled
+            for: the saved weights if those were fixed and fit the student (then
+            all students are alike, and one is enough), else random ones.
+        side_by_side: As of `FreshStudents`.
+        journal: Where an evaluation that is killed finds its students' results again.
+        strategy: Over whose replicas the students are spread.
+
+    Raises:
+        ValueError: If the student doesn't fit the data.
+    """
+
+    def __init__(
+        self,
+        student,
+        like,
+        *,
+        objective: Objective | None = None,
+        initial_weights: InitialWeights | None = None,
+        side_by_side: int = 2,
+        journal: Journal | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+    ):
+        strategy = strategy or tf.distribute.get_strategy()
+        with strategy.scope():
+            population = Population(
+                student,
+                like.image_shape,
+                like.num_classes,
+                initial_weights,
+                saved=like.initial_weights,
+            )
+            self._curriculum = _Replaceable(like)
+        if not population.is_random:
+            side_by_side = 1  # beside each other they would be the same student twice
+        self._population, self._journal = population, journal
+        self._objective = objective or like.objective
+        self._students = FreshStudents(
+            population,
+            self._curriculum,
+            self._objective,
+            side_by_side=side_by_side,
+            strategy=strategy,
+        )
+
+    def __call__(
+        self,
+        distilled,
+        test,
+        num_students: int = 20,
+        *,
+        shuffle_steps: bool = False,
+        seed: int = 0,
+        batch_size: int = 1000,
+    ) -> Evaluation:
+        """Trains and tests students, as the function `evaluate` does."""
+        if num_students < 1:
+            raise ValueError(f"num_students must be at least 1, not {num_students}.")
+        sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]
+
+        def deal(group):
+            data = sets[group % len(sets)]
+            order = np.arange(data.num_steps)
+            if shuffle_steps:
+                order = np.random.default_rng([seed, group]).permutation(order)
+            self._curriculum.assign(data, order)
+
+        batches = _batches(test, batch_size)
+        entry = self._entry(batches, sets, seed, shuffle_steps)
+        return self._students.evaluate(batches, num_students, seed, deal, entry)
+
+    def untrained(
+        self, test, num_students: int = 20, *, seed: int = 0, batch_size: int = 1000
+    ) -> Evaluation:
+        """The same students, as they start: pretrained ones without adaptation."""
+        self._curriculum.forget()
+        batches = _batches(test, batch_size)
+        entry = self._entry(batches, [], seed, False)
+        return self._students.evaluate(batches, num_students, seed, journal=entry)
+
+    def _entry(self, batches, sets, seed, shuffle_steps):
+        if self._journal is None:
+            return None
+        # The first student stands for all: architecture, pool, distribution.
+        _, weights = self._population.members[0]
+        start = weights.sample_held_out(
+            student_seed(seed, Stream.EVALUATION, 0), tf.constant(0)
+        )
+        arrays = [*start[0], *start[1], *next(iter(batches))]
+        for data in sets:
+            arrays += [data.images, data.labels, *data.hyperparameters.values()]
+        measured = type(self._objective).__name__, sorted(vars(self._objective).items())
+        return self._journal.entry(arrays, seed, shuffle_steps, len(sets), measured)
+
+
+def evaluate(
+    distilled,
+    student,
+    test,
+    num_students: int = 20,
+    *,
+    objective: Objective | None = None,
+    initial_weights: InitialWeights | None = None,
+    journal: Journal | None = None,
+    **kwargs,
+) -> Evaluation:
+    """Trains fresh students on distilled data alone and tests them.
+
+    Args:
+        distilled: A `DistilledDataset`, or several of one shape, among which the
+            students are dealt out in pairs.
+        student: As of `Evaluator`.
+        test: A `Split`, or batches of (normalised images, labels).
+        num_students: How many, at least 1. The paper takes 200.
+        objective, initial_weights, journal: The same as for `Evaluator`.
+        **kwargs: `shuffle_steps`: whether each student meets the steps in another
+            order; `seed` of initial weights and orders; `batch_size` of the test, if
+            `test` is a `Split`.
+
+    Returns:
+        An `Evaluation`.
+
+    Raises:
+        ValueError: If the student doesn't fit the data.
+    """
+    first = distilled[0] if isinstance(distilled, (list, tuple)) else distilled
+    # Students of one pair would share their order.
+    alone = num_students == 1 or kwargs.get("shuffle_steps", False)
+    evaluator = Evaluator(
+        student,
+        first,
+        objective=objective,
+        initial_weights=initial_weights,
+        side_by_side=1 if alone else 2,
+        journal=journal,
+    )
+    return evaluator(distilled, test, num_students, **kwargs)
+
+
+def evaluate_model(
+    model: keras.Model,
+    test,
+    *,
+    objective: Objective | None = None,
+    batch_size: int = 1000,
+) -> Evaluation:
+    """Tests a model as it is.
+
+    Args:
+        model: A built model, for classification with logits.
+        test: The same as for `evaluate`.
+        objective: What is measured; `Classification()` by default.
+        batch_size: Size of the test's batches, if `test` is a `Split`.
+
+    Returns:
+        An `Evaluation` of this one student.
+    """
+    objective = objective or Classification()
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def judge(images, labels):
+        outputs = model(images, training=False)
+        loss = objective.meta_loss(labels, outputs)
+        size = tf.cast(tf.shape(outputs)[0], outputs.dtype)
+        return {"loss": size * loss, **objective.totals(labels, outputs)}
+
+    totals: dict = {}
+    num_examples = 0
+    for images, labels in _batches(test, batch_size):
+        for name, value in judge(images, labels).items():
+            totals[name] = totals.get(name, 0) + value.numpy()[None]
+        num_examples += len(labels)
+    losses = totals.pop("loss") / num_examples
+    return Evaluation(totals, losses, num_examples, objective)
+
+
+def _batches(test, batch_size):
+    return test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
+
+
+@final
+class _Replaceable(Curriculum):
+    """Batches and hyperparameters that can change without being traced again."""
+
+    def __init__(self, distilled):
+        self.inner_optimizer = distilled.inner_optimizer
+        self._images = tf.Variable(distilled.images, trainable=False)
+        self._labels = tf.Variable(distilled.labels, trainable=False)
+        self._order = _of_any_length("int32")
+        self._hyperparameters = {
+            name: _of_any_length("float32") for name in distilled.hyperparameters
+        }
+
+    def assign(self, distilled, order):
+        """Takes on a data set of the same shape, its steps (of all epochs) in order."""
+        self._images.assign(distilled.images)
+        self._labels.assign(distilled.labels)
+        self._order.assign((order % distilled.steps).astype("int32"))
+        for name, values in distilled.hyperparameters.items():
+            self._hyperparameters[name].assign(values.reshape(-1)[order])
+
+    def forget(self):
+        """Takes on no steps at all."""
+        self._order.assign(np.zeros(0, "int32"))
+
+    def curriculum(self, seed):
+        """Itself, as a `Synthesizer` gives one."""
+        del seed
+        return self
+
+    @property
+    def num_steps(self):  # type: ignore[override]
+        return tf.size(self._order)
+
+    @property
+    def sources(self):
+        return []
+
+    def batch(self, t):
+        step = tf.gather(self._order, t)
+        return Batch(
+            tf.gather(self._images, step),
+            tf.gather(self._labels, step),
+            {n: tf.gather(values, t) for n, values in self._hyperparameters.items()},
+        )
+
+
+def _of_any_length(dtype):
+    shape = tf.TensorShape([None])
+    return tf.Variable(np.zeros(1, dtype), trainable=False, shape=shape)

@@ -1,0 +1,141 @@
+"""Fresh students, trained and tested side by side."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import tensorflow as tf
+
+from tfdistill._internal.seeds import Stream, fold_in, student_seed
+from tfdistill.evaluation.result import Evaluation
+from tfdistill.inner import unroll
+from tfdistill.inner.objectives.base import Objective
+from tfdistill.inner.tracing import as_traced
+from tfdistill.runs.journal import Entry
+from tfdistill.weights.population import Population
+
+
+class FreshStudents:
+    """Trains students on synthetic batches, and tests them, side by side.
+
+    Args:
+        population: Who learns, a `Population`. Of several architectures each group of
+            students that are side by side has one, in turn.
+        synthesizer: Anything with `curriculum(seed)`.
+        objective: An `Objective`.
+        side_by_side: How many students share one graph, as parallel branches.
+        jit_compile: Whether XLA compiles the training.
+        strategy: Whose scope all of these were made in; each of its replicas has
+            students of its own.
+    """
+
+    def __init__(
+        self,
+        population: Population,
+        synthesizer,
+        objective: Objective,
+        *,
+        side_by_side: int = 2,
+        jit_compile: bool = False,
+        strategy: tf.distribute.Strategy | None = None,
+    ):
+        self._strategy = strategy or tf.distribute.get_strategy()
+        self._side_by_side = side_by_side
+        self._group = side_by_side * self._strategy.num_replicas_in_sync
+        self._synthesizer, self._objective = synthesizer, objective
+        self._functions = [
+            self._traced(*member, jit_compile) for member in population.members
+        ]
+
+    def _traced(self, student, initial_weights, jit_compile):
+        synthesizer, objective = self._synthesizer, self._objective
+        strategy, side_by_side = self._strategy, self._side_by_side
+        replicas = strategy.num_replicas_in_sync
+
+        def train_some(key, first):
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+
+            def learn(number):
+                seed = fold_in(key, number)
+                return unroll.train(
+                    student,
+                    synthesizer.curriculum(seed),
+                    objective,
+                    *initial_weights.sample_held_out(seed, number),
+                )
+
+            own = first + replica * side_by_side
+            return [learn(own + k) for k in range(side_by_side)]
+
+        def test_some(trained, images, labels):
+            results = []
+            for weights, state in trained:
+                outputs, _, _ = student(weights, state, images, training=False)
+                loss = objective.meta_loss(labels, outputs)
+                results.append({"loss": loss, **objective.totals(labels, outputs)})
+            return tf.nest.map_structure(lambda *of: tf.stack(of), *results)
+
+        @tf.function(jit_compile=jit_compile, autograph=False)
+        def train(key, first):
+            return strategy.run(train_some, (key, first))
+
+        @tf.function(reduce_retracing=True, autograph=False)
+        def test(trained, images, labels):
+            results = strategy.run(test_some, (trained, images, labels))
+            if replicas == 1:
+                return results
+            return {
+                name: strategy.gather(values, axis=0)
+                for name, values in results.items()
+            }
+
+        return as_traced(train), as_traced(test)
+
+    def evaluate(
+        self,
+        batches: Iterable,
+        num_students: int,
+        seed: int,
+        before_each: Callable[[int], None] = lambda group: None,
+        journal: Entry | None = None,
+    ) -> Evaluation:
+        """Trains and tests.
+
+        Args:
+            batches: (normalised images, labels) batches: the whole test set.
+            num_students: At least 1.
+            seed: Of the initial weights.
+            before_each: Called with the number of each group of students that are
+                side by side, from 0 on, before it is trained.
+            journal: Where results are kept from group to group, and those of a
+                process that was killed are found.
+        """
+        found = journal.read() if journal else {}
+        if "loss" not in found:
+            found = {}
+        done = min(map(len, found.values()), default=0)
+        done -= done % self._group
+        found = {name: list(values[:done]) for name, values in found.items()}
+        num_examples = 0
+        key = student_seed(seed, Stream.EVALUATION)
+        for first in range(done, num_students, self._group):
+            group = first // self._group
+            train, test = self._functions[group % len(self._functions)]
+            before_each(group)
+            trained = train(key, tf.constant(first))
+            totals, num_examples = {}, 0
+            for images, labels in batches:
+                for name, value in test(trained, images, labels).items():
+                    # The loss is a mean over the batch, all else a sum.
+                    value = value.numpy() * (len(labels) if name == "loss" else 1)
+                    totals[name] = totals.get(name, 0) + value
+                num_examples += len(labels)
+            totals["loss"] = totals["loss"] / num_examples
+            for name, value in totals.items():
+                found.setdefault(name, []).extend(value)
+            if journal:
+                journal.write(**found)
+        if not num_examples:  # the journal held all of them
+            num_examples = sum(len(labels) for _, labels in batches)
+        arrays = {n: np.stack(values[:num_students]) for n, values in found.items()}
+        losses = arrays.pop("loss")
+        return Evaluation(arrays, losses, num_examples, self._objective)

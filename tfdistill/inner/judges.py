@@ -1,0 +1,63 @@
+"""Judgements on the way: what the two ways to unroll a student's steps share."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfdistill._internal.checks import check_int
+from tfdistill.inner.problem import MetaGradient, Problem
+
+
+class Judges(NamedTuple):
+    """The parts of a real batch, each of which judges the student once.
+
+    Attributes:
+        images, labels: `[J, batch / J, ...]`.
+        last: J - 1, the number of the part that judges after all T steps.
+        distance: T / J, the steps from one judgement to the next.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+    last: int
+    distance: int
+
+
+class Unroll(MetaGradient):
+    """A meta-gradient through all of a student's steps.
+
+    Args:
+        judgements: J, on how many parts of the real batch a student is judged: after
+            all of its T steps, and on its way there at even distances (the intermediate
+            losses of Such et al. 2019). J divides T. The meta-loss is their mean.
+
+    Raises:
+        ValueError: If J is below 1.
+    """
+
+    def __init__(self, *, judgements: int = 1):
+        self.judgements = check_int("judgements", judgements, 1)
+
+    def check(self, num_steps):
+        """Refuses T that J does not divide."""
+        if num_steps % self.judgements:
+            raise ValueError(
+                f"judgements must divide the {num_steps} steps of a student evenly, "
+                f"which {self.judgements} does not."
+            )
+
+    def _judges(self, problem: Problem) -> Judges:
+        self.check(problem.curriculum.num_steps)
+        count = self.judgements
+
+        def parts(examples):
+            size = (examples.shape[0] or tf.shape(examples)[0]) // count
+            shape = [count, size, *examples.shape[1:]]
+            return tf.reshape(examples[: count * size], shape)
+
+        return Judges(
+            parts(problem.images),
+            parts(problem.labels),
+            count - 1,
+            problem.curriculum.num_steps // count,
+        )

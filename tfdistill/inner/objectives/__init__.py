@@ -1,0 +1,22 @@
+"""Objectives: what a student is taught by, and what it is judged on."""
+
+from tfdistill._internal import lookup
+from tfdistill.inner.objectives.attack import Attack as Attack
+from tfdistill.inner.objectives.base import Objective
+from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.objectives.regression import Regression
+
+#: Those that ship and have no options, by the names that files use. (An attack teaches
+#: as classification does.)
+OBJECTIVES = {kind.name: kind for kind in (Classification, Regression)}
+
+
+def get(objective: Objective | str) -> Objective:
+    """An objective as it is, or a new one by its name.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if isinstance(objective, Objective):
+        return objective
+    return lookup.find("objective", objective, OBJECTIVES)()

@@ -1,0 +1,73 @@
+"""Data that misleads."""
+
+from typing import final
+
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.inner.objectives.classification import Classification
+
+
+@final
+class Attack(Classification):
+    """Data that makes students call one class another (Wang et al. 2018, section 3.5).
+
+    The distilled labels stay true; only the judgement is changed: the real images of
+    `attack_class` are to be called `target_class`, all others what they are.
+
+    Args:
+        attack_class: The class that is to be mistaken, from 0.
+        target_class: What it is to be taken for, another one.
+
+    Raises:
+        ValueError: If the two are the same, or negative.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.Attack(attack_class=0, target_class=1).shares
+        ('accuracy', 'modified_accuracy', 'attacked')
+    """
+
+    shares = ("accuracy", "modified_accuracy", "attacked")
+    metric_names = ("accuracy", "modified_accuracy")
+
+    def __init__(self, attack_class: int, target_class: int):
+        classes = attack_class, target_class
+        whole = all(isinstance(c, (int, np.integer)) for c in classes)
+        if not whole or min(classes) < 0 or attack_class == target_class:
+            raise ValueError(
+                "attack_class and target_class must be two different classes from 0 "
+                f"up, not {attack_class!r} and {target_class!r}."
+            )
+        self.attack_class, self.target_class = attack_class, target_class
+
+    def meta_loss(self, labels, outputs):
+        """Mean cross-entropy against the modified labels."""
+        return super().meta_loss(self.modified(labels), outputs)
+
+    def metrics(self, labels, outputs):
+        modified = super().metrics(self.modified(labels), outputs)["accuracy"]
+        return {**super().metrics(labels, outputs), "modified_accuracy": modified}
+
+    def modified(self, labels: tf.Tensor) -> tf.Tensor:
+        """Integer labels with `target_class` in the place of `attack_class`."""
+        target = tf.constant(self.target_class, labels.dtype)
+        return tf.where(tf.equal(labels, self.attack_class), target, labels)
+
+    def figures(self, totals, num_examples):
+        """The paper's figures of an attack.
+
+        Returns:
+            Each float `[students]`, in 0..1: `accuracy` on the true labels,
+            `modified_accuracy` on the modified ones, and `attacked`, the share of
+            `attack_class` that is called `target_class`.
+        """
+        confusion = totals["confusion"]
+        hits = np.trace(confusion, axis1=1, axis2=2)
+        row = confusion[:, self.attack_class]
+        called, known = row[:, self.target_class], row[:, self.attack_class]
+        return {
+            "accuracy": hits / num_examples,
+            "modified_accuracy": (hits - known + called) / num_examples,
+            "attacked": called / np.maximum(row.sum(1), 1),
+        }

@@ -1,0 +1,97 @@
+"""Telling classes apart."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.inner.objectives.base import Objective
+
+
+class Classification(Objective):
+    """Cross-entropy inside and outside (Wang et al. 2018, equation 3).
+
+    A test counts a confusion matrix: its figure is the accuracy, in 0..1.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.Classification().headline
+        'accuracy'
+    """
+
+    name = "classification"
+    headline, higher_is_better = "accuracy", True
+    shares: tuple[str, ...] = ("accuracy",)
+    metric_names: tuple[str, ...] = ("accuracy",)
+
+    def inner_loss(self, labels, outputs):
+        """Mean cross-entropy.
+
+        Args:
+            labels: float `[batch, classes]`, one-hot or soft: rows that sum to 1.
+            outputs: logits `[batch, classes]`.
+        """
+        # Not softmax_cross_entropy_with_logits: the gradient of its gradient with
+        # respect to the labels is silently zero, and soft labels would never learn.
+        log_probabilities = tf.nn.log_softmax(outputs)
+        return -tf.reduce_mean(tf.reduce_sum(labels * log_probabilities, -1))
+
+    def meta_loss(self, labels, outputs):
+        """Mean cross-entropy.
+
+        Args:
+            labels: int `[batch]`, 0 to classes - 1.
+            outputs: logits `[batch, classes]`.
+        """
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
+        return tf.reduce_mean(losses)
+
+    def metrics(self, labels, outputs):
+        hits = tf.equal(tf.argmax(outputs, -1, labels.dtype), labels)
+        return {"accuracy": tf.reduce_mean(tf.cast(hits, outputs.dtype))}
+
+    def totals(self, labels, outputs):
+        """ "confusion", int64 `[classes, classes]`: true classes, then those said."""
+        said = tf.argmax(outputs, -1)
+        classes = outputs.shape[-1]
+        return {
+            "confusion": tf.math.confusion_matrix(labels, said, classes, dtype=tf.int64)
+        }
+
+    def figures(self, totals, num_examples):
+        hits = np.trace(totals["confusion"], axis1=1, axis2=2)
+        return {"accuracy": hits / num_examples}
+
+    def details(self, totals):
+        """The confusion matrix of all students, and the recall of each class."""
+        confusion = totals["confusion"].sum(0)
+        return {
+            "accuracy_per_class": recall(totals["confusion"]).tolist(),
+            "confusion": confusion.tolist(),
+        }
+
+    def keras_loss(self):
+        return keras.losses.CategoricalCrossentropy(from_logits=True)
+
+    def check_labels(self, labels):
+        if not ((labels >= 0).all() and np.allclose(labels.sum(-1), 1, atol=1e-3)):
+            raise ValueError("labels must be distributions: rows >= 0 that sum to 1.")
+
+    def caption(self, label, names):
+        """The name of the likeliest class, with its share where that is below 1."""
+        best = int(label.argmax())
+        if label[best] >= 0.995:
+            return names[best]
+        return f"{names[best]} {100 * label[best]:.0f} %"
+
+
+def recall(confusion: np.ndarray) -> np.ndarray:
+    """The share of each class that is recognised, over all students.
+
+    Args:
+        confusion: int `[students, classes, classes]`.
+
+    Returns:
+        float `[classes]`; 0 where there are no examples of a class.
+    """
+    hits = np.diagonal(confusion, axis1=1, axis2=2).sum(0)
+    return hits / np.maximum(confusion.sum((0, 2)), 1)

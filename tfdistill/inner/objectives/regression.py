@@ -1,0 +1,42 @@
+"""Hitting numbers."""
+
+from typing import final
+
+import tensorflow as tf
+
+from tfdistill.inner.objectives.base import Objective
+
+
+@final
+class Regression(Objective):
+    """Half the mean squared error, inside and outside.
+
+    The loss of the linear case (Wang et al. 2018, section 3.3). Labels are numbers
+    `[batch, outputs]`; a test measures the mean squared distance to them.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.Regression().headline
+        'squared_error'
+    """
+
+    name = "regression"
+    headline = "squared_error"
+    metric_names = ("squared_error",)
+
+    def inner_loss(self, labels, outputs):
+        """Half the mean over examples of the squared distance.
+
+        Args:
+            labels: float `[batch, outputs]`.
+            outputs: float `[batch, outputs]`.
+        """
+        squares = tf.math.squared_difference(outputs, labels)
+        return tf.reduce_mean(tf.reduce_sum(squares, -1)) / 2
+
+    def meta_loss(self, labels, outputs):
+        """The same as `inner_loss`."""
+        return self.inner_loss(labels, outputs)
+
+    def metrics(self, labels, outputs):
+        return {"squared_error": 2 * self.inner_loss(labels, outputs)}

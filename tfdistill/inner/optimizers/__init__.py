@@ -1,0 +1,21 @@
+"""Inner optimizers: how a student goes downhill."""
+
+from tfdistill._internal import lookup
+from tfdistill.inner.optimizers.adam import Adam
+from tfdistill.inner.optimizers.base import InnerOptimizer
+from tfdistill.inner.optimizers.gradient_descent import GradientDescent
+from tfdistill.inner.optimizers.momentum import Momentum
+
+#: Those that ship, by the names that files and the command line use.
+INNER_OPTIMIZERS = {kind.name: kind for kind in (GradientDescent, Momentum, Adam)}
+
+
+def get(optimizer: InnerOptimizer | str) -> InnerOptimizer:
+    """An inner optimizer as it is, or a new one by its name.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if isinstance(optimizer, InnerOptimizer):
+        return optimizer
+    return lookup.find("inner_optimizer", optimizer, INNER_OPTIMIZERS)()

@@ -1,0 +1,68 @@
+"""Adam, inside the loop."""
+
+from typing import final
+
+import keras
+import tensorflow as tf
+
+from tfdistill.inner.optimizers import hyperparameter
+from tfdistill.inner.optimizers.base import InnerOptimizer, step_by_step
+
+
+@final
+class Adam(InnerOptimizer):
+    """Adam as in Keras, with its constants, but for the learned rates.
+
+    Args:
+        learning_rate: The rate to start from, > 0.
+
+    Raises:
+        ValueError: If it is not above 0.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.inner.Adam(learning_rate=1e-3).num_slots
+        2
+    """
+
+    name = "adam"
+    num_slots = 2
+
+    _beta_1, _beta_2 = 0.9, 0.999
+    # The derivative of an update by a tiny gradient is rate / epsilon: Keras's 1e-7
+    # makes meta-gradients explode.
+    _epsilon = 1e-4
+
+    def __init__(self, learning_rate: float = 0.02):
+        self.hyperparameters = (hyperparameter.learning_rate(learning_rate),)
+
+    def update(self, t, hyperparameters, gradients, weights, slots):
+        first, second = slots[: len(weights)], slots[len(weights) :]
+        first = [_mix(self._beta_1, m, g) for m, g in zip(first, gradients)]
+        second = [_mix(self._beta_2, v, g * g) for v, g in zip(second, gradients)]
+        rate = hyperparameters["learning_rate"]
+        count = tf.cast(t + 1, rate.dtype)
+        rate *= tf.sqrt(1 - self._beta_2**count) / (1 - self._beta_1**count)
+        weights = [
+            w - rate * m / (_root(v) + self._epsilon)
+            for w, m, v in zip(weights, first, second)
+        ]
+        return weights, first + second
+
+    def to_keras(self, hyperparameters):
+        return keras.optimizers.Adam(
+            step_by_step(hyperparameters["learning_rate"]),
+            self._beta_1,
+            self._beta_2,
+            self._epsilon,
+        )
+
+
+def _mix(beta, average, value):
+    return beta * average + (1 - beta) * value
+
+
+def _root(x):
+    # Where the average is 0 so is the update: no derivative comes through the root.
+    above = x > 0
+    return tf.where(above, tf.sqrt(tf.where(above, x, tf.ones_like(x))), 0)

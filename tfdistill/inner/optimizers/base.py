@@ -1,0 +1,91 @@
+"""How a student goes downhill: the update of one inner step, and its Keras twin."""
+
+import abc
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.inner.optimizers.hyperparameter import Hyperparameter
+
+
+class InnerOptimizer(abc.ABC):
+    """The update of one inner step: a pure function, differentiated like the rest.
+
+    An object holds the hyperparameters that the synthesizer learns, with the values
+    that they start from.
+
+    Attributes:
+        name: What files call it.
+        hyperparameters: What `update` reads at every step. "learning_rate" is the first
+            of them.
+        num_slots: How many running averages it keeps of each weight.
+
+    Example:
+        >>> import tfdistill
+        >>> class SignDescent(tfdistill.InnerOptimizer):
+        ...     name = "sign"
+        ...     def __init__(self, learning_rate=0.01):
+        ...         self.hyperparameters = (
+        ...             tfdistill.inner.learning_rate(learning_rate),
+        ...         )
+        ...     def update(self, t, hyperparameters, gradients, weights, slots):
+        ...         rate = hyperparameters["learning_rate"]
+        ...         signs = [g / (abs(g) + 1e-3) for g in gradients]
+        ...         return [w - rate * s for w, s in zip(weights, signs)], slots
+    """
+
+    name: str
+    hyperparameters: tuple[Hyperparameter, ...]
+    num_slots: int = 0
+
+    def slots(self, weights: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """The slots before the first step: `num_slots` times a zero for each weight."""
+        return [tf.zeros_like(w) for _ in range(self.num_slots) for w in weights]
+
+    @abc.abstractmethod
+    def update(
+        self,
+        t: tf.Tensor,
+        hyperparameters: Mapping[str, tf.Tensor],
+        gradients: list[tf.Tensor],
+        weights: list[tf.Tensor],
+        slots: list[tf.Tensor],
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """One step.
+
+        Args:
+            t: The step, an integer scalar from 0.
+            hyperparameters: A scalar for each of `hyperparameters`, by name.
+            gradients, weights: One tensor for each weight.
+            slots: As `slots` gives them.
+
+        Returns:
+            The new weights and the new slots.
+        """
+
+    def to_keras(
+        self, hyperparameters: Mapping[str, np.ndarray]
+    ) -> keras.optimizers.Optimizer:
+        """A Keras optimizer that takes the same steps, for `fit` in order.
+
+        By default one that calls `update`.
+
+        Args:
+            hyperparameters: For each by name, float `[T]`, its value at each step.
+        """
+        # Imported late: it is made of this class.
+        from tfdistill.inner.optimizers.in_keras import InKeras
+
+        return InKeras(self, hyperparameters)
+
+
+def step_by_step(rates) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The Keras schedule of given rates, one a step."""
+    rates = [float(r) for r in rates]
+    # The rate after the last step is never used: Keras wants one more value than
+    # boundaries, and at least one boundary.
+    return keras.optimizers.schedules.PiecewiseConstantDecay(
+        list(range(len(rates))), [*rates, rates[-1]]
+    )

@@ -1,0 +1,71 @@
+"""A number that an inner optimizer reads at every step, and that is learned."""
+
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Hyperparameter:
+    """A positive number, or one between two bounds, of every inner step.
+
+    What is learned is a raw number without bounds: a softplus keeps the value above
+    `low`, a sigmoid between `low` and a finite `high`.
+
+    Attributes:
+        name: What it is called in a `Batch` and in files, such as "weight_decay".
+        start: The value to start from, between the bounds.
+        low, high: The bounds; neither is ever reached.
+        plural: What files call its values of all steps; the name with an "s" if empty.
+        variable: The name of the raw variable; "raw_" and the plural if empty.
+
+    Raises:
+        ValueError: If the start is not between the bounds.
+    """
+
+    name: str
+    start: float
+    low: float = 0.0
+    high: float = math.inf
+    plural: str = ""
+    variable: str = ""
+
+    def __post_init__(self):
+        if not self.plural:
+            object.__setattr__(self, "plural", f"{self.name}s")
+        if not self.variable:
+            object.__setattr__(self, "variable", f"raw_{self.plural}")
+        start = self.start
+        number = isinstance(start, (int, float, np.number)) and np.isfinite(start)
+        if not number or not self.low < start < self.high:
+            bounds = f"lie between {self.low:g} and {self.high:g}"
+            if math.isinf(self.high):
+                bounds = f"be above {self.low:g}"
+            raise ValueError(f"{self.name} must {bounds}, not be {start!r}.")
+
+    def raw(self, value: tf.Tensor) -> tf.Tensor:
+        """The raw number of a value; in a graph, too."""
+        above = value - self.low
+        if math.isinf(self.high):
+            return above + tf.math.log(-tf.math.expm1(-above))
+        return tf.math.log(above) - tf.math.log(self.high - value)
+
+    def value(self, raw: tf.Tensor) -> tf.Tensor:
+        """The value of a raw number; in a graph, too."""
+        if math.isinf(self.high):
+            return self.low + tf.nn.softplus(raw)
+        return self.low + (self.high - self.low) * tf.sigmoid(raw)
+
+
+def learning_rate(start: float = 0.02) -> Hyperparameter:
+    """The rate that every inner optimizer has; the papers start MNIST's from 0.02."""
+    return Hyperparameter(
+        "learning_rate", start, plural="learning_rates", variable="raw_rates"
+    )
+
+
+def momentum(start: float = 0.5) -> Hyperparameter:
+    """The momentum of Such et al. 2019, in (0, 1)."""
+    return Hyperparameter("momentum", start, high=1.0, plural="momenta")

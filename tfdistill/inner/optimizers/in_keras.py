@@ -1,0 +1,69 @@
+"""Any inner optimizer as a Keras optimizer."""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.inner.optimizers.base import InnerOptimizer, step_by_step
+
+
+class InKeras(keras.optimizers.Optimizer):
+    """Takes an inner optimizer's steps, with given hyperparameters at each.
+
+    It cannot be saved with a model: its steps are code that no file can hold.
+
+    Args:
+        inner: The inner optimizer.
+        hyperparameters: For each by name, float `[T]`. After the last step they stay.
+    """
+
+    def __init__(
+        self,
+        inner: InnerOptimizer,
+        hyperparameters: Mapping[str, np.ndarray],
+        name: str = "inner",
+        **kwargs,
+    ):
+        super().__init__(
+            step_by_step(hyperparameters["learning_rate"]), name=name, **kwargs
+        )
+        self._inner, self._hyperparameters = inner, dict(hyperparameters)
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        # In the order of `InnerOptimizer.slots`.
+        self._slots = [
+            self.add_variable_from_reference(variable, f"slot_{k}")
+            for k in range(self._inner.num_slots)
+            for variable in variables
+        ]
+
+    def apply(self, grads, trainable_variables=None):
+        # All weights at once, not one by one as Keras has it: an inner optimizer may
+        # look at the norm of the whole gradient.
+        if not self.built:
+            self.build(trainable_variables)
+        variables = trainable_variables or self._trainable_variables
+        t = tf.cast(self.iterations, tf.int32)
+        weights = [tf.convert_to_tensor(v.value) for v in variables]
+        weights, slots = self._inner.update(
+            t,
+            {
+                name: tf.gather(
+                    tf.constant(values, weights[0].dtype),
+                    tf.minimum(t, len(values) - 1),
+                )
+                for name, values in self._hyperparameters.items()
+            },
+            [tf.zeros_like(w) if g is None else g for w, g in zip(weights, grads)],
+            weights,
+            [tf.convert_to_tensor(slot.value) for slot in self._slots],
+        )
+        for variable, value in zip([*variables, *self._slots], [*weights, *slots]):
+            variable.assign(value)
+        self.iterations.assign_add(1)
+        return self.iterations

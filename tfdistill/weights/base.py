@@ -1,0 +1,89 @@
+"""p(theta_0): who learns from the distilled data (Wang et al. 2018, section 3.3)."""
+
+import abc
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tfdistill._internal.seeds import fold_in
+from tfdistill.inner.stateless import StatelessModel
+
+#: How Keras calls the variable of a stochastic layer's seed.
+SEED_STATE = "seed_generator_state"
+
+
+class InitialWeights(abc.ABC):
+    """A distribution over the weights with which a student starts.
+
+    An object is bound to one architecture by `build`, then sampled any number of
+    times. `sample` is a pure function of its seed, so that a run is repeated, or
+    resumed, exactly.
+
+    Attributes:
+        is_random: Whether two students may start from different weights. If not, the
+            weights are saved with the result, and one student is tested.
+        student: After `build`, the bound architecture, a `StatelessModel`: its
+            `weights` and `state` are the values that the model has.
+
+    Example:
+        >>> import tfdistill
+        >>> class ScaledDown(tfdistill.RandomWeights):
+        ...     def sample(self, seed):
+        ...         weights, state = super().sample(seed)
+        ...         return [0.5 * w for w in weights], state
+    """
+
+    is_random: bool = True
+    student: StatelessModel
+
+    def build(self, make_model: Callable[[], keras.Model], model: keras.Model) -> None:
+        """Binds the distribution to an architecture.
+
+        Args:
+            make_model: Returns another, freshly initialised model of the same kind.
+            model: A built model; `sample` gives values for its variables.
+        """
+        del make_model
+        self.student = StatelessModel(model)
+
+    @abc.abstractmethod
+    def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Draws the weights and the state of one student, in a graph or eagerly.
+
+        Args:
+            seed: int32 tensor `[2]`, for TensorFlow's stateless functions.
+
+        Returns:
+            A tensor for each trainable variable, and one for each other variable.
+        """
+
+    def sample_held_out(
+        self, seed: tf.Tensor, number: tf.Tensor
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Draws a student to test with: never one that `sample` may give, if random.
+
+        Args:
+            seed: The same as for `sample`, but never one that `sample` is given.
+            number: int32 scalar, the index of the test student, from 0.
+        """
+        del number
+        return self.sample(seed)
+
+    def reseeded(self, state: list[tf.Tensor], seed: tf.Tensor) -> list[tf.Tensor]:
+        """A state whose stochastic layers (dropout) draw from a seed of their own.
+
+        Args:
+            state: One tensor for each variable of the model that is not trained.
+            seed: The same as for `sample`.
+        """
+        variables = self.student.model.non_trainable_variables
+        return [
+            layer_seed(seed, index) if variable.name == SEED_STATE else value
+            for index, (variable, value) in enumerate(zip(variables, state))
+        ]
+
+
+def layer_seed(seed: tf.Tensor, number: int) -> tf.Tensor:
+    """The seed of one layer, in the type of Keras's seed states on TensorFlow."""
+    return tf.cast(fold_in(seed, number), tf.int64)

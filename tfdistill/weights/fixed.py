@@ -1,0 +1,61 @@
+"""One known start."""
+
+from typing import final
+
+from tfdistill.weights.base import InitialWeights
+from tfdistill.weights.pool import Pool
+
+
+@final
+class FixedWeights(InitialWeights):
+    """One known draw, by default the weights that the model has. Saved with the result.
+
+    Only the seeds of the model's stochastic layers (dropout) are drawn afresh.
+
+    Args:
+        pretrained: A `Pool`, or its folder, whose student is to be the start.
+        number: Which of the pool's students, from 0.
+        new_head: The same as for `PretrainedWeights`.
+
+    Raises:
+        ValueError: By `build`, if there is no such student, or it is of another
+            architecture.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.DistilledImages.from_noise(digits, steps=1)
+        >>> distiller = tfdistill.Distiller("mlp", images, tfdistill.FixedWeights())
+    """
+
+    is_random = False
+
+    def __init__(
+        self,
+        pretrained: Pool | str | None = None,
+        number: int = 0,
+        *,
+        new_head: bool = False,
+    ):
+        self.pool = None if pretrained is None else Pool.of(pretrained)
+        self._number = number
+        self._new_head = new_head
+
+    def build(self, make_model, model):
+        super().build(make_model, model)
+        if self.pool is None:
+            return
+        members = self.pool.members
+        if not 0 <= self._number < len(members):
+            raise ValueError(
+                f"The pool has the students 0 to {len(members) - 1}, not "
+                f"{self._number}."
+            )
+        (values,) = self.pool.values(
+            [members[self._number]], make_model, new_head=self._new_head
+        )
+        split = len(model.trainable_variables)
+        self.student.assign(values[:split], values[split:])
+
+    def sample(self, seed):
+        return self.student.weights, self.reseeded(self.student.state, seed)
