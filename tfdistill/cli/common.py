@@ -393,14 +393,7 @@ def is_finished(folder: str) -> bool:
 
 def metrics(result, student: str, dataset: str) -> dict:
     """An `Evaluation` as JSON: accuracies are fractions of 1."""
-    return {
-        "accuracy_mean": result.accuracy_mean,
-        "accuracy_std": result.accuracy_std,
-        "num_students": result.num_students,
-        "student": student,
-        "dataset": dataset,
-        "accuracy_per_class": [float(x) for x in result.per_class],
-    }
+    return {**result.to_json(), "student": student, "dataset": dataset}
 
 
 def given_model(path: str, student: str, image_shape, num_classes: int):

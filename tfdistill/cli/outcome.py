@@ -86,6 +86,7 @@ def write(distiller, dataset, anneal, history, summary, recorded: str) -> None:
     evaluator = tfdistill.Evaluator(
         student,
         distilled,
+        objective=distiller.objective,
         initial_weights=common.pretrained_weights(),
         side_by_side=min(2, num_students()),
         journal=journal,
@@ -154,23 +155,14 @@ def write(distiller, dataset, anneal, history, summary, recorded: str) -> None:
 
 
 def _metrics(result, distiller, dataset):
-    content = common.metrics(result, distiller.population.name, dataset.name)
-    if FLAGS.objective == "attack":
-        for name, shares in distiller.objective.figures(
-            result.totals, result.num_examples
-        ).items():
-            content[f"{name}_mean"] = float(shares.mean())
-            content[f"{name}_std"] = float(shares.std())
-    return content
+    return common.metrics(result, distiller.population.name, dataset.name)
 
 
 def _attacked(result, objective):
-    shares = objective.figures(result.totals, result.num_examples)
-    attacked, modified = 100 * shares["attacked"], 100 * shares["modified_accuracy"]
     return (
-        f"call {attacked.mean():.1f} ± {attacked.std():.1f} % of class "
-        f"{objective.attack_class} a {objective.target_class}; "
-        f"{modified.mean():.2f} ± {modified.std():.2f} % against the modified labels"
+        f"call {result.summary('attacked')} of class {objective.attack_class} a "
+        f"{objective.target_class}; {result.summary('modified_accuracy')} against the "
+        "modified labels"
     )
 
 

@@ -40,8 +40,8 @@ class PretrainedWeights(InitialWeights):
         super().build(make_model, model)
         if not self.pool.held_out:
             raise ValueError(
-                "The pool has no held-out students to test with: give some as held_out, "
-                "or start from one student of it (FixedWeights)."
+                "The pool has no held-out students to test with: give some as "
+                "held_out, or start from one student of it (FixedWeights)."
             )
         self._training = self._stacked(self.pool.training, make_model)
         self._held_out = self._stacked(self.pool.held_out, make_model)
