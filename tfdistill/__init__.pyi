@@ -2,6 +2,7 @@
 
 from tfdistill import inner as inner
 from tfdistill import students as students
+from tfdistill import testing as testing
 from tfdistill import weights as weights
 from tfdistill._internal.version import __version__ as __version__
 from tfdistill.data.loading import from_arrays as from_arrays

@@ -1,0 +1,172 @@
+"""The public checks pass for all that ships, and find what is wrong with other things."""
+
+import descriptors
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdistill
+from tfdistill import inner, testing
+
+
+@pytest.fixture(scope="module")
+def mirrored():
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.mark.parametrize("name", descriptors.META_GRADIENTS)
+def test_meta_gradients(name, mirrored):
+    testing.check_meta_gradient(
+        descriptors.META_GRADIENTS[name],
+        graph_grows=name == "full_unroll",
+        strategy=mirrored,
+    )
+
+
+@pytest.mark.parametrize("name", descriptors.INNER_OPTIMIZERS)
+def test_inner_optimizers(name):
+    testing.check_inner_optimizer(descriptors.INNER_OPTIMIZERS[name])
+
+
+@pytest.mark.parametrize("name", descriptors.OBJECTIVES)
+def test_objectives(name):
+    objective, takes_numbers = descriptors.OBJECTIVES[name]
+    numbers = np.random.default_rng(0).normal(size=(8, 3))
+    data = {"inner_labels": numbers, "real_labels": numbers} if takes_numbers else {}
+    testing.check_objective(objective, **data)
+
+
+@pytest.fixture(scope="module")
+def initial_weights(tmp_path_factory):
+    return descriptors.initial_weights(tmp_path_factory.mktemp("pool"))
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_initial_weights(initial_weights, number):
+    testing.check_initial_weights(list(initial_weights.values())[number])
+
+
+@pytest.mark.parametrize("name", descriptors.SYNTHESIZERS)
+def test_synthesizers(name):
+    make, objective = descriptors.SYNTHESIZERS[name]
+    real = None
+    if isinstance(objective, tfdistill.Regression):
+        rng = np.random.default_rng(1)
+        real = rng.normal(size=(6, 5)), rng.normal(size=(6, 1))
+    testing.check_synthesizer(make, objective=objective, real=real)
+
+
+class Forgetful(inner.BackGradient.__mro__[1]):
+    """Leaves the derivative of the last step out."""
+
+    def __call__(self, problem):
+        judgement = inner.BackGradient()(problem)
+        gradients = [0.9 * g for g in judgement.gradients]
+        return judgement._replace(gradients=gradients)
+
+
+class Stopped(tfdistill.InnerOptimizer):
+    """Hides its rate from the meta-gradient."""
+
+    name = "stopped"
+
+    def __init__(self):
+        self.hyperparameters = (inner.learning_rate(0.1),)
+
+    def update(self, t, hyperparameters, gradients, weights, slots):
+        rate = tf.stop_gradient(hyperparameters["learning_rate"])
+        return [w - rate * g for w, g in zip(weights, gradients)], slots
+
+
+class Halved(tfdistill.Classification):
+    """Its totals are means, which don't add up."""
+
+    def totals(self, labels, outputs):
+        return self.metrics(labels, outputs)
+
+    def figures(self, totals, num_examples):
+        return totals
+
+
+class Silent(tfdistill.Classification):
+    """TensorFlow's own cross-entropy: no derivative for learned labels."""
+
+    def inner_loss(self, labels, outputs):
+        losses = tf.nn.softmax_cross_entropy_with_logits(labels, outputs)
+        return tf.reduce_mean(losses)
+
+
+class Restless(tfdistill.FixedWeights.__mro__[1]):
+    """Says that it is fixed, and is not."""
+
+    is_random = False
+
+    def sample(self, seed):
+        weights = self.student.weights
+        noise = [tf.random.stateless_normal(w.shape, seed) for w in weights]
+        return [w + n for w, n in zip(weights, noise)], self.student.state
+
+
+class Detached(tfdistill.Synthesizer, tfdistill.Curriculum):
+    """Makes its images outside the sources: they never learn."""
+
+    num_steps, num_classes, image_shape = 1, 3, (4, 4, 1)
+
+    def __init__(self):
+        super().__init__()
+        self.schedule = tfdistill.Schedule(1, 1)
+        self.inner_optimizer = self.schedule.inner_optimizer
+        self.images = self.add_weight(shape=(3, 4, 4, 1), initializer="ones")
+        identity = tfdistill.Normalization((0.0,), (1.0,))
+        self.source = tfdistill.DataSource("none", identity, ("a", "b", "c"))
+
+    def curriculum(self, seed):
+        return self
+
+    def batch(self, t):
+        images = tf.stop_gradient(tf.convert_to_tensor(self.images.value))
+        labels = tf.eye(3, dtype=images.dtype)
+        return tfdistill.Batch(images, labels, self.schedule.at(t))
+
+
+@pytest.mark.parametrize(
+    ("check", "says"),
+    [
+        (
+            lambda: testing.check_meta_gradient(Forgetful(), xla=False),
+            "derivative with respect to images is wrong",
+        ),
+        (
+            lambda: testing.check_meta_gradient(len),
+            "subclass of tfdistill.MetaGradient",
+        ),
+        (
+            lambda: testing.check_meta_gradient(inner.FullUnroll(), xla=False),
+            "must not grow with the number of steps",
+        ),
+        (
+            lambda: testing.check_inner_optimizer(Stopped()),
+            "derivative with respect to raw_rates is wrong",
+        ),
+        (lambda: testing.check_objective(Halved()), r"totals\(\) must add up"),
+        (lambda: testing.check_objective(Silent()), "inner_loss's labels, of its grad"),
+        (
+            lambda: testing.check_initial_weights(Restless()),
+            "is_random is False, but sample",
+        ),
+        (
+            lambda: testing.check_synthesizer(Detached),
+            "images has no meta-gradient",
+        ),
+    ],
+)
+def test_what_is_wrong_is_found(check, says):
+    with pytest.raises(AssertionError, match=says):
+        check()
+
+
+def test_keras_is_as_it_was_after_a_check():
+    testing.check_inner_optimizer(inner.GradientDescent(0.1))
+    assert keras.config.floatx() == "float32"
+    assert keras.config.dtype_policy().name == "float32"

@@ -1,0 +1,106 @@
+"""Are initial weights right?"""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.testing import measures
+from tfdistill.testing.measures import require
+from tfdistill.weights.base import InitialWeights
+
+
+def check_initial_weights(
+    initial_weights: InitialWeights,
+    make_model: Callable[[], keras.Model] = measures.small_student,
+) -> None:
+    """Tries `InitialWeights` on an architecture.
+
+    Draws must fit the model's variables, be pure functions of their seeds, in a graph
+    and eagerly, differ between seeds just if `is_random` says so, and leave the model
+    alone.
+
+    Args:
+        initial_weights: The object to be checked; it is bound to the architecture.
+        make_model: Makes a built model of the architecture.
+
+    Raises:
+        AssertionError: If something is wrong; it says what.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.testing.check_initial_weights(tfdistill.RandomWeights())
+    """
+    kind = type(initial_weights).__name__
+    require(
+        isinstance(initial_weights, InitialWeights),
+        f"{kind} must be a subclass of tfdistill.InitialWeights.",
+    )
+    require(
+        isinstance(initial_weights.is_random, bool),
+        f"{kind}.is_random must say whether two students may start differently.",
+    )
+    model = make_model()
+    initial_weights.build(make_model, model)
+    require(
+        getattr(initial_weights, "student", None) is not None,
+        f"{kind}.build() must call super().build(make_model, model).",
+    )
+    before = [v.numpy() for v in model.variables]
+    for name, sample in (
+        ("sample", initial_weights.sample),
+        (
+            "sample_held_out",
+            lambda seed: initial_weights.sample_held_out(seed, tf.constant(0)),
+        ),
+    ):
+        _check_draws(name, sample, model, initial_weights.is_random)
+    require(
+        measures.same([v.numpy() for v in model.variables], before),
+        f"{kind} must not change the model's variables when it is sampled.",
+    )
+
+
+def _check_draws(name, sample, model, is_random):
+    graph = tf.function(sample, autograph=False)
+    seeds = [tf.constant([1, 2]), tf.constant([1, 3])]
+    first, again, other = graph(seeds[0]), graph(seeds[0]), graph(seeds[1])
+    eager = sample(seeds[0])
+    for what, values, variables in (
+        ("weights", first[0], model.trainable_variables),
+        ("state", first[1], model.non_trainable_variables),
+    ):
+        forms = [(tuple(x.shape), x.dtype.name) for x in values]
+        wanted = [
+            (tuple(v.shape), keras.backend.standardize_dtype(v.dtype))
+            for v in variables
+        ]
+        require(
+            forms == wanted,
+            f"{name}() must give {what} of the model's shapes and types, {wanted}, not "
+            f"{forms}.",
+        )
+    require(
+        measures.same(first, again),
+        f"{name}() must be a pure function of its seed: draw by tf.random.stateless_* "
+        "only.",
+    )
+    close = all(
+        np.allclose(a, b, atol=1e-6)
+        for a, b in zip(tf.nest.flatten(eager), tf.nest.flatten(first))
+    )
+    require(close, f"{name}() must give the same in a tf.function as outside.")
+    finite = all(np.isfinite(x).all() for x in first[0])
+    require(finite, f"{name}() must give finite weights.")
+    if not is_random:
+        require(
+            measures.same(first[0], other[0]),
+            f"is_random is False, but {name}() gives other weights for another seed.",
+        )
+    elif name == "sample":
+        draws = [first, other, *(graph(tf.constant([1, k])) for k in range(4, 20))]
+        require(
+            any(not measures.same(draw[0], first[0]) for draw in draws),
+            "is_random is True, but sample() gives the same weights for every seed.",
+        )

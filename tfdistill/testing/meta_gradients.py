@@ -1,0 +1,171 @@
+"""Is a meta-gradient right?"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.distiller import Distiller
+from tfdistill.inner.problem import Judgement, MetaGradient
+from tfdistill.synthesizers.images import DistilledImages
+from tfdistill.testing import measures
+from tfdistill.testing.measures import CLASSES, SHAPE, require
+
+
+def check_meta_gradient(
+    meta_gradient: MetaGradient,
+    *,
+    graph_grows: bool = False,
+    xla: bool = True,
+    strategy: tf.distribute.Strategy | None = None,
+) -> None:
+    """Tries a `MetaGradient` on small students of six steps.
+
+    It must answer with a `Judgement` whose gradients are the derivatives of its loss
+    (central differences in float64, 1e-6), the same each time, leave the model alone,
+    have a graph that does not grow with the number of steps, compile with XLA (1e-4
+    in float32), and do the same over a strategy's replicas (1e-5).
+
+    Args:
+        meta_gradient: The object to be checked.
+        graph_grows: Whether its graph may grow with the number of steps.
+        xla: Whether to compile it with XLA.
+        strategy: Over whose replicas to try it, such as a `MirroredStrategy` of two
+            logical CPUs; None leaves that out.
+
+    Raises:
+        AssertionError: If something is wrong; it says what.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.testing.check_meta_gradient(
+        ...     tfdistill.BackGradient(judgements=2), xla=False
+        ... )
+    """
+    require(
+        isinstance(meta_gradient, MetaGradient),
+        f"{type(meta_gradient).__name__} must be a subclass of tfdistill.MetaGradient.",
+    )
+    meta_gradient.check(6)
+    with measures.double_precision():
+        synthesizer = _images()
+        problem = measures.problem(synthesizer)
+        function = tf.function(lambda: meta_gradient(problem), autograph=False)
+        before = [v.numpy() for v in problem.student.model.variables]
+        judgement = function()
+        _check_form(judgement, synthesizer)
+        require(
+            measures.same([v.numpy() for v in problem.student.model.variables], before),
+            "A meta-gradient must leave the model's own variables alone: use "
+            "problem.student, a pure function.",
+        )
+        require(
+            measures.same(function(), judgement),
+            "A meta-gradient must give the same each time it is asked the same.",
+        )
+        measures.check_derivatives(
+            lambda: function().loss,
+            synthesizer.trainable_variables,
+            judgement.gradients,
+        )
+    if not graph_grows:
+        sizes = [_graph_size(meta_gradient, epochs) for epochs in (3, 30)]
+        require(
+            sizes[0] == sizes[1],
+            f"The graph of a meta-gradient must not grow with the number of steps, but "
+            f"it has {sizes[0]} nodes for 6 steps and {sizes[1]} for 60: use "
+            "tf.while_loop, or pass graph_grows=True.",
+        )
+    # XLA draws other random numbers.
+    problem = measures.problem(
+        _images(), make_model=lambda: measures.small_student(dropout=False)
+    )
+    plain = tf.function(lambda: meta_gradient(problem), autograph=False)()
+    if xla:
+        compiled = tf.function(
+            lambda: meta_gradient(problem), jit_compile=True, autograph=False
+        )()
+        error = measures.relative_error(compiled.gradients, plain.gradients)
+        require(
+            error < 1e-4,
+            f"Compiled by XLA the gradients must be the same, but they differ by "
+            f"{error:.2g} of their norm.",
+        )
+    if strategy is not None:
+        _check_replicas(meta_gradient, strategy)
+
+
+def _images(steps=2, epochs=3):
+    images = np.random.default_rng(0).standard_normal((steps, 2 * CLASSES, *SHAPE))
+    labels = np.arange(2 * CLASSES) % CLASSES
+    return DistilledImages(
+        images,
+        labels,
+        CLASSES,
+        epochs=epochs,
+        learning_rate=0.1,
+        soft_labels=True,
+    )
+
+
+def _check_form(judgement, synthesizer):
+    require(
+        isinstance(judgement, Judgement),
+        f"A meta-gradient must return a Judgement, not a {type(judgement).__name__}.",
+    )
+    require(
+        judgement.loss.shape == (),
+        f"The loss must be a scalar, not of shape {judgement.loss.shape}.",
+    )
+    sources = synthesizer.sources
+    shapes = [tuple(s.shape) for s in sources]
+    found = [
+        tuple(g.shape) if isinstance(g, tf.Tensor) else type(g).__name__
+        for g in judgement.gradients
+    ]
+    require(
+        found == shapes,
+        "There must be a dense gradient for each of curriculum.sources, of shapes "
+        f"{shapes}, not {found}.",
+    )
+    require(
+        len(judgement.outputs) == len(judgement.labels),
+        f"labels must be those of the outputs, but there are {len(judgement.labels)} "
+        f"labels and {len(judgement.outputs)} outputs.",
+    )
+
+
+def _graph_size(meta_gradient, epochs):
+    problem = measures.problem(_images(epochs=epochs))
+    function = tf.function(lambda: meta_gradient(problem), autograph=False)
+    definition = function.get_concrete_function().graph.as_graph_def()
+    return len(definition.node) + sum(
+        len(function.node_def) for function in definition.library.function
+    )
+
+
+def _check_replicas(meta_gradient, strategy):
+    """One outer step on replicas that see the same batch is that of one device."""
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((12, *SHAPE)).astype("float32")
+    labels = rng.integers(0, CLASSES, 12).astype("int32")
+    found = []
+    for where in (tf.distribute.get_strategy(), strategy):
+        count = where.num_replicas_in_sync
+        data = np.tile(images, (count, 1, 1, 1)), np.tile(labels, count)
+        with where.scope():
+            distiller = Distiller(
+                measures.small_student, _images(), meta_gradient=meta_gradient
+            )
+            distiller.compile(
+                keras.optimizers.SGD(1.0),
+                students_per_step=strategy.num_replicas_in_sync,
+                clip=None,
+            )
+        distiller.fit(tf.data.Dataset.from_tensors(data), verbose=0)
+        found.append([v.numpy() for v in distiller.synthesizer.trainable_variables])
+    error = max(np.abs(a - b).max() for a, b in zip(*found))
+    require(
+        error < 1e-5,
+        f"Over {strategy.num_replicas_in_sync} replicas an outer step must be that of "
+        f"one device, but it differs by {error:.2g}.",
+    )

@@ -1,0 +1,164 @@
+"""Is an objective right?"""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.inner.objectives.base import Objective
+from tfdistill.testing import measures
+from tfdistill.testing.measures import CLASSES, require
+
+
+def check_objective(
+    objective: Objective, inner_labels=None, real_labels=None, outputs=None
+) -> None:
+    """Tries an `Objective` on a batch.
+
+    Its losses must be scalars whose first derivatives are right, the inner one's second
+    ones too (central differences in float64, 1e-6); its metrics must be those that it
+    names, its totals must add up over batches, its figures must be numbers of each
+    student, and its Keras loss must be its inner loss.
+
+    Args:
+        objective: The object to be checked.
+        inner_labels: Labels of an even number of synthetic examples, float `[batch,
+            classes]`; by default soft labels of three classes.
+        real_labels: Labels of as many real examples, as your data has them; by default
+            integers 0..2.
+        outputs: A student's outputs for them, float `[batch, outputs]`; by default
+            random numbers, as many as inner labels have.
+
+    Raises:
+        AssertionError: If something is wrong; it says what.
+
+    Example:
+        >>> import numpy as np, tfdistill
+        >>> numbers = np.random.default_rng(0).normal(size=(8, 2))
+        >>> tfdistill.testing.check_objective(
+        ...     tfdistill.Regression(), inner_labels=numbers, real_labels=numbers
+        ... )
+    """
+    kind = type(objective).__name__
+    require(
+        isinstance(objective, Objective),
+        f"{kind} must be a subclass of tfdistill.Objective.",
+    )
+    require(
+        isinstance(getattr(objective, "name", None), str) and objective.name,
+        f"{kind}.name must be a string: files call it so.",
+    )
+    rng = np.random.default_rng(0)
+    if inner_labels is None:
+        inner_labels = rng.dirichlet(np.ones(CLASSES), 8)
+    if real_labels is None:
+        real_labels = np.arange(len(inner_labels)) % np.shape(inner_labels)[-1]
+    if outputs is None:
+        outputs = rng.standard_normal(np.shape(inner_labels))
+    real_labels = np.asarray(real_labels)
+    # Pipelines give integers as int32, and numbers in the type of the outputs.
+    integers = real_labels.dtype.kind in "iu"
+    real = tf.constant(real_labels, "int32" if integers else "float64")
+    labels = tf.Variable(np.asarray(inner_labels, "float64"), name="the labels")
+    said = tf.Variable(np.asarray(outputs, "float64"), name="the outputs")
+    _check_losses(objective, labels, said, real)
+    _check_figures(objective, labels, said, real)
+
+
+def _check_losses(objective, labels, said, real):
+    losses = {
+        "inner_loss": lambda: objective.inner_loss(labels, said),
+        "meta_loss": lambda: objective.meta_loss(real, said),
+    }
+    for name, loss in losses.items():
+        value = loss()
+        require(
+            value.shape == () and np.isfinite(value),
+            f"{name} must be a finite scalar, the mean over the batch, not {value}.",
+        )
+        with tf.GradientTape() as tape:
+            value = loss()
+        gradient = tape.gradient(value, said, unconnected_gradients="zero")
+        measures.check_derivatives(
+            loss, [said], [gradient], names=[f"{name}'s outputs"]
+        )
+
+    # A step is a gradient, so that the meta-gradient takes the derivative of one.
+    weights = np.random.default_rng(2).standard_normal(said.shape)
+
+    def slope():
+        with tf.GradientTape() as tape:
+            loss = objective.inner_loss(labels, said)
+        gradient = tape.gradient(loss, said, unconnected_gradients="zero")
+        return tf.reduce_sum(weights * gradient)
+
+    with tf.GradientTape() as tape:
+        value = slope()
+    gradients = tape.gradient(value, [labels, said], unconnected_gradients="zero")
+    measures.check_derivatives(
+        slope,
+        [labels, said],
+        gradients,
+        names=["inner_loss's labels, of its gradient", "inner_loss's outputs, twice"],
+    )
+    objective.check_labels(labels.numpy()[None])
+    found = float(objective.keras_loss()(labels, said))
+    require(
+        np.isclose(found, float(losses["inner_loss"]()), rtol=1e-5),
+        f"keras_loss() must be inner_loss, {float(losses['inner_loss']()):.6g}, but "
+        f"gives {found:.6g}.",
+    )
+    caption = objective.caption(labels.numpy()[0], [f"{k}" for k in range(100)])
+    require(
+        isinstance(caption, str), f"caption() must return a string, not {caption!r}."
+    )
+
+
+def _check_figures(objective, labels, said, real):
+    said = tf.cast(said, "float32")
+    if not real.dtype.is_integer:
+        real = tf.cast(real, "float32")
+    metrics = objective.metrics(real, said)
+    require(
+        set(metrics) == set(objective.metric_names),
+        f"metrics() must give those of metric_names, {sorted(objective.metric_names)}, "
+        f"not {sorted(metrics)}.",
+    )
+    for name, value in metrics.items():
+        require(value.shape == (), f"The metric {name} must be a scalar.")
+    half = len(said) // 2
+    whole = objective.totals(real, said)
+    parts = [
+        objective.totals(real[part], said[part])
+        for part in (slice(0, half), slice(half, None))
+    ]
+    for name, value in whole.items():
+        added = parts[0][name] + parts[1][name]
+        require(
+            np.allclose(added, value, rtol=1e-4),
+            f"totals() must add up: {name} of two halves of a batch is {added}, of the "
+            f"whole {value}.",
+        )
+    totals = {name: np.stack([value, value]) for name, value in whole.items()}
+    figures = objective.figures(totals, len(said))
+    for name, values in figures.items():
+        require(
+            np.shape(values) == (2,),
+            f"The figure {name} must be one number for each student, `[students]`, not "
+            f"of shape {list(np.shape(values))}.",
+        )
+    require(
+        objective.headline in {*figures, "loss"},
+        f"headline must be one of the figures, {', '.join([*figures, 'loss'])}, not "
+        f"{objective.headline!r}.",
+    )
+    for name in objective.shares:
+        require(
+            name in figures
+            and 0 <= np.min(figures[name]) <= np.max(figures[name]) <= 1,
+            f"{name!r} is one of shares, so it must be a figure in 0..1.",
+        )
+    try:
+        json.dumps(objective.details(totals))
+    except TypeError as error:
+        raise AssertionError(f"details() must be JSON: {error}.") from None
