@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 
 from tfdistill.data import loading as datasets
+from tfdistill.data.dataset import Dataset
 from tfdistill.data.images import Pairs
 from tfdistill.data.normalization import Normalization
-from tfdistill.data.split import Dataset, Split
+from tfdistill.data.split import Split
 
 
 def make_arrays(num_examples=60, shape=(6, 5, 3), classes=3, seed=0):

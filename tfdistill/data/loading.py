@@ -10,10 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
-from tfdistill.data import sources
+from tfdistill.data import folders, tfds_sources
+from tfdistill.data.dataset import Dataset
 from tfdistill.data.images import Form, Pairs, as_images, raw_pairs
 from tfdistill.data.normalization import Normalization
-from tfdistill.data.split import Dataset, Split, StreamedSplit
+from tfdistill.data.sources import Source
+from tfdistill.data.split import Split, StreamedSplit
 
 _MEMORY_LIMIT = 2 << 30  # bytes of raw training images that are still held
 _HELD_OUT = 0.2  # of the training data, where a source has no test data
@@ -92,7 +94,7 @@ def from_tf_data(
             f"num_classes is {num_classes}, but class_names has {len(class_names)}."
         )
     parts = {"train": train} if test is None else {"train": train, "test": test}
-    source = sources.Source(name, parts, {}, class_names, normalization)
+    source = Source(name, parts, {}, class_names, normalization)
     return _read(source, Form(), in_memory, seed=0)
 
 
@@ -154,12 +156,12 @@ def load_dataset(
     is_path = is_path or path.endswith(".npz")
     path = os.path.expanduser(path) if is_path else path
     with _blame(repr(path)):
-        if os.path.isdir(path) and (is_path or path not in sources.known_names()):
-            builder = sources.prepared(path)
+        if os.path.isdir(path) and (is_path or path not in tfds_sources.known_names()):
+            builder = tfds_sources.prepared(path)
             if builder is not None:
-                source = sources.of_builder(builder)
+                source = tfds_sources.of_builder(builder)
             else:
-                source = sources.of_folder(
+                source = folders.of_folder(
                     pathlib.Path(path), one_size=image_size is None
                 )
             return _read(source, form, in_memory, seed)
@@ -167,9 +169,9 @@ def load_dataset(
             raise FileNotFoundError(f"There is no file or folder {path!r}.")
         if is_path:
             return _load_npz(path, form, seed)
-    builder = sources.find_builder(path, data_dir, download)
+    builder = tfds_sources.find_builder(path, data_dir, download)
     with _blame(repr(path)):
-        return _read(sources.of_builder(builder), form, in_memory, seed)
+        return _read(tfds_sources.of_builder(builder), form, in_memory, seed)
 
 
 def _load_digits(form: Form) -> Dataset:
@@ -205,7 +207,7 @@ def _load_npz(path: str, form: Form, seed: int) -> Dataset:
     )
 
 
-def _read(source: sources.Source, form: Form, in_memory, seed: int) -> Dataset:
+def _read(source: Source, form: Form, in_memory, seed: int) -> Dataset:
     """Makes a data set of a source; `counts` lacks the parts that a user made."""
     if form.image_size is None:
         form = dataclasses.replace(source.form, channels=form.channels)
