@@ -15,7 +15,7 @@ from tfdistill.data.dataset import Dataset
 from tfdistill.data.images import Form, Pairs, as_images, raw_pairs
 from tfdistill.data.normalization import Normalization
 from tfdistill.data.sources import Source
-from tfdistill.data.split import Split, StreamedSplit
+from tfdistill.data.split import Split
 
 _MEMORY_LIMIT = 2 << 30  # bytes of raw training images that are still held
 _HELD_OUT = 0.2  # of the training data, where a source has no test data
@@ -228,11 +228,13 @@ def _read(source: Source, form: Form, in_memory, seed: int) -> Dataset:
             if in_memory is None:  # decided by train, for both
                 raw = count * image.shape.num_elements() * image.dtype.size
                 in_memory = raw < _MEMORY_LIMIT
-            split = StreamedSplit(pairs, count, image.shape, normalization, classes)
+            split = Split.streamed(
+                pairs, count, image.shape, normalization, num_classes=classes
+            )
             if in_memory:
                 split = Split(*_hold(pairs, count), normalization, num_classes=classes)
             elif part not in counts:  # a user's labels: checked before they do harm
-                split._read_labels()
+                split.read_labels()
             splits.append(split)
     return _assemble(source.name, splits, names, seed)
 
@@ -260,7 +262,7 @@ def _assemble(name, splits, class_names, seed) -> Dataset:
     train, test = splits if len(splits) == 2 else splits[0].split(_HELD_OUT, seed)
     if class_names is None:
         class_names = [str(label) for label in range(train.num_classes)]
-        absent = set(range(train.num_classes)) - set(train._read_labels().tolist())
+        absent = set(range(train.num_classes)) - set(train.read_labels().tolist())
         if absent:
             raise ValueError(
                 "labels must be 0 to C - 1, but the largest is "
@@ -273,12 +275,12 @@ def _assemble(name, splits, class_names, seed) -> Dataset:
             "Images of train and test must have one shape, not "
             f"{train.image_shape} and {test.image_shape}."
         )
-    if train._labels is not None and test._labels is not None:
-        extra = set(test._labels.tolist()) - set(train._labels.tolist())
+    if train.knows_labels and test.knows_labels:  # no stream is read just for this
+        extra = set(test.read_labels().tolist()) - set(train.read_labels().tolist())
         if extra:
             raise ValueError(f"test has class {min(extra)}, which train has not.")
     normalization, count = train.normalization, len(class_names)
-    train, test = (part._with(normalization, count) for part in (train, test))
+    train, test = (part.normalized_by(normalization, count) for part in (train, test))
     return Dataset(name, train, test, normalization, tuple(map(str, class_names)))
 
 

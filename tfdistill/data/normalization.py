@@ -58,7 +58,7 @@ class Normalization:
             ValueError: If the last axis does not have one entry per channel.
         """
         images = tf.convert_to_tensor(images)
-        self._check_channels(images.shape)
+        self.check_channels(images.shape)
         shape = (*images.shape[:-1], len(self.mean))
         # Broadcasting over whole rows is several times faster than over 3 channels.
         width = (images.shape[-2] if images.shape.rank > 1 else None) or 1
@@ -83,7 +83,7 @@ class Normalization:
             ValueError: If the last axis does not have one entry per channel.
         """
         images = np.asarray(images, np.float32)
-        self._check_channels(images.shape)
+        self.check_channels(images.shape)
         return images * np.float32(self.std) + np.float32(self.mean)
 
     def displayable(self, images) -> np.ndarray:
@@ -104,6 +104,23 @@ class Normalization:
             low, high = np.percentile(images, [1, 99])
             images = (images - low) / max(high - low, 1e-8)
         return np.clip(images, 0, 1)
+
+    def check_channels(self, shape) -> None:
+        """Checks that images of a shape have the channels of this map.
+
+        A broadcast would otherwise turn grey images into three channels unnoticed.
+
+        Args:
+            shape: Shape [..., C] of images; an unknown C (None) is accepted.
+
+        Raises:
+            ValueError: If the last axis does not have one entry per channel.
+        """
+        if not len(shape) or shape[-1] not in (None, len(self.mean)):
+            raise ValueError(
+                f"images must have {len(self.mean)} channels to match the "
+                f"normalization, not shape {tuple(shape)}."
+            )
 
     def to_config(self) -> dict:
         """Returns the map as a dict that JSON can hold."""
@@ -130,14 +147,6 @@ class Normalization:
                 "A normalization must be a dict with the keys mean, std and scale, "
                 f"not {config!r}."
             ) from None
-
-    def _check_channels(self, shape) -> None:
-        # A broadcast would otherwise turn grey images into three channels unseen.
-        if not len(shape) or shape[-1] not in (None, len(self.mean)):
-            raise ValueError(
-                f"images must have {len(self.mean)} channels to match the "
-                f"normalization, not shape {tuple(shape)}."
-            )
 
 
 def measure(chunks: Iterable[np.ndarray]) -> Normalization:
