@@ -1,5 +1,7 @@
 """Data sets as a user meets them: real files, real TFDS folders, real errors."""
 
+import doctest
+import importlib
 import json
 import os
 
@@ -44,6 +46,13 @@ def indices(batches):
         np.rint(norm.denormalize(x)[:, 0, 0, 0] * 255).astype(int).tolist()
         for x, _ in batches
     ]
+
+
+@pytest.mark.parametrize("name", ["dataset", "loading", "normalization", "split"])
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(f"tfdistill.data.{name}")
+    failed, attempted = doctest.testmod(module)
+    assert attempted and not failed
 
 
 # Normalization
@@ -698,7 +707,7 @@ def test_unknown_names(tmp_path, name, message):
 
 @pytest.mark.parametrize("name", ["mnist", "usps"])
 def test_data_that_are_not_there(tmp_path, name):
-    with pytest.raises(FileNotFoundError, match="--download.*--data_dir"):
+    with pytest.raises(FileNotFoundError, match="download=True.*data_dir="):
         datasets.load_dataset(name, data_dir=str(tmp_path))
 
 
@@ -711,7 +720,7 @@ def test_a_folder_does_not_hide_a_data_set_of_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in "ab":
         write_images(tmp_path / "mnist" / name, 5)
-    with pytest.raises(FileNotFoundError, match="--download"):
+    with pytest.raises(FileNotFoundError, match="download=True"):
         datasets.load_dataset("mnist", data_dir=str(tmp_path / "absent"))
     assert datasets.load_dataset("./mnist").class_names == ("a", "b")
 

@@ -14,13 +14,22 @@ class Dataset:
     """A named classification task.
 
     Attributes:
-        name: What the data are called.
+        name: Name of the data.
         train: `Split` to distil and to train on.
         test: `Split` to evaluate on, once everything is chosen.
         normalization: `Normalization` that all splits use.
         class_names: One name per class, in the order of the labels.
         validation: `Split` to choose on, which `hold_out` takes from the training
-            data; None before.
+            data; None if nothing is held out.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits").of_classes([3, 8])
+        >>> digits.name, digits.class_names, digits.image_shape
+        ('digits[3,8]', ('3', '8'), (8, 8, 1))
+        >>> held_out = digits.hold_out(fraction=0.1)
+        >>> len(digits.train), len(held_out.train), len(held_out.validation)
+        (285, 256, 29)
     """
 
     name: str
@@ -31,18 +40,18 @@ class Dataset:
     validation: Split | None = None
 
     def hold_out(self, fraction: float = 0.1, seed: int = 0) -> "Dataset":
-        """The same task with a part of the training data set apart for choosing.
+        """Holds out a part of the training data, to choose on.
 
         Args:
             fraction: Part of every class of `train`, between 0 and 1.
             seed: Non-negative seed of the choice.
 
         Returns:
-            A `Dataset` with a smaller `train`, and `validation`.
+            A `Dataset` with a smaller `train` and with `validation`.
 
         Raises:
-            ValueError: If there is a validation split already, or as of
-                `Split.split`.
+            ValueError: If there is a validation split already, if the fraction is out
+                of range, or if no class has two examples.
         """
         if self.validation is not None:
             raise ValueError(f"{self.name} has a validation split already.")
@@ -50,21 +59,22 @@ class Dataset:
         return dataclasses.replace(self, train=train, validation=validation)
 
     def resplit(self, fraction: float = 0.2, seed: int = 0) -> "Dataset":
-        """The same task with a test split drawn at random from all examples.
+        """Draws a new test split at random from all examples.
 
-        The paper's USPS is split so, into 7,438 and 1,860 examples; the official test
-        images are of other writers, and harder.
+        The paper splits USPS like this, into 7,438 and 1,860 examples; the official
+        test images were written by other people and are harder.
 
         Args:
-            fraction: Part of every class that is to test, between 0 and 1.
+            fraction: Part of every class to test on, between 0 and 1.
             seed: Non-negative seed of the choice.
 
         Returns:
             A `Dataset` in memory, with `resplit` in its name.
 
         Raises:
-            ValueError: If there is a validation split already, or as of
-                `Split.split`.
+            ValueError: If there is a validation split already, if the data are
+                streamed, if the fraction is out of range, or if no class has two
+                examples.
         """
         if self.validation is not None:
             raise ValueError(f"{self.name} has a validation split, made before.")
@@ -80,17 +90,17 @@ class Dataset:
         return dataclasses.replace(self, name=name, train=train, test=test)
 
     def of_classes(self, labels: Sequence[int]) -> "Dataset":
-        """The task of telling some of the classes apart.
+        """Selects some of the classes, in all splits.
 
         Args:
-            labels: Some different ones of 0 to C - 1, at least two; they become
-                0, 1, ... in the order given.
+            labels: Different integers from 0 to `num_classes` - 1, at least two; they
+                become 0, 1, ... in the order given.
 
         Returns:
-            A `Dataset` with the same normalisation, and with the labels in its name.
+            A `Dataset` with the same normalization, and with the labels in its name.
 
         Raises:
-            ValueError: If there is no such class, or one is named twice.
+            ValueError: If a class does not exist, is named twice, or is the only one.
         """
         if len(labels) < 2:
             raise ValueError(f"There must be at least 2 classes, not {len(labels)}.")
@@ -111,7 +121,7 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """(H, W, C)."""
+        """(H, W, C) of the images."""
         return self.train.image_shape
 
     @property

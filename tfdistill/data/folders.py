@@ -13,14 +13,19 @@ _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 
 
 def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
-    """Images in `train/<class>/` and `test/<class>/`, or just `<class>/`.
+    """Finds the images in `train/<class>/` and `test/<class>/`, or in `<class>/`.
 
     Args:
         root: The folder.
-        one_size: Whether images of different sizes are refused.
+        one_size: Whether to refuse images of different sizes.
+
+    Returns:
+        The `Source`, named like the folder. Its images are uint8, with 1 channel if
+        the first one is grey, else 3.
 
     Raises:
-        ValueError: If there are none, or one is not whole.
+        ValueError: If there are no images, one is incomplete or has more than 8 bits
+            per channel, sizes differ, or a class is only in `test`.
     """
     from PIL import Image
 
@@ -50,7 +55,7 @@ def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
             problem = f"the class {unknown[0]!r} is" if unknown else "no images are"
             where = "only in test" if unknown else f"in {parent}/<class>/"
             raise ValueError(f"{problem} {where}.")
-        for file, _ in found:  # headers only: a bad file should show up now
+        for file, _ in found:  # headers only: bad files are refused now
             try:
                 with Image.open(file) as image:
                     if not mode:

@@ -1,4 +1,4 @@
-"""What every source of labelled images tells before they are read."""
+"""The contract of every source of labelled images."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,16 @@ from tfdistill.data.normalization import Normalization
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Labelled images that are there, and not yet read.
+    """Labelled images that have been found but not read.
 
     Attributes:
-        name: What the data are called.
-        parts: "train" and perhaps "test": `Pairs`, or what `raw_pairs` makes them of.
-        counts: How many each part has.
-        class_names: A name for each class; None if only numbers are known.
-        normalization: The usual one; None if there is none.
-        form: What images are usually made to look like.
+        name: Name of the data.
+        parts: `Pairs`, or a `tf.data.Dataset` for `raw_pairs`, under "train" and
+            optionally "test".
+        counts: Number of examples of each part; parts of unknown length are absent.
+        class_names: One name per class; None if only the labels are known.
+        normalization: Usual `Normalization` of the data; None if there is none.
+        form: Usual `Form` of the images.
     """
 
     name: str

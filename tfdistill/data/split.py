@@ -192,8 +192,7 @@ class Split:
         """Batches the examples, in an order that depends on the arguments alone.
 
         Args:
-            batch_size: Number of examples in a batch; if it exceeds N, a batch holds
-                all examples.
+            batch_size: Number of examples in a batch; a larger one than N means N.
             shuffle: Whether to shuffle every epoch anew. Examples in memory are
                 shuffled fully, a stream within a buffer of up to 10,000 examples.
             seed: Non-negative seed of the shuffle.
@@ -383,8 +382,7 @@ class Split:
             A `Split` that shares the examples of this one.
 
         Raises:
-            ValueError: If the images do not have one channel per number of the
-                normalization.
+            ValueError: If the normalization is not one of this number of channels.
         """
         return Split._of(self._examples, normalization, num_classes)
 

@@ -1,4 +1,4 @@
-"""What TensorFlow Datasets (TFDS) has prepared or can download."""
+"""Data sets that TensorFlow Datasets (TFDS) has prepared or can download."""
 
 import contextlib
 import difflib
@@ -13,7 +13,7 @@ from tfdistill.data.normalization import Normalization
 from tfdistill.data.sources import Source
 
 # Mean and standard deviation of images scaled to [0, 1], as the literature uses
-# them: results only compare when everyone normalises alike.
+# them: results can be compared only if everyone normalises in the same way.
 _KNOWN = {
     "mnist": ((0.1307,), (0.3081,)),
     "usps": ((0.159727,), (0.257267,)),
@@ -22,9 +22,10 @@ _KNOWN = {
     "caltech_birds2011": ((0.47851, 0.49927, 0.40222), (0.23211, 0.22771, 0.26652)),
     "voc": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
-# USPS shares its students with MNIST, whose digits have a margin. With this one, its
-# mean is that of the paper's USPS (0.157; 0.255 without), and students of MNIST
-# recognise as much of it as the paper's. The others' images have no one size.
+# USPS shares its students with MNIST, whose digits have a margin. With this margin,
+# its mean is that of the paper's USPS (0.157; 0.255 without), and students of MNIST
+# recognise as much of it as the paper's do. The images of the other two data sets
+# differ in size.
 _USUAL_FORM = {
     "usps": Form(28, margin=3),
     "caltech_birds2011": Form(224),
@@ -33,14 +34,22 @@ _USUAL_FORM = {
 
 
 def known_names() -> list[str]:
-    """The data sets that have a name."""
+    """Returns the names of all data sets that can be loaded by name."""
     import tensorflow_datasets as tfds
 
     return ["digits", "usps", *tfds.list_builders(with_community_datasets=False)]
 
 
 def prepared(folder: str):
-    """The TFDS builder of a folder, or of its latest version; None if it has none."""
+    """Finds prepared data in a folder.
+
+    Args:
+        folder: Folder of a version, with dataset_info.json, or the folder above it.
+
+    Returns:
+        The TFDS builder of the folder or of its latest version; None if neither holds
+        prepared data.
+    """
     import tensorflow_datasets as tfds
 
     versions = tfds.core.utils.version.list_all_versions(folder)
@@ -51,17 +60,25 @@ def prepared(folder: str):
 
 
 def find_builder(name: str, data_dir, download: bool):
-    """The TFDS builder of prepared data.
+    """Finds a data set by its name, and prepares it if necessary.
+
+    Args:
+        name: Name that TFDS accepts, such as "mnist", "name/config" or "name:version".
+        data_dir: Folder of prepared data; None is the default of TFDS.
+        download: Whether the data may be downloaded and prepared.
+
+    Returns:
+        The TFDS builder of the prepared data.
 
     Raises:
-        FileNotFoundError: If it is not prepared, and may not be downloaded.
-        ValueError: If there is none of that name.
+        FileNotFoundError: If the data are not prepared and may not be downloaded.
+        ValueError: If there is no data set of that name.
     """
     import tensorflow_datasets as tfds
 
     base = re.split("[:/]", name)[0]
     if base == "usps":
-        from tfdistill.data import usps  # noqa: F401  (TFDS knows it from then on)
+        from tfdistill.data import usps  # noqa: F401  (the import registers it)
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
@@ -74,21 +91,27 @@ def find_builder(name: str, data_dir, download: bool):
     if not builder.is_prepared():
         if not download:
             raise FileNotFoundError(
-                f"{name!r} is not prepared in {str(builder.data_dir)!r}: give "
-                "--download (download=True) to fetch it or --data_dir (data_dir) to "
-                "say where it is."
+                f"{name!r} is not prepared in {str(builder.data_dir)!r}: pass "
+                "download=True to download it, or data_dir= if it is elsewhere."
             )
         builder.download_and_prepare()
     return builder
 
 
 def of_builder(builder) -> Source:
-    """What TFDS has prepared: labelled images, or labelled boxes in images.
+    """Describes prepared data: labelled images, or images with labelled boxes.
 
-    Of a detection data set, each box is an example: what it cuts out of its image.
+    In a detection data set, each box is an example: the part of the image inside it.
+
+    Args:
+        builder: TFDS builder of prepared data.
+
+    Returns:
+        The `Source`. Its test part is the TFDS split "test" or, without one,
+        "validation".
 
     Raises:
-        ValueError: If there is no part to train on, or the data are of another kind.
+        ValueError: If there is no split "train", or the data are of another kind.
     """
     info = builder.info
     splits = {"train": "train"}
@@ -117,7 +140,7 @@ def _labelled(builder, splits):
     import tensorflow_datasets as tfds
 
     info, kinds = builder.info, (tfds.features.Image, tfds.features.ClassLabel)
-    # A mask is an image too: what is meant by the images is then in supervised_keys.
+    # A mask is an Image feature, too: supervised_keys then says which one is meant.
     keys = [k for k in info.supervised_keys or () if isinstance(k, str)]
     for candidates in (keys, list(info.features)):
         found = [
@@ -176,12 +199,12 @@ def _boxes(builder, splits):
 
 
 def _crops(example):
-    """A data set of (what a box cuts out, its label), one for each box."""
+    """Makes a `tf.data.Dataset` of (image inside a box, its label) of the boxes."""
     image, objects = example["image"], example["objects"]
     size = tf.cast(tf.shape(image)[:2], tf.float32)
 
     def crop(box, label):
-        # ymin, xmin, ymax, xmax as parts of the image; at least one pixel is left.
+        # ymin, xmin, ymax, xmax in [0, 1]; a crop has at least one pixel.
         low = tf.cast(tf.floor(box[:2] * size), tf.int32)
         high = tf.cast(tf.math.ceil(box[2:] * size), tf.int32)
         low = tf.minimum(low, tf.shape(image)[:2] - 1)
