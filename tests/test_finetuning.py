@@ -243,5 +243,5 @@ def test_runs_end_to_end_on_them(data_dir, arguments, tmp_path):
 
 @pytest.mark.parametrize("name", ["voc/2007", "caltech_birds2011", "svhn_cropped"])
 def test_data_that_are_not_there(name, tmp_path):
-    with pytest.raises(FileNotFoundError, match="--download"):
+    with pytest.raises(FileNotFoundError, match="download=True"):
         datasets.load_dataset(name, data_dir=str(tmp_path))

@@ -5,11 +5,11 @@ from tfdistill import students as students
 from tfdistill import testing as testing
 from tfdistill import weights as weights
 from tfdistill._internal.version import __version__ as __version__
+from tfdistill.data.dataset import Dataset as Dataset
 from tfdistill.data.loading import from_arrays as from_arrays
 from tfdistill.data.loading import from_tf_data as from_tf_data
 from tfdistill.data.loading import load_dataset as load_dataset
 from tfdistill.data.normalization import Normalization as Normalization
-from tfdistill.data.split import Dataset as Dataset
 from tfdistill.data.split import Split as Split
 from tfdistill.distilled.dataset import DistilledDataset as DistilledDataset
 from tfdistill.distilled.recipe import LearnedSchedule as LearnedSchedule

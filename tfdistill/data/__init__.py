@@ -1,1 +1,1 @@
-"""Real data in."""
+"""Real data: loading, splitting, batching and normalising them."""

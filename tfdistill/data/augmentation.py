@@ -1,21 +1,22 @@
-"""Random changes to real images that leave their labels true."""
+"""Random changes to real images that keep their labels valid."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def crop_flip(images: tf.Tensor, seed: tf.Tensor, padding: int = 4) -> tf.Tensor:
-    """Pads with black, crops at random, and mirrors every other image, left to right.
+    """Pads images with black, crops them at random, and mirrors a random half.
 
-    What the paper does to CIFAR-10's real images (Wang et al. 2018).
+    The paper does this to the real images of CIFAR-10 (Wang et al. 2018).
 
     Args:
-        images: Raw images `[batch, height, width, channels]` of any dtype.
-        seed: int32 or int64 `[2]`: the result is a function of it and the images.
-        padding: Pixels on each side, at least 0.
+        images: Raw images [B, H, W, C] of any dtype.
+        seed: int32 or int64 [2]: the result is a function of it and the images.
+        padding: Number of pixels on each side, at least 0.
 
     Returns:
-        Images of the same shape and dtype.
+        Images of the same shape and dtype. Each image is mirrored, left to right, with
+        probability 1/2.
     """
     count, height, width = tf.unstack(tf.shape(images)[:3])
     seeds = tf.random.experimental.stateless_split(tf.cast(seed, tf.int32), 3)
@@ -37,17 +38,18 @@ def crop_flip(images: tf.Tensor, seed: tf.Tensor, padding: int = 4) -> tf.Tensor
 def resized_crop_flip(
     images: tf.Tensor, seed: tf.Tensor, smallest: float = 0.08
 ) -> tf.Tensor:
-    """Crops at random, resizes to the whole, and mirrors every other image.
+    """Crops images at random, resizes the crops, and mirrors a random half.
 
-    What the paper does to the photographs of CUB-200 and PASCAL VOC (Wang et al. 2018).
+    The paper does this to the photographs of CUB-200 and PASCAL VOC (Wang et al. 2018).
 
     Args:
-        images, seed: As of `crop_flip`.
-        smallest: Part of the area that is left at least, in (0, 1]; sides differ by up
-            to 4 : 3.
+        images, seed: Same as in `crop_flip`.
+        smallest: Smallest area of a crop, as a part of the image, in (0, 1]. The ratio
+            of its sides changes by up to 4 : 3.
 
     Returns:
-        Images of the same shape and dtype.
+        Images of the same shape and dtype. Each image is mirrored, left to right, with
+        probability 1/2.
     """
     images = tf.convert_to_tensor(images)
     count, height, width = tf.unstack(tf.shape(images)[:3])
@@ -57,7 +59,7 @@ def resized_crop_flip(
         tf.random.stateless_uniform([count], seeds[1], *np.log([3 / 4, 4 / 3]))
     )
     sides = tf.sqrt(tf.stack([area * ratio, area / ratio], axis=1))
-    sides = tf.minimum(sides, 1.0)  # [count, 2], as parts of the image
+    sides = tf.minimum(sides, 1.0)  # [count, 2], relative to the image
     low = tf.random.stateless_uniform([count, 2], seeds[2]) * (1 - sides)
     mirrored = tf.random.stateless_uniform([count], seeds[3]) < 0.5
     left = tf.where(mirrored, low[:, 1] + sides[:, 1], low[:, 1])
@@ -72,7 +74,7 @@ def resized_crop_flip(
     return tf.cast(cropped, images.dtype)
 
 
-#: By the name that the command line gives them.
+#: Augmentations by their names on the command line.
 AUGMENTATIONS = {
     "none": None,
     "crop_flip": crop_flip,

@@ -1,4 +1,4 @@
-"""Raw images and labels in one form, whatever they came as."""
+"""Raw images and labels of any kind, converted to one form."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,12 +11,13 @@ from tfdistill.data.normalization import Normalization
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """What raw images are made to look like; None leaves them as they are.
+    """Size and channels that raw images are converted to.
 
     Attributes:
-        image_size: Their side.
-        channels: 3 for colour (grey images get three equal channels), 1 for grey.
-        margin: Black pixels on each side, within `image_size`.
+        image_size: Height and width of the images; None keeps theirs.
+        channels: 3 for colour (grey images get three equal channels), 1 for grey; None
+            keeps them.
+        margin: Number of black pixels on each side, within `image_size`.
     """
 
     image_size: int | None = None
@@ -24,7 +25,17 @@ class Form:
     margin: int = 0
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        """Changes images `[..., H, W, C]` of known C, uint8 or float32."""
+        """Converts images.
+
+        Args:
+            images: Raw images [..., H, W, C] of known C, uint8 or float32.
+
+        Returns:
+            Images [..., H', W', C'] of the same dtype.
+
+        Raises:
+            ValueError: If the channels are to change but are not 1 or 3.
+        """
         if self.image_size:
             inner = self.image_size - 2 * self.margin
             if images.shape[-3:-1] != (inner, inner):
@@ -36,22 +47,30 @@ class Form:
             return images
         if {self.channels, images.shape[-1]} != {1, 3}:
             raise ValueError(
-                "only grey images (1 channel) can be made colour ones (3) and the "
-                f"reverse, not those of {images.shape[-1]}."
+                "only grey images (1 channel) can be converted to colour (3) and the "
+                f"reverse, not those of {images.shape[-1]} channels."
             )
         if self.channels == 3:
             return tf.image.grayscale_to_rgb(images)
         return tf.image.rgb_to_grayscale(images)
 
     def of_arrays(self, images: np.ndarray) -> np.ndarray:
-        """Changes images `[N, H, W, C]`."""
+        """Converts an array of images [N, H, W, C]."""
         if self == Form():
             return images
         chunks = (tf.constant(images[i : i + 512]) for i in range(0, len(images), 512))
         return np.concatenate([self(chunk).numpy() for chunk in chunks])
 
     def of_normalization(self, known: Normalization | None) -> Normalization | None:
-        """The usual normalisation, of images changed so; None where there is none."""
+        """Converts a normalization to that of images in this form.
+
+        Args:
+            known: `Normalization` of the images as they were; None if there is none.
+
+        Returns:
+            `Normalization` of the converted images; None if it does not follow from
+            `known`.
+        """
         if known is None or self.channels in (None, len(known.mean)):
             return known
         if len(known.mean) == 1:
@@ -61,18 +80,18 @@ class Form:
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """Labelled images of which only those are decoded that are wanted in the end.
+    """Labelled images that are decoded only after `where` has selected them.
 
     Attributes:
         records: Unbatched (record, integer label) pairs.
-        decode: Makes an image of a record; None if the records are images.
+        decode: Converts a record to an image; None if the records are images.
     """
 
     records: tf.data.Dataset
     decode: Callable[[tf.Tensor], tf.Tensor] | None = None
 
     def images(self) -> tf.data.Dataset:
-        """The (image, label) pairs."""
+        """Returns a dataset of the (image, label) pairs."""
         decode = self.decode
         if decode is None:
             return self.records
@@ -82,26 +101,30 @@ class Pairs:
         )
 
     def labels(self) -> tf.data.Dataset:
-        """The labels alone."""
+        """Returns a dataset of the labels; no image is decoded."""
         return self.records.map(lambda _, label: label)
 
     def where(self, mask: np.ndarray) -> "Pairs":
-        """Those for which a bool `[N]` is true."""
+        """Returns the pairs for which a bool array [N] is true."""
         wanted = tf.constant(mask)
         kept = self.records.enumerate().filter(lambda row, _: wanted[row])
         return Pairs(kept.map(lambda _, pair: pair), self.decode)
 
 
 def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) -> Pairs:
-    """Brings images to static shape, uint8 or float32, and labels to int32.
+    """Converts images to uint8 or float32 of static shape, and labels to int32.
 
     Args:
-        data: Its `Pairs`, or a data set of (image, label).
-        form: What images are to look like.
-        shape: Of all of them, if known.
+        data: `Pairs`, or a dataset of (image [H, W, C] or [H, W], integer label).
+        form: `Form` to convert the images to.
+        shape: (H, W, C) of all images, if known.
+
+    Returns:
+        `Pairs` of images [H, W, C] and scalar int32 labels. uint8 images stay uint8;
+        others become float32, uint16 ones in [0, 1].
 
     Raises:
-        ValueError: If the data are of another kind, or images have no one size.
+        ValueError: If the data are of another kind, or the images differ in size.
     """
     pairs = data if isinstance(data, Pairs) else Pairs(data)
     spec = getattr(pairs.records, "element_spec", None)
@@ -140,6 +163,18 @@ def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) ->
 
 
 def as_images(images) -> np.ndarray:
+    """Checks an array of images and converts it.
+
+    Args:
+        images: Numbers [N, H, W, C] or [N, H, W], N at least 1: finite floats, or
+            integers in 0..255.
+
+    Returns:
+        Array [N, H, W, C], float32 or uint8; no copy if it was one already.
+
+    Raises:
+        ValueError: If the images are not what is described above.
+    """
     images = np.asarray(images)
     if images.ndim == 3:
         images = images[..., None]

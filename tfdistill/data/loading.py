@@ -1,4 +1,4 @@
-"""Real data in: every source becomes a `Dataset` of two `Split`s."""
+"""Loads real data: every source becomes a `Dataset` of two `Split`s."""
 
 import contextlib
 import dataclasses
@@ -10,10 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
-from tfdistill.data import sources
+from tfdistill.data import folders, tfds_sources
+from tfdistill.data.dataset import Dataset
 from tfdistill.data.images import Form, Pairs, as_images, raw_pairs
 from tfdistill.data.normalization import Normalization
-from tfdistill.data.split import Dataset, Split, StreamedSplit
+from tfdistill.data.sources import Source
+from tfdistill.data.split import Split
 
 _MEMORY_LIMIT = 2 << 30  # bytes of raw training images that are still held
 _HELD_OUT = 0.2  # of the training data, where a source has no test data
@@ -28,21 +30,34 @@ def from_arrays(
     name: str = "arrays",
     seed: int = 0,
 ) -> Dataset:
-    """Makes a data set of arrays.
+    """Makes a data set from arrays.
 
     Args:
-        train: (images, labels), as in `Split`; the labels are 0..C-1.
-        test: The same for testing; None holds out a fifth of every class of `train`.
+        train: Pair (images, labels) to train on: images [N, H, W, C] or [N, H, W],
+            uint8, other integers in 0..255 or finite floats; integer labels [N] that
+            are 0..K-1 for K classes.
+        test: Same to test on; None holds out a fifth of every class of `train`.
         class_names: One name per class; None names them "0", "1", ....
-        normalization: None measures the training images.
-        name: What to call the data.
-        seed: Non-negative seed of the held-out part.
+        normalization: `Normalization` of all images; None measures the training images.
+        name: Name of the data.
+        seed: Non-negative seed of the choice of the held-out fifth.
 
     Returns:
         The `Dataset`, in memory.
 
     Raises:
         ValueError: If the arrays are not what is described above.
+
+    Example:
+        >>> import numpy as np
+        >>> import tfdistill
+        >>> images = np.zeros([20, 8, 8, 3], np.uint8)
+        >>> labels = np.arange(20) % 2
+        >>> data = tfdistill.from_arrays((images, labels), class_names=["cat", "dog"])
+        >>> data.image_shape, data.class_names
+        ((8, 8, 3), ('cat', 'dog'))
+        >>> len(data.train), len(data.test)
+        (16, 4)
     """
     splits = []
     for part, pair in (("train", train), ("test", test))[: 1 + (test is not None)]:
@@ -65,25 +80,36 @@ def from_tf_data(
     in_memory: bool | None = None,
     name: str = "tf.data",
 ) -> Dataset:
-    """Makes a data set of `tf.data.Dataset`s.
+    """Makes a data set from `tf.data.Dataset`s.
 
     Args:
-        train: Unbatched (image, label) pairs; images [H, W, C] or [H, W] of a known
-            shape, uint8, uint16 or floats; labels integers 0..C-1. What is streamed
-            must come in the same order on every pass.
-        test: The same for testing; None holds out a fifth of every class of `train`.
-        num_classes: None takes the number of names or the largest label plus one.
+        train: Unbatched (image, label) pairs to train on: images [H, W, C] or [H, W] of
+            known shape, uint8, uint16 or floats; scalar integer labels 0..K-1 for K
+            classes. Streamed pairs must come in the same order on every pass.
+        test: Same to test on; None holds out a fifth of every class of `train`.
+        num_classes: Number of classes K; None takes the number of class names or the
+            largest label plus one.
         class_names: One name per class; None names them "0", "1", ....
-        normalization: None measures the training images.
-        in_memory: Whether to hold the images in memory; None does so when those of
-            `train` take less than 2 GiB.
-        name: What to call the data.
+        normalization: `Normalization` of all images; None measures the training images.
+        in_memory: Whether to hold the images in memory; None does if those of `train`
+            take less than 2 GiB.
+        name: Name of the data.
 
     Returns:
         The `Dataset`.
 
     Raises:
         ValueError: If the pairs are not what is described above.
+
+    Example:
+        >>> import numpy as np
+        >>> import tensorflow as tf
+        >>> import tfdistill
+        >>> images, labels = np.zeros([20, 8, 8, 3], np.uint8), np.arange(20) % 2
+        >>> pairs = tf.data.Dataset.from_tensor_slices((images, labels))
+        >>> data = tfdistill.from_tf_data(pairs.take(12), pairs.skip(12))
+        >>> data.num_classes, len(data.train), len(data.test), data.train.is_held
+        (2, 12, 8, True)
     """
     if num_classes is not None and class_names is None:
         class_names = [str(c) for c in range(check_int("num_classes", num_classes, 2))]
@@ -92,7 +118,7 @@ def from_tf_data(
             f"num_classes is {num_classes}, but class_names has {len(class_names)}."
         )
     parts = {"train": train} if test is None else {"train": train, "test": test}
-    source = sources.Source(name, parts, {}, class_names, normalization)
+    source = Source(name, parts, {}, class_names, normalization)
     return _read(source, Form(), in_memory, seed=0)
 
 
@@ -108,39 +134,47 @@ def load_dataset(
 ) -> Dataset:
     """Loads a data set by its name or from its files.
 
-    Data without a test (or validation) part are split: a fifth of every class is
-    held out, the same one for the same seed.
+    If the data have no test (or validation) part, a fifth of every class is held out,
+    the same examples for the same seed.
 
     Args:
         name: One of
             - "digits": the 8x8 digits that come with scikit-learn;
-            - the name of a TensorFlow data set with an image and a class label,
-              such as "mnist", "name/config" or "name:version", or "usps"; of one
-              with labelled boxes, such as "voc/2007", each box is an example;
+            - the name of a TensorFlow data set with an image and a class label, such
+              as "mnist", "name/config" or "name:version", or "usps"; in one with
+              labelled boxes, such as "voc/2007", each box is an example;
             - a `.npz` file with x_train, y_train and, optionally, x_test, y_test and
               class_names (array of strings), as in `from_arrays`;
             - a folder of images, `train/<class>/*.png` and `test/<class>/*.png` or
               just `<class>/*.png`; also jpg, jpeg, bmp and gif;
             - the folder of a prepared TensorFlow data set: that of a version (with
               dataset_info.json), or the one above, for the latest version.
-            A folder that is called like a data set is reached as "./mnist".
-        data_dir: Folder of prepared TensorFlow data sets; None is that of TFDS.
+            A folder named like a data set is given as a path, such as "./mnist".
+        data_dir: Folder of prepared TensorFlow data sets; None is the default of TFDS.
         download: Whether TensorFlow data sets may be downloaded and prepared.
-        in_memory: Whether to hold the images in memory; None does so when the raw
-            training images take less than 2 GiB. Digits and `.npz` are always held.
-        image_size: Side to resize the images to; None keeps them as they are, but for
-            "usps", which becomes 28x28 with a margin of 3 black pixels, like MNIST, and
-            "voc" and "caltech_birds2011", which become 224x224.
-        channels: 3 gives grey images three equal channels, 1 makes colour ones grey;
+        in_memory: Whether to hold the images in memory; None does if the raw training
+            images take less than 2 GiB. Digits and `.npz` are always held.
+        image_size: Height and width to resize the images to. None keeps their size,
+            with three exceptions: "usps" becomes 28x28 with a margin of 3 black pixels,
+            like MNIST; "voc" and "caltech_birds2011" become 224x224.
+        channels: 3 gives grey images three equal channels, 1 makes colour images grey;
             None keeps them.
-        seed: Non-negative seed of the held-out part; that of "digits" is fixed.
+        seed: Non-negative seed of the choice of a held-out fifth; "digits" ignores it.
 
     Returns:
         The `Dataset`.
 
     Raises:
-        FileNotFoundError: If a file, or prepared data, are missing.
+        FileNotFoundError: If a file or prepared data are missing.
         ValueError: If there is no such data set, or its data cannot be used.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> digits.num_classes, digits.image_shape, len(digits.train), len(digits.test)
+        (10, (8, 8, 1), 1438, 359)
+        >>> tfdistill.load_dataset("digits", image_size=16, channels=3).image_shape
+        (16, 16, 3)
     """
     path = os.fspath(name)
     if image_size is not None:
@@ -154,12 +188,12 @@ def load_dataset(
     is_path = is_path or path.endswith(".npz")
     path = os.path.expanduser(path) if is_path else path
     with _blame(repr(path)):
-        if os.path.isdir(path) and (is_path or path not in sources.known_names()):
-            builder = sources.prepared(path)
+        if os.path.isdir(path) and (is_path or path not in tfds_sources.known_names()):
+            builder = tfds_sources.prepared(path)
             if builder is not None:
-                source = sources.of_builder(builder)
+                source = tfds_sources.of_builder(builder)
             else:
-                source = sources.of_folder(
+                source = folders.of_folder(
                     pathlib.Path(path), one_size=image_size is None
                 )
             return _read(source, form, in_memory, seed)
@@ -167,9 +201,9 @@ def load_dataset(
             raise FileNotFoundError(f"There is no file or folder {path!r}.")
         if is_path:
             return _load_npz(path, form, seed)
-    builder = sources.find_builder(path, data_dir, download)
+    builder = tfds_sources.find_builder(path, data_dir, download)
     with _blame(repr(path)):
-        return _read(sources.of_builder(builder), form, in_memory, seed)
+        return _read(tfds_sources.of_builder(builder), form, in_memory, seed)
 
 
 def _load_digits(form: Form) -> Dataset:
@@ -184,7 +218,7 @@ def _load_npz(path: str, form: Form, seed: int) -> Dataset:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except Exception as error:  # zip, zlib, numpy and the system each have their own
+    except Exception as error:  # zip, zlib, NumPy and the system differ in theirs
         raise ValueError(f"not a whole .npz file of plain arrays ({error})") from error
     tested = {"x_test", "y_test"} & set(arrays)
     wanted = ["x_train", "y_train", "x_test", "y_test"][: 4 if tested else 2]
@@ -205,8 +239,15 @@ def _load_npz(path: str, form: Form, seed: int) -> Dataset:
     )
 
 
-def _read(source: sources.Source, form: Form, in_memory, seed: int) -> Dataset:
-    """Makes a data set of a source; `counts` lacks the parts that a user made."""
+def _read(source: Source, form: Form, in_memory, seed: int) -> Dataset:
+    """Makes the data set of a source.
+
+    Args:
+        source: The `Source`; parts that a user made are absent from its `counts`.
+        form: `Form` that the user asked for.
+        in_memory: Same as in `load_dataset`.
+        seed: Same as in `load_dataset`.
+    """
     if form.image_size is None:
         form = dataclasses.replace(source.form, channels=form.channels)
     names, counts = source.class_names, source.counts
@@ -226,17 +267,19 @@ def _read(source: sources.Source, form: Form, in_memory, seed: int) -> Dataset:
             if in_memory is None:  # decided by train, for both
                 raw = count * image.shape.num_elements() * image.dtype.size
                 in_memory = raw < _MEMORY_LIMIT
-            split = StreamedSplit(pairs, count, image.shape, normalization, classes)
+            split = Split.streamed(
+                pairs, count, image.shape, normalization, num_classes=classes
+            )
             if in_memory:
                 split = Split(*_hold(pairs, count), normalization, num_classes=classes)
-            elif part not in counts:  # a user's labels: checked before they do harm
-                split._read_labels()
+            elif part not in counts:  # a user's labels: checked now
+                split.read_labels()
             splits.append(split)
     return _assemble(source.name, splits, names, seed)
 
 
 def _hold(pairs: Pairs, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reads `count` pairs into arrays that are allocated once."""
+    """Reads all pairs into arrays, which are allocated once."""
     decoded = pairs.images()
     spec = decoded.element_spec[0]
     images = np.empty((count, *spec.shape), spec.dtype.as_numpy_dtype)
@@ -249,16 +292,16 @@ def _hold(pairs: Pairs, count: int) -> tuple[np.ndarray, np.ndarray]:
         reason = error.message.split("}} ")[-1].splitlines()[0]
         raise ValueError(f"example {at} or a later one is damaged: {reason}") from error
     if at != count:
-        raise ValueError(f"there are {at} examples, but {count} were announced.")
+        raise ValueError(f"there are {at} examples, but {count} were expected.")
     return images, labels
 
 
 def _assemble(name, splits, class_names, seed) -> Dataset:
-    """Checks what the two parts must agree on, and normalises them alike."""
+    """Checks that train and test match, and gives them the same normalization."""
     train, test = splits if len(splits) == 2 else splits[0].split(_HELD_OUT, seed)
     if class_names is None:
         class_names = [str(label) for label in range(train.num_classes)]
-        absent = set(range(train.num_classes)) - set(train._read_labels().tolist())
+        absent = set(range(train.num_classes)) - set(train.read_labels().tolist())
         if absent:
             raise ValueError(
                 "labels must be 0 to C - 1, but the largest is "
@@ -271,18 +314,18 @@ def _assemble(name, splits, class_names, seed) -> Dataset:
             "Images of train and test must have one shape, not "
             f"{train.image_shape} and {test.image_shape}."
         )
-    if train._labels is not None and test._labels is not None:
-        extra = set(test._labels.tolist()) - set(train._labels.tolist())
+    if train.knows_labels and test.knows_labels:  # no stream is read just for this
+        extra = set(test.read_labels().tolist()) - set(train.read_labels().tolist())
         if extra:
-            raise ValueError(f"test has class {min(extra)}, which train has not.")
+            raise ValueError(f"test has class {min(extra)}, which is not in train.")
     normalization, count = train.normalization, len(class_names)
-    train, test = (part._with(normalization, count) for part in (train, test))
+    train, test = (part.normalized_by(normalization, count) for part in (train, test))
     return Dataset(name, train, test, normalization, tuple(map(str, class_names)))
 
 
 @contextlib.contextmanager
 def _blame(what: str):
-    """Says in the sentence of a ValueError what it is about."""
+    """Puts what a ValueError is about in front of its message."""
     try:
         yield
     except ValueError as error:

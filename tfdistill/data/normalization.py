@@ -1,4 +1,4 @@
-"""The map from raw images to what students see; it travels with the data."""
+"""The map from raw images to the inputs of students; it is saved with the data."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class Normalization:
-    """Per-channel affine map from raw images to what students see.
+    """Affine map of each channel, from raw images to the inputs of students.
 
     A raw value `x` becomes `(x / scale - mean) / std`.
 
@@ -20,6 +20,18 @@ class Normalization:
 
     Raises:
         ValueError: If the numbers do not describe an invertible map.
+
+    Example:
+        >>> import numpy as np
+        >>> import tfdistill
+        >>> norm = tfdistill.Normalization(mean=[0.5], std=[0.25])
+        >>> raw = np.array([[0, 255]], np.uint8)[..., None]
+        >>> norm.normalize(raw).numpy().ravel()
+        array([-2.,  2.], dtype=float32)
+        >>> norm.denormalize(norm.normalize(raw)).ravel()
+        array([0., 1.], dtype=float32)
+        >>> tfdistill.Normalization.from_config(norm.to_config()) == norm
+        True
     """
 
     mean: tuple[float, ...]
@@ -58,7 +70,7 @@ class Normalization:
             ValueError: If the last axis does not have one entry per channel.
         """
         images = tf.convert_to_tensor(images)
-        self._check_channels(images.shape)
+        self.check_channels(images.shape)
         shape = (*images.shape[:-1], len(self.mean))
         # Broadcasting over whole rows is several times faster than over 3 channels.
         width = (images.shape[-2] if images.shape.rank > 1 else None) or 1
@@ -76,25 +88,25 @@ class Normalization:
             images: Normalised array or tensor [..., C].
 
         Returns:
-            float32 array of the same shape: raw images divided by `scale`, which is
-            [0, 1] for real images. It is not clipped.
+            float32 array of the same shape: raw images divided by `scale`. Real
+            images are in [0, 1]; other images may exceed it, since nothing is clipped.
 
         Raises:
             ValueError: If the last axis does not have one entry per channel.
         """
         images = np.asarray(images, np.float32)
-        self._check_channels(images.shape)
+        self.check_channels(images.shape)
         return images * np.float32(self.std) + np.float32(self.mean)
 
     def displayable(self, images) -> np.ndarray:
-        """Images to look at, clipped: denormalised, and stretched if not from uint8.
+        """Denormalises images for display, clipped to [0, 1].
 
         Args:
             images: Normalised array or tensor [..., C].
 
         Returns:
-            float32 array of the same shape, in [0, 1]. Without a scale of 255, the
-            values between the 1st and the 99th percentile fill the range.
+            float32 array of the same shape, in [0, 1]. If the scale is not 255, the
+            values from the 1st to the 99th percentile are stretched to this range.
 
         Raises:
             ValueError: If the last axis does not have one entry per channel.
@@ -105,14 +117,31 @@ class Normalization:
             images = (images - low) / max(high - low, 1e-8)
         return np.clip(images, 0, 1)
 
+    def check_channels(self, shape) -> None:
+        """Checks that images of a shape have the channels of this map.
+
+        A broadcast would otherwise turn grey images into three channels unnoticed.
+
+        Args:
+            shape: Shape [..., C] of images; an unknown C (None) is accepted.
+
+        Raises:
+            ValueError: If the last axis does not have one entry per channel.
+        """
+        if not len(shape) or shape[-1] not in (None, len(self.mean)):
+            raise ValueError(
+                f"images must have {len(self.mean)} channels to match the "
+                f"normalization, not shape {tuple(shape)}."
+            )
+
     def to_config(self) -> dict:
-        """Returns the map as a dict that JSON can hold."""
+        """Returns a dict for JSON, with the keys "mean", "std" and "scale"."""
         mean, std = list(self.mean), list(self.std)
         return {"mean": mean, "std": std, "scale": self.scale}
 
     @classmethod
     def from_config(cls, config: dict) -> "Normalization":
-        """Builds the map that `to_config` described.
+        """Makes the map that `to_config` described.
 
         Args:
             config: Dict with "mean", "std" and, optionally, "scale".
@@ -131,17 +160,20 @@ class Normalization:
                 f"not {config!r}."
             ) from None
 
-    def _check_channels(self, shape) -> None:
-        # A broadcast would otherwise turn grey images into three channels unseen.
-        if not len(shape) or shape[-1] not in (None, len(self.mean)):
-            raise ValueError(
-                f"images must have {len(self.mean)} channels to match the "
-                f"normalization, not shape {tuple(shape)}."
-            )
-
 
 def measure(chunks: Iterable[np.ndarray]) -> Normalization:
-    """Mean and standard deviation of the channels of raw images."""
+    """Measures the mean and standard deviation of each channel.
+
+    Args:
+        chunks: Raw images [n, H, W, C], uint8 or float32.
+
+    Returns:
+        The `Normalization` that gives these images mean 0 and standard deviation 1. A
+        constant channel keeps its scale: its std is 1.
+
+    Raises:
+        ValueError: If a number is NaN or infinite.
+    """
     count, total, squares, scale = 0, np.zeros(()), np.zeros(()), 1.0
     for chunk in chunks:
         scale = 255.0 if chunk.dtype == np.uint8 else 1.0
@@ -152,5 +184,5 @@ def measure(chunks: Iterable[np.ndarray]) -> Normalization:
         raise ValueError("images must be finite, but some are NaN or infinite.")
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    # Rounding leaves a constant channel a little away from 0.
+    # Due to rounding, the deviation of a constant channel is not exactly 0.
     return Normalization(tuple(mean), tuple(np.where(std < 1e-6, 1.0, std)), scale)

@@ -1,31 +1,32 @@
-"""Labelled images as batches: held in memory or streamed, always replayable.
+"""Labelled images as batches, in memory or streamed, that can always be replayed.
 
 A split keeps its images raw (uint8 where they came as uint8) and normalises them
-batch by batch; the order of its batches is a function of a seed alone, so that a run
+batch by batch. The order of its batches is a function of a seed alone, so that a run
 can resume where it stopped.
 """
 
-import copy
-import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
+from tfdistill.data import stratified
+from tfdistill.data.batches import replayable
+from tfdistill.data.examples import Examples
+from tfdistill.data.held import Held
 from tfdistill.data.images import as_images, raw_pairs
 from tfdistill.data.normalization import Normalization, measure
+from tfdistill.data.streamed import Streamed
 
-_SHUFFLE_LIMIT = 256 << 20  # bytes of raw images in a stream's shuffle buffer
 _PASS_LIMIT = 2**25  # numbers in a batch that only has to be passed through a network
-_MEASURED_EXAMPLES = 10_000  # of a stream, for its mean and standard deviation
 
 
 class Split:
-    """One part of a data set: raw images held in memory, with their labels.
+    """One part of a data set: raw images with their labels, in memory.
 
-    `Split.streamed` makes one whose examples are read anew in every epoch.
+    `Split.streamed` makes a split whose examples are read anew in every epoch.
 
     Args:
         images: Array [N, H, W, C] or [N, H, W] of uint8 or finite floats; other
@@ -42,12 +43,24 @@ class Split:
         labels: Read-only int32 array [N].
         normalization: The `Normalization` of the batches.
         is_held: Whether the images are in memory.
+        knows_labels: Whether the labels are in memory; those of a stream are once
+            they have been read.
 
     Raises:
         ValueError: If the arrays are not what is described above.
-    """
 
-    is_held = True
+    Example:
+        >>> import numpy as np
+        >>> import tfdistill
+        >>> images = np.zeros([6, 8, 8, 1], np.uint8)
+        >>> split = tfdistill.Split(images, labels=[0, 1, 0, 1, 0, 1])
+        >>> split.num_examples, split.num_classes, split.image_shape
+        (6, 2, (8, 8, 1))
+        >>> for x, y in split.batch(4):
+        ...     print(x.shape, y.numpy())
+        (4, 8, 8, 1) [0 1 0 1]
+        (2, 8, 8, 1) [0 1]
+    """
 
     def __init__(
         self,
@@ -63,12 +76,9 @@ class Split:
                 f"labels must be {len(images)} integers, one per image, not "
                 f"{labels.dtype} of shape {labels.shape}."
             )
-        with tf.device("CPU:0"):  # accelerator memory is for the students
-            self._tensors = tf.constant(images), tf.constant(labels.astype(np.int32))
-        # Views of the tensors, so that the data exist once after this.
-        self._images, self._labels = (np.asarray(memoryview(t)) for t in self._tensors)
-        self._setup(len(images), images.shape[1:], normalization, num_classes)
-        self._check_labels(labels)
+        examples = Held(images, labels.astype(np.int32))
+        self._set(examples, normalization, num_classes)
+        _check_labels(labels, num_classes)
 
     @staticmethod
     def streamed(
@@ -83,53 +93,90 @@ class Split:
 
         Args:
             dataset: Unbatched (raw image [H, W, C], integer label) pairs, in the same
-                order on every pass; shuffling is left to `batch`.
+                order on every pass; `batch` shuffles them.
             num_examples: Number of pairs in the dataset.
             image_shape: (H, W, C).
-            normalization: As in `Split`; None measures the first 10,000 images.
-            num_classes: As in `Split`; None reads all labels once.
+            normalization: Same as in `Split`; None measures the first 10,000 images.
+            num_classes: Same as in `Split`; None reads all labels once.
 
         Returns:
-            A `Split` without `images` and `labels`.
+            A `Split` without `images` and `labels`: they raise ValueError.
 
         Raises:
             ValueError: If an argument is not what is described above.
         """
-        return StreamedSplit(
-            dataset, num_examples, image_shape, normalization, num_classes
-        )
+        num_examples = check_int("num_examples", num_examples, 1)
+        image_shape = tuple(int(size) for size in image_shape)
+        pairs = raw_pairs(dataset, shape=image_shape)
+        examples = Streamed(pairs, num_examples, image_shape)
+        return Split._of(examples, normalization, num_classes)
 
-    def _setup(self, num_examples, image_shape, normalization, num_classes) -> None:
-        self.num_examples = check_int("num_examples", num_examples, 1)
-        self.image_shape = tuple(int(size) for size in image_shape)
+    @classmethod
+    def _of(cls, examples: Examples, normalization, num_classes) -> "Split":
+        split = cls.__new__(cls)  # the constructor takes arrays
+        split._set(examples, normalization, num_classes)
+        return split
+
+    def _set(self, examples: Examples, normalization, num_classes) -> None:
         if normalization is not None:
-            normalization._check_channels(self.image_shape)
+            normalization.check_channels(examples.image_shape)
         if num_classes is not None:
             check_int("num_classes", num_classes, 1)
+        self._examples = examples
         self._normalization, self._num_classes = normalization, num_classes
 
     @property
+    def num_examples(self) -> int:
+        return self._examples.num_examples
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        return self._examples.image_shape
+
+    @property
     def images(self) -> np.ndarray:
-        return self._images
+        return self._examples.images
 
     @property
     def labels(self) -> np.ndarray:
-        return self._labels
+        return self._examples.labels
+
+    @property
+    def is_held(self) -> bool:
+        return self._examples.is_held
+
+    @property
+    def knows_labels(self) -> bool:
+        return self._examples.knows_labels
 
     @property
     def normalization(self) -> Normalization:
         if self._normalization is None:
-            self._normalization = measure(self._raw_chunks())
+            self._normalization = measure(self._examples.chunks())
         return self._normalization
 
     @property
     def num_classes(self) -> int:
         if self._num_classes is None:
-            self._num_classes = int(self._read_labels().max()) + 1
+            self._num_classes = int(self.read_labels().max()) + 1
         return self._num_classes
 
     def __len__(self) -> int:
         return self.num_examples
+
+    def read_labels(self) -> np.ndarray:
+        """Returns the labels of all examples, also of a stream, which is read once.
+
+        Returns:
+            int32 array [N].
+
+        Raises:
+            ValueError: If the stream does not hold `num_examples` examples, or a label
+                is out of range.
+        """
+        labels = self._examples.read_labels()
+        _check_labels(labels, self._num_classes)
+        return labels
 
     def batch(
         self,
@@ -145,18 +192,18 @@ class Split:
         """Batches the examples, in an order that depends on the arguments alone.
 
         Args:
-            batch_size: Examples in a batch; more than the split holds means all.
+            batch_size: Number of examples in a batch; a larger one than N means N.
             shuffle: Whether to shuffle every epoch anew. Examples in memory are
                 shuffled fully, a stream within a buffer of up to 10,000 examples.
             seed: Non-negative seed of the shuffle.
-            repeat: Whether to go on without end. Every batch is then full: the
+            repeat: Whether to repeat without end. Every batch is then full: the
                 remainder of an epoch is dropped.
-            start: Number of batches to leave out: batch 0 of the result is batch
-                `start` of the same call without `start`. In memory this costs
-                nothing; a stream reads on to it from the start of its epoch.
+            start: Number of batches to skip: batch 0 of the result is batch `start` of
+                the same call without `start`. In memory this costs nothing; a stream
+                is read from the start of its epoch.
             drop_remainder: Whether to drop a last, smaller batch.
-            augment: Changes each batch of raw images: a function of them and of an
-                int64 `[2]`, the seed and the batch's number, such as
+            augment: Changes each batch of raw images. It is called with the images and
+                an int64 [2], the seed and the number of the batch; an example is
                 `augmentation.crop_flip`.
 
         Returns:
@@ -168,35 +215,24 @@ class Split:
         """
         size = min(check_int("batch_size", batch_size, 1), self.num_examples)
         seed, start = check_int("seed", seed, 0), check_int("start", start, 0)
-        full = repeat or drop_remainder or self.num_examples % size == 0
-        per_epoch = self.num_examples // size + (not full)
-        first = start // per_epoch if repeat else 0
-        epochs = tf.data.Dataset.range(first, tf.int64.max if repeat else 1)
-
-        normalization = self.normalization  # measured, if it must be, outside a graph
-
-        def finish(index, batch):
-            images, labels = self._fetch(*batch)
-            if augment is not None:
-                images = augment(images, tf.stack([seed, index]))
-            rows = size if full else None
-            images = tf.ensure_shape(images, (rows, *self.image_shape))
-            labels = tf.ensure_shape(tf.cast(labels, tf.int32), (rows,))
-            return normalization.normalize(images), labels
-
-        batches = epochs.flat_map(
-            lambda epoch: self._epoch(size, per_epoch, full, shuffle, (seed, epoch))
-        ).skip(start - first * per_epoch)
-        left = tf.data.INFINITE_CARDINALITY if repeat else max(0, per_epoch - start)
-        batches = batches.apply(tf.data.experimental.assert_cardinality(left))
-        batches = batches.enumerate(start).map(finish, tf.data.AUTOTUNE, True)
-        return batches.prefetch(tf.data.AUTOTUNE)
+        return replayable(
+            self._examples,
+            self.normalization,
+            size,
+            shuffle=shuffle,
+            seed=seed,
+            repeat=repeat,
+            start=start,
+            drop_remainder=drop_remainder,
+            augment=augment,
+        )
 
     def passes(self) -> tf.data.Dataset:
-        """All examples, in order, in large batches: to be gone through several times.
+        """Batches all examples, in order and in large batches, for several passes.
 
         Returns:
-            As `batch`; normalised once and kept, if the images are in memory.
+            Same as `batch`. If the images are in memory, they are normalised once and
+            kept.
         """
         fitting = _PASS_LIMIT // math.prod(self.image_shape)
         batches = self.batch(max(1, min(1000, fitting)))
@@ -221,85 +257,80 @@ class Split:
         """
         if not 0 < fraction < 1:
             raise ValueError(f"fraction must be between 0 and 1, not {fraction!r}.")
-        rng = np.random.default_rng(check_int("seed", seed, 0))
-        labels, held = self._read_labels(), np.zeros(self.num_examples, bool)
-        for label in np.unique(labels):
-            where = np.flatnonzero(labels == label)
-            count = min(max(1, round(fraction * len(where))), len(where) - 1)
-            held[rng.choice(where, count, replace=False)] = True
-        if not held.any():
-            raise ValueError("No class has two examples, so nothing can be held out.")
-        rest = self._subset(~held)
-        # What was held out must not inform how the rest is normalised.
-        return rest, self._subset(held)._with(rest.normalization, self.num_classes)
+        seed = check_int("seed", seed, 0)
+        held = stratified.hold_out(self.read_labels(), fraction, seed)
+        rest, out = (self._examples.where(mask) for mask in (~held, held))
+        # What is held out must not affect how the rest is normalised.
+        kept = Split._of(rest, self._normalization, self._num_classes)
+        return kept, Split._of(out, kept.normalization, self.num_classes)
 
     def sample(
         self, images_per_class: int, seed: int = 0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draws random examples, without repetition, equally many of every class.
+        """Draws the same number of examples of every class, without repetition.
 
         Args:
             images_per_class: Number of examples of each class, over all steps.
             seed: Non-negative seed of the draw.
 
         Returns:
-            (normalised float32 [C * images_per_class, H, W, C'], int32 labels
-            0, 1, ..., C - 1, 0, 1, ...), where C is the number of classes.
+            (normalised float32 [K * images_per_class, H, W, C], int32 labels
+            0, 1, ..., K - 1, 0, 1, ...), where K is the number of classes.
 
         Raises:
             ValueError: If a class has too few examples.
         """
         check_int("images_per_class", images_per_class, 1)
-        rng = np.random.default_rng(check_int("seed", seed, 0))
-        labels, picked = self._read_labels(), []
-        for label in range(self.num_classes):
-            where = np.flatnonzero(labels == label)
-            if len(where) < images_per_class:
-                raise ValueError(
-                    f"{images_per_class} different images of each class are asked for "
-                    f"(images_per_class * steps), but class {label} has only "
-                    f"{len(where)} examples."
-                )
-            picked.append(rng.choice(where, images_per_class, replace=False))
-        rows = np.stack(picked, axis=1).reshape(-1)
-        images = self.normalization.normalize(self._take(rows)).numpy()
-        return images, labels[rows].astype(np.int32)
+        seed = check_int("seed", seed, 0)
+        labels = self.read_labels()
+        rows = stratified.draw(labels, self.num_classes, images_per_class, seed)
+        return self._normalized(rows), labels[rows]
 
     def of_class(self, label: int) -> np.ndarray:
-        """All examples of a class, in memory and in the order of the split.
+        """Returns all examples of a class, in the order of the split.
 
         Args:
-            label: 0 to C - 1.
+            label: Integer from 0 to `num_classes` - 1.
 
         Returns:
-            Normalised float32 [N_label, H, W, C'].
+            Normalised float32 array [N_label, H, W, C].
 
         Raises:
-            ValueError: If there is none.
+            ValueError: If the class has no examples.
         """
-        rows = np.flatnonzero(self._read_labels() == label)
+        rows = np.flatnonzero(self.read_labels() == label)
         if not len(rows):
             raise ValueError(f"Class {label} has no examples.")
-        return self.normalization.normalize(self._take(rows)).numpy()
+        return self._normalized(rows)
 
     def subset(self, mask: np.ndarray) -> "Split":
-        """Some of the examples, in their order.
+        """Selects examples.
 
         Args:
-            mask: bool `[N]`: which.
+            mask: bool array [N], true for the examples to keep.
 
         Returns:
-            A `Split` with the normalisation and the classes of this one.
+            A `Split` of these examples, in their order, with the same normalization
+            and number of classes.
+
+        Raises:
+            ValueError: If the mask selects no example.
         """
-        self._read_labels()  # which a stream needs to find its own again
-        return self._with(self.normalization, self.num_classes)._subset(mask)
+        if not np.any(mask):
+            raise ValueError("mask must be true for at least one example.")
+        self.read_labels()  # bad labels of a stream are refused here, not later
+        examples = self._examples.where(mask)
+        return Split._of(examples, self.normalization, self.num_classes)
 
     def shard(self, count: int, index: int) -> "Split":
-        """Every count-th example, for one of several workers.
+        """Selects every count-th example, for one of several workers.
 
         Args:
-            count: Of the workers, at least 1.
-            index: Of this one, from 0.
+            count: Number of workers, at least 1.
+            index: Index of this worker, from 0.
+
+        Returns:
+            A `Split` of the examples `index`, `index + count`, ....
 
         Raises:
             ValueError: If a number is out of range, or no example is left.
@@ -312,266 +343,58 @@ class Split:
         return self.subset(np.arange(self.num_examples) % count == index)
 
     def of_classes(self, labels: Sequence[int]) -> "Split":
-        """The examples of some classes, which become 0, 1, ... in the order given.
+        """Selects the examples of some classes.
 
         Args:
-            labels: Some different ones of 0 to C - 1.
+            labels: Different integers from 0 to `num_classes` - 1, at least one; they
+                become 0, 1, ... in the order given.
 
         Returns:
-            A `Split` with the normalisation of this one.
+            A `Split` with `len(labels)` classes and the same normalization.
 
         Raises:
-            ValueError: If there is no such class, one is named twice, or none has
-                examples.
+            ValueError: If a class does not exist or is named twice, or if none of the
+                classes has examples.
         """
         labels = list(labels)
         known = set(range(self.num_classes))
         if not labels or not set(labels) <= known or len(set(labels)) < len(labels):
             raise ValueError(
-                f"classes must be different ones of 0 to {self.num_classes - 1}, not "
-                f"{', '.join(map(str, labels)) or 'none'}."
+                f"labels must be different integers from 0 to {self.num_classes - 1}, "
+                f"not {', '.join(map(str, labels)) or 'none'}."
             )
-        mask = np.isin(self._read_labels(), labels)
+        mask = np.isin(self.read_labels(), labels)
         if not mask.any():
             raise ValueError(f"Classes {', '.join(map(str, labels))} have no examples.")
         numbers = np.zeros(self.num_classes, np.int32)
         numbers[labels] = np.arange(len(labels))
-        subset = self.subset(mask)
-        subset._relabel(numbers)
-        subset._num_classes = len(labels)
-        return subset
+        examples = self._examples.where(mask).relabelled(numbers)
+        return Split._of(examples, self.normalization, len(labels))
 
-    def _with(self, normalization, num_classes) -> "Split":
-        other = copy.copy(self)  # shares the data
-        normalization._check_channels(self.image_shape)
-        other._normalization, other._num_classes = normalization, num_classes
-        return other
-
-    def _check_labels(self, labels: np.ndarray) -> None:
-        allowed = self._num_classes or 2**31
-        if labels.min() < 0 or labels.max() >= allowed:
-            most = f" to {allowed - 1}" if self._num_classes else ""
-            raise ValueError(
-                f"labels must be integers from 0{most}, not from {labels.min()} to "
-                f"{labels.max()}."
-            )
-
-    # What follows is all that depends on where the examples are.
-
-    def _epoch(self, size, per_epoch, full, shuffle, seeds) -> tf.data.Dataset:
-        order = tf.range(self.num_examples)
-        if shuffle:
-            order = tf.random.experimental.stateless_shuffle(
-                order, tf.stack(seeds), alg="philox"
-            )
-        return tf.data.Dataset.range(per_epoch).map(
-            lambda k: (order[k * size : (k + 1) * size],)
-        )
-
-    def _fetch(self, rows):
-        # The tensors are captured, not written into the graph.
-        return [tf.gather(tensor, rows) for tensor in self._tensors]
-
-    def _read_labels(self) -> np.ndarray:
-        return self._labels
-
-    def _take(self, rows: np.ndarray) -> np.ndarray:
-        return self._images[rows]
-
-    def _subset(self, mask: np.ndarray) -> "Split":
-        classes, norm = self._num_classes, self._normalization
-        return Split(self._images[mask], self._labels[mask], norm, num_classes=classes)
-
-    def _relabel(self, numbers: np.ndarray) -> None:
-        with tf.device("CPU:0"):
-            self._tensors = self._tensors[0], tf.constant(numbers[self._labels])
-        self._labels = np.asarray(memoryview(self._tensors[1]))
-
-    def _raw_chunks(self) -> Iterator[np.ndarray]:
-        return (self._images[i : i + 1000] for i in range(0, self.num_examples, 1000))
-
-
-class StreamedSplit(Split):
-    """A `Split` that reads its examples from a `tf.data.Dataset`."""
-
-    is_held = False
-
-    def __init__(self, dataset, num_examples, image_shape, normalization, num_classes):
-        self._setup(num_examples, image_shape, normalization, num_classes)
-        self._pairs, self._labels = raw_pairs(dataset, shape=self.image_shape), None
-
-    @property
-    def images(self) -> np.ndarray:
-        raise ValueError("A streamed split holds no images: use batch() or sample().")
-
-    @property
-    def labels(self) -> np.ndarray:
-        raise ValueError("A streamed split holds no labels: use batch() or sample().")
-
-    def _epoch(self, size, per_epoch, full, shuffle, seeds) -> tf.data.Dataset:
-        pairs = self._pairs
-        if shuffle:
-            spec = pairs.images().element_spec[0]
-            # The seed below is all there is, whatever TensorFlow's global one: of this
-            # function's graph only. (With a global seed of 0 TensorFlow would fail.)
-            tf.compat.v1.set_random_seed(None)
-            fitting = _SHUFFLE_LIMIT // (spec.dtype.size * spec.shape.num_elements())
-            shuffled = pairs.records.shuffle(
-                min(self.num_examples, 10_000, max(size, fitting)),
-                # The seed of an epoch must not be that of another seed's epoch.
-                seed=tf.random.stateless_uniform(
-                    [], tf.stack(seeds), minval=None, maxval=None, dtype=tf.int64
-                ),
-                reshuffle_each_iteration=False,
-            )
-            pairs = dataclasses.replace(pairs, records=shuffled)
-        return pairs.images().batch(size, drop_remainder=full)
-
-    def _fetch(self, images, labels):
-        return images, labels
-
-    def _read_labels(self) -> np.ndarray:
-        if self._labels is None:
-            labels = self._pairs.labels().batch(1024).as_numpy_iterator()
-            labels = np.concatenate([np.int32([]), *labels])
-            if len(labels) != self.num_examples:
-                raise ValueError(
-                    f"num_examples is {self.num_examples}, but the stream holds "
-                    f"{len(labels)} examples."
-                )
-            self._check_labels(labels)
-            self._labels = labels.astype(np.int32)
-        return self._labels
-
-    def _take(self, rows: np.ndarray) -> np.ndarray:
-        mask = np.zeros(self.num_examples, bool)
-        mask[rows] = True
-        images = self._pairs.where(mask).images().map(lambda image, _: image)
-        return np.stack(list(images.as_numpy_iterator()))[rows.argsort().argsort()]
-
-    def _subset(self, mask: np.ndarray) -> "Split":
-        subset = copy.copy(self)
-        subset._pairs, subset._labels = self._pairs.where(mask), self._labels[mask]
-        subset.num_examples = len(subset._labels)
-        return subset
-
-    def _relabel(self, numbers: np.ndarray) -> None:
-        self._labels = numbers[self._labels]
-        table = tf.constant(numbers)
-        records = self._pairs.records.map(lambda record, y: (record, table[y]))
-        self._pairs = dataclasses.replace(self._pairs, records=records)
-
-    def _raw_chunks(self) -> Iterator[np.ndarray]:
-        images = self._pairs.images().map(lambda image, _: image)
-        return images.take(_MEASURED_EXAMPLES).batch(256).as_numpy_iterator()
-
-
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-    """A named classification task.
-
-    Attributes:
-        name: What the data are called.
-        train: `Split` to distil and to train on.
-        test: `Split` to evaluate on, once everything is chosen.
-        normalization: `Normalization` that all splits use.
-        class_names: One name per class, in the order of the labels.
-        validation: `Split` to choose on, which `hold_out` takes from the training
-            data; None before.
-    """
-
-    name: str
-    train: Split
-    test: Split
-    normalization: Normalization
-    class_names: tuple[str, ...]
-    validation: Split | None = None
-
-    def hold_out(self, fraction: float = 0.1, seed: int = 0) -> "Dataset":
-        """The same task with a part of the training data set apart for choosing.
+    def normalized_by(self, normalization: Normalization, num_classes: int) -> "Split":
+        """Changes how the examples are normalised and how many classes there are.
 
         Args:
-            fraction: Part of every class of `train`, between 0 and 1.
-            seed: Non-negative seed of the choice.
+            normalization: `Normalization` of the batches.
+            num_classes: Number of classes.
 
         Returns:
-            A `Dataset` with a smaller `train`, and `validation`.
+            A `Split` that shares the examples of this one.
 
         Raises:
-            ValueError: If there is a validation split already, or as of
-                `Split.split`.
+            ValueError: If the normalization is not one of this number of channels.
         """
-        if self.validation is not None:
-            raise ValueError(f"{self.name} has a validation split already.")
-        train, validation = self.train.split(fraction, seed)
-        return dataclasses.replace(self, train=train, validation=validation)
+        return Split._of(self._examples, normalization, num_classes)
 
-    def resplit(self, fraction: float = 0.2, seed: int = 0) -> "Dataset":
-        """The same task with a test split drawn at random from all examples.
+    def _normalized(self, rows: np.ndarray) -> np.ndarray:
+        return self.normalization.normalize(self._examples.take(rows)).numpy()
 
-        The paper's USPS is split so, into 7,438 and 1,860 examples; the official test
-        images are of other writers, and harder.
 
-        Args:
-            fraction: Part of every class that is to test, between 0 and 1.
-            seed: Non-negative seed of the choice.
-
-        Returns:
-            A `Dataset` in memory, with `resplit` in its name.
-
-        Raises:
-            ValueError: If there is a validation split already, or as of
-                `Split.split`.
-        """
-        if self.validation is not None:
-            raise ValueError(f"{self.name} has a validation split, made before.")
-        images, labels = (
-            np.concatenate([getattr(part, kind) for part in (self.train, self.test)])
-            for kind in ("images", "labels")
+def _check_labels(labels: np.ndarray, num_classes: int | None) -> None:
+    allowed = num_classes or 2**31
+    if labels.min() < 0 or labels.max() >= allowed:
+        most = f" to {allowed - 1}" if num_classes else ""
+        raise ValueError(
+            f"labels must be integers from 0{most}, not from {labels.min()} to "
+            f"{labels.max()}."
         )
-        both = Split(
-            images, labels, self.normalization, num_classes=self.train.num_classes
-        )
-        train, test = both.split(fraction, seed)
-        name = f"{self.name}[resplit {fraction:g}]"
-        return dataclasses.replace(self, name=name, train=train, test=test)
-
-    def of_classes(self, labels: Sequence[int]) -> "Dataset":
-        """The task of telling some of the classes apart.
-
-        Args:
-            labels: Some different ones of 0 to C - 1, at least two; they become
-                0, 1, ... in the order given.
-
-        Returns:
-            A `Dataset` with the same normalisation, and with the labels in its name.
-
-        Raises:
-            ValueError: If there is no such class, or one is named twice.
-        """
-        if len(labels) < 2:
-            raise ValueError(f"There must be at least 2 classes, not {len(labels)}.")
-        parts: dict = {
-            name: split and split.of_classes(labels)
-            for name, split in (
-                ("train", self.train),
-                ("test", self.test),
-                ("validation", self.validation),
-            )
-        }
-        return dataclasses.replace(
-            self,
-            **parts,
-            name=f"{self.name}[{','.join(map(str, labels))}]",
-            class_names=tuple(self.class_names[label] for label in labels),
-        )
-
-    @property
-    def image_shape(self) -> tuple[int, ...]:
-        """(H, W, C)."""
-        return self.train.image_shape
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes."""
-        return len(self.class_names)

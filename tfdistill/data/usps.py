@@ -14,10 +14,10 @@ _SIDE = 16
 
 
 class Usps(tfds.core.GeneratorBasedBuilder):
-    """Handwritten digits of US envelopes: 7291 to train on and 2007 to test on.
+    """Handwritten digits from US envelopes: 7291 to train on and 2007 to test on.
 
     Images are uint8 [16, 16, 1], labels are the digits 0..9. The files are those of
-    LIBSVM; they are downloaded unless they lie in the manual folder already.
+    LIBSVM; they are downloaded unless they are in TFDS's manual folder already.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -43,7 +43,7 @@ class Usps(tfds.core.GeneratorBasedBuilder):
             manual = dl_manager.manual_dir
             paths = {split: manual / file for split, file in _FILES.items()}
             found = all(path.exists() for path in paths.values())
-        except AssertionError:  # TFDS's word for a folder that is absent or empty
+        except AssertionError:  # TFDS raises it if the folder is absent or empty
             found = False
         if not found:
             paths = dl_manager.download({s: _URL + file for s, file in _FILES.items()})
@@ -62,9 +62,12 @@ class Usps(tfds.core.GeneratorBasedBuilder):
 
 
 def _parse(line: str) -> dict:
-    """Reads "label index:value ...": the digit plus one, pixels 1 to 256 in [-1, 1]."""
+    """Parses "label index:value ...".
+
+    The label is the digit plus one; pixels 1 to 256 have values in [-1, 1].
+    """
     label, *pixels = line.split()
-    values = np.zeros(_SIDE * _SIDE)  # LIBSVM leaves zeros out
+    values = np.zeros(_SIDE * _SIDE)  # LIBSVM omits zeros
     for pixel in pixels:
         index, value = pixel.split(":")
         if not 1 <= int(index) <= values.size or not -1 <= float(value) <= 1:

@@ -156,7 +156,7 @@ def load(
                 raise ValueError(f"{name} is truncated or altered")
         shape = (content["steps"], content["batch"], *content["image_shape"])
         normalization = Normalization.from_config(content["normalization"])
-        normalization._check_channels(shape)
+        normalization.check_channels(shape)
         images, labels = _read(os.path.join(folder, _RECORDS), shape, content)
         weights = None
         if fixed:

@@ -20,7 +20,8 @@ import scipy.special
 
 from tfdistill._internal import seeds
 from tfdistill._internal.checks import check_int
-from tfdistill.data.split import Dataset, Split
+from tfdistill.data.dataset import Dataset
+from tfdistill.data.split import Split
 from tfdistill.distiller import Distiller
 from tfdistill.runs.callbacks import Anneal, Backup
 from tfdistill.runs.journal import read_arrays, write_arrays

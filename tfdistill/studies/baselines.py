@@ -14,7 +14,8 @@ from sklearn.metrics import confusion_matrix
 from sklearn.neighbors import KNeighborsClassifier
 
 from tfdistill._internal.checks import check_int
-from tfdistill.data.split import Dataset, Split
+from tfdistill.data.dataset import Dataset
+from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.evaluator import Evaluator
 from tfdistill.evaluation.result import Evaluation

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.data.split import Dataset
+from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.evaluator import evaluate_model
 from tfdistill.evaluation.result import Evaluation

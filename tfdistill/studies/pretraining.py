@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.seeds import Stream, student_seed
-from tfdistill.data.split import Dataset, Split
+from tfdistill.data.dataset import Dataset
+from tfdistill.data.split import Split
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.runs.callbacks import Backup
 from tfdistill.weights.random import RandomWeights

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int, first_sentence
-from tfdistill.data.split import Dataset
+from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.evaluator import Evaluator, evaluate_model
 from tfdistill.runs import files

@@ -1,0 +1,56 @@
+"""Batches in an order that can be replayed from any point."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tfdistill.data.examples import Examples
+from tfdistill.data.normalization import Normalization
+
+
+def replayable(
+    examples: Examples,
+    normalization: Normalization,
+    size: int,
+    *,
+    shuffle: bool,
+    seed: int,
+    repeat: bool,
+    start: int,
+    drop_remainder: bool,
+    augment: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None,
+) -> tf.data.Dataset:
+    """Batches examples and normalises the batches.
+
+    Args:
+        examples: The `Examples`.
+        normalization: The `Normalization` of the batches.
+        size: Number of examples in a batch, from 1 to N.
+        shuffle, seed, repeat, start, drop_remainder, augment: Same as in `Split.batch`.
+
+    Returns:
+        Same as `Split.batch`.
+    """
+    full = repeat or drop_remainder or examples.num_examples % size == 0
+    per_epoch = examples.num_examples // size + (not full)
+    first = start // per_epoch if repeat else 0
+    epochs = tf.data.Dataset.range(first, tf.int64.max if repeat else 1)
+
+    def finish(index, batch):
+        images, labels = examples.fetch(*batch)
+        if augment is not None:
+            images = augment(images, tf.stack([seed, index]))
+        rows = size if full else None
+        images = tf.ensure_shape(images, (rows, *examples.image_shape))
+        labels = tf.ensure_shape(tf.cast(labels, tf.int32), (rows,))
+        return normalization.normalize(images), labels
+
+    batches = epochs.flat_map(
+        lambda epoch: examples.epoch(
+            size, full, tf.stack([seed, epoch]) if shuffle else None
+        )
+    ).skip(start - first * per_epoch)
+    left = tf.data.INFINITE_CARDINALITY if repeat else max(0, per_epoch - start)
+    batches = batches.apply(tf.data.experimental.assert_cardinality(left))
+    batches = batches.enumerate(start).map(finish, tf.data.AUTOTUNE, True)
+    return batches.prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,110 @@
+"""Examples that are read from a `tf.data.Dataset` in every epoch."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import final
+
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.data.examples import Examples
+from tfdistill.data.images import Pairs
+
+_SHUFFLE_LIMIT = 256 << 20  # bytes of raw images in the shuffle buffer
+_MEASURED_EXAMPLES = 10_000  # read to measure the mean and standard deviation
+_NOT_HELD = "A streamed split holds no {}: use batch() or sample()."
+
+
+@final
+class Streamed(Examples):
+    """Examples that are read anew in every epoch.
+
+    Args:
+        pairs: What `raw_pairs` made, in the same order on every pass.
+        num_examples: Number of pairs.
+        image_shape: (H, W, C).
+        labels: int32 array [N]; None reads them when they are needed.
+    """
+
+    is_held = False
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        num_examples: int,
+        image_shape: tuple[int, ...],
+        labels: np.ndarray | None = None,
+    ):
+        self._pairs, self._labels = pairs, labels
+        self.num_examples, self.image_shape = num_examples, image_shape
+
+    @property
+    def images(self) -> np.ndarray:
+        raise ValueError(_NOT_HELD.format("images"))
+
+    @property
+    def labels(self) -> np.ndarray:
+        raise ValueError(_NOT_HELD.format("labels"))
+
+    @property
+    def knows_labels(self) -> bool:
+        return self._labels is not None
+
+    def read_labels(self) -> np.ndarray:
+        if self._labels is None:
+            batches = self._pairs.labels().batch(1024).as_numpy_iterator()
+            labels = np.concatenate([np.int32([]), *batches])
+            if len(labels) != self.num_examples:
+                raise ValueError(
+                    f"num_examples is {self.num_examples}, but the stream holds "
+                    f"{len(labels)} examples."
+                )
+            self._labels = labels
+        return self._labels
+
+    def epoch(
+        self, size: int, full: bool, seed: tf.Tensor | None = None
+    ) -> tf.data.Dataset:
+        pairs = self._pairs
+        if seed is not None:
+            spec = pairs.images().element_spec[0]
+            # The seed below is all there is, whatever TensorFlow's global one: of this
+            # function's graph only. (With a global seed of 0 TensorFlow would fail.)
+            tf.compat.v1.set_random_seed(None)
+            fitting = _SHUFFLE_LIMIT // (spec.dtype.size * spec.shape.num_elements())
+            shuffled = pairs.records.shuffle(
+                min(self.num_examples, 10_000, max(size, fitting)),
+                # The seed of an epoch must not be that of another seed's epoch.
+                seed=tf.random.stateless_uniform(
+                    [], seed, minval=None, maxval=None, dtype=tf.int64
+                ),
+                reshuffle_each_iteration=False,
+            )
+            pairs = dataclasses.replace(pairs, records=shuffled)
+        return pairs.images().batch(size, drop_remainder=full)
+
+    def fetch(self, *batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = batch
+        return images, labels
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        mask = np.zeros(self.num_examples, bool)
+        mask[rows] = True
+        images = self._pairs.where(mask).images().map(lambda image, _: image)
+        return np.stack(list(images.as_numpy_iterator()))[rows.argsort().argsort()]
+
+    def where(self, mask: np.ndarray) -> "Streamed":
+        # With their labels, so that the whole stream is not read for them again.
+        labels = self.read_labels()[mask]
+        return Streamed(self._pairs.where(mask), len(labels), self.image_shape, labels)
+
+    def relabelled(self, numbers: np.ndarray) -> "Streamed":
+        table = tf.constant(numbers)
+        records = self._pairs.records.map(lambda record, y: (record, table[y]))
+        pairs = dataclasses.replace(self._pairs, records=records)
+        labels = None if self._labels is None else numbers[self._labels]
+        return Streamed(pairs, self.num_examples, self.image_shape, labels)
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        images = self._pairs.images().map(lambda image, _: image)
+        return images.take(_MEASURED_EXAMPLES).batch(256).as_numpy_iterator()
