@@ -1,4 +1,4 @@
-"""The public checks pass for all that ships, and find what is wrong with other things."""
+"""The public checks pass for all that ships, and find what is wrong elsewhere."""
 
 import descriptors
 import keras

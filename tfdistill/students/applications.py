@@ -37,7 +37,7 @@ def with_new_head(model: keras.Model, num_classes: int) -> keras.Model:
             "[batch, n]; build it with pooling, such as pooling='avg'."
         )
     last = keras.layers.Dense(num_classes, kernel_initializer="zeros")
-    return keras.Model(model.input, last(features), name=model.name)
+    return keras.Model(model.inputs[0], last(features), name=model.name)
 
 
 def head(model: keras.Model) -> keras.layers.Layer:

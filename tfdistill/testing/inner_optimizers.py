@@ -62,8 +62,9 @@ def check_inner_optimizer(optimizer: InnerOptimizer) -> None:
         error = measures.relative_error(judgement.gradients, function(full).gradients)
         require(
             error < 1e-9,
-            f"BackGradient and plain nested tapes must agree, but differ by {error:.2g} "
-            "of the norm: does update() depend on anything but its arguments?",
+            "BackGradient and plain nested tapes must agree, but differ by "
+            f"{error:.2g} of the norm: does update() depend on anything but its "
+            "arguments?",
         )
         measures.check_derivatives(
             lambda: function(back).loss,

@@ -183,8 +183,8 @@ def _check_derivatives(make, objective, real, tolerance):
         for variable, gradient in zip(variables, gradients):
             require(
                 np.any(gradient != 0),
-                f"The variable {variable.name} has no meta-gradient: is it, or a tensor "
-                "computed from it, among the curriculum's sources?",
+                f"The variable {variable.name} has no meta-gradient: is it, or what "
+                "is computed from it, among the curriculum's sources?",
             )
         measures.check_derivatives(
             lambda: judged()[0], variables, gradients, tolerance=tolerance
