@@ -157,7 +157,7 @@ class Detached(tfdistill.Synthesizer, tfdistill.Curriculum):
         ),
         (
             lambda: testing.check_synthesizer(Detached),
-            "images has no meta-gradient",
+            "has no meta-gradient",
         ),
     ],
 )
