@@ -31,8 +31,8 @@ from tfdistill.inner.optimizers.base import InnerOptimizer as InnerOptimizer
 from tfdistill.inner.problem import MetaGradient as MetaGradient
 from tfdistill.reporting import plots as plots
 from tfdistill.reporting.tensorboard import RunSummary as RunSummary
-from tfdistill.runs.callbacks import Anneal as Anneal
-from tfdistill.runs.callbacks import Backup as Backup
+from tfdistill.runs.annealing import Anneal as Anneal
+from tfdistill.runs.backup import Backup as Backup
 from tfdistill.students import architecture_spaces as architecture_spaces
 from tfdistill.studies import adaptation as adaptation
 from tfdistill.studies import architecture_search as architecture_search

@@ -103,7 +103,7 @@ def main() -> None:
     FLAGS.in_memory = True
     import dataclasses
 
-    from tfdistill.students import names as students
+    from tfdistill import students
     from tfdistill.studies import audit
 
     common.set_threads()

@@ -110,7 +110,7 @@ def main() -> None:
     """Runs the command."""
     common.check_workdir("run")
     _check_flags()
-    from tfdistill.students import names as students
+    from tfdistill import students
 
     common.set_threads()
     strategy = common.strategy()
@@ -204,8 +204,8 @@ def _draw(dataset, start):
 def _with_start(sets, start):
     import keras
 
+    from tfdistill import students
     from tfdistill.inner.stateless import StatelessModel
-    from tfdistill.students import names as students
 
     if start.is_random:
         return sets
@@ -295,8 +295,8 @@ def _nearest_neighbours(sets, dataset):
 
 
 def _finish(sets, chosen, result, model, dataset, seconds):
+    from tfdistill import students
     from tfdistill.reporting import plots
-    from tfdistill.students import names as students
 
     learns = not FLAGS.nearest_neighbours and FLAGS.kind not in _ADAPTED
     student = students.name_of(FLAGS.student)

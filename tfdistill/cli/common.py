@@ -408,7 +408,7 @@ def given_model(path: str, student: str, image_shape, num_classes: int):
         ValueError: If the file is damaged, or doesn't fit.
     """
     import tfdistill
-    from tfdistill.students import names as students
+    from tfdistill import students
 
     def make_model():
         own = path.endswith(".keras")
@@ -423,9 +423,9 @@ def given_model(path: str, student: str, image_shape, num_classes: int):
 
 def trained_student(distilled):
     """A network trained on distilled data, from where the flags say that it starts."""
+    from tfdistill import students
     from tfdistill._internal.seeds import Stream, student_seed
     from tfdistill.inner.stateless import StatelessModel
-    from tfdistill.students import names as students
 
     def make_model():
         first = students.each_of(FLAGS.student)[0]

@@ -237,7 +237,7 @@ def main() -> None:
 
 def _student():
     """Who learns; several, of which one is drawn each time, if --widths says so."""
-    from tfdistill.students import names as students
+    from tfdistill import students
 
     if not FLAGS.widths:
         return students.name_of(FLAGS.student)

@@ -212,7 +212,7 @@ def _expose(distilled, dataset, given):
 def _networks(distilled):
     """A model, and the weights of each network whose exposure is measured."""
     import tfdistill
-    from tfdistill.students import names as students
+    from tfdistill import students
 
     form = distilled.image_shape, distilled.num_classes
     student = FLAGS.student or distilled.student

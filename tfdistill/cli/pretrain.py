@@ -79,7 +79,7 @@ def main() -> None:
             f"--held_out={FLAGS.held_out} leaves none of --num_students="
             f"{FLAGS.num_students} students to distil with."
         )
-    from tfdistill.students import names as students
+    from tfdistill import students
     from tfdistill.weights import pool as pools
 
     common.set_threads()
@@ -139,8 +139,7 @@ def _recipe(dataset):
 
 def _cohort(dataset, recipe, numbers):
     """Trains some students and saves them, or finds them saved."""
-    from tfdistill import Backup
-    from tfdistill.students import names as students
+    from tfdistill import Backup, students
     from tfdistill.studies import pretraining
     from tfdistill.weights import pool as pools
 

@@ -7,18 +7,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import students
 from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
-from tfdistill.distilled import exports, tfrecords
+from tfdistill.distilled import exports, synthesized, tfrecords
 from tfdistill.distilled.recipe import LearnedSchedule
 from tfdistill.distilled.serving import Normalize
 from tfdistill.inner import objectives, optimizers
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.optimizers.base import InnerOptimizer
-from tfdistill.students import names as students
 from tfdistill.synthesizers.base import Synthesizer
-
-convert_to_numpy = keras.ops.convert_to_numpy
 
 
 class DistilledDataset:
@@ -146,38 +144,9 @@ class DistilledDataset:
         Raises:
             ValueError: If the synthesizer doesn't know its data's normalisation.
         """
-        source = synthesizer.source
-        if source is None:
-            raise ValueError(
-                "The synthesizer has no source, so nobody could use its images: make "
-                "it by from_noise() or from_real(), or pass source=DataSource(...)."
-            )
-        provenance = {"dataset": source.name, **kwargs.pop("provenance", {})}
-        curriculum = synthesizer.curriculum(synthesizer.exported_seed())
-        batches = [curriculum.batch(t) for t in range(curriculum.num_steps)]
-        once = batches[: len(batches) // synthesizer.epochs]
-        images, labels = (
-            np.stack([convert_to_numpy(getattr(batch, kind)) for batch in once])
-            for kind in ("images", "labels")
-        )
-        hyperparameters = {
-            h.name: np.reshape(
-                [convert_to_numpy(b.hyperparameters[h.name]) for b in batches],
-                (synthesizer.epochs, -1),
-            )
-            for h in curriculum.inner_optimizer.hyperparameters
-        }
-        return cls(
-            images,
-            labels,
-            hyperparameters.pop("learning_rate"),
-            inner_optimizer=curriculum.inner_optimizer,
-            hyperparameters=hyperparameters,
-            normalization=source.normalization,
-            class_names=source.class_names,
-            provenance=provenance,
-            **kwargs,
-        )
+        made = synthesized.made_by(synthesizer)
+        provenance = {**made["provenance"], **kwargs.pop("provenance", {})}
+        return cls(**{**made, **kwargs, "provenance": provenance})
 
     @property
     def steps(self) -> int:

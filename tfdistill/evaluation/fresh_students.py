@@ -109,12 +109,12 @@ class FreshStudents:
             journal: Where results are kept from group to group, and those of a
                 process that was killed are found.
         """
-        found = journal.read() if journal else {}
-        if "loss" not in found:
-            found = {}
-        done = min(map(len, found.values()), default=0)
+        kept = journal.read() if journal else {}
+        if "loss" not in kept:
+            kept = {}
+        done = min(map(len, kept.values()), default=0)
         done -= done % self._group
-        found = {name: list(values[:done]) for name, values in found.items()}
+        found = {name: list(values[:done]) for name, values in kept.items()}
         num_examples = 0
         key = student_seed(seed, Stream.EVALUATION)
         for first in range(done, num_students, self._group):

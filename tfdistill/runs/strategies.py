@@ -154,7 +154,7 @@ def check_alike(strategy: tf.distribute.Strategy, what: str, number: int) -> Non
     if strategy.num_replicas_in_sync * squares != first**2:
         raise ValueError(
             f"The workers do not agree on the {what} (this one's is {number}); they "
-            "need a --workdir that all of them see."
+            "need a folder that all of them see."
         )
 
 

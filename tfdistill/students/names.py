@@ -1,7 +1,7 @@
 """Who learns from distilled data: any callable that returns a new `keras.Model`.
 
-A student takes normalised images and gives logits. `build` makes the model of one that
-ships or of a user's own, in the same way, and checks that it fits the data.
+A student takes normalised images and gives logits. One is found by its name, and named
+so that it is found again.
 """
 
 import dataclasses
@@ -17,11 +17,10 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfdistill._internal.checks import check_int, first_sentence
 from tfdistill.students import architecture_spaces
-from tfdistill.students.applications import application, with_new_head  # noqa: F401
+from tfdistill.students.applications import application
 from tfdistill.students.networks import (
     alex_cifar_net,
     alexnet,
@@ -174,62 +173,6 @@ def each_of(student: "str | Callable[..., keras.Model] | Sampled") -> list:
     return [get(student)]
 
 
-def assign(model: keras.Model, values: Sequence[np.ndarray]) -> bool:
-    """Gives a model the values of its trainable variables, then of its others.
-
-    Returns:
-        Whether their shapes are the model's; if not, it is left as it is.
-    """
-    variables = [*model.trainable_variables, *model.non_trainable_variables]
-    if [tuple(v.shape) for v in variables] != [np.shape(x) for x in values]:
-        return False
-    for variable, value in zip(variables, values):
-        variable.assign(value)
-    return True
-
-
-def build(
-    student: str | Callable[..., keras.Model],
-    image_shape: Sequence[int],
-    num_classes: int,
-) -> keras.Model:
-    """Makes a student's model and checks that it can be distilled for.
-
-    Args:
-        student: What `get` takes. `image_shape` and `num_classes` are passed by
-            keyword, to a callable that has such parameters.
-        image_shape: (height, width, channels) of the data.
-        num_classes: Of the data.
-
-    Returns:
-        A built model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
-
-    Raises:
-        ValueError: If there is no such student, or its model doesn't fit the data.
-    """
-    image_shape = tuple(image_shape)
-    make, name = get(student), name_of(student)
-    model = make(**_arguments(make, name, image_shape, num_classes))
-    if not isinstance(model, keras.Model):
-        raise ValueError(
-            f"student {name} must return a keras.Model, not {type(model).__name__}."
-        )
-    _check_inputs(model, name, image_shape)
-    # A symbolic call builds whatever is not built yet, needs no values, and tells
-    # the shape of the outputs of any kind of model.
-    try:
-        outputs = model(keras.Input(image_shape))
-    except (TypeError, ValueError, tf.errors.OpError) as error:
-        raise ValueError(
-            f"student {name} cannot take images of shape {image_shape}: "
-            f"{first_sentence(error)}"
-        ) from error
-    _check_outputs(model, outputs, name, num_classes)
-    if not model.trainable_variables:
-        raise ValueError(f"student {name} has no trainable weights.")
-    return model
-
-
 def imported(path: str, what: str = "student") -> Callable:
     """Imports a callable, from the current folder too.
 
@@ -303,79 +246,3 @@ def _saved(path):
             ) from error
 
     return saved
-
-
-def _arguments(make, name, image_shape, num_classes):
-    offered = {"image_shape": image_shape, "num_classes": num_classes}
-    try:
-        signature = inspect.signature(make)
-    except ValueError:  # some builtins have none
-        return {}
-    by_keyword = (
-        inspect.Parameter.KEYWORD_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    )
-    parameters = signature.parameters.values()
-    taken = {p.name for p in parameters if p.kind in by_keyword}
-    # The **kwargs of a model's class are for Keras, which would refuse ours.
-    if any(p.kind is p.VAR_KEYWORD for p in parameters) and not inspect.isclass(make):
-        taken |= set(offered)
-    arguments = {key: value for key, value in offered.items() if key in taken}
-    try:
-        signature.bind(**arguments)
-    except TypeError as error:
-        raise ValueError(
-            f"student {name} can only be given image_shape and num_classes: {error}."
-        ) from None
-    return arguments
-
-
-def _check_inputs(model, name, image_shape):
-    inputs = getattr(model, "inputs", None)
-    if not inputs:  # subclassed, or a Sequential that is not built yet
-        return
-    if len(inputs) != 1:
-        raise ValueError(
-            f"student {name} must have exactly one input, not {len(inputs)}."
-        )
-    given, shape = tuple(inputs[0].shape), (None, *image_shape)
-    fits = len(given) == len(shape) and all(
-        a is None or a == b for a, b in zip(given, shape)
-    )
-    if not fits:
-        raise ValueError(
-            f"student {name} takes inputs of shape {given} but the data set's are "
-            f"{shape}."
-        )
-
-
-def _check_outputs(model, outputs, name, num_classes):
-    if not isinstance(outputs, keras.KerasTensor):
-        raise ValueError(
-            f"student {name} must return one tensor of logits, not a "
-            f"{type(outputs).__name__}."
-        )
-    shape = tuple(outputs.shape)
-    if len(shape) != 2 or shape[0] is not None:
-        raise ValueError(
-            f"student {name} must give outputs of shape {(None, num_classes)}, not "
-            f"{shape}."
-        )
-    if shape[1] != num_classes:
-        raise ValueError(
-            f"student {name} gives {shape[1]} outputs but the data set has "
-            f"{num_classes} classes."
-        )
-    final = model
-    while isinstance(final, keras.Model):
-        final = (getattr(final, "operations", None) or final.layers or [None])[-1]
-    # Either an argument of the layer, or a layer (or keras.ops function) of its own.
-    activation = getattr(getattr(final, "activation", None), "__name__", "")
-    applied = {activation, type(final).__name__.lower()} & {"softmax", "sigmoid"}
-    # The last layer of a subclassed model need not be its final one; with other
-    # units than there are classes, it is not.
-    if applied and getattr(final, "units", num_classes) == num_classes:
-        raise ValueError(
-            f"student {name} must return logits, but its final layer {final.name!r} "
-            f"applies a {applied.pop()}."
-        )

@@ -16,11 +16,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import students
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.inner.stateless import StatelessModel
-from tfdistill.students import names as students
 from tfdistill.weights.pretrained import PretrainedWeights
 
 #: What the network wants each group to be taken for.

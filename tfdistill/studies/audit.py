@@ -18,14 +18,15 @@ import keras
 import numpy as np
 import scipy.special
 
+from tfdistill import students
 from tfdistill._internal import seeds
 from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.distiller import Distiller
-from tfdistill.runs.callbacks import Anneal, Backup
+from tfdistill.runs.annealing import Anneal
+from tfdistill.runs.backup import Backup
 from tfdistill.runs.journal import read_arrays, write_arrays
-from tfdistill.students import names as students
 from tfdistill.synthesizers.images import DistilledImages
 from tfdistill.weights.fixed import FixedWeights
 

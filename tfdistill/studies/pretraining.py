@@ -11,7 +11,7 @@ from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.inner.stateless import StatelessModel
-from tfdistill.runs.callbacks import Backup
+from tfdistill.runs.backup import Backup
 from tfdistill.weights.random import RandomWeights
 
 

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import students
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers.base import InnerOptimizer
-from tfdistill.students import names as students
 from tfdistill.students.teaching_networks import gtn_generator
 from tfdistill.synthesizers.base import DataSource, Synthesizer
 from tfdistill.synthesizers.schedule import Schedule

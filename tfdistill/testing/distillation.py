@@ -5,10 +5,10 @@ import tempfile
 
 import numpy as np
 
+from tfdistill import students
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distiller import Distiller
 from tfdistill.evaluation.evaluator import evaluate
-from tfdistill.students import names as students
 from tfdistill.testing.measures import require
 
 

@@ -81,7 +81,7 @@ class Pool:
     @classmethod
     def of(cls, pool: "Pool | str | os.PathLike") -> "Pool":
         """A pool as it is, or the one in a folder."""
-        return pool if isinstance(pool, cls) else cls.load(pool)
+        return pool if isinstance(pool, Pool) else cls.load(pool)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "Pool":

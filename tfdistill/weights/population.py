@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import students
 from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.inner.stateless import StatelessModel
-from tfdistill.students import names as students
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.fixed import FixedWeights
 from tfdistill.weights.random import RandomWeights

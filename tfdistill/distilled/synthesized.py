@@ -1,0 +1,46 @@
+"""What a synthesizer makes now, in arrays."""
+
+import numpy as np
+from keras.ops import convert_to_numpy
+
+from tfdistill.synthesizers.base import Synthesizer
+
+
+def made_by(synthesizer: Synthesizer) -> dict:
+    """Goes once through the curriculum that a synthesizer exports.
+
+    Args:
+        synthesizer: Any that knows its source.
+
+    Returns:
+        Arguments of `DistilledDataset`.
+
+    Raises:
+        ValueError: If the synthesizer doesn't know its data's normalisation.
+    """
+    source = synthesizer.source
+    if source is None:
+        raise ValueError(
+            "The synthesizer has no source, so nobody could use its images: make it by "
+            "from_noise() or from_real(), or pass source=DataSource(...)."
+        )
+    curriculum = synthesizer.curriculum(synthesizer.exported_seed())
+    batches = [curriculum.batch(t) for t in range(curriculum.num_steps)]
+    once = batches[: len(batches) // synthesizer.epochs]
+    hyperparameters = {
+        h.name: np.reshape(
+            [convert_to_numpy(b.hyperparameters[h.name]) for b in batches],
+            (synthesizer.epochs, -1),
+        )
+        for h in curriculum.inner_optimizer.hyperparameters
+    }
+    return {
+        "images": np.stack([convert_to_numpy(b.images) for b in once]),
+        "labels": np.stack([convert_to_numpy(b.labels) for b in once]),
+        "learning_rates": hyperparameters.pop("learning_rate"),
+        "inner_optimizer": curriculum.inner_optimizer,
+        "hyperparameters": hyperparameters,
+        "normalization": source.normalization,
+        "class_names": source.class_names,
+        "provenance": {"dataset": source.name},
+    }

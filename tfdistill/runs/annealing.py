@@ -1,0 +1,124 @@
+"""How the outer learning rate falls, and when a run ends."""
+
+import math
+import time
+
+import keras
+
+from tfdistill._internal import lookup
+from tfdistill.runs import strategies
+
+SCHEDULES = ("cosine", "halving", "constant")
+
+
+class Anneal(keras.callbacks.Callback):
+    """Lowers the outer learning rate as the run goes on, and ends the run.
+
+    Progress is the share of the outer steps done, or of the time used, whichever is
+    larger.
+
+    Args:
+        schedule: "cosine" (to 0), "halving" (at every tenth of the run, as in Wang et
+            al. 2018) or "constant".
+        outer_steps: How many outer steps the run has.
+        seconds: How long the run takes.
+
+    Raises:
+        ValueError: If neither `outer_steps` nor `seconds` is given, or one is not > 0.
+
+    Example:
+        >>> import tfdistill
+        >>> anneal = tfdistill.Anneal("cosine", outer_steps=1000)
+        >>> anneal.progress_at(250), round(anneal.factor(0.25), 3)
+        (0.25, 0.854)
+    """
+
+    def __init__(
+        self,
+        schedule: str = "cosine",
+        *,
+        outer_steps: int | None = None,
+        seconds: float | None = None,
+    ):
+        super().__init__()
+        lookup.find("schedule", schedule, dict.fromkeys(SCHEDULES))
+        limits = [limit for limit in (outer_steps, seconds) if limit is not None]
+        numbers = all(isinstance(limit, (int, float)) for limit in limits)
+        if not limits or not numbers or not all(limit > 0 for limit in limits):
+            raise ValueError(
+                "Give outer_steps or seconds or both, above 0, not "
+                f"{outer_steps!r} and {seconds!r}."
+            )
+        self._schedule = schedule
+        self._outer_steps = outer_steps or math.inf
+        self._seconds = seconds or math.inf
+        self.elapsed = 0.0
+        self._start_rate = None
+
+    @property
+    def state(self) -> dict[str, float | None]:
+        """What a resumed run needs: JSON; set it to go on."""
+        return {"elapsed": self.elapsed, "start_rate": self._start_rate}
+
+    @state.setter
+    def state(self, state):
+        self.elapsed, self._start_rate = state["elapsed"], state["start_rate"]
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is done, in 0..1."""
+        return self.progress_at(int(self.model.optimizer.iterations.numpy()))
+
+    def progress_at(self, outer_step: int) -> float:
+        """The share of the run that is done after so many outer steps, in 0..1."""
+        steps, time_used = outer_step / self._outer_steps, self.elapsed / self._seconds
+        return min(1.0, max(steps, time_used))
+
+    def epochs(self, done: int, every: int) -> dict[str, int]:
+        """What `fit` is to do, in epochs, until the run ends.
+
+        Args:
+            done: Outer steps that a run which goes on has behind it. One that was
+                stopped between two epochs goes on to the next from there.
+            every: Outer steps of an epoch.
+
+        Returns:
+            Arguments of `fit`: `steps_per_epoch`, `initial_epoch` and `epochs`.
+        """
+        first = -(-done // every)
+        left = 0
+        if self.progress_at(done) < 1:
+            left = int(min(self._outer_steps, 10**9)) - done
+        return {
+            "steps_per_epoch": every,
+            "initial_epoch": first,
+            "epochs": first + -(-left // every),
+        }
+
+    def factor(self, progress: float) -> float:
+        """What the initial outer learning rate is multiplied by."""
+        if self._schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * progress))
+        return 0.5 ** int(10 * progress) if self._schedule == "halving" else 1.0
+
+    def on_train_begin(self, logs=None):
+        several = strategies.num_workers(self.model.distribute_strategy) > 1
+        if several and self._seconds < math.inf:
+            raise ValueError(
+                "Several workers have clocks of their own: give outer_steps, not "
+                "seconds."
+            )
+        self._last = None
+        if self._start_rate is None:
+            self._start_rate = float(self.model.optimizer.learning_rate.numpy())
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._last = self._last or time.monotonic()
+        rate = self._start_rate * self.factor(self.progress)
+        self.model.optimizer.learning_rate = rate
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        self.elapsed, self._last = self.elapsed + now - self._last, now
+        if self.progress >= 1:
+            self.model.stop_training = True
