@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfdistill import students, unroll
+from tfdistill import inner, students
 from tfdistill.students.networks import LocalResponseNormalization, XavierNormal
 
 # Small images that each student can still take.
@@ -147,12 +147,12 @@ def test_learns_through_its_own_learning(name):
         outputs, _ = model.stateless_call(weights, state, images, training=True)
         return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(labels, outputs))
 
-    @unroll.as_traced
+    @inner.as_traced
     @tf.function(autograph=False)
     def meta_gradient(images):
         with tf.GradientTape() as outer:
             outer.watch(images)
-            with tf.GradientTape() as inner:
+            with tf.GradientTape() as tape:
                 inner.watch(weights)
                 value = loss(weights, images)
             gradients = inner.gradient(value, weights)
