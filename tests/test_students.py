@@ -153,9 +153,9 @@ def test_learns_through_its_own_learning(name):
         with tf.GradientTape() as outer:
             outer.watch(images)
             with tf.GradientTape() as tape:
-                inner.watch(weights)
+                tape.watch(weights)
                 value = loss(weights, images)
-            gradients = inner.gradient(value, weights)
+            gradients = tape.gradient(value, weights)
             moved = [w - 0.02 * g for w, g in zip(weights, gradients)]
             value = loss(moved, tf.constant(make_images(SMALL[name], seed=1)))
         return outer.gradient(value, images)
