@@ -34,7 +34,7 @@ def curves(runs: Sequence[Run]) -> str | None:
         return None
     measure = runs[0].measure
     scale = 100 if measure.is_share else 1
-    lowest = []
+    lows: list[float] = []
     with _page_style():
         figure, axis = plt.subplots(figsize=(5.2, 2.9), layout="constrained")
         for k, (name, (steps, mean, std)) in enumerate(found):
@@ -42,14 +42,16 @@ def curves(runs: Sequence[Run]) -> str | None:
             axis.fill_between(
                 steps, mean - std, mean + std, alpha=0.18, lw=0, color=colour
             )
-            axis.plot(steps, mean, color=colour, label=name)
-            lowest.extend((mean - std)[np.isfinite(mean - std)])
+            style = "o-" if len(steps) == 1 else "-"
+            axis.plot(steps, mean, style, color=colour, label=name)
+            lows.extend((mean - std)[np.isfinite(mean - std)])
         axis.set(
             xlabel="outer steps",
             ylabel=f"validation {measure.title}{', %' if measure.is_share else ''}",
         )
         axis.margins(x=0.01)
-        lowest = min(lowest, default=0)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        lowest = min(lows, default=0.0)
         if measure.is_share:
             axis.set_ylim(max(0, 10 * (lowest // 10)), 100)
         elif lowest >= 0:
@@ -89,7 +91,7 @@ def _by_step(values, title, size):
             )
         axis.set(xlabel="step", ylabel=title)
         if values.min() >= 0:
-            axis.set_ylim(bottom=0)
+            axis.set_ylim(0, 1.08 * values.max() or 1)
         axis.xaxis.get_major_locator().set_params(integer=True)
         if len(values) > 1:
             figure.legend(loc="outside upper right", ncols=3)
@@ -105,6 +107,7 @@ def _page_style():
     return matplotlib.rc_context(
         {
             "svg.fonttype": "none",
+            "svg.hashsalt": "tfdistill",  # one run, one page
             "text.parse_math": False,  # the names of runs are anybody's
             "font.size": 10,
             "text.color": text,

@@ -12,7 +12,6 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.reporting import pictures
 from tfdistill.runs import files
 
-
 # At the most: a figure has an axis for each image, which takes time and room, and a
 # grid at least 34 x 34 pixels.
 _FIGURE_IMAGES, _FIGURE_STEPS, _FIGURE_COLUMNS = 600, 100, 40

@@ -46,12 +46,12 @@ def page(runs: Sequence[str | os.PathLike | Run]) -> str:
 
     Example:
         >>> import tfdistill
-        >>> from tfdistill.report import Run, page
+        >>> from tfdistill import report
         >>> digits = tfdistill.load_dataset("digits")
         >>> data = tfdistill.baselines.random_real(digits, steps=2)
         >>> result = tfdistill.evaluate(data, "linear", digits.test, 2)
-        >>> text = page([Run.of_results(data, {"random real images": result})])
-        >>> "Test accuracy" in text
+        >>> run = report.Run.of_results(data, {"random real images": result})
+        >>> "Test accuracy" in report.page([run])
         True
     """
     if isinstance(runs, (str, os.PathLike, Run)):

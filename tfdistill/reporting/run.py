@@ -135,11 +135,12 @@ class Run:
                 f"{', '.join(sorted(headlines))}."
             )
         main = MAIN if MAIN in contents else next(iter(contents))
+        reports = _history(history)
         about = {
             "dataset": distilled.provenance.get("dataset"),
             "student": distilled.student,
-            "outer_steps": distilled.provenance.get("outer_steps"),
-            "history": _history(history),
+            "outer_steps": reports[-1]["outer_step"] if reports else None,
+            "history": reports,
         }
         return cls(
             name=name,
