@@ -73,7 +73,7 @@ def hyperparameters(run: Run) -> dict[str, str]:
     charts = {}
     for name in names[:_HYPERPARAMETERS]:
         words, values = name.replace("_", " "), run.distilled.hyperparameters[name]
-        charts[f"Learned {words}"] = _by_step(values, words, (4.2, 2.3))
+        charts[f"Learned {words}"] = _by_step(values, words, (3.8, 2.3))
     return charts
 
 

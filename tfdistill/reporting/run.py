@@ -30,7 +30,7 @@ _BESIDE = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Run:
     """Distilled data with its evaluations: made by `of_folder` or `of_results`.
 
@@ -218,11 +218,12 @@ class Run:
         return "; ".join(f"{n.replace('_', ' ')} {text}" for n, text in found.items())
 
     def _attack(self):
-        names = "attack_class", "target_class"
-        own = vars(self.distilled.objective)
-        for known in (self.flags, own):
-            if known.keys() >= set(names):
-                return [known[name] for name in names]
+        """The class that is to be mistaken, and for which; None if there is none."""
+        names, objective = ("attack_class", "target_class"), self.distilled.objective
+        if all(name in self.flags for name in names):
+            return [self.flags[name] for name in names]
+        if all(hasattr(objective, name) for name in names):
+            return [getattr(objective, name) for name in names]
         return None
 
 

@@ -30,18 +30,19 @@ class RunSummary(keras.callbacks.Callback):
         name: What HPARAMS calls the run.
 
     Example:
-        >>> import tfdistill
+        >>> import tempfile, tfdistill
         >>> digits = tfdistill.load_dataset("digits").hold_out(0.1)
         >>> images = tfdistill.DistilledImages.from_real(digits, steps=2)
         >>> distiller = tfdistill.Distiller("linear", images)
         >>> distiller.compile()
+        >>> folder = tempfile.mkdtemp()
         >>> history = distiller.fit(
         ...     digits.train.batch(128, repeat=True),
         ...     steps_per_epoch=3,
         ...     validation_data=digits.validation.batch(100),
-        ...     callbacks=[tfdistill.RunSummary("logs", {"steps": 2})],
+        ...     callbacks=[tfdistill.RunSummary(folder, {"steps": 2})],
         ...     verbose=0,
-        ... )  # and then: tensorboard --logdir=logs
+        ... )  # and then: tensorboard --logdir with that folder
     """
 
     def __init__(
