@@ -1,6 +1,7 @@
 """The report: one page of a real run, with everything inside."""
 
 import base64
+import dataclasses
 import html.parser
 import io
 import json
@@ -9,11 +10,15 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
+from test_summaries import CASES, learn, many
 
+import tfdistill as library
 from tfdistill import DistilledDataset
+from tfdistill.reporting import measure as measures
 from tfdistill.reporting import report
 
 
@@ -149,3 +154,156 @@ def test_damaged_metrics_are_named(run, tmp_path):
     (tmp_path / "run" / "metrics.json").write_text("{")
     with pytest.raises(ValueError, match="metrics.json is damaged"):
         report.page([tmp_path / "run"])
+
+
+def test_metrics_without_a_headline_give_the_same_page(run, tmp_path):
+    old = tmp_path / run.name
+    shutil.copytree(run, old)
+    for path in old.glob("metrics*.json"):
+        content = json.loads(path.read_text())
+        for result in (content, content.get("before"), content.get("random_real")):
+            for name in ("headline", "higher_is_better", "shares"):
+                assert result is None or result.pop(name) is not None
+        path.write_text(json.dumps(content))
+    assert report.page([old]) == report.page([run]).replace(str(run), str(old))
+
+
+@pytest.fixture(scope="module", params=CASES)
+def made(request, tmp_path_factory):
+    """A run in Python beside the images before: its case, results and `Run`."""
+    distilled, student, real, history = learn(
+        request.param, tmp_path_factory.mktemp("logs")
+    )
+    before = distilled.replace(images=np.zeros_like(distilled.images))
+    results = {
+        name: library.evaluate(data, student, real, 2)
+        for name, data in (("no images", before), ("distilled images", distilled))
+    }
+    made = report.Run.of_results(distilled, results, name="mine", history=history)
+    return request.param, results, made
+
+
+def test_a_run_in_python(made):
+    case, results, run = made
+    source = report.page([run])
+    page, distilled = Page(source), run.distilled
+    for result in results.values():
+        assert result.summary().split(" ± ")[0] in page.text
+    heading, curve = {
+        "regression": ("squared error (lower is better)", "Squared error"),
+        "own objective": ("explained (higher is better)", "Explained"),
+        "vectors": ("accuracy", "Accuracy"),
+    }[case]
+    assert f"Test {heading} Of fresh networks on the test data" in page.text
+    assert f"{curve} against outer steps" in page.text and "4 outer steps" in page.text
+    # The curve, the rates and the momenta.
+    assert len(page.all("svg")) == 3 and "Learned momentum" in page.text
+    assert len(page.all("img")) == distilled.num_images
+    caption = distilled.objective.caption(distilled.labels[0, 0], ("pan", "tilt"))
+    assert page.all("img")[0]["alt"] == caption and caption in page.text
+    assert ("What is taken for what" in page.text) == (case == "vectors")
+    assert ("close" in page.text) == (case == "own objective")
+    for absent in ("Settings", "How to repeat it", "Selected", "GiB", "None"):
+        assert absent not in page.text
+    assert "mine 6 images of plane for" in page.text
+    assert source.count('class="main"') == 1
+
+
+def test_only_runs_of_one_measure_compare(made, run):
+    case, _, mine = made
+    page = Page(report.page([run, mine, mine]))
+    assert "3 runs of tfdistill first mine (2) mine (3)" in page.text
+    title = mine.measure.label
+    both = case == "vectors"
+    assert page.text.count("Test accuracy Of fresh networks; whiskers") == 1
+    assert (f"Test {mine.measure.heading} Of fresh networks;" in page.text) or both
+    assert f"{title} against outer steps" in page.text
+
+
+def test_numbers_have_bars_up_to_the_largest():
+    error = measures.Measure("error", is_share=False, higher_is_better=False)
+    rows = [{"error_mean": m, "error_std": s} for m, s in ((1, 0), (3, 1), (2, 0))]
+    bars = error.bars(rows)
+    assert [bar["length"] for bar in bars] == [0.25, 0.75, 0.5]
+    assert bars[1]["low"] == 0.5 and bars[1]["spread"] == 0.5
+    assert error.best(rows) == [True, False, False]
+    below, above, unknown, none = error.bars(
+        [{"error_mean": m, "error_std": 0} for m in (-1, 3, float("nan"))] + [{}]
+    )
+    assert (below["start"], below["length"]) == (0, 0.25)
+    assert (above["start"], above["length"]) == (0.25, 0.75)
+    assert unknown is None and none is None
+    assert error.bars([{"error_mean": 0.0}])[0]["length"] == 0
+
+
+def test_the_first_result_is_the_main_one_if_none_is_of_distilled_images(made):
+    _, results, run = made
+    result = results["no images"]
+    other = report.Run.of_results(run.distilled, {"noise": result, "again": result})
+    assert other.what == "noise" and other.name == "run" and other.curve is None
+    assert "outer steps" not in Page(report.page(other)).text
+
+
+def test_results_that_do_not_compare_are_refused(made):
+    _, results, run = made
+    with pytest.raises(ValueError, match="at least one evaluation"):
+        report.Run.of_results(run.distilled, {})
+    (result, *_) = results.values()
+    loss = dataclasses.replace(result, objective=Loss(), totals={})
+    with pytest.raises(ValueError, match="one headline"):
+        report.Run.of_results(run.distilled, {"a": result, "b": loss})
+    assert report.Run.of_results(run.distilled, {"b": loss}).measure.name == "loss"
+    with pytest.raises(ValueError, match="at least one run"):
+        report.page([])
+
+
+class Loss(library.Objective):
+    """An objective without any figure of its own: its headline is the loss."""
+
+    name = "loss"
+
+    def inner_loss(self, labels, outputs):
+        return (outputs - labels) ** 2
+
+    meta_loss = inner_loss
+
+
+def test_a_page_of_many_classes_steps_and_pixels_is_bounded():
+    rng = np.random.default_rng(0)
+    for count, shape in (
+        (2, (2000, 1, 4)),
+        (1000, (1, 1000, 4, 4, 1)),
+        (2, (2, 120, 100, 300, 3)),
+    ):
+        counts = 9 * np.eye(count, dtype=int)[None]
+        counts[0, 0, 1] = 27
+        result = library.Evaluation.of_confusion(counts, np.zeros(1))
+        names = [f"<class {k}>" for k in range(count)]
+        data = many(rng.standard_normal(shape, "float32"), names)
+        made = report.Run.of_results(data, {"distilled images": result})
+        source = report.page(made)
+        assert len(source) < 5_000_000
+        page = Page(source)
+        assert 100 <= len(page.all("img")) <= 5000
+        if count == 1000:
+            assert "<class 0> <class 1> 75.0 %" in page.text
+        else:
+            assert len(page.all("td")) > 4
+
+
+def test_the_classes_of_an_attack_are_named(made):
+    _, _, run = made
+    attack = library.Attack(0, 1)
+    counts = np.array([[[2, 6], [0, 4]]])
+    result = library.Evaluation({"confusion": counts}, np.zeros(1), 12, attack)
+    data = many(np.zeros((1, 2, 4, 4, 1))).replace(objective=attack)
+    text = Page(report.page(report.Run.of_results(data, {"attack": result}))).text
+    assert "calls 75.00 % of class 0 a 1; 83.33 % against the modified labels" in text
+
+
+def test_a_history_must_tell_its_outer_steps(made):
+    _, results, run = made
+    history = keras.callbacks.History()
+    history.set_params({"steps": None})
+    with pytest.raises(ValueError, match="steps_per_epoch"):
+        report.Run.of_results(run.distilled, results, history=history)

@@ -30,6 +30,7 @@ from tfdistill.inner.objectives.regression import Regression as Regression
 from tfdistill.inner.optimizers.base import InnerOptimizer as InnerOptimizer
 from tfdistill.inner.problem import MetaGradient as MetaGradient
 from tfdistill.reporting import plots as plots
+from tfdistill.reporting import report as report
 from tfdistill.reporting.tensorboard import RunSummary as RunSummary
 from tfdistill.runs.annealing import Anneal as Anneal
 from tfdistill.runs.backup import Backup as Backup

@@ -113,7 +113,8 @@ class Evaluation:
 
     def to_json(self) -> dict:
         """What `metrics.json` holds of it: means and standard deviations over students
-        by figure, and the objective's details."""
+        by figure, which figure is the headline, whether more of it is better, which
+        figures are shares in 0..1, and the objective's details."""
         content: dict = {}
         for name, values in self.figures.items():
             content[f"{name}_mean"] = float(values.mean())
@@ -122,6 +123,7 @@ class Evaluation:
             **content,
             "num_students": self.num_students,
             "headline": self.objective.headline,
+            "higher_is_better": self.objective.higher_is_better,
             "shares": list(self.objective.shares),
             **self.objective.details(self.totals),
         }

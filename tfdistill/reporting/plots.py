@@ -1,13 +1,22 @@
 """Pictures of distilled data and of a run."""
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import pyplot as plt
 
+from tfdistill._internal.checks import check_int
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.reporting import pictures
 from tfdistill.runs import files
+
+# At the most: a figure has an axis for each image, which takes time and room, and a
+# grid at least 34 x 34 pixels.
+_FIGURE_IMAGES, _FIGURE_STEPS, _FIGURE_COLUMNS = 600, 100, 40
+_GRID_IMAGES, _GRID_COLUMNS, _GRID_PIXELS = 2000, 100, 4_000_000
+_CAPTION_WIDTH, _CAPTION_LINES = 14, 3
 
 
 def distilled_images(
@@ -15,76 +24,132 @@ def distilled_images(
 ) -> plt.Figure:
     """A row of images a step, with their labels and the step's learned rates.
 
+    Images of any shape are shown, a vector as a row of pixels. What is written above
+    each is up to `distilled.objective.caption`.
+
     Args:
         distilled: What to show.
-        max_steps: Rows at the most; steps are left out evenly.
-        max_images: Images a row at the most.
+        max_steps: Rows at the most, at least 1; steps are left out evenly.
+        max_images: Images a row at the most, at least 1. However many are allowed,
+            the figure has at most 100 rows of 40 columns and 600 images.
+
+    Raises:
+        ValueError: If a number is below 1.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> distilled = tfdistill.baselines.random_real(digits, steps=2)
+        >>> figure = tfdistill.plots.distilled_images(distilled, max_images=3)
+        >>> [axis.get_title() for axis in figure.axes]
+        ['0', '1', '2', '0', '1', '2']
     """
-    steps = evenly(distilled.steps, max_steps)
+    max_steps = min(check_int("max_steps", max_steps, 1), _FIGURE_STEPS)
+    max_images = min(check_int("max_images", max_images, 1), _FIGURE_COLUMNS)
     count = min(distilled.images.shape[1], max_images)
-    shown = distilled.normalization.displayable(distilled.images[steps, :count])
-    labels = distilled.labels[steps, :count]
+    steps = evenly(distilled.steps, min(max_steps, _FIGURE_IMAGES // count))
+    shown = pictures.of_steps(distilled, steps, count)
+    notes = [_rates(distilled, step) for step in steps]
+    # Room for a square image below its caption, or a flat one beside the rates.
+    lines = max(note.count("\n") + 1 for note in notes)
+    height = max(min(1.0, shown.shape[2] / shown.shape[3]) + 0.18, 0.15 * lines)
     figure, axes = plt.subplots(
         len(steps),
         count,
-        figsize=(1.0 * count + 1.6, 1.18 * len(steps) + 0.4),
+        figsize=(1.0 * count + 1.6, height * len(steps) + 0.4),
         squeeze=False,
         layout="constrained",
     )
     for row, step in enumerate(steps):
-        for column in range(count):
-            axis = axes[row, column]
-            _show(axis, shown[row, column])
+        for axis, image, label in zip(axes[row], shown[row], distilled.labels[step]):
+            _show(axis, image)
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
-            label = labels[row, column]
-            best = int(label.argmax())
-            title = distilled.class_names[best]
-            if label[best] < 0.995:
-                title += f" {100 * label[best]:.0f} %"
-            axis.set_title(title, fontsize=8, pad=2)
-        rates = distilled.learning_rates[:, step]
-        text = ", ".join(f"{rate:.3g}" for rate in rates[:4])
-        text += ", …" if len(rates) > 4 else ""
+            caption = distilled.objective.caption(label, distilled.class_names)
+            axis.set_title(_wrapped(caption), fontsize=8, pad=2, parse_math=False)
         axes[row, 0].set_ylabel(
-            f"step {step + 1}\nrate {text.replace(', ', chr(10))}",
-            rotation=0,
-            ha="right",
-            va="center",
-            fontsize=8,
+            notes[row], rotation=0, ha="right", va="center", fontsize=8
         )
     return figure
 
 
+def _rates(distilled, step):
+    rates = distilled.learning_rates[:, step]
+    lines = [f"{rate:.3g}" for rate in rates[:4]] + ["…"] * (len(rates) > 4)
+    return f"step {step + 1}\nrate " + "\n".join(lines)
+
+
+def _wrapped(caption):
+    text = shortened(caption, _CAPTION_WIDTH * _CAPTION_LINES)
+    lines = textwrap.wrap(text, _CAPTION_WIDTH) or [""]
+    if len(lines) > _CAPTION_LINES:
+        lines = [*lines[: _CAPTION_LINES - 1], f"{lines[_CAPTION_LINES - 1]} …"]
+    return "\n".join(lines)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text, or its beginning and "…" if it has more than `most` letters."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
 def accuracy_curve(
-    outer_steps: Sequence[int],
+    outer_steps: Sequence[float],
     mean: Sequence[float],
-    std: Sequence[float],
+    std: Sequence[float] | None = None,
     *,
     baseline: float | None = None,
     baseline_name: str = "random real images",
+    figure_name: str = "accuracy",
+    is_share: bool = True,
+    higher_is_better: bool = True,
 ) -> plt.Figure:
-    """Validation accuracy of fresh students against outer steps.
+    """A validation figure of fresh students, such as accuracy, against outer steps.
 
     Args:
-        outer_steps: When it was measured.
-        mean, std: Over students, in 0..1.
-        baseline: An accuracy to draw as a level, in 0..1.
+        outer_steps: When it was measured, at least once.
+        mean, std: Over students; in 0..1 if it is a share. Without `std` there is no
+            band.
+        baseline: A value to draw as a level.
         baseline_name: What that is.
+        figure_name: What is measured: an objective's `headline`.
+        is_share: Whether it is shown in per cent, up to 100: whether it is one of the
+            objective's `shares`.
+        higher_is_better: Whether more of it is better: the objective's.
+
+    Raises:
+        ValueError: If nothing was measured.
+
+    Example:
+        >>> import tfdistill
+        >>> figure = tfdistill.plots.accuracy_curve([0, 10], [0.1, 0.8], [0.02, 0.01])
+        >>> figure.axes[0].get_ylabel()
+        'validation accuracy of fresh students (%)'
     """
-    centre, width = 100 * np.asarray(mean), 100 * np.asarray(std)
+    if not len(outer_steps):
+        raise ValueError("outer_steps must hold at least one step.")
+    scale = 100 if is_share else 1
+    centre = scale * np.asarray(mean, float)
+    width = scale * np.asarray(np.zeros_like(centre) if std is None else std, float)
     figure, axis = plt.subplots(figsize=(6.4, 4), layout="constrained")
     axis.fill_between(outer_steps, centre - width, centre + width, alpha=0.2, lw=0)
     axis.plot(outer_steps, centre, label="distilled data")
     if baseline is not None:
-        axis.axhline(100 * baseline, color="0.45", ls="--", lw=1.2, label=baseline_name)
-        axis.legend(frameon=False, loc="lower right")
+        level = scale * baseline
+        axis.axhline(level, color="0.45", ls="--", lw=1.2, label=baseline_name)
+        place = "lower" if higher_is_better else "upper"
+        axis.legend(frameon=False, loc=f"{place} right")
+    low = centre - width
     axis.set(
         xlabel="outer steps",
-        ylabel="validation accuracy of fresh students (%)",
+        ylabel=f"validation {figure_name.replace('_', ' ')} of fresh students"
+        + (" (%)" if is_share else ""),
         xlim=(0, max(outer_steps) or 1),
-        ylim=(min(0.0, float(np.min(centre - width))), 100),
     )
+    bottom = min(0.0, float(np.min(low[np.isfinite(low)], initial=0.0)))
+    if is_share:
+        axis.set_ylim(bottom, 100)
+    elif bottom == 0:
+        axis.set_ylim(bottom=0)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     return figure
@@ -125,20 +190,36 @@ def grid(
     """The images as one picture, a row a step: for TensorBoard, or `plt.imshow`.
 
     Args:
-        distilled: What to show.
-        max_steps: Rows at the most; steps are left out evenly.
-        max_images: Images a row at the most.
+        distilled: What to show. Its images may have any shape; a vector is one row of
+            pixels.
+        max_steps: Rows at the most, at least 1; steps are left out evenly.
+        max_images: Images a row at the most, at least 1. However many are allowed,
+            there are at most 100 in a row and 2,000 in all.
 
     Returns:
         float32 `[height, width, 1 or 3]` in 0..1. Pixels of small images are
-        repeated, so that each image is at least 32 pixels high.
+        repeated, so that each image is at least 32 pixels high; large ones are
+        averaged, so that the whole has about 4 million pixels at the most.
+
+    Raises:
+        ValueError: If a number is below 1.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> distilled = tfdistill.baselines.random_real(digits, steps=2)
+        >>> tfdistill.plots.grid(distilled).shape  # 2 rows of 10 images, with borders
+        (68, 340, 1)
     """
-    chosen = evenly(distilled.steps, max_steps)
-    images = distilled.normalization.displayable(distilled.images[chosen, :max_images])
-    if images.shape[-1] not in (1, 3):
-        images = images[..., :1]
+    max_steps = check_int("max_steps", max_steps, 1)
+    max_images = min(check_int("max_images", max_images, 1), _GRID_COLUMNS)
+    count = min(distilled.images.shape[1], max_images)
+    chosen = evenly(distilled.steps, min(max_steps, _GRID_IMAGES // count))
+    side = int(np.clip(np.sqrt(_GRID_PIXELS / (len(chosen) * count)), 34, 258)) - 2
+    images = pictures.of_steps(distilled, chosen, count, side)
     zoom = -(-32 // images.shape[2])
-    images = images.repeat(zoom, axis=2).repeat(zoom, axis=3)
+    images = images.repeat(zoom, axis=2)
+    images = images.repeat(max(1, min(zoom, side // images.shape[3])), axis=3)
     edges = [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)]
     images = np.pad(images, edges, constant_values=1)
     steps, count, height, width, channels = images.shape
@@ -171,11 +252,13 @@ def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
     """Images, eight in a row.
 
     Args:
-        images: `[count, height, width, channels]` in 0..1, at least one.
+        images: float `[count, *image_shape]` in 0..1, at least one. Of more than 400
+            the first are shown.
         titles: One for each.
     """
-    columns = min(len(images), 8)
-    rows = -(-len(images) // columns)
+    shown = pictures.as_pictures(np.asarray(images)[:400])
+    columns = min(len(shown), 8)
+    rows = -(-len(shown) // columns)
     figure, axes = plt.subplots(
         rows,
         columns,
@@ -185,9 +268,9 @@ def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
     )
     for axis in axes.flat:
         axis.axis("off")
-    for axis, image, title in zip(axes.flat, images, titles):
+    for axis, image, title in zip(axes.flat, shown, titles):
         _show(axis, image)
-        axis.set_title(title, fontsize=8, pad=2)
+        axis.set_title(title, fontsize=8, pad=2, parse_math=False)
     return figure
 
 
@@ -201,12 +284,14 @@ def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
     count = len(class_names)
     # The right labels on the diagonal would outshine all others.
     wrong = np.ma.masked_array(100 * noise, np.eye(count, dtype=bool))
-    side = max(4.0, 0.42 * count + 1.6)
+    side = min(max(4.0, 0.42 * count + 1.6), 22.6)
     figure, axis = plt.subplots(figsize=(side + 0.9, side), layout="constrained")
     shown = axis.imshow(wrong, cmap="Reds", vmin=0, vmax=max(wrong.max(), 1e-9))
     axis.set_facecolor("0.93")
-    axis.set_xticks(range(count), class_names, rotation=90 if count > 10 else 45)
-    axis.set_yticks(range(count), class_names)
+    named = evenly(count, 150)  # so many fit
+    names = [class_names[k] for k in named]
+    axis.set_xticks(named, names, rotation=90 if count > 10 else 45)
+    axis.set_yticks(named, names)
     axis.tick_params(labelsize=8, length=0)
     axis.set(xlabel="true label, by the students", ylabel="given label")
     axis.set_title(
@@ -218,7 +303,7 @@ def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
 
 
 def _show(axis, image):
-    grey = image.shape[-1] not in (3, 4)
+    grey = image.shape[-1] == 1
     axis.imshow(
         image[..., 0] if grey else image,
         cmap="gray" if grey else None,

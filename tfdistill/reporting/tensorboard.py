@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfdistill.evaluation.result import Evaluation
@@ -15,9 +16,11 @@ class RunSummary(keras.callbacks.Callback):
     """Writes TensorBoard's logs of a `Distiller`'s `fit`, against outer steps.
 
     After every epoch: each of Keras's logs as a scalar, those of validation beside
-    those of training; the distilled images as one picture, a row a step; the learned
-    rates as a histogram, and their mean in each epoch of the inner loop; of learned
-    labels, the mean share of the likeliest class.
+    those of training; the distilled images as one picture, a row a step, whatever
+    their shape; the learned rates, and what else is learned of each step, as
+    histograms; the mean rate in each epoch of the inner loop. Of labels that are
+    distributions over classes, the mean share of the likeliest class, unless all are
+    one-hot; of others, such as those of a regression, a histogram.
 
     Args:
         log_dir: The run's folder of logs. TensorBoard compares the runs of a folder
@@ -25,6 +28,21 @@ class RunSummary(keras.callbacks.Callback):
         hyperparameters: Numbers, strings and booleans by name, for HPARAMS: what a
             sweep changes.
         name: What HPARAMS calls the run.
+
+    Example:
+        >>> import tempfile, tfdistill
+        >>> digits = tfdistill.load_dataset("digits").hold_out(0.1)
+        >>> images = tfdistill.DistilledImages.from_real(digits, steps=2)
+        >>> distiller = tfdistill.Distiller("linear", images)
+        >>> distiller.compile()
+        >>> folder = tempfile.mkdtemp()
+        >>> history = distiller.fit(
+        ...     digits.train.batch(128, repeat=True),
+        ...     steps_per_epoch=3,
+        ...     validation_data=digits.validation.batch(100),
+        ...     callbacks=[tfdistill.RunSummary(folder, {"steps": 2})],
+        ...     verbose=0,
+        ... )  # and then: tensorboard --logdir with that folder
     """
 
     def __init__(
@@ -44,15 +62,14 @@ class RunSummary(keras.callbacks.Callback):
         if self._hyperparameters:
             from tensorboard.plugins.hparams import api
 
-            figure = self.model.objective.headline
+            headline = self.model.objective.headline
+            measured = [("test", headline), ("validation", headline)]
+            if headline != "loss":
+                measured.append(("validation", "loss"))
             with self._writer("").as_default():
                 api.hparams_config(
                     [api.HParam(name) for name in self._hyperparameters],
-                    [
-                        api.Metric(figure, group="test"),
-                        api.Metric(figure, group="validation"),
-                        api.Metric("loss", group="validation"),
-                    ],
+                    [api.Metric(figure, group=group) for group, figure in measured],
                 )
                 api.hparams(self._hyperparameters, self._name or None)
 
@@ -69,8 +86,13 @@ class RunSummary(keras.callbacks.Callback):
             tf.summary.histogram("learned rates", rates)
             for k in range(min(len(rates), 10)):
                 tf.summary.scalar(f"learned rates/epoch {k + 1}", rates[k].mean())
+            for name, values in distilled.hyperparameters.items():
+                if name != "learning_rate":
+                    tf.summary.histogram(f"learned {name.replace('_', ' ')}", values)
             confidence = distilled.labels.max(-1).mean()
-            if confidence < 1:
+            if not _are_distributions(distilled.labels):
+                tf.summary.histogram("labels", distilled.labels)
+            elif confidence < 1:
                 tf.summary.scalar("label confidence", confidence)
         self._flush()
 
@@ -102,3 +124,7 @@ class RunSummary(keras.callbacks.Callback):
     def _flush(self):
         for writer in self._writers.values():
             writer.flush()
+
+
+def _are_distributions(labels):
+    return (labels >= 0).all() and np.allclose(labels.sum(-1), 1, atol=1e-3)

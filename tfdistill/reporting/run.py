@@ -1,0 +1,280 @@
+"""What a report shows of a run: from a folder, or from results in memory."""
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+
+from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.result import Evaluation
+from tfdistill.inner.objectives.base import Objective
+from tfdistill.reporting import measure
+
+MAIN = "distilled images"
+_FLAGS = re.compile(r"--(?P<off>no)?(?P<name>\w+)(?:=(?P<value>.*))?")
+_KINDS = {
+    "random_real": "random real images",
+    "optimized_real": "optimized real images",
+    "k_means": "k-means centroids",
+    "average_real": "average real images",
+}
+# Rows that `tfdistill distill` tests beside the result.
+_BESIDE = {
+    "no_distilled_data": "no distilled data",
+    "before": "the images before",
+    "random_real": "random real images",
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """Distilled data with its evaluations: made by `of_folder` or `of_results`.
+
+    Attributes:
+        name: What the report calls it.
+        distilled: What students learned from.
+        metrics: The main evaluation, as `metrics.json` holds it, with what is known of
+            the run beside it.
+        rows: All evaluations, each with "what" its students learned from; the main one
+            has the key "main".
+        folder: Where it is, or None.
+        record: The content of `tfdistill.json` beside the data, or None.
+        flags: The command's flags by name; none if it was made in Python.
+    """
+
+    name: str
+    distilled: DistilledDataset
+    metrics: Mapping
+    rows: Sequence[Mapping]
+    folder: str | None = None
+    record: Mapping | None = None
+    flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of_folder(
+        cls, folder: str | os.PathLike, *, objective: Objective | None = None
+    ) -> "Run":
+        """A finished run of the command line.
+
+        Args:
+            folder: As `tfdistill distill` or `tfdistill baseline` leave it.
+            objective: Your own one that the data is for: it writes the captions.
+
+        Raises:
+            FileNotFoundError: If there is no distilled data set in the folder.
+            ValueError: If the run is not finished, or a file of it is damaged.
+        """
+        folder = os.fspath(folder)
+        path = os.path.join(folder, "metrics.json")
+        if not os.path.isfile(path):
+            raise ValueError(f"{folder} holds no finished run ({path} is absent).")
+        metrics = _read_json(path)
+        headline = measure.Measure.of(metrics).name
+        if f"{headline}_mean" not in metrics:
+            raise ValueError(f"{path} is damaged: it has no {headline}_mean.")
+        data = os.path.join(folder, "distilled")
+        distilled = DistilledDataset.load(data, objective=objective)
+        record = _read_json(os.path.join(data, "tfdistill.json"))
+        flags = _flags(record["provenance"].get("flags", ""))
+        what = _KINDS.get(flags.get("kind", ""), flags.get("kind", MAIN))
+        return cls(
+            name=os.path.basename(os.path.abspath(folder)),
+            distilled=distilled,
+            metrics=metrics,
+            rows=_rows(folder, metrics, what),
+            folder=folder,
+            record=record,
+            flags=flags,
+        )
+
+    @classmethod
+    def of_results(
+        cls,
+        distilled: DistilledDataset,
+        results: Mapping[str, Evaluation],
+        *,
+        name: str = "run",
+        history: Sequence[Mapping] | keras.callbacks.History = (),
+    ) -> "Run":
+        """A run that was made in Python.
+
+        Args:
+            distilled: What students learned from.
+            results: Evaluations of one objective, at least one, by what students
+                learned from. The main one is that of "distilled images", or else the
+                first.
+            name: What the report calls the run.
+            history: What `Distiller.fit` returned; or mappings in order, each with
+                "outer_step" and, if it was measured, the validation's "val_NAME" and
+                "val_NAME_std", where NAME is the objective's headline.
+
+        Raises:
+            ValueError: If there are no results, their headlines differ, or `history`
+                does not tell how many outer steps an epoch had.
+
+        Example:
+            >>> import tfdistill
+            >>> digits = tfdistill.load_dataset("digits")
+            >>> data = tfdistill.baselines.random_real(digits, steps=2)
+            >>> result = tfdistill.evaluate(data, "linear", digits.test, 2)
+            >>> run = tfdistill.report.Run.of_results(data, {"real images": result})
+            >>> run.measure.name
+            'accuracy'
+        """
+        if not results:
+            raise ValueError("results must hold at least one evaluation.")
+        contents = {what: result.to_json() for what, result in results.items()}
+        headlines = {content["headline"] for content in contents.values()}
+        if len(headlines) > 1:
+            raise ValueError(
+                "results must all have one headline figure to compare by, not "
+                f"{', '.join(sorted(headlines))}."
+            )
+        main = MAIN if MAIN in contents else next(iter(contents))
+        reports = _history(history)
+        about = {
+            "dataset": distilled.provenance.get("dataset"),
+            "student": distilled.student,
+            "outer_steps": reports[-1]["outer_step"] if reports else None,
+            "history": reports,
+        }
+        return cls(
+            name=name,
+            distilled=distilled,
+            metrics={**contents[main], **{k: v for k, v in about.items() if v}},
+            rows=[
+                {"what": what, **content, **({"main": True} if what == main else {})}
+                for what, content in contents.items()
+            ],
+        )
+
+    @property
+    def measure(self) -> measure.Measure:
+        """The figure that its students compare by."""
+        return measure.Measure.of(self.metrics)
+
+    @property
+    def command(self) -> str:
+        """The command that made it."""
+        return "baseline" if "kind" in self.flags else "distill"
+
+    @property
+    def what(self) -> str:
+        """What students of the main evaluation learned from."""
+        return next(row["what"] for row in self.rows if "main" in row)
+
+    @property
+    def num_bytes(self) -> int:
+        """The size of images and labels."""
+        return self.distilled.images.nbytes + self.distilled.labels.nbytes
+
+    @property
+    def random_real(self) -> Mapping | None:
+        """The evaluation of random real images beside the main one, if there is one."""
+        for row in self.rows:
+            if row["what"] == _KINDS["random_real"] and "main" not in row:
+                return row
+        return None
+
+    @property
+    def curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Outer steps, and the mean and the standard deviation of the headline on
+        validation data: each float `[reports]`. None if it was not measured."""
+        name = f"val_{self.measure.name}"
+        reports = [h for h in self.metrics.get("history", ()) if name in h]
+        if not reports:
+            return None
+        return (
+            np.array([h["outer_step"] for h in reports], float),
+            np.array([h[name] for h in reports], float),
+            np.array([h.get(f"{name}_std", 0) for h in reports], float),
+        )
+
+    @property
+    def confusion(self) -> np.ndarray | None:
+        """Shares of each true class, float `[classes, classes]`; rows sum to 1."""
+        if "confusion" not in self.metrics:
+            return None
+        counts = np.asarray(self.metrics["confusion"], float)
+        return counts / np.maximum(counts.sum(1, keepdims=True), 1)
+
+    def beside(self, row: Mapping) -> str:
+        """The figures of an evaluation beside its headline, in words.
+
+        Args:
+            row: One of `rows`.
+        """
+        found = {m.name: m.text(row) for m in measure.others(row, self.measure.name)}
+        attack = self._attack()
+        if attack and found.keys() >= {"attacked", "modified_accuracy"}:
+            return (
+                f"calls {found['attacked']} of class {attack[0]} a {attack[1]}; "
+                f"{found['modified_accuracy']} against the modified labels"
+            )
+        return "; ".join(f"{n.replace('_', ' ')} {text}" for n, text in found.items())
+
+    def _attack(self):
+        """The class that is to be mistaken, and for which; None if there is none."""
+        names, objective = ("attack_class", "target_class"), self.distilled.objective
+        if all(name in self.flags for name in names):
+            return [self.flags[name] for name in names]
+        if all(hasattr(objective, name) for name in names):
+            return [getattr(objective, name) for name in names]
+        return None
+
+
+def _rows(folder, metrics, what):
+    beside = [
+        {"what": name, **metrics[key]}
+        for key, name in _BESIDE.items()
+        if key in metrics
+    ]
+    others = []
+    for file in sorted(os.listdir(folder)):
+        if file.startswith("metrics-") and file.endswith(".json"):
+            content = _read_json(os.path.join(folder, file))
+            order = ", in another order" if content.get("shuffle_steps") else ""
+            others.append({"what": f"{what}{order}", **content})
+    return [*beside, {"what": what, "main": True, **metrics}, *others]
+
+
+def _history(history):
+    """One mapping a report, with the outer step."""
+    if not isinstance(history, keras.callbacks.History):
+        return list(history)
+    steps = history.params.get("steps")
+    if not steps:
+        raise ValueError(
+            "history does not tell how many outer steps an epoch had: pass "
+            "steps_per_epoch to fit, or mappings that have an outer_step."
+        )
+    return [
+        {
+            "outer_step": (epoch + 1) * steps,
+            **{name: values[k] for name, values in history.history.items()},
+        }
+        for k, epoch in enumerate(history.epoch)
+    ]
+
+
+def _flags(lines: str) -> dict[str, str]:
+    found = filter(None, map(_FLAGS.fullmatch, lines.split("\n")))
+    return {
+        m["name"]: m["value"] if m["value"] is not None else "no" if m["off"] else "yes"
+        for m in found
+    }
+
+
+def _read_json(path) -> dict:
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        if not isinstance(content, dict):
+            raise ValueError("it holds no object")
+        return content
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}.") from error
