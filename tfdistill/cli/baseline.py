@@ -1,15 +1,16 @@
 """tfdistill baseline: what distilled images are compared with.
 
-Selects or computes as many real images as would be distilled, finds the learning
-rate and the epochs at which networks learn most from them (on held-out training
-images), and tests fresh networks on the whole test set. Needs no distillation
-before. Of a pool of pretrained networks, it also tells how they do as they are
-(--kind=none), and when they are adapted by as many images and the data that they
-were trained on (--kind=fada). Writes a run folder like that of tfdistill distill:
+Selects or computes as many real images as would be distilled, finds the
+learning rate and the epochs at which networks learn most from them (on held-out
+training images), and tests fresh networks on the whole test set. Needs no
+distillation before. Of a pool of pretrained networks, it also tells how they do
+as they are (--kind=none), and when they are adapted by as many images and the
+data that they were trained on (--kind=fada). Writes a run folder like that of
+tfdistill distill:
 
   distilled/    the images (of the first set), as a TFRecord data set
   student/      a network trained on them, as a SavedModel that takes raw images
-  metrics.json  test accuracies (fractions of 1), what was chosen, time and memory
+  metrics.json  test accuracies (fractions of 1), what was chosen, costs
   images/       a picture of the images
   flags.txt     the flags: tfdistill baseline --flagfile=... repeats the run
 """

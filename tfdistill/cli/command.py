@@ -203,7 +203,9 @@ class Command:
         except InputError:  # damaged, or no longer allowed: another run in any case
             before = known
         before = {*filter(None, before), *(found - set(known))}
-        return sorted(before ^ set(filter(None, self.record(configuration).split("\n"))))
+        return sorted(
+            before ^ set(filter(None, self.record(configuration).split("\n")))
+        )
 
     def in_flags(self, sentence: str) -> str:
         """A sentence of the library, whose arguments are flags here."""

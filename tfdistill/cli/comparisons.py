@@ -13,13 +13,6 @@ KEYS = {
 }
 
 
-def num_students(configuration: Configuration, most: int | None = None) -> int:
-    """How many fresh networks test: --num_students, or fewer; one, if all are alike."""
-    if students.are_fixed(configuration):
-        return 1
-    return min(configuration.num_students, most or configuration.num_students)
-
-
 def measure(configuration: Configuration, distiller, distilled, dataset, journal):
     """Tests distilled data beside what it is compared with.
 
@@ -45,13 +38,13 @@ def measure(configuration: Configuration, distiller, distilled, dataset, journal
         distiller.population.name,
         distilled,
         initial_weights=students.pretrained_weights(c),
-        side_by_side=min(2, num_students(c)),
+        side_by_side=min(2, students.num_tested(c)),
         journal=journal,
         strategy=distiller.distribute_strategy,
     )
     test = dataset.test.passes()
     results = {
-        name: evaluator(data, test, num_students(c), seed=c.seed)
+        name: evaluator(data, test, students.num_tested(c), seed=c.seed)
         for name, data in (
             ("before", before),
             ("random real images", real),
@@ -61,10 +54,10 @@ def measure(configuration: Configuration, distiller, distilled, dataset, journal
     if distilled.num_steps > 1:
         # What was learned for one order is worth less in another.
         results["their steps shuffled"] = evaluator(
-            distilled, test, num_students(c, 8), shuffle_steps=True, seed=c.seed
+            distilled, test, students.num_tested(c, 8), shuffle_steps=True, seed=c.seed
         )
     if c.pool:
-        untrained = evaluator.untrained(test, num_students(c), seed=c.seed)
+        untrained = evaluator.untrained(test, students.num_tested(c), seed=c.seed)
         results = {"no distilled data": untrained, **results}
     return results
 
@@ -91,7 +84,7 @@ def _random_real(c, student, distilled, dataset, journal):
         dataset.validation,
         epochs=(c.epochs,),
         learned=distilled.learning_rates,
-        num_students=num_students(c, 4),
+        num_students=students.num_tested(c, 4),
         initial_weights=students.pretrained_weights(c),
         seed=c.seed,
         journal=journal,

@@ -1,15 +1,15 @@
 """tfdistill evaluate: trains fresh networks on distilled images, and tests them.
 
-Reads the distilled images of a run folder, trains networks on them alone, and tests
-each on the whole test set. The result is printed and written to the run folder, as
-metrics.json (the student that the images were distilled for) or as
+Reads the distilled images of a run folder, trains networks on them alone, and
+tests each on the whole test set. The result is printed and written to the run
+folder, as metrics.json (the student that the images were distilled for) or as
 metrics-STUDENT.json (another one).
 
-With --attack, where the images are a distilled attack, it says how exposed networks
-are to it: those of a pool, or a --model of your own. Each is trained on the images
-as they were meant to be used and with ordinary counter-measures (lower rates,
-another order, clipped gradients, clean data afterwards); exposure.json and
-images/exposure.png show what is left of the attack.
+With --attack, where the images are a distilled attack, it says how exposed
+networks are to it: those of a pool, or a --model of your own. Each is trained
+on the images as they were meant to be used and with ordinary counter-measures
+(lower rates, another order, clipped gradients, clean data afterwards);
+exposure.json and images/exposure.png show what is left of the attack.
 """
 
 import os

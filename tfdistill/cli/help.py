@@ -18,7 +18,7 @@ def text(command: Command) -> str:
     for group in command.groups:
         lines += ["", f"{group.title}:"]
         for flag in group.flags:
-            lines += [f"  {'  '.join(filter(None, heading(flag)))}", *about(flag)]
+            lines += [*_heading(flag), *about(flag)]
     return "\n".join([*lines, "", "examples:", *(f"  {x}" for x in command.examples)])
 
 
@@ -35,6 +35,14 @@ def heading(flag: Flag) -> tuple[str, str]:
         default = {True: "yes", False: "no"}[flag.default] if flag.kind is bool else ""
         default = default or str(flag.default)
     return typed, f"({default})" if default else ""
+
+
+def _heading(flag):
+    line = f"  {'  '.join(filter(None, heading(flag)))}"
+    if len(line) <= WIDTH:
+        return [line]
+    typed, default = heading(flag)  # with so many choices that the default doesn't fit
+    return [f"  {typed}", f"{_INDENT}{default}"]
 
 
 def about(flag: Flag) -> list[str]:

@@ -1,8 +1,8 @@
 """tfdistill pretrain: trains students on real data, for a pool of pretrained ones.
 
-Distilled images may be made for students that already know something: to adapt them
-to other data, to fine-tune them, or to measure how easily they are misled. This
-trains such students, several at once, and writes a pool:
+Distilled images may be made for students that already know something: to adapt
+them to other data, to fine-tune them, or to measure how easily they are misled.
+This trains such students, several at once, and writes a pool:
 
   pool.json     who they are, their accuracies, and which are held out for tests
   student-0000.weights.h5 ...
@@ -187,7 +187,10 @@ COMMAND = Command(
     about=__doc__,
     groups=(
         Group("data", data.flags()),
-        Group("who learns", [students.one_student(None, "lenet; mlp for images under 28 pixels")]),
+        Group(
+            "who learns",
+            [students.one_student(None, "lenet; mlp for images under 28 pixels")],
+        ),
         Group("how long", _HOW_LONG),
         Group("result", _RESULT),
         Group("machine", [machine.strategy_flag(), machine.THREADS, _SIDE_BY_SIDE]),
@@ -196,7 +199,6 @@ COMMAND = Command(
     resolve=_resolve,
     examples=(
         "tfdistill pretrain --dataset=mnist --num_students=100 --workdir=pool",
-        "tfdistill distill --dataset=usps --initial_weights=pretrained --pool=pool "
-        "--workdir=run",
+        "tfdistill pretrain --dataset=cifar10 --classes=0,1,2,3,4 --workdir=half",
     ),
 )

@@ -4,6 +4,8 @@ from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
 
+#: The student that is taken if none is given.
+BY_SIZE = "lenet; mlp for images under 28 pixels"
 STUDENT = Flag(
     "student",
     str,
@@ -11,7 +13,7 @@ STUDENT = Flag(
     "Who learns: a network that ships (lenet, convnet, mlp, ...), a .keras file, or "
     "your own package.module:function; several, with commas.",
     value="NAME",
-    shown="the pool's, or lenet; mlp for images under 28 pixels",
+    shown=f"the pool's, or {BY_SIZE}",
 )
 SEED = Flag("seed", int, 0, "Random seed.", lowest=0)
 _POOLED = "weights.initial_weights:PretrainedWeights"
@@ -47,6 +49,26 @@ INITIAL_WEIGHTS = [
         "classes than they know.",
         library=f"{_POOLED}.new_head",
     ),
+]
+
+FLAGS = [
+    STUDENT,
+    Flag(
+        "widths",
+        list,
+        None,
+        "Ranges of the student's widths, such as 32-128,64-256,64-256 for gtn_learner; "
+        "each network has one of --architectures draws.",
+    ),
+    Flag(
+        "architectures",
+        int,
+        8,
+        "Number of networks that are drawn with --widths.",
+        lowest=1,
+        library="students.names:Sampled.of_widths.count",
+    ),
+    *INITIAL_WEIGHTS,
 ]
 
 
@@ -118,6 +140,13 @@ def are_fixed(configuration: Configuration) -> bool:
     return configuration.initial_weights.endswith("fixed")
 
 
+def num_tested(configuration: Configuration, most: int | None = None) -> int:
+    """How many fresh networks test: --num_students, or fewer; one, if all are alike."""
+    if are_fixed(configuration):
+        return 1
+    return min(configuration.num_students, most or configuration.num_students)
+
+
 def record(configuration: Configuration) -> dict:
     """What finds the pretrained students of a result again, as JSON."""
     drawn = configuration.initial_weights == "pretrained"
@@ -138,6 +167,28 @@ def with_student(configuration: Configuration, dataset) -> Configuration:
         pool = getattr(weights(configuration), "pool", None)
         student = (pool and pool.student) or student
     return configuration.replace(student=student)
+
+
+def sampled(configuration: Configuration):
+    """Who learns; several, of which one is drawn each time, if --widths says so.
+
+    Raises:
+        ValueError: If there is no such student, or it has no such widths.
+    """
+    from tfdistill.students import names
+
+    c = configuration
+    if not c.widths:
+        return names.name_of(c.student)
+    ranges = []
+    for width in c.widths:
+        low, _, high = width.partition("-")
+        if not (low.isdecimal() and high.isdecimal()):
+            raise ValueError(
+                f"--widths={','.join(c.widths)} must be ranges like 8-32,16-64."
+            )
+        ranges.append((int(low), int(high)))
+    return names.Sampled.of_widths(c.student, ranges, c.architectures, c.seed)
 
 
 def build(student, data):
