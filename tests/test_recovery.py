@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import DistilledDataset
-from tfdistill.cli import recovery
+from tfdistill.cli import run_folder
 from tfdistill.evaluation import evaluation
 from tfdistill.runs import files
 from tfdistill.runs.journal import Journal
@@ -261,5 +261,5 @@ def test_what_a_killed_run_left_is_tidied_up(tmp_path):
     names = "flags.txt.tmp", "distilled.0a1b.tmp", "distilled.0a1b.tmp.old", "mine.tmp"
     for name in (*names, "distilled"):
         (tmp_path / name).mkdir()
-    recovery.tidy(tmp_path, ["flags.txt", "distilled"])
+    run_folder.tidy(tmp_path, ["flags.txt", "distilled"])
     assert sorted(os.listdir(tmp_path)) == ["distilled", "mine.tmp"]

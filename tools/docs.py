@@ -2,14 +2,13 @@
 
     mkdocs build --strict -f tools/mkdocs.yml
 
-README is the first page; each command's page is its own --help; the API reference
-names what `tfdistill` exports, home by home.
+README is the first page; each command's page shows what it declares, as its --help
+does; the API reference names what `tfdistill` exports, home by home.
 """
 
 import html
 import os
 import re
-import subprocess
 import sys
 
 from mkdocs.structure.files import File
@@ -58,26 +57,27 @@ def first_page():
 
 
 def command_page(name, summary):
-    """A command's page."""
-    process = subprocess.run(
-        [sys.executable, "-m", "tfdistill", name, "--help"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    text, _, flags = process.stdout.partition("Flags, with their defaults:\n")
-    entries = re.findall(r"^  (--\S+)(.*)\n      (.*)$", flags, flags=re.MULTILINE)
-    listed = "\n".join(
-        f"<dt><code>{flag}</code>{default}</dt>\n<dd>{html.escape(about)}</dd>"
-        for flag, default, about in entries
-    )
-    _, *rest = text.strip().split("\n\n")
-    body = "\n\n".join(
-        f"```text\n{block}\n```" if block.startswith("  ") else block for block in rest
-    )
-    title = f"# tfdistill {name}\n\n*{summary.capitalize()}.*"
-    return f"{title}\n\n{body}\n\n## Flags\n\n<dl>\n{listed}\n</dl>\n"
+    """A command's page, of what it declares."""
+    from tfdistill.cli import help as help_text
+    from tfdistill.cli import main
+
+    command = main.command(name)
+    _, *paragraphs = command.about.strip().split("\n\n")
+    parts = [f"# tfdistill {name}\n\n*{summary.capitalize()}.*"]
+    parts += [
+        f"```text\n{text}\n```" if text.startswith("  ") else text
+        for text in paragraphs
+    ]
+    parts.append("```sh\n" + "\n".join(command.examples) + "\n```")
+    for group in command.groups:
+        flags = []
+        for flag in group.flags:
+            typed, default = map(html.escape, help_text.heading(flag))
+            flags.append(f"<dt><code>{typed}</code> {default}</dt>")
+            flags.append(f"<dd>{html.escape(flag.help)}</dd>")
+        flags = "\n".join(flags)
+        parts.append(f"## {group.title.capitalize()}\n\n<dl>\n{flags}\n</dl>")
+    return "\n\n".join(parts) + "\n"
 
 
 def api_page(home, names):

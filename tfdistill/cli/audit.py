@@ -4,9 +4,9 @@ Distils a few images from each half of the training data, several times, and
 lets networks that learn from them alone judge the labels of the other half.
 Labels that they consistently contradict are suspect. Writes into a folder:
 
-  audit.csv      all training examples, the most suspect first: their index, the
-                 label given, the one suggested, the given one's probability, the
-                 share of networks for it, and whether it is suspect
+  audit.csv      all training examples, the most suspect first: index, label
+                 given, label suggested, probability of the given one, share of
+                 networks for it, and whether it is suspect
   metrics.json   the estimated share of wrong labels, in all and between classes
   images/        pictures: the most suspect examples; which labels are mixed up
   flags.txt      the flags: tfdistill audit --flagfile=... repeats the audit

@@ -66,7 +66,7 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             "channels",
             str,
             None,
-            "3 gives grey images three equal channels, 1 makes colour images grey.",
+            "Give grey images three equal channels (3), or make colour images grey (1).",
             choices=("1", "3"),
             library=f"{load}.channels",
         ),

@@ -9,8 +9,8 @@ on real images in the end, saved, and tested. The folder then holds:
   metrics.json            the agreement, the costs, the best ones' accuracies
   ranking.md              all candidates, the best first
   candidates.json         the same with hyperparameters; those skipped, and why
-  architecture-1.keras    the best architectures, trained on real images: for images
-                          normalised as metrics.json says
+  architecture-1.keras    the best architectures, trained on real images; they
+                          take images normalised as metrics.json says
   images/search.png       accuracy on distilled images against that on real ones
   flags.txt               the flags: tfdistill search --flagfile=... repeats it
   tuner/                  KerasTuner's own files
