@@ -115,10 +115,8 @@ def run(configuration: Configuration) -> None:
         source = _source(c, dataset, start) if c.kind == "fada" else None
         started = time.monotonic()
         sets = _draw(c, dataset, start)
-        evaluator = None
-        if not c.nearest_neighbours:
-            with strategy.scope():
-                evaluator = _evaluator(c, sets, start)
+        with strategy.scope():
+            evaluator = _evaluator(c, sets, start)
     run_folder.claim(COMMAND, c, _OWNED)
     if run_folder.is_finished(c.workdir):
         return
@@ -201,9 +199,11 @@ def _with_start(c, sets, start):
 
 
 def _evaluator(c, sets, start):
-    """Who tests the sets."""
+    """Who tests the sets; None if their nearest neighbours do."""
     from tfdistill.evaluation.evaluation import Evaluator
 
+    if c.nearest_neighbours:
+        return None
     alike = sets[0].initial_weights is not None
     count = len(sets) if alike else c.num_students
     return Evaluator(

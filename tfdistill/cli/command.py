@@ -4,6 +4,7 @@ absl parses them, into an object of the command's own: what comes out is a froze
 `Configuration`, and no other module reads a flag.
 """
 
+import contextlib
 import dataclasses
 import math
 import re
@@ -188,24 +189,25 @@ class Command:
             recorded: What `record` once gave, for another run or the same.
         """
         found = set(filter(None, recorded.split("\n")))
-        known = [
+        known = {
             line
             for line in found
             if (name := _LINE.fullmatch(line)) and name[1] in self.flags
-        ]
+        }
         required = [
             f"--{name}={getattr(configuration, name)}"
             for name, flag in self.flags.items()
             if flag.missing and name in self.unrecorded
         ]
-        try:
-            before = self.record(self.parse([*required, *known])).split("\n")
-        except InputError:  # damaged, or no longer allowed: another run in any case
-            before = known
-        before = {*filter(None, before), *(found - set(known))}
-        return sorted(
-            before ^ set(filter(None, self.record(configuration).split("\n")))
-        )
+        before = known
+        # What is damaged, or no longer allowed, is another run in any case.
+        with contextlib.suppress(InputError):
+            before = self._lines(self.parse([*required, *known]))
+        foreign = found - known
+        return sorted((before | foreign) ^ self._lines(configuration))
+
+    def _lines(self, configuration):
+        return set(filter(None, self.record(configuration).split("\n")))
 
     def in_flags(self, sentence: str) -> str:
         """A sentence of the library, whose arguments are flags here."""

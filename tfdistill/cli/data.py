@@ -66,7 +66,7 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             "channels",
             str,
             None,
-            "Give grey images three equal channels (3), or make colour images grey (1).",
+            "Give grey images three equal channels (3), or make colour ones grey (1).",
             choices=("1", "3"),
             library=f"{load}.channels",
         ),
