@@ -10,6 +10,7 @@ import html
 import os
 import re
 import sys
+import types
 
 from mkdocs.structure.files import File
 
@@ -21,31 +22,41 @@ sys.path.insert(0, ROOT)
 
 def on_config(config):
     """Lists the generated pages in the navigation."""
-    import tfdistill
     from tfdistill.cli import main
 
-    homes = [*tfdistill._HOMES, *tfdistill._MODULES]
     config.nav += [
         {"Commands": [f"commands/{name}.md" for name in main.COMMANDS]},
-        {"API": [f"api/{home}.md" for home in homes]},
+        {"API": [f"api/{home}.md" for home in homes()]},
     ]
     return config
 
 
 def on_files(files, config):
     """Adds the generated pages."""
-    import tfdistill
     from tfdistill.cli import main
 
     pages = {"index.md": first_page()}
     for name, summary in main.COMMANDS.items():
         pages[f"commands/{name}.md"] = command_page(name, summary)
-    homes = tfdistill._HOMES
-    for home in [*homes, *tfdistill._MODULES]:
-        pages[f"api/{home}.md"] = api_page(home, homes.get(home))
+    for home, names in homes().items():
+        pages[f"api/{home}.md"] = api_page(home, names)
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
     return files
+
+
+def homes():
+    """What `tfdistill` exports, by module: names, or None for the whole module."""
+    import tfdistill
+
+    found = {}
+    for name in tfdistill.__all__:
+        module, original = tfdistill._HOMES[name]
+        if isinstance(getattr(tfdistill, name), types.ModuleType):
+            found[f"{module}.{original}"] = None
+        else:
+            found.setdefault(module, []).append(original)
+    return {home.removeprefix("tfdistill."): found[home] for home in sorted(found)}
 
 
 def first_page():

@@ -18,8 +18,6 @@ from tfdistill.cli.errors import InputError
 
 #: What help shows, in this order.
 TITLES = ("data", "who learns", "what is learned", "how long", "result", "machine")
-# A line of a flagfile.
-_LINE = re.compile(r"--(?:no)?(\w+)(?:=.*)?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,11 +187,7 @@ class Command:
             recorded: What `record` once gave, for another run or the same.
         """
         found = set(filter(None, recorded.split("\n")))
-        known = {
-            line
-            for line in found
-            if (name := _LINE.fullmatch(line)) and name[1] in self.flags
-        }
+        known = {line for line in found if self._knows(line)}
         required = [
             f"--{name}={getattr(configuration, name)}"
             for name, flag in self.flags.items()
@@ -205,6 +199,11 @@ class Command:
             before = self._lines(self.parse([*required, *known]))
         foreign = found - known
         return sorted((before | foreign) ^ self._lines(configuration))
+
+    def _knows(self, line):
+        dashes, name = line[:2], line[2:].partition("=")[0]
+        names = {name, name.removeprefix("no")}
+        return dashes == "--" and bool(names & set(self.flags))
 
     def _lines(self, configuration):
         return set(filter(None, self.record(configuration).split("\n")))
