@@ -302,7 +302,7 @@ COMMAND = Command(
         ),
         Group("what is learned", _WHAT_IS_LEARNED),
         Group("how long", _HOW_LONG),
-        Group("result", [*run_folder.flags("audit"), students.SEED]),
+        Group("result", [*run_folder.flags("audit"), results.SEED]),
         Group("machine", [machine.THREADS]),
     ),
     run=run,

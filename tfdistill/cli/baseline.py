@@ -81,7 +81,7 @@ _RESULT = [
         lowest=1,
         library="evaluation.evaluation:evaluate.num_students",
     ),
-    students.SEED,
+    results.SEED,
 ]
 
 

@@ -53,7 +53,7 @@ _RESULT = [
         lowest=1,
         library="evaluation.evaluation:evaluate.num_students",
     ),
-    students.SEED,
+    results.SEED,
 ]
 _MACHINE = [
     machine.strategy_flag(machines=True),

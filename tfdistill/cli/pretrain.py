@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 
-from tfdistill.cli import data, machine, run_folder, students
+from tfdistill.cli import data, machine, results, run_folder, students
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -65,7 +65,7 @@ _RESULT = [
         lowest=0,
         shown="a fifth",
     ),
-    students.SEED,
+    results.SEED,
 ]
 _SIDE_BY_SIDE = Flag(
     "side_by_side",

@@ -4,7 +4,10 @@ import os
 import resource
 
 from tfdistill.cli import run_folder
+from tfdistill.cli.command import Flag
 from tfdistill.runs import files
+
+SEED = Flag("seed", int, 0, "Random seed.", lowest=0)
 
 
 def evaluation_json(result, student: str, dataset: str) -> dict:

@@ -15,7 +15,6 @@ STUDENT = Flag(
     value="NAME",
     shown=f"the pool's, or {BY_SIZE}",
 )
-SEED = Flag("seed", int, 0, "Random seed.", lowest=0)
 _POOLED = "weights.initial_weights:PretrainedWeights"
 INITIAL_WEIGHTS = [
     Flag(
@@ -76,7 +75,7 @@ def one_student(default: str | None, shown: str = "", library: str = "") -> Flag
     """--student, of a command that takes one architecture.
 
     Args:
-        default, shown, library: As of `Flag`.
+        default, shown, library: The same as in `Flag`.
     """
     return Flag(
         "student",
@@ -212,7 +211,7 @@ def given_model(path: str, student: str, data):
     Args:
         path: A .keras file, or a SavedModel or a .weights.h5 file of `student`.
         student: The architecture of a file that does not hold its own.
-        data: As of `build`.
+        data: The same as for `build`.
 
     Raises:
         ValueError: If the file is damaged, or doesn't fit.

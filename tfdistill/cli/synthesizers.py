@@ -152,7 +152,7 @@ def make(configuration: Configuration, dataset):
     """The synthesizer of the flags, as it is at first.
 
     Raises:
-        ValueError: As its class does.
+        ValueError: If its class refuses the numbers.
     """
     from tfdistill.studies import baselines
     from tfdistill.synthesizers import generator
