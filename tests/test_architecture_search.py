@@ -368,6 +368,10 @@ def test_a_killed_search_goes_on(folder, tmp_path):
         (["--distilled=nowhere"], ["nowhere"]),
         (["--distilled=R", "--space=tests.test_architecture_search:never"], ["none"]),
         (["--distilled=R", "--real_candidates=2"], ["--real_candidates=2", "3"]),
+        (
+            ["--distilled=R", "--candidates=2", "--real_candidates=3"],
+            ["--candidates=2", "at least 3"],
+        ),
     ],
 )
 def test_bad_flags_get_one_sentence(arguments, says, folder, tmp_path):

@@ -13,14 +13,14 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-from absl import flags
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tfdistill
 from tfdistill import Attack, DistilledDataset, DistilledImages, Normalization, Pool
-from tfdistill.cli import common, distill, main
+from tfdistill.cli import distill, machine, run_folder
+from tfdistill.cli.errors import InputError
 from tfdistill.data import loading as datasets
 from tfdistill.distilled import tfrecords as records
 from tfdistill.runs import files, journal
@@ -400,15 +400,6 @@ def test_damaged_journal(tmp_path_factory, damage):
     assert all(len(values) == 1 for values in found.values())
 
 
-@pytest.fixture(scope="module")
-def flag_values():
-    distill.define_flags()
-    yield flags.FLAGS
-    for name in distill.flag_names():
-        delattr(flags.FLAGS, name)
-    distill._names.clear()
-
-
 class Reached(Exception):
     """The command has accepted its input."""
 
@@ -419,40 +410,33 @@ hostile = numbers | st.text(max_size=6) | st.sampled_from(["/dev/null", "..", "a
 
 @cases(120)
 @given(st.data())
-def test_hostile_flags(flag_values, tmp_path_factory, monkeypatch, data):
-    names = set(flag_values.flag_values_dict()) & set(distill.flag_names())
+def test_hostile_flags(tmp_path_factory, monkeypatch, data):
+    names = set(distill.COMMAND.flags)
     names -= {"workdir", "threads", "download", "strategy", "data_dir"}
     chosen = data.draw(
         st.dictionaries(st.sampled_from(sorted(names)), hostile, min_size=1, max_size=3)
     )
     folder = tmp_path_factory.mktemp("flags")
-    base = ["tfdistill", f"--workdir={folder / 'run'}", "--student=linear"]
+    base = [f"--workdir={folder / 'run'}", "--student=linear"]
     sizes = ["--steps=1", "--epochs=1", "--outer_steps=2"]
-    flag_values.unparse_flags()
-    for name in names:
-        flag_values[name].unparse()
-    COUNTS["inputs"] += 1
-    try:
-        flag_values([*base, *sizes, *(f"--{k}={v}" for k, v in chosen.items())])
-        main.check_finite(names)
-    except flags.Error:
-        COUNTS["refused"] += 1
-        return
+    reached = []
 
-    def reached(*arguments):
+    def claim(command, configuration, owned):
+        reached.append(configuration)
         raise Reached
 
-    monkeypatch.setattr(common, "claim_workdir", reached)
-    monkeypatch.setattr(common, "set_threads", lambda: None)
+    monkeypatch.setattr(run_folder, "claim", claim)
+    monkeypatch.setattr(machine, "set_threads", lambda configuration: None)
+    COUNTS["inputs"] += 1
     try:
-        distill.main()
-    except common.InputError as error:
+        given = [f"--{name}={value}" for name, value in chosen.items()]
+        distill.COMMAND.run(distill.COMMAND.parse([*base, *sizes, *given]))
+    except InputError as error:
         COUNTS["refused"] += 1
         assert "\n" not in str(error) and len(str(error)) > 10
     except Reached:
-        assert np.isfinite(
-            [v for v in flag_values.flag_values_dict().values() if type(v) is float]
-        ).all()
+        values = [getattr(reached[0], name) for name in distill.COMMAND.flags]
+        assert np.isfinite([v for v in values if type(v) is float]).all()
     assert os.listdir(folder) == []
 
 

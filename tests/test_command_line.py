@@ -249,8 +249,11 @@ def test_baseline(flags, says, tmp_path):
 def test_help(command):
     process = tfdistill(*filter(None, [command]), "--help")
     assert process.returncode == 0
-    assert "usage" in process.stdout or "--workdir" in process.stdout
+    assert "usage" in process.stdout
+    assert "--workdir" in process.stdout
     assert "Traceback" not in process.stderr
+    asked = tfdistill(*filter(None, ["help", command]))
+    assert asked.returncode == 0 and asked.stdout == process.stdout
 
 
 @pytest.mark.parametrize(
@@ -260,7 +263,11 @@ def test_help(command):
         (["distill"], ["--workdir is missing"]),
         (["distill", "--workdir=W", "--dataset=mnits"], ["mnits", "mnist"]),
         (["distill", "--workdir=W", "--dataset=mnist", "--data_dir=D"], ["--download"]),
-        (["distill", "--workdir=W", "--student=lenett"], ["lenett", "lenet"]),
+        (
+            ["distill", "--workdir=W", "--student=lenett"],
+            ["--student must be one of", "'lenett'; did you mean 'lenet'"],
+        ),
+        (["distill", "--workdir=W", "--judgements=7"], ["--judgements must divide"]),
         (["distill", "--workdir=W", "--student=alexnet"], ["alexnet", "63"]),
         (["distill", "--workdir=W", "--steps=0"], ["steps", "0"]),
         (["distill", "--workdir=W", "--images_per_class=-1"], ["images_per_class"]),

@@ -25,10 +25,11 @@ def test_the_site_builds_without_warnings(tmp_path):
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
     )
     assert process.returncode == 0, process.stderr
-    page = (tmp_path / "site" / "api" / "distilled" / "index.html").read_text()
+    page = (tmp_path / "site" / "api" / "distilled.dataset" / "index.html").read_text()
     assert "Distilled batches in their order" in page
     page = (tmp_path / "site" / "commands" / "distill" / "index.html").read_text()
     assert "Updates of the distilled images" in page
+    assert "<code>--outer_steps=N</code> (1000, if there is no --minutes)" in page
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfdistill import linear, unroll
-from tfdistill.inner.objectives import Regression
+from tfdistill.inner.objectives.regression import Regression
 from tfdistill.inner.stateless import StatelessModel
 
 DIMENSION = 16

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import DistilledDataset
-from tfdistill.cli import recovery
-from tfdistill.evaluation import evaluator
+from tfdistill.cli import run_folder
+from tfdistill.evaluation import evaluation
 from tfdistill.runs import files
 from tfdistill.runs.journal import Journal
 from tfdistill.studies import pretraining
@@ -190,13 +190,13 @@ def test_a_killed_evaluation_goes_on(tmp_path, monkeypatch):
     evaluate(3, journal)
     (path,) = (tmp_path / "journal").iterdir()
     trained = []
-    deal = evaluator._Replaceable.assign
+    deal = evaluation._Curriculum.assign
 
     def assign(self, *arguments):
         trained.append(arguments)
         deal(self, *arguments)
 
-    monkeypatch.setattr(evaluator._Replaceable, "assign", assign)
+    monkeypatch.setattr(evaluation._Curriculum, "assign", assign)
     result = evaluate(5, journal)
     assert len(trained) == 2
     np.testing.assert_array_equal(result.confusion, whole.confusion)
@@ -261,5 +261,5 @@ def test_what_a_killed_run_left_is_tidied_up(tmp_path):
     names = "flags.txt.tmp", "distilled.0a1b.tmp", "distilled.0a1b.tmp.old", "mine.tmp"
     for name in (*names, "distilled"):
         (tmp_path / name).mkdir()
-    recovery.tidy(tmp_path, ["flags.txt", "distilled"])
+    run_folder.tidy(tmp_path, ["flags.txt", "distilled"])
     assert sorted(os.listdir(tmp_path)) == ["distilled", "mine.tmp"]

@@ -101,7 +101,7 @@ class Distiller(keras.Model):
         self,
         optimizer=None,
         *,
-        students_per_step: int = 1,
+        students_per_step: int = 2,
         clip: float | None = 2.0,
         back_off: float = 0.0,
         validation_students: int = 4,
@@ -113,9 +113,9 @@ class Distiller(keras.Model):
         Args:
             optimizer: The outer optimizer; Adam(0.01, beta_1=0.5) by default.
             students_per_step: Students over whom the meta-gradient is averaged, at
-                least 1; they run side by side. Under a strategy of several replicas
-                they are dealt out evenly, and each replica's are judged on its own
-                share of the real batch.
+                least 1 (with fixed initial weights one is enough); they run side by
+                side. Under a strategy of several replicas they are dealt out evenly,
+                and each replica's are judged on its own share of the real batch.
             clip: The norm of each student's meta-gradient, by variable, is clipped to
                 this many times its running average (arXiv:2311.07025); None for no
                 clipping. Students that do not end finite are left out.

@@ -19,30 +19,30 @@ from absl import app, flags
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from tfdistill.cli import common  # noqa: E402
+from tfdistill.cli import data  # noqa: E402
+from tfdistill.cli import main as commands
+from tfdistill.runs import files  # noqa: E402
 
 FLAGS = flags.FLAGS
 FOLDS = 5
-flags.DEFINE_string("audit", None, "The folder of an audit with --flip.", required=True)
+flags.DEFINE_string("audit", None, "Folder of an audit with --flip.", required=True)
 flags.DEFINE_string("student", None, "The network; by default the audit's.")
 flags.DEFINE_float(
     "cpu_seconds", None, "To be used; by default the audit's.", lower_bound=1
 )
-flags.DEFINE_integer("batch_size", 128, "Of its training.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 1e-3, "Of Adam.", lower_bound=1e-8)
-# Set to the audit's: what `common.load_dataset` reads.
-DATA_FLAGS = common.define_data_flags("digits")
+flags.DEFINE_integer("batch_size", 128, "Images in a batch.", lower_bound=1)
+flags.DEFINE_float("learning_rate", 1e-3, "Learning rate of Adam.", lower_bound=1e-8)
 
 
 def read_audit():
-    """What the audit measured, and its flags as a dictionary."""
+    """What the audit measured, and its configuration."""
     with open(os.path.join(FLAGS.audit, "metrics.json"), encoding="utf-8") as file:
         metrics = json.load(file)
     if "flipped" not in metrics:
         raise app.UsageError(f"--audit={FLAGS.audit} was made without --flip.")
-    with open(os.path.join(FLAGS.audit, "flags.txt"), encoding="utf-8") as file:
-        lines = [line.strip().removeprefix("--") for line in file if "=" in line]
-    return metrics, dict(line.split("=", 1) for line in lines)
+    path = os.path.join(FLAGS.audit, "flags.txt")
+    arguments = [f"--workdir={FLAGS.audit}", f"--flagfile={path}"]
+    return metrics, commands.command("audit").parse(arguments)
 
 
 def main(_):
@@ -57,17 +57,11 @@ def main(_):
 
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    metrics, made_by = read_audit()
-    for name in DATA_FLAGS:
-        if name in made_by:
-            FLAGS[name].parse(made_by[name])
-    FLAGS.in_memory = True
-    clean = common.load_dataset()
-    train, wrong = tfdistill.audit.flipped(
-        clean.train, float(made_by["flip"]), int(made_by["seed"])
-    )
+    metrics, audit = read_audit()
+    clean = data.load(audit)
+    train, wrong = tfdistill.audit.flipped(clean.train, audit.flip, audit.seed)
     images = train.normalization.normalize(train.images).numpy()
-    labels, student = train.labels, FLAGS.student or made_by["student"]
+    labels, student = train.labels, FLAGS.student or audit.student
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     parts = list(folds.split(images, labels))
 
@@ -113,7 +107,7 @@ def main(_):
             f"{100 * epochs[-1]['noise_rate']:.1f} %",
             flush=True,
         )
-    common.write_json(
+    files.write_json(
         os.path.join(FLAGS.audit, "cleanlab.json"),
         {"student": student, "folds": FOLDS, "epochs": epochs},
     )

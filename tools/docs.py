@@ -2,15 +2,15 @@
 
     mkdocs build --strict -f tools/mkdocs.yml
 
-README is the first page; each command's page is its own --help; the API reference
-names what `tfdistill` exports, home by home.
+README is the first page; each command's page shows what it declares, as its --help
+does; the API reference names what `tfdistill` exports, home by home.
 """
 
 import html
 import os
 import re
-import subprocess
 import sys
+import types
 
 from mkdocs.structure.files import File
 
@@ -22,31 +22,41 @@ sys.path.insert(0, ROOT)
 
 def on_config(config):
     """Lists the generated pages in the navigation."""
-    import tfdistill
     from tfdistill.cli import main
 
-    homes = [*tfdistill._HOMES, *tfdistill._MODULES]
     config.nav += [
         {"Commands": [f"commands/{name}.md" for name in main.COMMANDS]},
-        {"API": [f"api/{home}.md" for home in homes]},
+        {"API": [f"api/{home}.md" for home in homes()]},
     ]
     return config
 
 
 def on_files(files, config):
     """Adds the generated pages."""
-    import tfdistill
     from tfdistill.cli import main
 
     pages = {"index.md": first_page()}
     for name, summary in main.COMMANDS.items():
         pages[f"commands/{name}.md"] = command_page(name, summary)
-    homes = tfdistill._HOMES
-    for home in [*homes, *tfdistill._MODULES]:
-        pages[f"api/{home}.md"] = api_page(home, homes.get(home))
+    for home, names in homes().items():
+        pages[f"api/{home}.md"] = api_page(home, names)
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
     return files
+
+
+def homes():
+    """What `tfdistill` exports, by module: names, or None for the whole module."""
+    import tfdistill
+
+    found = {}
+    for name in tfdistill.__all__:
+        module, original = tfdistill._HOMES[name]
+        if isinstance(getattr(tfdistill, name), types.ModuleType):
+            found[f"{module}.{original}"] = None
+        else:
+            found.setdefault(module, []).append(original)
+    return {home.removeprefix("tfdistill."): found[home] for home in sorted(found)}
 
 
 def first_page():
@@ -58,26 +68,27 @@ def first_page():
 
 
 def command_page(name, summary):
-    """A command's page."""
-    process = subprocess.run(
-        [sys.executable, "-m", "tfdistill", name, "--help"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    text, _, flags = process.stdout.partition("Flags, with their defaults:\n")
-    entries = re.findall(r"^  (--\S+)(.*)\n      (.*)$", flags, flags=re.MULTILINE)
-    listed = "\n".join(
-        f"<dt><code>{flag}</code>{default}</dt>\n<dd>{html.escape(about)}</dd>"
-        for flag, default, about in entries
-    )
-    _, *rest = text.strip().split("\n\n")
-    body = "\n\n".join(
-        f"```text\n{block}\n```" if block.startswith("  ") else block for block in rest
-    )
-    title = f"# tfdistill {name}\n\n*{summary.capitalize()}.*"
-    return f"{title}\n\n{body}\n\n## Flags\n\n<dl>\n{listed}\n</dl>\n"
+    """A command's page, of what it declares."""
+    from tfdistill.cli import help as help_text
+    from tfdistill.cli import main
+
+    command = main.command(name)
+    _, *paragraphs = command.about.strip().split("\n\n")
+    parts = [f"# tfdistill {name}\n\n*{summary.capitalize()}.*"]
+    parts += [
+        f"```text\n{text}\n```" if text.startswith("  ") else text
+        for text in paragraphs
+    ]
+    parts.append("```sh\n" + "\n".join(command.examples) + "\n```")
+    for group in command.groups:
+        flags = []
+        for flag in group.flags:
+            typed, default = map(html.escape, help_text.heading(flag))
+            flags.append(f"<dt><code>{typed}</code> {default}</dt>")
+            flags.append(f"<dd>{html.escape(flag.help)}</dd>")
+        flags = "\n".join(flags)
+        parts.append(f"## {group.title.capitalize()}\n\n<dl>\n{flags}\n</dl>")
+    return "\n\n".join(parts) + "\n"
 
 
 def api_page(home, names):

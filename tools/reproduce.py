@@ -32,7 +32,7 @@ sys.path[:0] = [ROOT, os.path.dirname(os.path.abspath(__file__))]
 import cells as papers  # noqa: E402
 import figures  # noqa: E402
 
-from tfdistill.cli import common  # noqa: E402
+from tfdistill.runs import files  # noqa: E402
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list(
@@ -107,7 +107,7 @@ def _result(cell, table, path, seed, title):
     with open(os.path.join(folder, "metrics.json"), "rb") as file:
         metrics = json.load(file)
     # Another process may have done other cells in the meantime.
-    common.write_json(path, {**_read(path), key: metrics})
+    files.write_json(path, {**_read(path), key: metrics})
     return metrics
 
 
@@ -297,7 +297,7 @@ def run_linear():
         "The meta-loss above that of the optimum, in expectation over the initial "
         f"weights, after {outer_steps} outer steps; D = 16."
     )
-    common.write_json(
+    files.write_json(
         os.path.join(FLAGS.workdir, "linear.json"),
         {"points": counts, "excess_loss": losses},
     )
@@ -325,7 +325,7 @@ def _publish(name, records, figure, text=None):
         text += f"\nBudget: {FLAGS.budget}. Machine: {figures.machine()}."
     path = os.path.join(FLAGS.workdir, name)
     plots.save(figure, f"{path}.png")
-    common.write_text(f"{path}.md", text + "\n")
+    files.write_text(f"{path}.md", text + "\n")
     print(f"\n{text}\n\nWritten: {path}.md, {path}.json and {path}.png.")
 
 

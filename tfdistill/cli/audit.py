@@ -1,18 +1,19 @@
 """tfdistill audit: which labels of a data set are wrong?
 
-Distils a few images from each half of the training data, several times, and lets
-networks that learn from them alone judge the labels of the other half. Labels that they
-consistently contradict are suspect. Writes into a folder:
+Distils a few images from each half of the training data, several times, and
+lets networks that learn from them alone judge the labels of the other half.
+Labels that they consistently contradict are suspect. Writes into a folder:
 
-  audit.csv      all training examples, the most suspect first: their index, the label
-                 given, the label suggested, the given one's probability, the share of
+  audit.csv      all training examples, the most suspect first: index, label
+                 given, label suggested, probability of the given one, share of
                  networks for it, and whether it is suspect
-  metrics.json   the estimated share of wrong labels, in all and between which classes
-  images/        pictures: the most suspect examples; which label stands for which
+  metrics.json   the estimated share of wrong labels, in all and between classes
+  images/        pictures: the most suspect examples; which labels are mixed up
   flags.txt      the flags: tfdistill audit --flagfile=... repeats the audit
   parts/         the state of the audit: after a crash the same command goes on
 
-With --model it also says whether that network has learned wrong labels by heart.
+With --model it also says whether that network has learned wrong labels by
+heart.
 """
 
 import csv
@@ -20,128 +21,152 @@ import io
 import os
 import time
 
-import numpy as np
-from absl import flags
-
-from tfdistill.cli import common
+from tfdistill.cli import data, machine, results, run_folder, students
+from tfdistill.cli.command import Command, Flag, Group
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError, checking
 from tfdistill.runs import files
 
-FLAGS = flags.FLAGS
-_names = []
 _OWNED = ("flags.txt", "audit.csv", "metrics.json", "images", "parts")
-_UNRECORDED = ("workdir", "overwrite", "threads")
 _SHOWN = 40
-
-
-def define_flags() -> None:
-    """Defines the command's flags."""
-    common.define_workdir_flags("audit")
-    data_flags = common.define_data_flags("digits")
-    flags.DEFINE_string(
-        "student",
-        "gtn_learner@16-32-64",
-        "Who judges: as of tfdistill distill.",
-    )
-    flags.DEFINE_integer(
-        "rounds",
+_RECIPE = "studies.audit:Recipe"
+_MODEL = Flag(
+    "model",
+    str,
+    None,
+    "Has this network learned wrong labels? A .keras file, a SavedModel or a "
+    ".weights.h5 file of --student, for images normalised as in metrics.json.",
+    value="FILE",
+)
+_FLIP = Flag(
+    "flip",
+    float,
+    0.0,
+    "Share of labels that are made wrong first, to see how well they are found.",
+    lowest=0,
+    highest=0.9,
+)
+_WHAT_IS_LEARNED = [
+    Flag(
+        "steps",
+        int,
+        10,
+        "Steps that a network takes on the images.",
+        lowest=1,
+        library=f"{_RECIPE}.steps",
+    ),
+    Flag(
+        "images_per_class",
+        int,
         2,
-        "How often the data is halved: each example is judged by so many networks, "
+        "Images of each class in each step.",
+        lowest=1,
+        library=f"{_RECIPE}.images_per_class",
+    ),
+]
+_HOW_LONG = [
+    Flag(
+        "rounds",
+        int,
+        2,
+        "Times that the data is halved: each example is judged by so many networks, "
         "which learn from the half that it is not in.",
-        lower_bound=1,
-    )
-    flags.DEFINE_integer(
-        "outer_steps", 800, "Updates of the images in each distillation.", lower_bound=1
-    )
-    flags.DEFINE_float(
-        "outer_learning_rate", 0.03, "Of Adam on the images.", lower_bound=1e-8
-    )
-    flags.DEFINE_integer(
-        "steps", 10, "Steps that a network takes on the images.", lower_bound=1
-    )
-    flags.DEFINE_integer(
-        "images_per_class", 2, "Images a class in each step.", lower_bound=1
-    )
-    flags.DEFINE_integer(
-        "batch_size", 256, "Real images that judge a network.", lower_bound=1
-    )
-    flags.DEFINE_string(
-        "model",
-        None,
-        "A network trained on this data, to see whether it has learned wrong labels: a "
-        ".keras file, a SavedModel or a .weights.h5 file of --student. It takes images "
-        "normalised as metrics.json says.",
-    )
-    flags.DEFINE_float(
-        "flip",
-        0.0,
-        "The share of labels that are made wrong first, to see how well they are "
-        "found.",
-        lower_bound=0,
-        upper_bound=0.9,
-    )
-    flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", lower_bound=0)
-    _names.extend(
-        ["workdir", *data_flags, "student", "rounds", "outer_steps"]
-        + ["outer_learning_rate", "steps", "images_per_class", "batch_size"]
-        + ["model", "flip", "seed"]
-        + [*common.define_machine_flags(), "overwrite"]
-    )
+        lowest=1,
+        library=f"{_RECIPE}.rounds",
+    ),
+    Flag(
+        "outer_steps",
+        int,
+        800,
+        "Updates of the images in each distillation.",
+        lowest=1,
+        library=f"{_RECIPE}.outer_steps",
+    ),
+    Flag(
+        "outer_learning_rate",
+        float,
+        0.03,
+        "Learning rate of the outer Adam, which updates the images.",
+        lowest=1e-8,
+        library=f"{_RECIPE}.outer_learning_rate",
+    ),
+    Flag(
+        "batch_size",
+        int,
+        256,
+        "Real images that judge a network.",
+        lowest=1,
+        library=f"{_RECIPE}.batch_size",
+    ),
+]
 
 
-def flag_names() -> list[str]:
-    """The command's flags, in the order of its help."""
-    return _names
-
-
-def main() -> None:
-    """Runs the command."""
-    common.check_workdir("audit")
-    if FLAGS.in_memory is False:
-        raise common.InputError(
+def _resolve(configuration: Configuration) -> Configuration:
+    if configuration.in_memory is False:
+        raise InputError(
             "--in_memory=false is not for tfdistill audit, which holds the images."
         )
-    FLAGS.in_memory = True
+    return configuration.replace(in_memory=True)
+
+
+def run(configuration: Configuration) -> None:
+    """Runs the command."""
     import dataclasses
 
-    from tfdistill import students
     from tfdistill.studies import audit
 
-    common.set_threads()
-    dataset = common.load_dataset()
-    recipe = audit.Recipe(
-        FLAGS.student,
-        rounds=FLAGS.rounds,
-        outer_steps=FLAGS.outer_steps,
-        outer_learning_rate=FLAGS.outer_learning_rate,
-        steps=FLAGS.steps,
-        images_per_class=FLAGS.images_per_class,
-        batch_size=FLAGS.batch_size,
-        seed=FLAGS.seed,
-    )
-    with common.input_errors():
-        students.build(FLAGS.student, dataset.image_shape, dataset.num_classes)
-        model = FLAGS.model and common.given_model(
-            FLAGS.model, FLAGS.student, dataset.image_shape, dataset.num_classes
-        )
-        train, wrong = audit.flipped(dataset.train, FLAGS.flip, FLAGS.seed)
+    c = configuration
+    machine.set_threads(c)
+    dataset = data.load(c)
+    with checking():
+        students.build(c.student, dataset)
+        model = c.model and students.given_model(c.model, c.student, dataset)
+        train, wrong = audit.flipped(dataset.train, c.flip, c.seed)
+        _check_halves(c, train)
     dataset = dataclasses.replace(dataset, train=train)
-    lines = common.flag_lines(n for n in _names if n not in _UNRECORDED)
-    common.claim_workdir(FLAGS.workdir, lines, FLAGS.overwrite, _OWNED)
-    if common.is_finished(FLAGS.workdir):
+    run_folder.claim(COMMAND, c, _OWNED)
+    if run_folder.is_finished(c.workdir):
         return
     started = time.monotonic()
-    with common.input_errors():
-        found = audit.examine(
-            dataset, recipe, folder=os.path.join(FLAGS.workdir, "parts"), tell=_tell
+    parts = os.path.join(c.workdir, "parts")
+    found = audit.examine(dataset, _recipe(c), folder=parts, tell=_tell)
+    _write(c, found, dataset, wrong, model, time.monotonic() - started)
+
+
+def _check_halves(c, train):
+    """Refuses data of which half has too few images of a class to start from."""
+    import numpy as np
+
+    needed = c.images_per_class * c.steps
+    counts = np.bincount(train.labels, minlength=train.num_classes)
+    if counts.min() // 2 < needed:
+        raise ValueError(
+            f"--images_per_class={c.images_per_class} and --steps={c.steps} need "
+            f"{2 * needed} images of each class, {needed} in each half, but class "
+            f"{counts.argmin()} has {counts.min()}."
         )
-    _write(found, dataset, wrong, model, time.monotonic() - started)
+
+
+def _recipe(c):
+    from tfdistill.studies import audit
+
+    return audit.Recipe(
+        c.student,
+        rounds=c.rounds,
+        outer_steps=c.outer_steps,
+        outer_learning_rate=c.outer_learning_rate,
+        steps=c.steps,
+        images_per_class=c.images_per_class,
+        batch_size=c.batch_size,
+        seed=c.seed,
+    )
 
 
 def _tell(text):
     print(text, flush=True)
 
 
-def _write(found, dataset, wrong, model, seconds):
+def _write(c, found, dataset, wrong, model, seconds):
     """Shows the result and writes the folder's files, metrics last."""
     from tfdistill.reporting import plots
 
@@ -149,7 +174,7 @@ def _write(found, dataset, wrong, model, seconds):
     suspects, ranking = found.suspects, found.ranking
     content = {
         "dataset": dataset.name,
-        "student": str(FLAGS.student),
+        "student": c.student,
         "examples": len(suspects),
         "suspects": int(suspects.sum()),
         "noise_rate": found.noise_rate,
@@ -161,7 +186,7 @@ def _write(found, dataset, wrong, model, seconds):
         "seconds": seconds,
         "cpu_seconds": found.cpu_seconds,
         "selection": "nothing on test images",
-        "peak_memory_bytes": common.peak_memory(),
+        "peak_memory_bytes": results.peak_memory(),
     }
     figures = {"noise": plots.label_noise(noise, names)}
     if suspects.any():
@@ -175,28 +200,29 @@ def _write(found, dataset, wrong, model, seconds):
                 for given, other in zip(found.given[shown], found.suggested[shown])
             ],
         )
-    with common.input_errors():
-        files.write_text(
-            os.path.join(FLAGS.workdir, "audit.csv"), _table(found, names, wrong)
-        )
-        for name, figure in figures.items():
-            plots.save(figure, os.path.join(FLAGS.workdir, "images", f"{name}.png"))
-        files.write_json(os.path.join(FLAGS.workdir, "metrics.json"), content)
-    files.remove(os.path.join(FLAGS.workdir, "parts"))
+    table = _table(found, names, wrong if c.flip else None)
+    with run_folder.writing(c.workdir):
+        files.write_text(os.path.join(c.workdir, "audit.csv"), table)
+        results.save_figures(c.workdir, figures)
+        files.write_json(os.path.join(c.workdir, "metrics.json"), content)
+    files.remove(os.path.join(c.workdir, "parts"))
     _show(content, noise)
+    if model is not None and "model" not in content:
+        print("No label is suspect: there is nothing wrong to have been learned.")
+    print(f"Everything is in {c.workdir}.")
 
 
 def _table(found, names, wrong):
+    """All examples as CSV; with a column of those made wrong, if there are any."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     head = ["index", "given", "suggested", "probability", "agreement", "suspect"]
-    writer.writerow(head + ["flipped"] * bool(FLAGS.flip))
-    columns = (found.given, found.suggested, found.scores, found.agreement)
-    columns = [values.tolist() for values in (*columns, found.suspects, wrong)]
+    writer.writerow(head + ["flipped"] * (wrong is not None))
     for k in found.ranking.tolist():
-        given, suggested, score, agreement, suspect, flip = (c[k] for c in columns)
-        row = [k, names[given], names[suggested], f"{score:.6f}", f"{agreement:.3f}"]
-        writer.writerow([*row, int(suspect)] + [int(flip)] * bool(FLAGS.flip))
+        row = [k, names[found.given[k]], names[found.suggested[k]]]
+        row += [f"{found.scores[k]:.6f}", f"{found.agreement[k]:.3f}"]
+        row.append(int(found.suspects[k]))
+        writer.writerow(row if wrong is None else [*row, int(wrong[k])])
     return text.getvalue()
 
 
@@ -228,6 +254,8 @@ def _fitted(found, dataset, model):
 
 
 def _show(content, noise):
+    import numpy as np
+
     names, total = content["class_names"], content["examples"]
     print(
         f"{content['suspects']} of {total} labels of {content['dataset']} are suspect; "
@@ -244,9 +272,9 @@ def _show(content, noise):
     if "flipped" in content:
         print(
             f"Of {content['flipped']} labels made wrong on purpose: average precision "
-            f"of the ranking {content['average_precision']:.3f}; of the suspects "
-            f"{100 * content['precision']:.1f} % are among them, who are "
-            f"{100 * content['recall']:.1f} % of them."
+            f"of the ranking {content['average_precision']:.3f}, precision of the "
+            f"suspects {100 * content['precision']:.1f} %, recall "
+            f"{100 * content['recall']:.1f} %."
         )
     if "model" in content:
         model = content["model"]
@@ -256,6 +284,33 @@ def _show(content, noise):
             f"contradicted, and {100 * model['sided']:.1f} % the one suggested: "
             f"it {knows} learned most wrong labels by heart."
         )
-    elif FLAGS.model:
-        print("No label is suspect: there is nothing wrong to have been learned.")
-    print(f"Everything is in {FLAGS.workdir}.")
+
+
+COMMAND = Command(
+    name="audit",
+    about=__doc__,
+    groups=(
+        Group("data", [*data.flags(), _FLIP]),
+        Group(
+            "who learns",
+            [
+                students.one_student(
+                    "gtn_learner@16-32-64", library=f"{_RECIPE}.student"
+                ),
+                _MODEL,
+            ],
+        ),
+        Group("what is learned", _WHAT_IS_LEARNED),
+        Group("how long", _HOW_LONG),
+        Group("result", [*run_folder.flags("audit"), results.SEED]),
+        Group("machine", [machine.THREADS]),
+    ),
+    run=run,
+    resolve=_resolve,
+    unrecorded=("workdir", "overwrite", "threads"),
+    examples=(
+        "tfdistill audit --dataset=my_images/ --workdir=audit",
+        "tfdistill audit --dataset=my_images/ --flip=0.1 --workdir=check",
+        "tfdistill audit --dataset=my_images/ --model=mine.keras --workdir=model",
+    ),
+)

@@ -1,175 +1,182 @@
 """tfdistill evaluate: trains fresh networks on distilled images, and tests them.
 
-Reads the distilled images of a run folder, trains networks on them alone, and tests
-each on the whole test set. The result is printed and written to the run folder, as
-metrics.json (the student that the images were distilled for) or as
+Reads the distilled images of a run folder, trains networks on them alone, and
+tests each on the whole test set. The result is printed and written to the run
+folder, as metrics.json (the student that the images were distilled for) or as
 metrics-STUDENT.json (another one).
 
-With --attack, where the images are a distilled attack, it says how exposed networks are
-to it: those of a pool, or a --model of your own. Each is trained on the images as they
-were meant to be used and with ordinary counter-measures (lower rates, another order,
-clipped gradients, clean data afterwards); exposure.json and images/exposure.png show
-what is left of the attack.
+With --attack, where the images are a distilled attack, it says how exposed
+networks are to it: those of a pool, or a --model of your own. Each is trained
+on the images as they were meant to be used and with ordinary counter-measures
+(lower rates, another order, clipped gradients, clean data afterwards);
+exposure.json and images/exposure.png show what is left of the attack.
 """
 
-import json
 import os
 
-from absl import flags
-
-from tfdistill.cli import common
+from tfdistill.cli import data, machine, objectives, results, run_folder, students
+from tfdistill.cli.command import Command, Flag, Group
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError, checking
 from tfdistill.runs import files
 
-FLAGS = flags.FLAGS
-_names = []
-
-
-def define_flags() -> None:
-    """Defines the command's flags."""
-    flags.DEFINE_string("workdir", None, "The run folder of tfdistill distill.")
-    flags.DEFINE_string(
-        "student",
-        None,
-        "Who learns: lenet, alex_cifar_net, alexnet, convnet, mlp, linear, or your own "
-        'as "package.module:function". By default whom the images were made for.',
-    )
-    flags.DEFINE_integer(
-        "num_students", 20, "Fresh networks; the paper takes 200.", lower_bound=1
-    )
-    flags.DEFINE_integer("seed", 0, "Of the networks' initial weights.")
-    flags.DEFINE_string(
+_EVALUATE = "evaluation.evaluator:evaluate"
+_WHO_LEARNS = [
+    students.one_student(None, "whom the images were made for"),
+    Flag(
         "pool",
+        str,
         None,
-        "The pretrained networks to start from, whose held-out ones are tested; by "
-        "default the run's, if there is one.",
-    )
-    flags.DEFINE_boolean(
-        "shuffle_steps",
-        False,
-        "Whether each network meets the steps in another order than they were "
-        "distilled for.",
-    )
-    flags.DEFINE_boolean(
-        "attack",
-        False,
-        "Whether to say how exposed networks are to a distilled attack.",
-    )
-    flags.DEFINE_string(
+        "The pretrained networks to start from, of which the held-out ones are tested.",
+        value="FOLDER",
+        shown="the run's, if there is one",
+    ),
+    Flag(
         "model",
+        str,
         None,
         "With --attack: the network in question, a .keras file, a SavedModel or a "
-        ".weights.h5 file of --student; it takes images normalised as distilled ones.",
-    )
-    _names.extend(
-        ["workdir", "student", "num_students", "seed", "pool", "shuffle_steps"]
-        + ["attack", "model"]
-        + common.define_data_flags(None)
-        + common.define_strategy_flag(machines=False)
-        + common.define_machine_flags()
-    )
+        ".weights.h5 file of --student, for normalised images.",
+        value="FILE",
+    ),
+]
+_WHAT_IS_LEARNED = [
+    Flag(
+        "shuffle_steps",
+        bool,
+        False,
+        "Give each network the steps in another order than they were distilled for.",
+        library="evaluation.evaluator:Evaluator.__call__.shuffle_steps",
+    ),
+    Flag(
+        "attack",
+        bool,
+        False,
+        "Say how exposed networks are to a distilled attack.",
+    ),
+]
+_RESULT = [
+    run_folder.workdir_flag("run", "The run folder of tfdistill distill."),
+    Flag(
+        "num_students",
+        int,
+        20,
+        "Fresh networks; the paper takes 200.",
+        lowest=1,
+        library=f"{_EVALUATE}.num_students",
+    ),
+    Flag("seed", int, 0, "Random seed of the networks' initial weights."),
+]
 
 
-def flag_names() -> list[str]:
-    """The command's flags, in the order of its help."""
-    return _names
+def _resolve(configuration: Configuration) -> Configuration:
+    c = configuration
+    if c.model and not c.attack:
+        raise InputError("--model needs --attack.")
+    if c.attack and c.strategy != "none":
+        raise InputError(
+            f"--strategy={c.strategy} is not for --attack, which takes one device."
+        )
+    return c
 
 
-def main() -> None:
+def run(configuration: Configuration) -> None:
     """Runs the command."""
-    common.check_workdir("run")
-    common.set_threads()
-    with common.strategy().scope():
-        _run()
+    machine.set_threads(configuration)
+    with machine.strategy(configuration).scope():
+        _run(configuration)
 
 
-def _run():
-    import tfdistill
+def _run(c):
+    from tfdistill.distilled.dataset import DistilledDataset
 
-    with common.input_errors():
-        distilled = tfdistill.DistilledDataset.load(
-            os.path.join(FLAGS.workdir, "distilled")
-        )
-    if FLAGS.model and not FLAGS.attack:
-        raise common.InputError("--model needs --attack.")
-    if FLAGS.attack and FLAGS.strategy != "none":
-        raise common.InputError(
-            f"--strategy={FLAGS.strategy} is not for --attack, which takes one device."
-        )
-    if FLAGS.attack and not distilled.provenance.get("attack"):
-        raise common.InputError(
-            f"--attack needs a distilled attack, but --workdir={FLAGS.workdir} was not "
+    with checking():
+        distilled = DistilledDataset.load(os.path.join(c.workdir, "distilled"))
+    if c.attack and not distilled.provenance.get("attack"):
+        raise InputError(
+            f"--attack needs a distilled attack, but --workdir={c.workdir} was not "
             "made with tfdistill distill --objective=attack."
         )
-    given_pool, made_of = FLAGS.pool, distilled.provenance.get("load", {})
-    common.take_load_flags(made_of)
-    dataset = common.load_dataset()
-    common.lock_workdir(FLAGS.workdir)
-    with common.input_errors():
+    given, known = c.model or c.pool, distilled.provenance.get("load", {})
+    c = data.as_recorded(c, known)
+    if c.pool is None:
+        c = c.replace(pool=known.get("pool"))
+    dataset = data.load(c)
+    run_folder.lock(c.workdir)
+    with checking():
         distilled.check_fits(dataset)
-    if FLAGS.attack:
-        _expose(distilled, dataset, FLAGS.model or given_pool)
-        return
-    with common.input_errors():
-        student = tfdistill.students.name_of(FLAGS.student or distilled.student)
-        result = tfdistill.evaluate(
-            distilled,
+    if c.attack:
+        _expose(c, distilled, dataset, given)
+    else:
+        _test(c, distilled, dataset, known.get("new_head", False))
+
+
+def _test(c, distilled, dataset, new_head):
+    """Tests fresh networks; shows the result and writes it."""
+    from tfdistill.evaluation.evaluator import Evaluator
+    from tfdistill.students import names
+    from tfdistill.weights.pretrained import PretrainedWeights
+
+    journal = run_folder.journal(c.workdir)
+    with checking():
+        student = names.name_of(c.student or distilled.student)
+        evaluator = Evaluator(
             student,
-            dataset.test,
-            FLAGS.num_students,
-            initial_weights=tfdistill.PretrainedWeights(
-                FLAGS.pool, new_head=made_of.get("new_head", False)
-            )
-            if FLAGS.pool
+            distilled,
+            initial_weights=PretrainedWeights(c.pool, new_head=new_head)
+            if c.pool
             else None,
-            shuffle_steps=FLAGS.shuffle_steps,
-            seed=FLAGS.seed,
-            journal=common.journal(),
+            # Networks that learn side by side have the steps in one order.
+            side_by_side=1 if c.num_students == 1 or c.shuffle_steps else 2,
+            journal=journal,
         )
-    order = "in another order" if FLAGS.shuffle_steps else "in order"
+    result = evaluator(
+        distilled,
+        dataset.test,
+        c.num_students,
+        shuffle_steps=c.shuffle_steps,
+        seed=c.seed,
+    )
+    order = "in another order" if c.shuffle_steps else "in order"
     print(f"{student} on {dataset.name}, steps {order}: {result}")
     for name, share in zip(distilled.class_names, result.per_class):
         print(f"  {name}: {100 * share:.1f} %")
     name = "metrics"
     if student != distilled.student:
         name += "-" + _plain(student)
-    if FLAGS.shuffle_steps:
+    if c.shuffle_steps:
         name += "-shuffled"
-    path = os.path.join(FLAGS.workdir, f"{name}.json")
-    known = {}
-    if os.path.isfile(path):
-        with common.input_errors(), open(path, encoding="utf-8") as file:
-            known = json.load(file)
-    with common.input_errors():
-        files.write_json(
-            path,
-            {
-                **known,
-                **common.metrics(result, student, dataset.name),
-                "confusion": result.confusion.sum(0).tolist(),
-                "shuffle_steps": FLAGS.shuffle_steps,
-                "seed": FLAGS.seed,
-            },
-        )
-    common.journal().forget()
+    path = os.path.join(c.workdir, f"{name}.json")
+    with checking():
+        known = files.read_json(path) if os.path.isfile(path) else {}
+    content = {
+        **known,
+        **results.evaluation_json(result, student, dataset.name),
+        "shuffle_steps": c.shuffle_steps,
+        "seed": c.seed,
+    }
+    with run_folder.writing(c.workdir):
+        files.write_json(path, content)
+    journal.forget()
 
 
-def _expose(distilled, dataset, given):
+def _expose(c, distilled, dataset, given):
     """Measures networks' exposure; shows it and writes it.
 
     Args:
         given: The path of what is measured, if it is not whom the attack is for.
     """
-    import tfdistill
     from tfdistill.reporting import plots
     from tfdistill.studies import exposure
 
-    with common.input_errors():
-        attack = tfdistill.Attack(*distilled.provenance["attack"])
-        model, starts = _networks(distilled)
-        results = exposure.measure(model, starts, distilled, dataset, seed=FLAGS.seed)
-        found = exposure.figures(results, attack)
+    with checking():
+        attack = objectives.recorded(distilled.provenance)
+        model, starts = _networks(c, distilled)
+    found = exposure.figures(
+        exposure.measure(model, starts, distilled, dataset, seed=c.seed), attack
+    )
     names = [
-        distilled.class_names[c] for c in (attack.attack_class, attack.target_class)
+        distilled.class_names[k] for k in (attack.attack_class, attack.target_class)
     ]
     of = given or distilled.student
     print(
@@ -192,42 +199,41 @@ def _expose(distilled, dataset, given):
     name = "exposure"
     if given:
         name += "-" + _plain(os.path.basename(os.path.normpath(given)))
-    with common.input_errors():
-        plots.save(
-            plots.exposure(found, *names),
-            os.path.join(FLAGS.workdir, "images", f"{name}.png"),
-        )
-        files.write_json(
-            os.path.join(FLAGS.workdir, f"{name}.json"),
-            {
-                "networks": of,
-                "num_networks": len(starts),
-                "dataset": dataset.name,
-                "seed": FLAGS.seed,
-                "trainings": found,
-            },
-        )
+    content = {
+        "networks": of,
+        "num_networks": len(starts),
+        "dataset": dataset.name,
+        "seed": c.seed,
+        "trainings": found,
+    }
+    figure = plots.exposure(found, *names)
+    with run_folder.writing(c.workdir):
+        results.save_figures(c.workdir, {name: figure})
+        files.write_json(os.path.join(c.workdir, f"{name}.json"), content)
 
 
-def _networks(distilled):
+def _networks(c, distilled):
     """A model, and the weights of each network whose exposure is measured."""
-    import tfdistill
-    from tfdistill import students
+    from tfdistill.weights.pool import Pool
 
-    form = distilled.image_shape, distilled.num_classes
-    student = FLAGS.student or distilled.student
-    if FLAGS.model:
-        model = common.given_model(FLAGS.model, student, *form)
+    if distilled.inner_optimizer.name != "sgd":
+        raise ValueError(
+            "--attack needs images for --inner_optimizer=sgd, not "
+            f"{distilled.inner_optimizer.name}."
+        )
+    student = c.student or distilled.student
+    if c.model:
+        model = students.given_model(c.model, student, distilled)
         variables = [*model.trainable_variables, *model.non_trainable_variables]
         return model, [[variable.numpy() for variable in variables]]
 
     def make_model():
-        return students.build(student, *form)
+        return students.build(student, distilled)
 
     model = make_model()
-    if FLAGS.pool:
-        pool = tfdistill.Pool.load(FLAGS.pool)
-        members = pool.held_out[: FLAGS.num_students] or pool.training
+    if c.pool:
+        pool = Pool.load(c.pool)
+        members = pool.held_out[: c.num_students] or pool.training
         new_head = distilled.provenance["load"].get("new_head", False)
         return model, pool.values(members, make_model, new_head=new_head)
     if distilled.initial_weights is not None:
@@ -237,3 +243,23 @@ def _networks(distilled):
 
 def _plain(name):
     return "".join(c if c.isalnum() or c in "_." else "-" for c in name)
+
+
+COMMAND = Command(
+    name="evaluate",
+    about=__doc__,
+    groups=(
+        Group("data", data.flags(None)),
+        Group("who learns", _WHO_LEARNS),
+        Group("what is learned", _WHAT_IS_LEARNED),
+        Group("result", _RESULT),
+        Group("machine", [machine.strategy_flag(), machine.THREADS]),
+    ),
+    run=run,
+    resolve=_resolve,
+    examples=(
+        "tfdistill evaluate --workdir=run --num_students=200",
+        "tfdistill evaluate --workdir=run --student=convnet --shuffle_steps",
+        "tfdistill evaluate --workdir=attack --attack --model=mine.keras",
+    ),
+)

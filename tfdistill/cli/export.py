@@ -1,4 +1,4 @@
-"""tfdistill export: writes a run's images or its trained network for other programs.
+"""tfdistill export: writes a run's images or its network for other programs.
 
 The form follows the name's end:
 
@@ -9,56 +9,73 @@ The form follows the name's end:
 
 import os
 
-from absl import flags
+from tfdistill.cli import run_folder
+from tfdistill.cli.command import Command, Flag, Group
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError, checking
 
-from tfdistill.cli import common
-
-FLAGS = flags.FLAGS
 _FORMS = (".npz", ".parquet", ".tflite")
-_names = []
 
 
-def define_flags() -> None:
-    """Defines the command's flags."""
-    flags.DEFINE_string("workdir", None, "The run folder.")
-    flags.DEFINE_string(
-        "output", None, f"The file, ending in one of {', '.join(_FORMS)}."
-    )
-    flags.DEFINE_boolean("overwrite", False, "Whether to replace --output.")
-    _names.extend(["workdir", "output", "overwrite"])
-
-
-def flag_names() -> list[str]:
-    """The command's flags, in the order of its help."""
-    return _names
-
-
-def main() -> None:
-    """Runs the command."""
-    common.check_workdir("run")
-    output = FLAGS.output or ""
-    form = os.path.splitext(output)[1]
-    if form not in _FORMS:
-        raise common.InputError(
+def _resolve(configuration: Configuration) -> Configuration:
+    output = configuration.output or ""
+    if os.path.splitext(output)[1] not in _FORMS:
+        raise InputError(
             f"--output={output} must be a file that ends in one of "
             f"{', '.join(_FORMS)}, e.g. --output=distilled.npz."
         )
-    if os.path.exists(output) and not FLAGS.overwrite:
-        raise common.InputError(
-            f"--output={output} exists; choose another name, or pass --overwrite."
-        )
-    from tfdistill import DistilledDataset
-    from tfdistill.distilled import exports
+    return configuration
 
+
+def run(configuration: Configuration) -> None:
+    """Runs the command."""
+    c = configuration
+    if os.path.exists(c.output) and not c.overwrite:
+        raise InputError(
+            f"--output={c.output} exists; choose another name, or pass --overwrite."
+        )
+    from tfdistill.distilled import exports
+    from tfdistill.distilled.dataset import DistilledDataset
+
+    form = os.path.splitext(c.output)[1]
+    # Whatever is refused here is in the run's files, or in what is asked of them.
     try:
-        with common.input_errors():
+        with checking():
             if form == ".tflite":
-                student = os.path.join(FLAGS.workdir, "student")
-                exports.save_tflite(student, output, FLAGS.overwrite)
+                student = os.path.join(c.workdir, "student")
+                exports.save_tflite(student, c.output, c.overwrite)
             else:
-                folder = os.path.join(FLAGS.workdir, "distilled")
+                folder = os.path.join(c.workdir, "distilled")
                 save = exports.save_npz if form == ".npz" else exports.save_parquet
-                save(DistilledDataset.load(folder), output, FLAGS.overwrite)
+                save(DistilledDataset.load(folder), c.output, c.overwrite)
     except ImportError as error:
-        raise common.InputError(str(error)) from error
-    print(f"{output} ({os.path.getsize(output) / 1024:.0f} KiB).")
+        raise InputError(str(error)) from error
+    print(f"{c.output} ({os.path.getsize(c.output) / 1024:.0f} KiB).")
+
+
+COMMAND = Command(
+    name="export",
+    about=__doc__,
+    groups=(
+        Group(
+            "result",
+            [
+                run_folder.workdir_flag("run", "The run folder."),
+                Flag(
+                    "output",
+                    str,
+                    None,
+                    f"The file, ending in one of {', '.join(_FORMS)}.",
+                    value="FILE",
+                ),
+                Flag("overwrite", bool, False, "Replace --output."),
+            ],
+        ),
+    ),
+    run=run,
+    resolve=_resolve,
+    examples=(
+        "tfdistill export --workdir=run --output=distilled.npz",
+        "tfdistill export --workdir=run --output=student.tflite",
+    ),
+)

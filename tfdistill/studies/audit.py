@@ -270,7 +270,8 @@ def _judge(dataset, held, recipe, number, backup_folder):
     distiller.compile(
         keras.optimizers.Adam(
             recipe.outer_learning_rate, beta_1=0.5, use_ema=True, ema_momentum=0.97
-        )
+        ),
+        students_per_step=1,
     )
     anneal = Anneal("cosine", outer_steps=recipe.outer_steps)
     callbacks, done, every = [anneal], 0, max(1, recipe.outer_steps // 5)

@@ -1,0 +1,296 @@
+"""What the commands declare: flags, defaults, help, and the record of a run."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+
+import keras
+import pytest
+
+import tfdistill
+from tfdistill.cli import help as help_text
+from tfdistill.cli import main, run_folder
+from tfdistill.cli.command import TITLES, Command, Flag, Group
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError, checking
+
+COMMANDS = [main.command(name) for name in main.COMMANDS]
+FLAGS = [
+    pytest.param(command, flag, id=f"{command.name}-{flag.name}")
+    for command in COMMANDS
+    for flag in command.flags.values()
+]
+# What the command line alone has: in Python these are objects, or always given.
+OWN = {
+    "distill": {
+        *("dataset", "initial_weights", "synthesizer", "objective", "generator"),
+        *("start", "batch_size", "outer_learning_rate", "ema", "augment"),
+    },
+    "baseline": {"dataset", "initial_weights", "kind", "num_sets"},
+    "pretrain": {"dataset", "num_students", "side_by_side"},
+    "evaluate": set(),
+    "audit": {"dataset", "flip"},
+    "search": {
+        *("space", "candidates", "real_candidates", "real_epochs"),
+        *("keep", "retrain_epochs"),
+    },
+    "export": set(),
+    "report": set(),
+}
+EVERYWHERE = {"workdir", "overwrite", "threads", "strategy", "seed"}
+
+
+def in_library(place):
+    """An object of the library: "module:name.name"."""
+    module, _, path = place.partition(":")
+    found = importlib.import_module(f"tfdistill.{module}")
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def default_of(place):
+    """A default of the library: "module:function.argument", or of a class."""
+    function, _, argument = place.rpartition(".")
+    found = inspect.signature(in_library(function)).parameters[argument].default
+    assert found is not inspect.Parameter.empty, place
+    return found
+
+
+@pytest.mark.parametrize(("command", "flag"), FLAGS)
+def test_defaults_and_choices_are_the_librarys(command, flag):
+    if flag.library:
+        assert flag.default == default_of(flag.library)
+        assert type(flag.default) is type(default_of(flag.library))
+    elif flag.default not in (None, False):
+        assert flag.name in OWN[command.name] | EVERYWHERE
+    if flag.table:
+        assert flag.choices == tuple(in_library(flag.table))
+
+
+def test_defaults_that_depend_on_other_flags_are_the_librarys():
+    from tfdistill.studies.pretraining import Recipe
+
+    distill, pretrain = main.command("distill"), main.command("pretrain")
+    images = distill.parse(["--workdir=w"])
+    of_images = "synthesizers.images:DistilledImages.from_real"
+    schedule = "synthesizers.schedule:Schedule"
+    assert images.epochs == default_of(f"{of_images}.epochs") == 3
+    assert images.inner_optimizer == default_of(f"{schedule}.inner_optimizer")
+    for kind, home in (("generator", "Generator"), ("real", "RealBatches")):
+        other = distill.parse(["--workdir=w", f"--synthesizer={kind}"])
+        place = f"synthesizers.{kind}:{home}.inner_optimizer"
+        assert other.epochs == 1
+        assert other.inner_optimizer == default_of(place) == "momentum"
+    assert (images.outer_steps, images.back_off) == (1000, 10)
+    fixed = distill.parse(["--workdir=w", "--initial_weights=fixed", "--minutes=1"])
+    assert (fixed.outer_steps, fixed.back_off) == (None, 0)
+    recipe = Recipe()
+    assert pretrain.flags["epochs"].shown.endswith(f"else {recipe.epochs}")
+    assert pretrain.flags["halve_every"].shown.endswith(f"else {recipe.halve_every}")
+    rate = pretrain.flags["learning_rate"].shown.rpartition(" ")[2]
+    assert float(rate) == recipe.learning_rate
+
+
+def test_the_outer_optimizer_is_the_librarys():
+    digits = tfdistill.load_dataset("digits")
+    synthesizer = tfdistill.DistilledImages.from_noise(digits, steps=1, epochs=1)
+    distiller = tfdistill.Distiller("linear", synthesizer)
+    distiller.compile()
+    assert isinstance(distiller.optimizer, keras.optimizers.Adam)
+    rate = main.command("distill").flags["outer_learning_rate"].default
+    assert float(distiller.optimizer.learning_rate) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(("command", "flag"), FLAGS)
+def test_help_takes_two_lines(command, flag):
+    assert 1 <= len(help_text.about(flag)) <= 2
+    assert flag.help[0].isupper() and flag.help.endswith(("?", ".", ")."))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=main.COMMANDS)
+def test_help_of_a_command(command):
+    text = help_text.text(command)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= help_text.WIDTH
+    assert text.startswith(f"tfdistill {command.name}: ")
+    titles = [group.title for group in command.groups]
+    assert titles == [title for title in TITLES if title in titles]
+    assert all(f"{title}:" in lines for title in titles)
+    names = [flag.name for group in command.groups for flag in group.flags]
+    assert len(names) == len(set(names))
+    for name in names:
+        assert f"--{name}=" in text or f"--[no]{name}" in text
+    assert 1 <= len(command.examples) <= 3
+    for example in command.examples:
+        program, name, *arguments = example.split()
+        assert program == "tfdistill" and name in main.COMMANDS
+        if not any("--flagfile" in argument for argument in arguments):
+            main.command(name).parse(arguments)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["distill", "--help"]])
+def test_help_imports_no_tensorflow(arguments):
+    program = (
+        "import sys; from tfdistill.cli import main\n"
+        "try: main.run()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "slow = {'tensorflow', 'keras', 'numpy'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stderr
+    assert "tfdistill" in process.stdout
+
+
+def test_a_configuration_is_frozen():
+    first = Configuration({"steps": 3, "seed": 0})
+    second = first.replace(steps=4)
+    assert (first.steps, second.steps, second.seed) == (3, 4, 0)
+    assert "steps" in first and "epochs" not in first
+    with pytest.raises(AttributeError, match="cannot be set"):
+        first.steps = 5
+    with pytest.raises(AttributeError, match="--epochs"):
+        first.epochs  # noqa: B018
+    with pytest.raises(AttributeError, match="--epochs"):
+        first.replace(epochs=1)
+
+
+@pytest.fixture
+def command():
+    flags = [
+        *run_folder.flags("run"),
+        Flag("steps", int, 10, "Steps.", lowest=1),
+        Flag("rate", float, None, "Rate.", shown="0.1 a step"),
+        Flag("soft", bool, False, "Soft."),
+        Flag("widths", list, None, "Widths."),
+    ]
+
+    def resolve(configuration):
+        if configuration.rate is None:
+            return configuration.replace(rate=0.1 * configuration.steps)
+        return configuration
+
+    return Command(
+        name="try",
+        about="tfdistill try: tries.",
+        groups=(Group("result", flags),),
+        run=lambda configuration: None,
+        resolve=resolve,
+        examples=("tfdistill try --workdir=w",),
+    )
+
+
+def test_what_is_recorded_is_a_flagfile(command, tmp_path):
+    arguments = ["--workdir=w", "--soft", "--widths=1-2,3-4", "--steps=5"]
+    configuration = command.parse(arguments)
+    text = command.record(configuration)
+    assert text == "--steps=5\n--rate=0.5\n--soft\n--widths=1-2,3-4\n"
+    path = tmp_path / "flags.txt"
+    path.write_text(text)
+    again = command.parse([f"--flagfile={path}", "--workdir=other"])
+    assert command.record(again) == text
+    assert "--nosoft" in command.record(command.parse(["--workdir=w", "--nosoft"]))
+
+
+def test_a_record_is_compared_by_what_it_says(command):
+    configuration = command.parse(["--workdir=w", "--steps=5"])
+
+    def differences(text):
+        return command.differences(configuration, text)
+
+    assert differences(command.record(configuration)) == []
+    # Another order, no end of line, and flags that an older version did not have.
+    assert differences("--rate=0.5\n--nosoft\n--steps=5") == []
+    assert differences("--steps=5\n") == []
+    assert differences("--steps=5\n--rate=0.50\n") == []
+    # As many steps as the default is another run.
+    assert differences("--nosoft\n--rate=0.5\n") == ["--steps=10", "--steps=5"]
+    found = differences("--steps=7\n--nosoft\n")
+    assert found == [
+        "--rate=0.5",
+        "--rate=0.7000000000000001",
+        "--steps=5",
+        "--steps=7",
+    ]
+    assert differences("--steps=5\n--gone=1\n") == ["--gone=1"]
+    assert "--steps=none" in differences("--steps=none\n")
+    assert differences("--flagfile=/etc/passwd\n--steps=5\n") == [
+        "--flagfile=/etc/passwd"
+    ]
+
+
+def test_a_folder_of_an_older_version_is_resumed(command, tmp_path):
+    arguments = [f"--workdir={tmp_path / 'w'}", "--steps=5"]
+    configuration = command.parse(arguments)
+    run_folder.claim(command, configuration, ["flags.txt"])
+    path = tmp_path / "w" / "flags.txt"
+    assert path.read_text() == command.record(configuration)
+    path.write_text("--nosoft\n--steps=5\n")
+    run_folder._held.pop().close()
+    run_folder.claim(command, configuration, ["flags.txt"])
+    assert path.read_text() == command.record(configuration)
+    run_folder._held.pop().close()
+    other = command.parse([*arguments, "--soft"])
+    with pytest.raises(InputError, match=r"another run \(different: --nosoft, --soft"):
+        run_folder.claim(command, other, ["flags.txt"])
+    run_folder.claim(command, other.replace(overwrite=True), ["flags.txt"])
+    assert path.read_text() == command.record(other)
+    run_folder._held.pop().close()
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("steps must be at least 1.", "--steps must be at least 1."),
+        ("steps and soft need x.", "--steps and --soft need x."),
+        ("steps and seeds need x.", "--steps and seeds need x."),
+        ("images must be finite.", "images must be finite."),
+        ("The steps must be whole.", "The steps must be whole."),
+        ("steps.json is damaged.", "steps.json is damaged."),
+        ("--steps must be whole.", "--steps must be whole."),
+    ],
+)
+def test_the_librarys_arguments_are_called_flags(command, sentence, said):
+    assert command.in_flags(sentence) == said
+
+
+def test_missing_and_foolish_flags_are_refused(command):
+    for arguments, says in (
+        ([], "--workdir is missing: name a folder, e.g. --workdir=run."),
+        (["--workdir=w", "--rate=inf"], "--rate must be a finite number, not inf."),
+        (["--workdir=w", "more"], "'more' is not a flag"),
+        (["--workdir=w", "--stepz=3"], "Did you mean: steps"),
+        (["--workdir=w", "--steps=0"], "0 is not a positive integer"),
+        (["--flagfile=absent"], "absent"),
+    ):
+        with pytest.raises(InputError) as error:
+            command.parse(arguments)
+        assert says in str(error.value) and "\n" not in str(error.value)
+
+
+def test_only_checks_make_mistakes_the_users(command, monkeypatch, capsys):
+    """A ValueError of a computation is ours: it is not made a sentence."""
+
+    def refuse(configuration):
+        with checking():
+            raise ValueError("steps must be even,\nnot 10.")
+
+    def fail(configuration):
+        raise ValueError("steps must be even, not 10.")
+
+    def attempt(function):
+        configuration = command.parse(["--workdir=w"])
+        monkeypatch.setitem(command.__dict__, "run", function)
+        main._run(command, configuration)
+
+    with pytest.raises(SystemExit) as end:
+        attempt(refuse)
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "tfdistill: --steps must be even, not 10.\n"
+    with pytest.raises(ValueError, match="even"):
+        attempt(fail)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,220 @@
+"""A command as it is declared: its flags in groups, each written once.
+
+absl parses them, into an object of the command's own: what comes out is a frozen
+`Configuration`, and no other module reads a flag.
+"""
+
+import contextlib
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from absl import flags as absl_flags
+
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError
+
+#: What help shows, in this order.
+TITLES = ("data", "who learns", "what is learned", "how long", "result", "machine")
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag:
+    """One flag.
+
+    Attributes:
+        name: Without dashes.
+        kind: str, int, float, bool, or list (of strings, with commas between them).
+        default: None for none, or for one that depends on other flags or on the data.
+        help: Two lines of help at the most.
+        choices: The only values there are.
+        lowest, highest: Bounds, both allowed.
+        value: What help calls the value; the choices, if there are any.
+        shown: What help says the default is; the default itself, if it is empty.
+        missing: What is to be done if the flag is not given; empty if it needn't be.
+        library: Whose default this is, as "module:function.argument" in tfdistill.
+            The tests compare the two.
+        table: Where the library has the choices, as "module:name".
+    """
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    choices: tuple[str, ...] | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    value: str = ""
+    shown: str = ""
+    missing: str = ""
+    library: str = ""
+    table: str = ""
+
+    def define(self, values: absl_flags.FlagValues) -> None:
+        """Makes it known to absl."""
+        common: dict[str, Any] = {"flag_values": values}
+        if self.choices:
+            absl_flags.DEFINE_enum(
+                self.name, self.default, self.choices, self.help, **common
+            )
+            return
+        if self.kind in (int, float):
+            common.update(lower_bound=self.lowest, upper_bound=self.highest)
+        define = {
+            str: absl_flags.DEFINE_string,
+            int: absl_flags.DEFINE_integer,
+            float: absl_flags.DEFINE_float,
+            bool: absl_flags.DEFINE_boolean,
+            list: absl_flags.DEFINE_list,
+        }[self.kind]
+        define(self.name, self.default, self.help, **common)
+
+    def line(self, value) -> str | None:
+        """How a flagfile says that it has a value; None if it has none."""
+        if isinstance(value, bool):
+            return f"--{'' if value else 'no'}{self.name}"
+        if isinstance(value, list):
+            value = ",".join(value)
+        return None if value is None else f"--{self.name}={value}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Flags that help shows together.
+
+    Attributes:
+        title: One of `TITLES`.
+        flags: In the order of help.
+    """
+
+    title: str
+    flags: tuple[Flag, ...]
+
+    def __init__(self, title: str, flags: Iterable[Flag]):
+        object.__setattr__(self, "title", title)
+        object.__setattr__(self, "flags", tuple(flags))
+
+
+def _as_it_is(configuration):
+    return configuration
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One command of tfdistill.
+
+    Attributes:
+        name: As it is typed.
+        about: What it does: "tfdistill NAME: in a sentence.", then paragraphs.
+        groups: Its flags, in the order of `TITLES`.
+        run: Does it.
+        examples: Some whole command lines.
+        resolve: Gives flags that are not given the values that follow from others, and
+            refuses flags that don't go together, by an `InputError`.
+        unrecorded: Names of flags that don't change what comes out.
+    """
+
+    name: str
+    about: str
+    groups: tuple[Group, ...]
+    run: Callable[[Configuration], None]
+    examples: tuple[str, ...]
+    resolve: Callable[[Configuration], Configuration] = _as_it_is
+    unrecorded: tuple[str, ...] = ("workdir", "overwrite")
+
+    @property
+    def flags(self) -> dict[str, Flag]:
+        """All flags by name, in the order of help."""
+        return {flag.name: flag for group in self.groups for flag in group.flags}
+
+    def parse(self, arguments: Sequence[str]) -> Configuration:
+        """What a command line asks for.
+
+        Args:
+            arguments: What comes after the command's name.
+
+        Raises:
+            InputError: If a flag is unknown, missing or out of range, or if two don't
+                go together.
+        """
+        values = absl_flags.FlagValues()
+        for flag in self.flags.values():
+            flag.define(values)
+        try:
+            _, *rest = values([f"tfdistill {self.name}", *arguments])
+        except absl_flags.Error as error:
+            sentence = str(error).replace("FATAL Flags parsing error: ", "")
+            raise InputError(" ".join(sentence.split())) from error
+        if rest:
+            raise InputError(
+                f"{rest[0]!r} is not a flag; tfdistill {self.name} takes flags of the "
+                "form --name=value only."
+            )
+        found = {name: values[name].value for name in self.flags}
+        for name, value in found.items():
+            # NaN and infinity, which no bounds keep out.
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"--{name} must be a finite number, not {value}.")
+        for name, flag in self.flags.items():
+            if flag.missing and not found[name]:
+                raise InputError(f"--{name} is missing: {flag.missing}")
+        return self.resolve(Configuration(found))
+
+    def record(self, configuration: Configuration) -> str:
+        """A flagfile of the values that make the result what it is."""
+        values = self.recorded_values(configuration)
+        lines = [self.flags[name].line(value) for name, value in values.items()]
+        return "\n".join(filter(None, lines)) + "\n"
+
+    def recorded_values(self, configuration: Configuration) -> dict[str, Any]:
+        """The same, by the flags' names."""
+        return {
+            name: getattr(configuration, name)
+            for name in self.flags
+            if name not in self.unrecorded
+        }
+
+    def differences(self, configuration: Configuration, recorded: str) -> list[str]:
+        """The lines in which a recorded run is another one than this.
+
+        The order of the lines makes no difference, and a flag that the record lacks
+        (an older version may have written it) has its default there.
+
+        Args:
+            configuration: Of this run.
+            recorded: What `record` once gave, for another run or the same.
+        """
+        found = set(filter(None, recorded.split("\n")))
+        known = {line for line in found if self._knows(line)}
+        required = [
+            f"--{name}={getattr(configuration, name)}"
+            for name, flag in self.flags.items()
+            if flag.missing and name in self.unrecorded
+        ]
+        before = known
+        # What is damaged, or no longer allowed, is another run in any case.
+        with contextlib.suppress(InputError):
+            before = self._lines(self.parse([*required, *known]))
+        foreign = found - known
+        return sorted((before | foreign) ^ self._lines(configuration))
+
+    def _knows(self, line):
+        dashes, name = line[:2], line[2:].partition("=")[0]
+        names = {name, name.removeprefix("no")}
+        return dashes == "--" and bool(names & set(self.flags))
+
+    def _lines(self, configuration):
+        return set(filter(None, self.record(configuration).split("\n")))
+
+    def in_flags(self, sentence: str) -> str:
+        """A sentence of the library, whose arguments are flags here."""
+        named = re.match(r"\w+(?: and \w+)*(?= (?:must|needs?) )", sentence)
+        if not named:
+            return sentence
+        words = [
+            f"--{word}" if word in self.flags else word
+            for word in named[0].split(" and ")
+        ]
+        return " and ".join(words) + sentence[named.end() :]

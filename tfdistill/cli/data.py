@@ -1,0 +1,148 @@
+"""The flags that name the real data, and the data that they name."""
+
+from collections.abc import Mapping
+
+from tfdistill.cli.command import Flag
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError, checking
+
+# What finds the data of a result again.
+_RECORDED = ("dataset", "data_dir", "image_size", "channels", "classes", "resplit")
+
+VALIDATION = Flag(
+    "validation",
+    float,
+    0.1,
+    "Share of the training images that is set apart: whatever is watched or chosen is "
+    "judged on them. The test images are used once, at the end.",
+    lowest=0.001,
+    highest=0.9,
+    library="data.split:Dataset.hold_out.fraction",
+)
+
+
+def flags(dataset: str | None = "digits") -> list[Flag]:
+    """The flags that name the real data.
+
+    Args:
+        dataset: The default; None for the data of an earlier run.
+    """
+    load = "data.loading:load_dataset"
+    return [
+        Flag(
+            "dataset",
+            str,
+            dataset,
+            'The real data: "digits" (built in), a TFDS name such as "mnist", a .npz '
+            "file, a folder of images by class, or a prepared TFDS folder.",
+            value="NAME",
+            shown="" if dataset else "the run's",
+        ),
+        Flag(
+            "data_dir",
+            str,
+            None,
+            "Where TFDS keeps its data.",
+            value="FOLDER",
+            shown="TFDS's own",
+            library=f"{load}.data_dir",
+        ),
+        Flag(
+            "download",
+            bool,
+            False,
+            "Let TFDS download and prepare data that is not there.",
+            library=f"{load}.download",
+        ),
+        Flag(
+            "image_size",
+            int,
+            None,
+            "Resize the images to this side.",
+            lowest=1,
+            library=f"{load}.image_size",
+        ),
+        Flag(
+            "channels",
+            str,
+            None,
+            "Give grey images three equal channels (3), or make colour ones grey (1).",
+            choices=("1", "3"),
+            library=f"{load}.channels",
+        ),
+        Flag(
+            "classes",
+            list,
+            None,
+            "Take the images of these classes only, such as 0,1,2; they become classes "
+            "0, 1, 2.",
+        ),
+        Flag(
+            "resplit",
+            float,
+            None,
+            "Share of all images that becomes the test set, drawn at random, instead "
+            "of the official one (the paper's USPS: 0.2).",
+            lowest=0.001,
+            highest=0.9,
+        ),
+        Flag(
+            "in_memory",
+            bool,
+            None,
+            "Hold the real images in memory, instead of reading them again and again.",
+            shown="yes, if the training images take less than 2 GiB",
+            library=f"{load}.in_memory",
+        ),
+    ]
+
+
+def load(configuration: Configuration, name: str | None = None):
+    """The `Dataset`, with a validation part if the command has --validation.
+
+    Args:
+        configuration: The command's.
+        name: Another data set in the same form, with its own test split.
+
+    Raises:
+        InputError: If it cannot be found, or is not as it should be.
+    """
+    from tfdistill.data import loading
+
+    c = configuration
+    if c.classes and not all(label.isdecimal() for label in c.classes):
+        raise InputError(
+            f"--classes={','.join(c.classes)} must be labels, such as 0,1,2."
+        )
+    with checking():
+        dataset = loading.load_dataset(
+            name or c.dataset,
+            data_dir=c.data_dir,
+            download=c.download,
+            in_memory=c.in_memory,
+            image_size=c.image_size,
+            channels=c.channels and int(c.channels),
+        )
+        if c.classes:
+            dataset = dataset.of_classes([int(label) for label in c.classes])
+        if c.resplit and name is None:
+            dataset = dataset.resplit(c.resplit)
+        if "validation" in c:
+            dataset = dataset.hold_out(c.validation, seed=c.seed)
+        return dataset
+
+
+def record(configuration: Configuration) -> dict:
+    """What finds the data of a result again, as JSON."""
+    return {name: getattr(configuration, name) for name in _RECORDED}
+
+
+def as_recorded(configuration: Configuration, known: Mapping) -> Configuration:
+    """A configuration with the data of a result, where no flag says otherwise.
+
+    Args:
+        configuration: The command's.
+        known: What `record` gave.
+    """
+    missing = [name for name in _RECORDED if getattr(configuration, name) is None]
+    return configuration.replace(**{name: known.get(name) for name in missing})

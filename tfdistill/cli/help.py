@@ -1,0 +1,56 @@
+"""The help of a command, of 80 columns."""
+
+import textwrap
+
+from tfdistill.cli.command import Command, Flag
+
+WIDTH = 80
+_INDENT = " " * 6
+
+
+def text(command: Command) -> str:
+    """What `tfdistill COMMAND --help` shows."""
+    lines = [
+        command.about.strip(),
+        "",
+        f"usage: tfdistill {command.name} [--flag=value ...] [--flagfile=FILE]",
+    ]
+    for group in command.groups:
+        lines += ["", f"{group.title}:"]
+        for flag in group.flags:
+            lines += [*_heading(flag), *about(flag)]
+    return "\n".join([*lines, "", "examples:", *(f"  {x}" for x in command.examples)])
+
+
+def heading(flag: Flag) -> tuple[str, str]:
+    """A flag as it is typed, and its default in parentheses, if it has one."""
+    if flag.kind is bool:
+        typed = f"--[no]{flag.name}"
+    else:
+        kinds = {int: "N", float: "X", str: "TEXT", list: "A,B,..."}
+        value = flag.value or "|".join(flag.choices or ()) or kinds[flag.kind]
+        typed = f"--{flag.name}={value}"
+    default = flag.shown
+    if not default and flag.default is not None:
+        default = {True: "yes", False: "no"}[flag.default] if flag.kind is bool else ""
+        default = default or str(flag.default)
+    return typed, f"({default})" if default else ""
+
+
+def _heading(flag):
+    line = f"  {'  '.join(filter(None, heading(flag)))}"
+    if len(line) <= WIDTH:
+        return [line]
+    typed, default = heading(flag)  # with so many choices that the default doesn't fit
+    return [f"  {typed}", f"{_INDENT}{default}"]
+
+
+def about(flag: Flag) -> list[str]:
+    """A flag's help, in lines."""
+    return textwrap.wrap(
+        flag.help,
+        WIDTH,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,69 @@
+"""The flags that say what the machine does, and what they set."""
+
+import os
+
+from tfdistill.cli.command import Flag
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import checking
+
+THREADS = Flag(
+    "threads",
+    int,
+    os.cpu_count() or 1,
+    "CPU operations that run side by side. Each has one thread, which was fastest for "
+    "networks that are trained beside each other.",
+    lowest=1,
+    shown="the number of cores",
+)
+_STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")
+
+
+def strategy_flag(machines: bool = False) -> Flag:
+    """--strategy.
+
+    Args:
+        machines: Whether several machines can take part.
+    """
+    about = "Train on one device, on all GPUs of this machine, or on a TPU."
+    if machines:
+        about = (
+            "Train on one device, on all GPUs of this machine, on the machines that "
+            "TF_CONFIG names, or on a TPU (docs/scaling.md)."
+        )
+    return Flag(
+        "strategy",
+        str,
+        "none",
+        about,
+        choices=tuple(s for s in _STRATEGIES if machines or s != "multi_worker"),
+        table="runs.strategies:_STRATEGIES" if machines else "",
+    )
+
+
+def strategy(configuration: Configuration):
+    """The `tf.distribute.Strategy` of --strategy; before anything else runs.
+
+    Raises:
+        InputError: If there is nothing for it to run on.
+    """
+    from tfdistill.runs import preemption, strategies
+
+    with checking():
+        found = strategies.make(configuration.strategy)
+    # TensorFlow takes SIGTERM for itself when workers find each other.
+    preemption.exit_when_asked()
+    return found
+
+
+def set_threads(configuration: Configuration, within: int = 1) -> None:
+    """Sets TensorFlow's thread pools, before it makes them.
+
+    Args:
+        configuration: The command's.
+        within: Threads of one operation; more than one where networks are trained one
+            after the other.
+    """
+    import tensorflow as tf
+
+    tf.config.threading.set_inter_op_parallelism_threads(configuration.threads)
+    tf.config.threading.set_intra_op_parallelism_threads(within)

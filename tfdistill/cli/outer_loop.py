@@ -1,0 +1,172 @@
+"""The flags of the outer loop, and the `Distiller` that runs it."""
+
+from tfdistill.cli import objectives, students, synthesizers
+from tfdistill.cli.command import Flag
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError
+
+_OUTER_STEPS, _BACK_OFF = 1000, 10.0
+_COMPILE = "distiller:Distiller.compile"
+
+KEEP_EVERY = Flag(
+    "keep_every",
+    int,
+    None,
+    "Save memory: keep every so many steps of a network, and take those between once "
+    "more.",
+    lowest=1,
+    shown="1, up to 256 MiB of steps",
+    library="inner.back_gradient:BackGradient.keep_every",
+)
+FLAGS = [
+    Flag(
+        "outer_steps",
+        int,
+        None,
+        "Updates of the distilled images. With --minutes, too, the run ends with "
+        "whichever is over first.",
+        lowest=1,
+        shown=f"{_OUTER_STEPS}, if there is no --minutes",
+    ),
+    Flag("minutes", float, None, "Time to learn.", lowest=0.01),
+    Flag("batch_size", int, 256, "Real images that judge a trained network.", lowest=1),
+    Flag(
+        "judgements",
+        int,
+        1,
+        "Real batches that judge a network: after its last step and, evenly spaced, on "
+        "the way. Must divide its steps.",
+        lowest=1,
+        library="inner.back_gradient:BackGradient.judgements",
+    ),
+    Flag(
+        "students_per_step",
+        int,
+        2,
+        "Networks trained in each outer step, side by side. With fixed initial weights "
+        "one is enough.",
+        lowest=1,
+        library=f"{_COMPILE}.students_per_step",
+    ),
+    Flag(
+        "outer_learning_rate",
+        float,
+        0.01,
+        "Learning rate of the outer Adam, which updates the images.",
+        lowest=1e-8,
+    ),
+    Flag(
+        "outer_schedule",
+        str,
+        "cosine",
+        "How that rate falls: to 0 by a cosine, by half at every tenth of the run, or "
+        "not at all.",
+        choices=("cosine", "halving", "constant"),
+        library="runs.annealing:Anneal.schedule",
+        table="runs.annealing:SCHEDULES",
+    ),
+    Flag(
+        "clip",
+        float,
+        2.0,
+        "Clip meta-gradients to this many times their usual norm; 0 for no clipping.",
+        lowest=0,
+        library=f"{_COMPILE}.clip",
+    ),
+    Flag(
+        "back_off",
+        float,
+        None,
+        "When a network diverges, lower all rates as far as this many outer steps "
+        "could move them.",
+        lowest=0,
+        shown=f"{_BACK_OFF:g}; 0 with fixed initial weights",
+    ),
+    Flag(
+        "ema",
+        float,
+        0.99,
+        "The result is a moving average of the images: the share kept at each outer "
+        "step, less in runs of under 1000; 0 for no average.",
+        lowest=0,
+        highest=0.99999,
+    ),
+    Flag(
+        "report_every",
+        int,
+        None,
+        "Outer steps between backups and tests on validation images.",
+        lowest=1,
+        shown="a tenth of the run, at most 500",
+    ),
+]
+
+
+def resolve(configuration: Configuration) -> Configuration:
+    """Fills in what depends on the initial weights, and on how long the run is.
+
+    Raises:
+        InputError: If two flags don't go together.
+    """
+    c = configuration
+    if c.minutes and c.strategy == "multi_worker":
+        raise InputError(
+            "--minutes is not for --strategy=multi_worker, whose machines have clocks "
+            "of their own: give --outer_steps."
+        )
+    if c.minutes is None and c.outer_steps is None:
+        c = c.replace(outer_steps=_OUTER_STEPS)
+    if c.back_off is None:
+        c = c.replace(back_off=0.0 if students.are_fixed(c) else _BACK_OFF)
+    return c
+
+
+def distiller(configuration: Configuration, dataset):
+    """A compiled `Distiller`; to be made in the scope of the strategy.
+
+    Raises:
+        ValueError: If two of its choices don't fit.
+    """
+    import keras
+
+    from tfdistill.distiller import Distiller
+    from tfdistill.inner.back_gradient import BackGradient
+
+    c = configuration
+    made = Distiller(
+        students.sampled(c),
+        synthesizers.make(c, dataset),
+        students.weights(c),
+        objectives.make(c, dataset),
+        meta_gradient=BackGradient(keep_every=c.keep_every, judgements=c.judgements),
+        seed=c.seed,
+    )
+    # In a short run a long average would hold more of the start than of the end.
+    ema = min(c.ema, max(0.0, 1 - 10 / (c.outer_steps or 10**9)))
+    made.compile(
+        keras.optimizers.Adam(
+            c.outer_learning_rate, beta_1=0.5, use_ema=ema > 0, ema_momentum=ema
+        ),
+        students_per_step=c.students_per_step,
+        clip=c.clip or None,
+        back_off=c.back_off,
+        validation_students=students.num_tested(c, 4),
+    )
+    return made
+
+
+def anneal(configuration: Configuration):
+    """The `Anneal` of the run."""
+    from tfdistill.runs.annealing import Anneal
+
+    c = configuration
+    seconds = 60 * c.minutes if c.minutes else None
+    return Anneal(c.outer_schedule, outer_steps=c.outer_steps, seconds=seconds)
+
+
+def report_every(configuration: Configuration) -> int:
+    """Outer steps between two reports."""
+    c = configuration
+    if c.report_every is not None:
+        return c.report_every
+    return 100 if c.minutes else min(500, max(1, c.outer_steps // 10))

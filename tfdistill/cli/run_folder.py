@@ -1,0 +1,175 @@
+"""The folder of a run: whose it is, who is at work in it, whether it is finished."""
+
+import contextlib
+import fcntl
+import fnmatch
+import os
+from collections.abc import Iterable, Iterator
+
+from tfdistill.cli.command import Command, Flag
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError
+from tfdistill.runs import files
+
+#: The file that is locked; it says nothing, and stays.
+LOCK = ".lock"
+#: A run's flags, as a flagfile.
+FLAGS = "flags.txt"
+_held = []
+
+
+def workdir_flag(example: str, what: str) -> Flag:
+    """--workdir.
+
+    Args:
+        example: A name for it.
+        what: The help.
+    """
+    return Flag(
+        "workdir",
+        str,
+        None,
+        what,
+        value="FOLDER",
+        missing=f"name a folder, e.g. --workdir={example}.",
+    )
+
+
+def flags(what: str) -> list[Flag]:
+    """The flags of a command that writes a folder.
+
+    Args:
+        what: What the folder holds, in a word.
+    """
+    return [
+        workdir_flag(what, f"The folder of the {what}; it is made if it is not there."),
+        Flag("overwrite", bool, False, f"Replace another {what} in --workdir."),
+    ]
+
+
+def claim(command: Command, configuration: Configuration, owned: Iterable[str]) -> None:
+    """Takes the run folder --workdir, or refuses one that holds another run.
+
+    A folder that holds the same run is resumed; --overwrite replaces another one.
+
+    Args:
+        command: Whose run it is.
+        configuration: The run's.
+        owned: Names in the folder, or patterns such as "metrics*.json", that belong to
+            a run; overwriting removes them.
+
+    Raises:
+        InputError: If the folder holds another run or other files, or cannot be
+            written.
+    """
+    folder, overwrite = configuration.workdir, configuration.overwrite
+    path = os.path.join(folder, FLAGS)
+
+    def check():
+        if os.path.exists(folder) and not os.path.isdir(folder):
+            raise InputError(f"--workdir={folder} is a file, not a folder.")
+        if os.path.isfile(path) and not overwrite:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                changed = command.differences(configuration, file.read())
+            if changed:
+                raise InputError(
+                    f"--workdir={folder} holds another run (different: "
+                    f"{', '.join(changed)}); choose another folder, repeat its flags "
+                    "to resume it, or pass --overwrite to replace it."
+                )
+        elif os.path.isdir(folder) and _contents(folder) and not overwrite:
+            raise InputError(
+                f"--workdir={folder} is not empty and holds no run of tfdistill; "
+                "choose another folder, or pass --overwrite to write into it."
+            )
+
+    with writing(folder):
+        check()
+        os.makedirs(folder, exist_ok=True)
+        lock(folder)
+        check()  # what another process may have done meanwhile
+        tidy(folder, owned)
+        if overwrite:
+            for name in os.listdir(folder):
+                if any(fnmatch.fnmatch(name, pattern) for pattern in owned):
+                    files.remove(os.path.join(folder, name))
+        files.write_text(path, command.record(configuration))
+
+
+def lock(folder: str) -> None:
+    """Makes a run folder this process's own, for as long as it lives.
+
+    The system lets go of the lock when the process ends, however it ends.
+
+    Args:
+        folder: Where; it must exist.
+
+    Raises:
+        InputError: If another process has it.
+    """
+    with writing(folder):
+        file = open(os.path.join(folder, LOCK), "a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise InputError(
+            f"--workdir={folder} is in use: another tfdistill is at work there."
+        ) from None
+    except OSError:  # a file system without locks
+        pass
+    _held.append(file)
+
+
+def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
+    """Removes what processes that were killed have left under temporary names.
+
+    Args:
+        folder: Where.
+        owned: Patterns of the names that a run has there; others' temporary files are
+            kept.
+    """
+    stems = {name.partition(".")[0] for name in owned}
+    for name in os.listdir(folder):
+        stem, _, rest = name.partition(".")
+        known = any(fnmatch.fnmatch(stem, pattern) for pattern in stems)
+        if known and "tmp" in rest.split("."):
+            files.remove(os.path.join(folder, name))
+
+
+def is_finished(folder: str, result: str = "metrics.json", what: str = "run") -> bool:
+    """Whether a run folder holds a result; says so if it does.
+
+    Args:
+        folder: Where.
+        result: The file that is written last.
+        what: What the folder holds.
+    """
+    if not os.path.isfile(os.path.join(folder, result)):
+        return False
+    print(f"{folder} holds this {what}, finished; --overwrite repeats it.")
+    return True
+
+
+def journal(folder: str, writes: bool = True):
+    """The `Journal` in which a run folder keeps evaluations that are under way."""
+    from tfdistill.runs.journal import Journal
+
+    return Journal(os.path.join(folder, "journal"), writes=writes)
+
+
+@contextlib.contextmanager
+def writing(folder: str) -> Iterator[None]:
+    """Says in a sentence that a run folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        if files.is_disk_full(error):
+            raise
+        raise InputError(
+            f"--workdir={folder} cannot be written: {error.strerror or error}."
+        ) from error
+
+
+def _contents(folder):
+    return [name for name in os.listdir(folder) if name != LOCK]

@@ -1,0 +1,247 @@
+"""The flags that say who learns and how far along they are, and what they name."""
+
+from tfdistill.cli.command import Flag
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError, checking
+
+#: The student that is taken if none is given.
+BY_SIZE = "lenet; mlp for images under 28 pixels"
+STUDENT = Flag(
+    "student",
+    str,
+    None,
+    "Who learns: a network that ships (lenet, convnet, mlp, ...), a .keras file, or "
+    "your own package.module:function; several, with commas.",
+    value="NAME",
+    shown=f"the pool's, or {BY_SIZE}",
+)
+_POOLED = "weights.initial_weights:PretrainedWeights"
+INITIAL_WEIGHTS = [
+    Flag(
+        "initial_weights",
+        str,
+        "random",
+        "Networks start from any random weights; from one draw, saved with the images; "
+        "from any student of --pool; or from one of them.",
+        choices=("random", "fixed", "pretrained", "pretrained_fixed"),
+    ),
+    Flag(
+        "pool",
+        str,
+        None,
+        "The pretrained students, made by tfdistill pretrain.",
+        value="FOLDER",
+    ),
+    Flag(
+        "pool_student",
+        int,
+        0,
+        "Index of the pool's student, with --initial_weights=pretrained_fixed.",
+        lowest=0,
+        library="weights.initial_weights:FixedWeights.number",
+    ),
+    Flag(
+        "new_head",
+        bool,
+        False,
+        "Give the pool's students a new last layer, with weights of zero: for other "
+        "classes than they know.",
+        library=f"{_POOLED}.new_head",
+    ),
+]
+
+FLAGS = [
+    STUDENT,
+    Flag(
+        "widths",
+        list,
+        None,
+        "Ranges of the student's widths, such as 32-128,64-256,64-256 for gtn_learner; "
+        "each network has one of --architectures draws.",
+    ),
+    Flag(
+        "architectures",
+        int,
+        8,
+        "Number of networks that are drawn with --widths.",
+        lowest=1,
+        library="students.names:Sampled.of_widths.count",
+    ),
+    *INITIAL_WEIGHTS,
+]
+
+
+def one_student(default: str | None, shown: str = "", library: str = "") -> Flag:
+    """--student, of a command that takes one architecture.
+
+    Args:
+        default, shown, library: The same as in `Flag`.
+    """
+    return Flag(
+        "student",
+        str,
+        default,
+        "Who learns: a network that ships (lenet, convnet, mlp, ...), a .keras file, "
+        "or your own package.module:function.",
+        value="NAME",
+        shown=shown,
+        library=library,
+    )
+
+
+def check(configuration: Configuration) -> None:
+    """Refuses flags of initial weights that don't go together.
+
+    Raises:
+        InputError: If there is no --pool where one is needed, or one where none is.
+    """
+    kind, pool = configuration.initial_weights, configuration.pool
+    if kind.startswith("pretrained") != (pool is not None):
+        raise InputError(
+            f"--initial_weights={kind} needs {'a' if pool is None else 'no'} --pool."
+        )
+    if configuration.new_head and pool is None:
+        raise InputError("--new_head needs a --pool.")
+
+
+def weights(configuration: Configuration):
+    """The `InitialWeights` of the flags.
+
+    Raises:
+        InputError: If the pool cannot be read.
+    """
+    from tfdistill.weights.fixed import FixedWeights
+    from tfdistill.weights.pretrained import PretrainedWeights
+    from tfdistill.weights.random import RandomWeights
+
+    c = configuration
+    with checking():
+        if c.initial_weights == "pretrained":
+            return PretrainedWeights(c.pool, new_head=c.new_head)
+        if c.initial_weights == "random":
+            return RandomWeights()
+        return FixedWeights(c.pool, c.pool_student, new_head=c.new_head)
+
+
+def pretrained_weights(configuration: Configuration):
+    """`weights` of students drawn from a pool; None for all others.
+
+    The others are what an `Evaluator` finds in the data itself.
+    """
+    drawn = configuration.initial_weights == "pretrained"
+    return weights(configuration) if drawn else None
+
+
+def are_fixed(configuration: Configuration) -> bool:
+    """Whether all networks start from the same weights."""
+    return configuration.initial_weights.endswith("fixed")
+
+
+def num_tested(configuration: Configuration, most: int | None = None) -> int:
+    """How many fresh networks test: --num_students, or fewer; one, if all are alike."""
+    if are_fixed(configuration):
+        return 1
+    return min(configuration.num_students, most or configuration.num_students)
+
+
+def record(configuration: Configuration) -> dict:
+    """What finds the pretrained students of a result again, as JSON."""
+    drawn = configuration.initial_weights == "pretrained"
+    pool = configuration.pool if drawn else None
+    return {"pool": pool, "new_head": configuration.new_head}
+
+
+def with_student(configuration: Configuration, dataset) -> Configuration:
+    """A configuration whose --student is given.
+
+    By default it is the pool's, else LeNet, or an MLP where two poolings would leave
+    too little.
+    """
+    if configuration.student is not None:
+        return configuration
+    student = "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
+    if "initial_weights" in configuration:
+        pool = getattr(weights(configuration), "pool", None)
+        student = (pool and pool.student) or student
+    return configuration.replace(student=student)
+
+
+def sampled(configuration: Configuration):
+    """Who learns; several, of which one is drawn each time, if --widths says so.
+
+    Raises:
+        ValueError: If there is no such student, or it has no such widths.
+    """
+    from tfdistill.students import names
+
+    c = configuration
+    if not c.widths:
+        return names.name_of(c.student)
+    ranges = []
+    for width in c.widths:
+        low, _, high = width.partition("-")
+        if not (low.isdecimal() and high.isdecimal()):
+            raise ValueError(
+                f"--widths={','.join(c.widths)} must be ranges like 8-32,16-64."
+            )
+        ranges.append((int(low), int(high)))
+    return names.Sampled.of_widths(c.student, ranges, c.architectures, c.seed)
+
+
+def build(student, data):
+    """A new network.
+
+    Args:
+        student: As `students.get` takes it.
+        data: What it must fit: anything with `image_shape` and `num_classes`.
+
+    Raises:
+        ValueError: If there is no such student, or it doesn't fit.
+    """
+    from tfdistill.students import names
+
+    return names.build(student, data.image_shape, data.num_classes)
+
+
+def given_model(path: str, student: str, data):
+    """A user's own trained network.
+
+    Args:
+        path: A .keras file, or a SavedModel or a .weights.h5 file of `student`.
+        student: The architecture of a file that does not hold its own.
+        data: The same as for `build`.
+
+    Raises:
+        ValueError: If the file is damaged, or doesn't fit.
+    """
+    from tfdistill.students.building import assign
+    from tfdistill.weights.pool import Pool
+
+    def make_model():
+        return build(path if path.endswith(".keras") else student, data)
+
+    model = make_model()
+    pool = Pool.of_files([path])
+    (values,) = pool.values(pool.training, make_model)
+    assign(model, values)
+    return model
+
+
+def trained(configuration: Configuration, distilled):
+    """A network trained on distilled data, from where the flags say that it starts.
+
+    Of several students it is the first.
+    """
+    from tfdistill._internal.seeds import Stream, student_seed
+    from tfdistill.inner.stateless import StatelessModel
+    from tfdistill.students import names
+
+    def make_model():
+        return build(names.each_of(configuration.student)[0], distilled)
+
+    model, pretrained = make_model(), pretrained_weights(configuration)
+    if pretrained is not None:
+        pretrained.build(make_model, model)
+        seed = student_seed(configuration.seed, Stream.EVALUATION, 0)
+        StatelessModel(model).assign(*pretrained.sample_held_out(seed, 0))
+    return distilled.train(model)
