@@ -209,7 +209,17 @@ class Command:
         return set(filter(None, self.record(configuration).split("\n")))
 
     def in_flags(self, sentence: str) -> str:
-        """A sentence of the library, whose arguments are flags here."""
+        """A sentence of the library, whose arguments are flags here.
+
+        "keep_every must be ..." becomes "--keep_every must be ...", and "pass
+        download=True" becomes "pass --download".
+        """
+
+        def flag(argument):
+            name = argument[1]
+            return f"--{name}" if name in self.flags else argument[0]
+
+        sentence = re.sub(r"(?<![-\w])(\w+)=(?:True|(?=[\s,.;)]))", flag, sentence)
         named = re.match(r"\w+(?: and \w+)*(?= (?:must|needs?) )", sentence)
         if not named:
             return sentence

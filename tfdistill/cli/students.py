@@ -198,9 +198,9 @@ def build(student, data):
     Raises:
         ValueError: If there is no such student, or it doesn't fit.
     """
-    from tfdistill.students import names
+    from tfdistill.students import building
 
-    return names.build(student, data.image_shape, data.num_classes)
+    return building.build(student, data.image_shape, data.num_classes)
 
 
 def given_model(path: str, student: str, data):
