@@ -9,6 +9,7 @@ import keras
 import pytest
 
 import tfdistill
+from tfdistill import distiller
 from tfdistill.cli import help as help_text
 from tfdistill.cli import main, run_folder
 from tfdistill.cli.command import TITLES, Command, Flag, Group
@@ -83,7 +84,7 @@ def test_defaults_that_depend_on_other_flags_are_the_librarys():
         place = f"synthesizers.{kind}:{home}.inner_optimizer"
         assert other.epochs == 1
         assert other.inner_optimizer == default_of(place) == "momentum"
-    assert (images.outer_steps, images.back_off) == (1000, 10)
+    assert (images.outer_steps, images.back_off) == (1000, distiller.BACK_OFF)
     fixed = distill.parse(["--workdir=w", "--initial_weights=fixed", "--minutes=1"])
     assert (fixed.outer_steps, fixed.back_off) == (None, 0)
     recipe = Recipe()

@@ -61,22 +61,18 @@ def test_a_docstring_with_arguments_has_them_all():
 
 
 def test_what_type_checkers_see_is_what_there_is():
-    with open(tfdistill.__file__, encoding="utf-8") as file:
-        tree = ast.parse(file.read())
-    (block,) = (
-        node
-        for node in tree.body
-        if isinstance(node, ast.If) and node.test.id == "TYPE_CHECKING"
-    )
+    tree = ast.parse(Path(tfdistill.__file__).with_suffix(".pyi").read_text())
+    statements = [s for s in tree.body if isinstance(s, ast.ImportFrom)]
     seen = {
-        alias.name: statement.module
-        for statement in block.body
+        alias.asname: (statement.module, alias.name)
+        for statement in statements
         for alias in statement.names
     }
-    assert sorted(seen) == sorted(tfdistill.__all__)
-    for name, module in seen.items():
+    assert sorted(seen) == sorted([*tfdistill.__all__, "__version__"])
+    for name, (module, original) in seen.items():
+        assert original == name  # or type checkers would not take it for public
         home = importlib.import_module(module)
-        assert getattr(home, name) is getattr(tfdistill, name), name
+        assert getattr(home, original) is getattr(tfdistill, name), name
 
 
 def test_an_unknown_name_is_refused():

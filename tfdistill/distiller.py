@@ -20,6 +20,9 @@ from tfdistill.synthesizers.base import Synthesizer
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
 
+#: Of students whose initial weights are random; see `Distiller.compile`.
+BACK_OFF = 10.0
+
 
 class Distiller(keras.Model):
     """Learns a synthesizer by training students on what it makes.
@@ -103,7 +106,7 @@ class Distiller(keras.Model):
         *,
         students_per_step: int = 2,
         clip: float | None = 2.0,
-        back_off: float = 0.0,
+        back_off: float | None = None,
         validation_students: int = 4,
         jit_compile: bool | None = None,
         **kwargs,
@@ -122,7 +125,8 @@ class Distiller(keras.Model):
             back_off: When a student diverges (its meta-loss is not finite, or twice
                 the usual one), all learned rates shrink as far as this many outer
                 steps could move them. The meta-gradient does not see how likely
-                that is, and raises the rates until it happens.
+                that is, and raises the rates until it happens. By default 10, and 0
+                for students that all start alike.
             validation_students: How many fresh students `evaluate` trains.
             jit_compile: Whether XLA compiles the outer step. By default it does on
                 GPU and TPU, and not on CPU, where it was measured to be slower.
@@ -132,6 +136,8 @@ class Distiller(keras.Model):
         check_int("validation_students", validation_students, 1)
         if clip is not None and not clip > 0:
             raise ValueError(f"clip must be above 0, or None, not {clip}.")
+        if back_off is None:
+            back_off = BACK_OFF if self.population.is_random else 0.0
         if not back_off >= 0:
             raise ValueError(f"back_off must be at least 0, not {back_off}.")
         if jit_compile is None:
