@@ -17,7 +17,7 @@ VALIDATION = Flag(
     "judged on them. The test images are used once, at the end.",
     lowest=0.001,
     highest=0.9,
-    library="data.split:Dataset.hold_out.fraction",
+    library="data.dataset:Dataset.hold_out.fraction",
 )
 
 

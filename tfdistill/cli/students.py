@@ -15,7 +15,7 @@ STUDENT = Flag(
     value="NAME",
     shown=f"the pool's, or {BY_SIZE}",
 )
-_POOLED = "weights.initial_weights:PretrainedWeights"
+_POOLED = "weights.pretrained:PretrainedWeights"
 INITIAL_WEIGHTS = [
     Flag(
         "initial_weights",
@@ -38,7 +38,7 @@ INITIAL_WEIGHTS = [
         0,
         "Index of the pool's student, with --initial_weights=pretrained_fixed.",
         lowest=0,
-        library="weights.initial_weights:FixedWeights.number",
+        library="weights.fixed:FixedWeights.number",
     ),
     Flag(
         "new_head",
