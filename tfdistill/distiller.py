@@ -90,7 +90,7 @@ class Distiller(keras.Model):
         self._metrics_by_name = {
             name: keras.metrics.Mean(name) for name in self.objective.metric_names
         }
-        # The usual norms of the meta-gradients, one a source.
+        # The usual norms of the meta-gradients, one for each source.
         self.gradient_norms = [self._add_scalar("norm") for _ in curriculum.sources]
         self.usual_loss = self._add_scalar("usual_loss")
         # Outer steps in a row in which no student ended finite.

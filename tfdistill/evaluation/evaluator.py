@@ -70,7 +70,7 @@ class Evaluator:
             )
             self._curriculum = _Replaceable(like)
         if not population.is_random:
-            side_by_side = 1  # beside each other they would be the same student twice
+            side_by_side = 1  # two at once would be the same student twice
         self._population, self._journal = population, journal
         self._objective = objective or like.objective
         self._students = FreshStudents(

@@ -75,7 +75,6 @@ class MetaGradient(abc.ABC):
         ...         )
         ...         gradients = [tf.convert_to_tensor(g) for g in gradients]
         ...         return inner.Judgement(loss, gradients, problem.labels, outputs)
-        >>> tfdistill.testing.check_meta_gradient(PlainTape(), graph_grows=True)
     """
 
     @abc.abstractmethod

@@ -320,7 +320,7 @@ def _per_class(images_per_class, steps):
 
 
 def _dataset(dataset, baseline, images, steps, seed):
-    """A baseline of images `[per class, classes, ...]`: labels cycle through the classes."""
+    """A baseline of images `[per class, classes, ...]`."""
     classes = dataset.num_classes
     images = images.reshape(steps, -1, *dataset.image_shape)
     labels = np.eye(classes)[np.arange(images.shape[1]) % classes]

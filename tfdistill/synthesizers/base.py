@@ -45,9 +45,9 @@ class Synthesizer(keras.layers.Layer, abc.ABC):
     Attributes:
         image_shape: The shape of one image, (height, width, channels).
         num_classes: Number of classes; for a regression, of outputs.
-        epochs: How often a student goes through the same batches: those of step t and
-            of step t + num_steps / epochs have the same images and labels. By default
-            1.
+        epochs: Number of passes of a student over the same batches, by default 1: those
+            of step t and of step t + num_steps / epochs have the same images and
+            labels.
         is_random: Whether students may have different curricula.
         source: The `DataSource` of the images; with None they cannot be exported.
 

@@ -37,7 +37,7 @@ class DistilledImages(Synthesizer, Curriculum):
         >>> import tfdistill
         >>> digits = tfdistill.load_dataset("digits")
         >>> images = tfdistill.DistilledImages.from_real(digits, steps=4, epochs=2)
-        >>> images.images.shape, images.num_steps
+        >>> tuple(images.images.shape), images.num_steps
         ((4, 10, 8, 8, 1), 8)
     """
 
