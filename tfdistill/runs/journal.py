@@ -66,8 +66,8 @@ def read_arrays(path: str) -> dict[str, np.ndarray] | None:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except Exception:  # zip, zlib, numpy and the system each have their own
-        warnings.warn(f"{path} is damaged; its results are computed again.",
-        stacklevel=2) return None
+        warnings.warn(f"{path} is damaged; its results are redone.", stacklevel=2)
+        return None
 
 
 def write_arrays(path: str, **arrays) -> None:
