@@ -53,7 +53,9 @@ TINY_CELLS = {
     "lenet": Cell("lenet", (12, 12, 1), 2, 2, 32),
     "alex_cifar_net": Cell("alex_cifar_net", (8, 8, 3), 2, 2, 32),
     "convnet": Cell("convnet@8", (8, 8, 3), 2, 2, 32),
-    "gtn": Cell("gtn_learner@4-8-16", (8, 8, 1), 4, 1, 32, 10, "gtn_generator@8-16-4"),
+    "gtn": Cell(
+        "gtn_learner@4-8-16", (12, 12, 1), 4, 1, 32, 10, "gtn_generator@8-16-4"
+    ),
 }
 
 # Layers whose first or second derivatives accelerators are known to lack, between two
@@ -73,6 +75,12 @@ LAYERS = {
 
 def _recurrent(layer, use_cudnn):
     return [keras.layers.Reshape((8, 32)), layer(8, use_cudnn=use_cudnn)]
+
+
+def layers() -> list[str]:
+    """Names of the layers to try; those that keep off cuDNN only where there is one."""
+    on_gpu = main_device() != "CPU:0"
+    return [name for name in LAYERS if on_gpu or "use_cudnn" not in name]
 
 
 def layer_cell(name: str, use_cudnn="auto") -> Cell:
@@ -150,7 +158,7 @@ def measure_step(cell: Cell, precision: str, jit: bool, students: int, repeats: 
         the peak (None on a CPU), and floating point operations of a step.
     """
     device = main_device()
-    on_gpu = "GPU" in device
+    on_gpu = device != "CPU:0"
     if on_gpu:
         tf.config.experimental.reset_memory_stats(device)
     distiller = _distiller(cell, precision, tfdistill.RandomWeights())
