@@ -24,7 +24,8 @@ def run(path, *arguments):
 
 @pytest.mark.slow
 def test_rows(tmp_path):
-    output, content = run(tmp_path / "rows.json", "--cells=lenet", "--nolayers")
+    arguments = "--cells=lenet", "--precisions=float32,mixed_bfloat16", "--nolayers"
+    output, content = run(tmp_path / "rows.json", *arguments)
     first, *lines = output.splitlines()
     assert "TensorFlow" in first and first == content["device"]
     rows = content["rows"]

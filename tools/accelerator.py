@@ -24,7 +24,11 @@ from absl import app, flags
 FLAGS = flags.FLAGS
 flags.DEFINE_list("cells", None, "What to distill for; all by default.")
 flags.DEFINE_list("students", None, "Students a step. Default: 1,4,16,64; tiny: 1.")
-flags.DEFINE_list("precisions", ["float32", "mixed_bfloat16"], "Students' policies.")
+flags.DEFINE_list(
+    "precisions",
+    None,
+    "Students' policies. Default: float32,mixed_bfloat16; tiny: float32.",
+)
 flags.DEFINE_list("jit", ["true", "false"], "Whether XLA compiles the students.")
 flags.DEFINE_integer("repeats", 10, "Outer steps timed, after two.", lower_bound=1)
 flags.DEFINE_float("minutes", 60.0, "After these no cell is started.", lower_bound=0)
@@ -84,7 +88,9 @@ def jobs(cells, layers, measured, gflops) -> list[Job]:
     """
     checker = measured.Checker()
     jits = [text.lower() == "true" for text in FLAGS.jit]
-    policies = FLAGS.precisions
+    policies = FLAGS.precisions or (
+        ["float32"] if _tiny() else ["float32", "mixed_bfloat16"]
+    )
     students = list(map(int, FLAGS.students or ([1] if _tiny() else [1, 4, 16, 64])))
 
     def step(name, precision, jit, count):
