@@ -302,22 +302,51 @@ def test_xla_gives_the_same(make_model):
 
 
 @pytest.mark.parametrize(
-    ("size", "strides", "padding"),
-    [(2, 2, "VALID"), ((3, 2), (2, 1), "SAME"), ([1, 3, 3, 1], [1, 2, 2, 1], "SAME")],
+    ("shape", "size", "strides", "padding"),
+    [
+        ((9, 8), 2, 2, "VALID"),
+        ((9, 8), (3, 2), (2, 1), "SAME"),
+        ((9, 8), [1, 3, 3, 1], [1, 2, 2, 1], "SAME"),
+        ((9,), 3, 2, "SAME"),
+        ((5, 4, 6), 2, 2, "VALID"),
+        # The output has the input's shape.
+        ((8, 7), 3, 1, "SAME"),
+        ((1, 1), 2, 2, "SAME"),
+        ((5,), 1, 1, "VALID"),
+        ((3, 1, 4), (3, 1, 2), 1, "SAME"),
+    ],
 )
-def test_pooling_under_xla(size, strides, padding):
-    images = tf.random.normal([2, 9, 8, 3], seed=1)
+def test_pooling_has_a_second_derivative(shape, size, strides, padding):
+    rng = np.random.default_rng(0)
+    images, direction = (tf.constant(rng.normal(size=(2, *shape, 3))) for _ in range(2))
 
-    def pool(images):
-        with tf.GradientTape() as tape:
-            tape.watch(images)
-            with second_order.exact():
-                pooled = tf.nn.max_pool(images, size, strides, padding)
-            loss = tf.reduce_sum(pooled**3)
-        return pooled, tape.gradient(loss, images)
+    @tf.function(autograph=False)
+    def twice(images):
+        with tf.GradientTape() as outer:
+            outer.watch(images)
+            with tf.GradientTape() as inner, second_order.exact():
+                inner.watch(images)
+                pooled = tf.nn.max_pool(images * images, size, strides, padding)
+                loss = tf.reduce_sum(pooled**3)
+            gradient = inner.gradient(loss, images)
+        # A gradient that nobody else holds.
+        second = outer.gradient(gradient, images, output_gradients=direction * 2.0)
+        return pooled, gradient, second
 
-    for a, b in zip(pool(images), tf.function(pool, jit_compile=True)(images)):
-        np.testing.assert_allclose(a, b, rtol=1e-5)
+    pooled, gradient, second = twice(images)
+    # TensorFlow has no three-dimensional pooling in double precision.
+    single = tf.cast(images * images, tf.float32)
+    expected = tf.nn.max_pool(single, size, strides, padding)
+    np.testing.assert_allclose(pooled, expected, rtol=1e-6)
+    step = 1e-6 * 2 * direction
+    ends = [twice(images + sign * step)[1] for sign in (1, -1)]
+    np.testing.assert_allclose(second, (ends[0] - ends[1]) / 2e-6, rtol=1e-5, atol=1e-6)
+    if len(shape) == 2:  # XLA
+        images, direction = (tf.cast(x, tf.float32) for x in (images, direction))
+        for a, b in zip(
+            tf.function(twice, jit_compile=True)(images), (pooled, gradient, second)
+        ):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
 def test_the_model_itself_is_left_alone():

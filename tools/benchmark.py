@@ -45,9 +45,6 @@ flags.DEFINE_string(
 )
 
 MIB = 2**20
-# The authors' PyTorch code for LeNet, MNIST, T = 30 and a real batch of 1024, on a
-# machine whose 2048^3 float32 product runs at this speed.
-REFERENCE_MS, REFERENCE_GFLOPS = 235.0, 330.0
 
 
 def peak_memory() -> int:
@@ -68,9 +65,7 @@ def measure(method: str, num_steps: int, count: int) -> dict:
     import tensorflow as tf
 
     import tfdistill
-    from tfdistill.inner import objectives, stateless
-    from tfdistill.synthesizers import images as synthesizers
-    from tfdistill.weights import initial_weights
+    from tfdistill import inner
 
     tf.config.threading.set_intra_op_parallelism_threads(FLAGS.intra_op_threads)
     tf.config.threading.set_inter_op_parallelism_threads(FLAGS.inter_op_threads)
@@ -81,31 +76,34 @@ def measure(method: str, num_steps: int, count: int) -> dict:
         return tfdistill.students.build(FLAGS.student, shape, 10)
 
     model = make_model()
-    student = stateless.StatelessModel(model)
-    start = initial_weights.RandomWeights()
+    student = inner.StatelessModel(model)
+    start = tfdistill.RandomWeights()
     start.build(make_model, model)
     # Ten steps, as in the paper's tables, gone through T / 10 times.
     steps = min(10, num_steps)
     labels = np.tile(np.arange(10), FLAGS.images_per_class)
-    synthesizer = synthesizers.DistilledImages(
+    synthesizer = tfdistill.DistilledImages(
         rng.standard_normal((steps, len(labels), *shape)),
         labels,
         10,
         epochs=num_steps // steps,
     )
-    meta_gradient = tfdistill.unroll.METHODS[method]
+    kinds = {"back_gradient": inner.BackGradient, "full": inner.FullUnroll}
+    meta_gradient = kinds[method]()
 
     def step_of(count):
         @tf.function(jit_compile=FLAGS.jit_compile, autograph=False)
         def outer_step(seed, images, labels):
             return [
                 meta_gradient(
-                    student,
-                    synthesizer,
-                    objectives.Classification(),
-                    *start.sample(seed + k),
-                    images,
-                    labels,
+                    inner.Problem(
+                        student,
+                        synthesizer,
+                        tfdistill.Classification(),
+                        *start.sample(seed + k),
+                        images,
+                        labels,
+                    )
                 )
                 for k in range(count)
             ]
@@ -113,10 +111,10 @@ def measure(method: str, num_steps: int, count: int) -> dict:
         return outer_step
 
     seed = tf.constant([1, 2])
-    images = rng.standard_normal((1, FLAGS.batch_size, *shape))
+    images = rng.standard_normal((FLAGS.batch_size, *shape))
     images = tf.constant(images, tf.float32)
-    labels = tf.constant(rng.integers(0, 10, (1, FLAGS.batch_size)), tf.int32)
-    student(student.weights, student.state, images[0, :1], training=True)
+    labels = tf.constant(rng.integers(0, 10, FLAGS.batch_size), tf.int32)
+    student(student.weights, student.state, images[:1], training=True)
 
     def timed(step, calls=1):
         clock = time.perf_counter()
@@ -126,7 +124,7 @@ def measure(method: str, num_steps: int, count: int) -> dict:
         return 1000 * (time.perf_counter() - clock)
 
     if count > 1:
-        alone, together = (tfdistill.unroll.as_traced(step_of(n)) for n in (1, count))
+        alone, together = (inner.as_traced(step_of(n)) for n in (1, count))
         timed(alone), timed(together)
         # In turns, so that whatever else the machine does hits both.
         pairs = [(timed(alone, count), timed(together)) for _ in range(FLAGS.repeats)]
@@ -141,7 +139,7 @@ def measure(method: str, num_steps: int, count: int) -> dict:
     clock = time.perf_counter()
     outer_step.get_concrete_function(seed, images, labels)
     trace = time.perf_counter() - clock
-    outer_step = tfdistill.unroll.as_traced(outer_step)
+    outer_step = inner.as_traced(outer_step)
     timed(outer_step)
     times = [timed(outer_step) for _ in range(FLAGS.repeats)]
     return {
@@ -209,16 +207,6 @@ def main(argv) -> None:
             f"{slope / last['weights_bytes'] / FLAGS.students_per_step:.2f} x the "
             "student's weights"
         )
-    for cell in ours:
-        standard = (FLAGS.student, FLAGS.image_shape) == ("lenet", ["28", "28", "1"])
-        if standard and cell["T"] == 30 and FLAGS.batch_size == 1024:
-            scaled = cell["step_ms"] / FLAGS.students_per_step * gflops
-            print(
-                f"T = 30: {scaled / REFERENCE_GFLOPS:.0f} ms a student at "
-                f"{REFERENCE_GFLOPS:.0f} GFLOP/s = "
-                f"{scaled / REFERENCE_GFLOPS / REFERENCE_MS:.2f} x the authors' "
-                f"PyTorch code ({REFERENCE_MS:.0f} ms)"
-            )
     if FLAGS.json:
         with open(FLAGS.json, "w", encoding="utf-8") as file:
             json.dump({"gflops": gflops, "cells": cells}, file, indent=1)

@@ -8,6 +8,7 @@ derivatives are correct, too. Before and after, TensorFlow is unchanged.
 
 import contextlib
 import functools
+import itertools
 import threading
 from collections.abc import Iterator
 
@@ -35,41 +36,53 @@ _tensorflow_max_pool = tf.nn.max_pool
 
 
 def _max_pool(input, ksize, strides, padding, data_format=None, name=None):
-    """`tf.nn.max_pool`, whose second derivative stays exact when XLA compiles it.
+    """`tf.nn.max_pool`, with a second derivative that is exact in two cases more.
 
-    XLA computes that derivative in bfloat16, and not at all in double precision.
+    XLA computes that derivative in bfloat16, and not at all in double precision. On the
+    CPU it is silently wrong where the output has the shape of the input: the kernel
+    seems to write over its own input.
     """
-    plain = padding in ("SAME", "VALID") and data_format in (None, "NHWC")
-    known = input.shape.rank == 4 and input.shape[1:3].is_fully_defined()
-    if not (plain and known and _is_compiled()):
+    lengths = list(input.shape[1:-1])
+    channels_last = data_format in (None, "NWC", "NHWC", "NDHWC")
+    plain = padding in ("SAME", "VALID") and channels_last
+    if not (plain and 1 <= len(lengths) <= 3 and None not in lengths):
         return _tensorflow_max_pool(input, ksize, strides, padding, data_format, name)
-    lengths, windows, strides = input.shape[1:3], _two(ksize), _two(strides)
+    windows, steps = (_spatial(sizes, len(lengths)) for sizes in (ksize, strides))
     if padding == "SAME":
         pads = [
-            max(0, -(-length // stride) * stride - stride + window - length)
-            for length, window, stride in zip(lengths, windows, strides)
+            max(0, -(-length // step) * step - step + window - length)
+            for length, window, step in zip(lengths, windows, steps)
         ]
-        lengths = [length + pad for length, pad in zip(lengths, pads)]
-        pads = [[0, 0], *([pad // 2, pad - pad // 2] for pad in pads), [0, 0]]
-        input = tf.pad(input, pads, constant_values=input.dtype.min)
-    rows, columns = (
-        range(0, length - window + 1, stride)
-        for length, window, stride in zip(lengths, windows, strides)
-    )
+    else:
+        pads = [0] * len(lengths)
+    padded = [length + pad for length, pad in zip(lengths, pads)]
+    places = [
+        range(0, length - window + 1, step)
+        for length, window, step in zip(padded, windows, steps)
+    ]
+    kept = [len(p) for p in places] == lengths
+    missing = len(lengths) == 3 and input.dtype == tf.float64  # there is no such kernel
+    if not (_is_compiled() or kept or missing):
+        return _tensorflow_max_pool(input, ksize, strides, padding, data_format, name)
+    around = [[0, 0], *([pad // 2, pad - pad // 2] for pad in pads), [0, 0]]
+    input = tf.pad(input, around, constant_values=input.dtype.min)
+    # The largest of the window's places, one after another.
     shifted = [
         input[
-            :, i : i + rows[-1] + 1 : strides[0], j : j + columns[-1] + 1 : strides[1]
+            (
+                slice(None),
+                *(slice(i, i + p[-1] + 1, p.step) for i, p in zip(offsets, places)),
+            )
         ]
-        for i in range(windows[0])
-        for j in range(windows[1])
+        for offsets in itertools.product(*map(range, windows))
     ]
     return functools.reduce(tf.maximum, shifted)
 
 
-def _two(sizes):
-    """Height and width, from any form that TensorFlow accepts."""
+def _spatial(sizes, count):
+    """The sizes along `count` axes, from any form that TensorFlow accepts."""
     sizes = [sizes] if isinstance(sizes, int) else list(sizes)
-    return {1: sizes * 2, 2: sizes, 4: sizes[1:3]}[len(sizes)]
+    return {1: sizes * count, count: sizes, count + 2: sizes[1:-1]}[len(sizes)]
 
 
 def _is_compiled():

@@ -50,6 +50,7 @@ def build(
     _check_outputs(model, outputs, name, num_classes)
     if not model.trainable_variables:
         raise ValueError(f"student {name} has no trainable weights.")
+    _without_cudnn(model)
     return model
 
 
@@ -65,6 +66,16 @@ def assign(model: keras.Model, values: Sequence[np.ndarray]) -> bool:
     for variable, value in zip(variables, values):
         variable.assign(value)
     return True
+
+
+def _without_cudnn(model):
+    """Has recurrent layers run as plain operations on GPUs, too.
+
+    cuDNN's kernels have no second derivative, and a student is differentiated twice.
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, (keras.layers.LSTM, keras.layers.GRU)):
+            layer.use_cudnn = False
 
 
 def _arguments(make, name, image_shape, num_classes):
