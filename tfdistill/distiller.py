@@ -380,7 +380,7 @@ class _StopWhenNotFinite(keras.callbacks.Callback):
             raise FloatingPointError(
                 "The meta-loss became NaN or infinite at outer step "
                 f"{int(self.model.optimizer.iterations.numpy())}; the distilled data "
-                "is kept as it was before. Try a lower outer learning rate, a lower "
+                "keeps its last finite state. Try a lower outer learning rate, a lower "
                 "initial learning rate of the steps, or fewer steps."
             )
 

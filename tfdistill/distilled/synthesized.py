@@ -21,8 +21,8 @@ def made_by(synthesizer: Synthesizer) -> dict:
     source = synthesizer.source
     if source is None:
         raise ValueError(
-            "The synthesizer has no source, so nobody could use its images: make it by "
-            "from_noise() or from_real(), or pass source=DataSource(...)."
+            "The synthesizer has no source, so nobody could use its images: make it "
+            "with from_noise() or from_real(), or pass source=DataSource(...)."
         )
     curriculum = synthesizer.curriculum(synthesizer.exported_seed())
     batches = [curriculum.batch(t) for t in range(curriculum.num_steps)]

@@ -36,7 +36,7 @@ _tensorflow_max_pool = tf.nn.max_pool
 
 
 def _max_pool(input, ksize, strides, padding, data_format=None, name=None):
-    """`tf.nn.max_pool`, with a second derivative that is exact in two cases more.
+    """`tf.nn.max_pool`, with a second derivative that is exact in two more cases.
 
     XLA computes that derivative in bfloat16, and not at all in double precision. On the
     CPU it is silently wrong where the output has the shape of the input: the kernel

@@ -114,7 +114,7 @@ class Run:
 
         Raises:
             ValueError: If there are no results, their headlines differ, or `history`
-                does not tell how many outer steps an epoch had.
+                does not say how many outer steps an epoch had.
 
         Example:
             >>> import tfdistill
@@ -252,7 +252,7 @@ def _history(history):
     steps = history.params.get("steps")
     if not steps:
         raise ValueError(
-            "history does not tell how many outer steps an epoch had: pass "
+            "history does not say how many outer steps an epoch had: pass "
             "steps_per_epoch to fit, or mappings that have an outer_step."
         )
     return [

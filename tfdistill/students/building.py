@@ -69,7 +69,7 @@ def assign(model: keras.Model, values: Sequence[np.ndarray]) -> bool:
 
 
 def _without_cudnn(model):
-    """Has recurrent layers run as plain operations on GPUs, too.
+    """Makes recurrent layers run as plain operations on GPUs, too.
 
     cuDNN's kernels have no second derivative, and a student is differentiated twice.
     """

@@ -72,7 +72,7 @@ def fada(
             f"each label, not {list(images.shape)}."
         )
     if len(np.unique(labels)) < 2:
-        raise ValueError("The target's examples must be of two classes at least.")
+        raise ValueError("The target's examples must be of at least two classes.")
     for name, value, least in (
         ("rounds", rounds, 1),
         ("discriminator_steps", discriminator_steps, 0),

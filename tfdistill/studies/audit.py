@@ -350,7 +350,7 @@ def fitted(audit: Audit, said: np.ndarray) -> Fitted:
             f"said must have the shape {list(suspects.shape)}, not {list(said.shape)}."
         )
     if not suspects.any():
-        raise ValueError("No label is suspect, so none can have been learned by heart.")
+        raise ValueError("No label is suspect, so none can have been memorised.")
     repeats = said == audit.given
     return Fitted(
         repeated=float(repeats[suspects].mean()),

@@ -89,7 +89,7 @@ def measure(
     """
     if distilled.inner_optimizer.name != "sgd":
         raise ValueError(
-            'Exposure is measured to images for the inner optimizer "sgd", not '
+            'Exposure can be measured for the inner optimizer "sgd" only, not for '
             f"{distilled.inner_optimizer.name!r}."
         )
     variables = [*model.trainable_variables, *model.non_trainable_variables]

@@ -58,7 +58,7 @@ class LinearProblem:
         if np.linalg.matrix_rank(inputs) < inputs.shape[1]:
             raise ValueError(
                 f"inputs must have full rank, {inputs.shape[1]}, not "
-                f"{np.linalg.matrix_rank(inputs)}: otherwise the optimum is not one."
+                f"{np.linalg.matrix_rank(inputs)}: otherwise the optimum is not unique."
             )
         if not std > 0:
             raise ValueError(f"std must be above 0, not {std}.")

@@ -182,7 +182,7 @@ class DistilledImages(Synthesizer, Curriculum):
         classes = distilled.labels.argmax(-1)
         if np.any(classes != classes[0]):
             raise ValueError(
-                "All steps must have the same classes in the same order to go on from "
+                "All steps must have the same classes in the same order to start from "
                 "these images."
             )
         return cls(

@@ -80,8 +80,8 @@ class Pool:
         for member in self.held_out:
             if known & set(_keys(member)):
                 raise ValueError(
-                    f"{member.path} is in the pool both to train with and to test "
-                    "with; held-out students must be others."
+                    f"{member.path} is in the pool both for training and held out; "
+                    "held-out students must be different ones."
                 )
 
     @property

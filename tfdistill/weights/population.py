@@ -64,8 +64,8 @@ class Population:
         self.is_random = self.members[0][1].is_random
         if len(architectures) > 1 and not self.is_random:
             raise ValueError(
-                f"Of several students ({self.name}) each starts from other weights: "
-                "they need random initial weights."
+                f"Several students ({self.name}) need random initial weights: each "
+                "starts from weights of its own."
             )
 
     def draw(self, seed: tf.Tensor, learn: Callable):

@@ -29,6 +29,6 @@ class UnknownObjective(Objective):
 
     def _error(self):
         return ValueError(
-            f"The data is for the objective {self.name!r}, which is not one of "
+            f"The data is for the objective {self.name!r}, which does not ship with "
             "tfdistill: pass DistilledDataset.load(folder, objective=...)."
         )

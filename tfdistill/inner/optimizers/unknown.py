@@ -32,6 +32,6 @@ class UnknownOptimizer(InnerOptimizer):
 
     def _error(self):
         return ValueError(
-            f"The data is for the inner optimizer {self.name!r}, which is not one of "
-            "tfdistill: pass DistilledDataset.load(folder, inner_optimizer=...)."
+            f"The data is for the inner optimizer {self.name!r}, which does not ship "
+            "with tfdistill: pass DistilledDataset.load(folder, inner_optimizer=...)."
         )

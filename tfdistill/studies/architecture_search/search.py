@@ -207,7 +207,7 @@ class Search:
         both = [c for c in self.ranking if c.real_accuracy is not None]
         if len(both) < 3:
             raise ValueError(
-                f"Rankings of {len(both)} candidates cannot be compared: it takes 3."
+                f"Rankings of {len(both)} candidates cannot be compared; 3 are needed."
             )
         from scipy import stats
 
@@ -332,12 +332,12 @@ class Search:
             settings = content["settings"]
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
-                f"{self._path} is damaged: remove it, and the search begins anew."
+                f"{self._path} is damaged: remove it to start the search again."
             ) from error
         if settings != self._settings():
             raise ValueError(
-                f"{self._path} is of another search: of other distilled data, space, "
-                "data set, score_images or seed."
+                f"{self._path} belongs to another search: distilled data, space, data "
+                "set, score_images or seed differ."
             )
         return candidates
 
