@@ -15,6 +15,7 @@ tfdistill distill:
   flags.txt     the flags: tfdistill baseline --flagfile=... repeats the run
 """
 
+import functools
 import os
 import time
 
@@ -187,9 +188,7 @@ def _with_start(c, sets, start):
     if start.is_random:
         return sets
 
-    def make_model():
-        return students.build(c.student, sets[0])
-
+    make_model = functools.partial(students.build, c.student, sets[0])
     keras.utils.set_random_seed(c.seed % 2**31)
     model = make_model()
     start.build(make_model, model)

@@ -10,6 +10,7 @@ The network learns to classify both domains and to have 2 taken for 1, and 4 for
 domains can no longer be told apart, the classes still can.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -154,9 +155,9 @@ def adapted(
     """
     like = sets[0]
 
-    def make_model():
-        return students.build(student, like.image_shape, like.num_classes)
-
+    make_model = functools.partial(
+        students.build, student, like.image_shape, like.num_classes
+    )
     model = make_model()
     initial_weights.build(make_model, model)
     for number in range(num_students):
