@@ -102,7 +102,10 @@ def _run(asked, configuration):
 
 
 def _show(text):
-    print(text)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # `tfdistill help distill | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
 
 
