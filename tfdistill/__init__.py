@@ -16,7 +16,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # The public names and their homes are written once, in the stub that type checkers
 # read. Each is imported on first use: TensorFlow takes seconds to import, and
-# `tfdistill --help` shall not wait for it.
+# `tfdistill --help` must not wait for it.
 _HOMES = {
     alias.asname: (statement.module, alias.name)
     for statement in ast.parse(Path(__file__).with_suffix(".pyi").read_text()).body

@@ -1,9 +1,9 @@
-"""TensorFlow's derivatives made exact, for the length of a trace.
+"""Exact second derivatives of TensorFlow's functions, while a graph is traced.
 
-A meta-gradient differentiates gradients. Some of TensorFlow's functions have a first
-derivative that is right and a second one that is not. While a student's network is
-traced, they are replaced by functions with the same values and first derivatives, whose
-second derivatives are right, too. Before and after, TensorFlow is as it was.
+A meta-gradient differentiates gradients. Some of TensorFlow's functions have a correct
+first derivative and a wrong second one. While a student's network is traced, they are
+replaced by functions with the same values and first derivatives, whose second
+derivatives are correct, too. Before and after, TensorFlow is unchanged.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from tensorflow.python.ops import control_flow_util
 def _moments(x, axes, shift=None, keepdims=False, name=None):
     """`tf.nn.moments`.
 
-    TensorFlow's own stops the gradient at the mean inside the variance. That leaves
-    the first derivative right and makes the second one wrong, and with it the
-    meta-gradient through batch and group normalisation.
+    TensorFlow's own stops the gradient at the mean inside the variance. The first
+    derivative is still correct, but the second is wrong, and so is the meta-gradient
+    through batch and group normalisation.
     """
     del shift
     with tf.name_scope(name or "moments"):
@@ -80,7 +80,7 @@ def _max_pool(input, ksize, strides, padding, data_format=None, name=None):
 
 
 def _spatial(sizes, count):
-    """The sizes along `count` axes, of TensorFlow's many ways to write them."""
+    """The sizes along `count` axes, from any form that TensorFlow accepts."""
     sizes = [sizes] if isinstance(sizes, int) else list(sizes)
     return {1: sizes * count, count: sizes, count + 2: sizes[1:-1]}[len(sizes)]
 
@@ -100,8 +100,8 @@ _entered: list[dict] = []
 def exact() -> Iterator[None]:
     """Replaces TensorFlow's functions until the block ends.
 
-    Blocks may lie in each other, and overlap where a strategy's replicas are traced by
-    several threads: the first to begin replaces, the last to end restores.
+    Blocks may be nested, and they overlap where several threads trace a strategy's
+    replicas: the first block to begin replaces, the last to end restores.
     """
     with _lock:
         before = {name: getattr(tf.nn, name) for name in _EXACT}

@@ -1,4 +1,4 @@
-"""SIGTERM: a scheduler takes the machine away, and asks first."""
+"""SIGTERM: how a scheduler announces that it takes the machine away."""
 
 import contextlib
 import os
@@ -6,20 +6,20 @@ import signal
 import sys
 import threading
 
-#: 128 + SIGTERM, the exit status by which schedulers (and TensorFlow's own preemption
-#: handling) know a job that wants to be started again.
+#: 128 + SIGTERM: schedulers (and TensorFlow's own preemption handling) restart a job
+#: that exits with this status.
 EXIT_STATUS = 128 + signal.SIGTERM
 
 
 def exit_when_asked() -> None:
-    """From now on SIGTERM ends the process with `EXIT_STATUS`, files left whole."""
+    """From now on, SIGTERM ends the process with `EXIT_STATUS`; files stay whole."""
     signal.signal(signal.SIGTERM, _exit)
 
 
 def _exit(*_):
-    # Not by an exception: it would rise out of whatever runs at that moment, and some
-    # of that (TensorFlow's `DType.max`, for one) takes every exception for its own.
-    # Files are whole at any moment, by renaming; only what was printed is on its way.
+    # Not by an exception: it would be raised in whatever runs at that moment, and some
+    # code (TensorFlow's `DType.max`, for one) catches every exception. Files are whole
+    # at any moment, by renaming; only printed text must be flushed.
     with contextlib.suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -27,9 +27,9 @@ def _exit(*_):
 
 
 class Watch:
-    """Notes SIGTERM instead of obeying it, until it is asked.
+    """Records SIGTERM instead of obeying it.
 
-    Python hears signals in its main thread only; elsewhere nothing is noted.
+    Python handles signals only in its main thread; in others, nothing is recorded.
     """
 
     def __init__(self):
@@ -42,7 +42,7 @@ class Watch:
             self._before = signal.signal(signal.SIGTERM, self._note)
 
     def stop(self) -> None:
-        """Gives SIGTERM back to whom it was for before."""
+        """Restores the previous handler of SIGTERM."""
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
             self._before = None
