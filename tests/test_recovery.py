@@ -2,10 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
+import commands
 import keras
 import numpy as np
 import pytest
@@ -31,13 +30,7 @@ FLAGS = [
 
 
 def start(workdir, command="distill", flags=FLAGS):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tfdistill", command, f"--workdir={workdir}", *flags],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "2"},
-    )
+    return commands.start(command, f"--workdir={workdir}", *flags, together=True)
 
 
 def wait_for(path, process):
