@@ -1,13 +1,12 @@
 """Searches on digits: what is ranked, resumed, compared, kept and refused."""
 
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 import time
 
+import commands
 import keras
 import numpy as np
 import pytest
@@ -290,14 +289,8 @@ def test_without_keras_tuner(digits, distilled, tmp_path, monkeypatch):
         Search(widths, distilled, digits, tmp_path)
 
 
-def start(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tfdistill", "search", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "2"},
-    )
+def start(*arguments, **options):
+    return commands.start("search", *arguments, **options)
 
 
 def finished(process):
@@ -320,7 +313,7 @@ def test_a_killed_search_goes_on(folder, tmp_path):
         "--keep=1",
         "--batch_size=64",
     ]
-    process = start(*flags)
+    process = start(*flags, fresh=True)
     deadline = time.monotonic() + 200
     while not (workdir / "candidates.json").exists():
         assert process.poll() is None and time.monotonic() < deadline

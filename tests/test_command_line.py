@@ -3,11 +3,11 @@
 import json
 import os
 import re
-import subprocess
-import sys
+import shutil
 
 import numpy as np
 import pytest
+from commands import run as tfdistill
 
 SMALL = [
     "--student=linear",
@@ -20,22 +20,10 @@ SMALL = [
 ]
 
 
-def tfdistill(*arguments, cwd=None):
-    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    return subprocess.run(
-        [sys.executable, "-m", "tfdistill", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=environment,
-        timeout=300,
-    )
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "run"
-    process = tfdistill("distill", f"--workdir={workdir}", *SMALL)
+    process = tfdistill("distill", f"--workdir={workdir}", *SMALL, fresh=True)
     assert process.returncode == 0, process.stderr
     return workdir, process
 
@@ -121,7 +109,9 @@ def test_another_run_in_the_same_folder_is_refused(run):
 def test_evaluate(run):
     workdir, _ = run
     recorded = json.loads((workdir / "metrics.json").read_text())
-    process = tfdistill("evaluate", f"--workdir={workdir}", "--num_students=3")
+    process = tfdistill(
+        "evaluate", f"--workdir={workdir}", "--num_students=3", fresh=True
+    )
     assert process.returncode == 0, process.stderr
     assert "linear on digits" in process.stdout and "(3 students)" in process.stdout
     metrics = json.loads((workdir / "metrics.json").read_text())
@@ -230,7 +220,8 @@ def test_the_test_images_are_used_once_and_the_costs_are_told(run):
 def test_baseline(flags, says, tmp_path):
     workdir = tmp_path / "run"
     sizes = ["--steps=2", "--num_sets=2", "--num_students=4"]
-    process = tfdistill("baseline", f"--workdir={workdir}", *sizes, *flags)
+    fresh = "--nearest_neighbours" in flags
+    process = tfdistill("baseline", f"--workdir={workdir}", *sizes, *flags, fresh=fresh)
     assert process.returncode == 0, process.stderr
     assert says in process.stdout
     metrics = json.loads((workdir / "metrics.json").read_text())
@@ -306,8 +297,6 @@ def test_workdir_that_cannot_be_a_run_folder(tmp_path):
 
 def test_damaged_distilled_data_is_refused(run, tmp_path):
     workdir, _ = run
-    import shutil
-
     shutil.copytree(workdir, tmp_path / "run")
     records = tmp_path / "run" / "distilled" / "distilled-train.tfrecord-00000-of-00001"
     records.write_bytes(records.read_bytes()[:-100])

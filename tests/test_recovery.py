@@ -2,10 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
+import commands
 import keras
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ import tensorflow as tf
 import tfdistill
 from tfdistill import DistilledDataset
 from tfdistill.cli import run_folder
-from tfdistill.evaluation import evaluation
+from tfdistill.evaluation import evaluator
 from tfdistill.runs import files
 from tfdistill.runs.journal import Journal
 from tfdistill.studies import pretraining
@@ -31,13 +30,7 @@ FLAGS = [
 
 
 def start(workdir, command="distill", flags=FLAGS):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tfdistill", command, f"--workdir={workdir}", *flags],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "2"},
-    )
+    return commands.start(command, f"--workdir={workdir}", *flags, together=True)
 
 
 def wait_for(path, process):
@@ -190,13 +183,13 @@ def test_a_killed_evaluation_goes_on(tmp_path, monkeypatch):
     evaluate(3, journal)
     (path,) = (tmp_path / "journal").iterdir()
     trained = []
-    deal = evaluation._Curriculum.assign
+    deal = evaluator._Replaceable.assign
 
     def assign(self, *arguments):
         trained.append(arguments)
         deal(self, *arguments)
 
-    monkeypatch.setattr(evaluation._Curriculum, "assign", assign)
+    monkeypatch.setattr(evaluator._Replaceable, "assign", assign)
     result = evaluate(5, journal)
     assert len(trained) == 2
     np.testing.assert_array_equal(result.confusion, whole.confusion)

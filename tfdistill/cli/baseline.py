@@ -244,7 +244,8 @@ def _tested(c, sets, dataset, learned, evaluator):
 
 
 def _adapted(c, sets, dataset, start, source):
-    from tfdistill.evaluation import evaluation
+    from tfdistill.evaluation.evaluator import evaluate_model
+    from tfdistill.evaluation.result import Evaluation
     from tfdistill.studies import adaptation
 
     found = []
@@ -252,13 +253,13 @@ def _adapted(c, sets, dataset, start, source):
     for model in adaptation.adapted(
         c.student, start, source.train, sets, c.num_students, seed=c.seed
     ):
-        found.append(evaluation.evaluate_model(model, test))
+        found.append(evaluate_model(model, test))
         print(
             f"{len(found)} of {c.num_students} students adapted, test accuracy "
             f"{100 * found[-1].accuracy_mean:.2f} %",
             flush=True,
         )
-    return "", evaluation.Evaluation.joined(found), model
+    return "", Evaluation.joined(found), model
 
 
 def _nearest_neighbours(sets, dataset):
