@@ -39,7 +39,7 @@ OWN = {
     "export": set(),
     "report": set(),
 }
-EVERYWHERE = {"workdir", "overwrite", "threads", "strategy", "seed"}
+EVERYWHERE = {"workdir", "overwrite", "threads", "strategy", "seed", "verbose"}
 
 
 def in_library(place):

@@ -113,7 +113,9 @@ class Command:
         examples: Some whole command lines.
         resolve: Gives flags that are not given the values that follow from others, and
             refuses flags that don't go together, by an `InputError`.
-        unrecorded: Names of flags that don't change what comes out.
+        unrecorded: Names of flags that are not written into the run folder.
+        uncompared: Names of those that are, so that the run can be repeated, and that
+            may be others when it goes on: they don't change what comes out.
     """
 
     name: str
@@ -122,7 +124,10 @@ class Command:
     run: Callable[[Configuration], None]
     examples: tuple[str, ...]
     resolve: Callable[[Configuration], Configuration] = _as_it_is
-    unrecorded: tuple[str, ...] = ("workdir", "overwrite")
+    unrecorded: tuple[str, ...] = ("workdir", "overwrite", "verbose")
+    uncompared: tuple[str, ...] = (
+        *("threads", "strategy", "data_dir", "download", "keep_every"),
+    )
 
     @property
     def flags(self) -> dict[str, Flag]:
@@ -198,12 +203,11 @@ class Command:
         with contextlib.suppress(InputError):
             before = self._lines(self.parse([*required, *known]))
         foreign = found - known
-        return sorted((before | foreign) ^ self._lines(configuration))
+        changed = (before | foreign) ^ self._lines(configuration)
+        return sorted(line for line in changed if _name(line) not in self.uncompared)
 
     def _knows(self, line):
-        dashes, name = line[:2], line[2:].partition("=")[0]
-        names = {name, name.removeprefix("no")}
-        return dashes == "--" and bool(names & set(self.flags))
+        return line[:2] == "--" and _name(line) in self.flags
 
     def _lines(self, configuration):
         return set(filter(None, self.record(configuration).split("\n")))
@@ -228,3 +232,10 @@ class Command:
             for word in named[0].split(" and ")
         ]
         return " and ".join(words) + sentence[named.end() :]
+
+
+def _name(line):
+    """The flag of a flagfile's line: of --name=value, --name or --noname."""
+    name, equals, _ = line.removeprefix("--").partition("=")
+    off = not equals and name.startswith("no")
+    return name.removeprefix("no") if off else name
