@@ -15,7 +15,10 @@ from absl import flags as absl_flags
 
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError
+from tfdistill.runs import files
 
+# What help calls the values that are paths.
+_PATHS = ("FOLDER", "FILE", "FOLDER,...")
 #: What help shows, in this order.
 TITLES = ("data", "who learns", "what is learned", "how long", "result", "machine")
 
@@ -158,6 +161,10 @@ class Command:
                 "form --name=value only."
             )
         found = {name: values[name].value for name in self.flags}
+        for name, flag in self.flags.items():
+            # Where TFDS keeps its data may be a URL.
+            if flag.value in _PATHS and found[name] and name != "data_dir":
+                found[name] = _local(name, found[name])
         for name, value in found.items():
             # NaN and infinity, which no bounds keep out.
             if isinstance(value, float) and not math.isfinite(value):
@@ -232,6 +239,15 @@ class Command:
             for word in named[0].split(" and ")
         ]
         return " and ".join(words) + sentence[named.end() :]
+
+
+def _local(name, value):
+    if isinstance(value, list):
+        return [_local(name, each) for each in value]
+    try:
+        return files.local(value)
+    except ValueError as error:
+        raise InputError(f"--{name}={error}") from error
 
 
 def _name(line):

@@ -59,7 +59,7 @@ class Backup(keras.callbacks.Callback):
         within_epochs: bool = True,
     ):
         super().__init__()
-        self._folder, self._anneal = os.fspath(folder), anneal
+        self._folder, self._anneal = files.local(folder), anneal
         #: One dict for each epoch: `outer_step` and the epoch's logs.
         self.history = []
         self._within_epochs = within_epochs
