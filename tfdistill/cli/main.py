@@ -6,6 +6,7 @@ import sys
 
 from absl import app, logging
 
+from tfdistill._internal import keras_setup
 from tfdistill._internal.version import __version__
 from tfdistill.cli import help as help_text
 from tfdistill.cli import quiet
@@ -63,13 +64,17 @@ def run() -> None:
     # Before TensorFlow is imported, or it has no effect.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Neither window nor display: pictures are files.
-    os.environ.setdefault("MPLBACKEND", "Agg")
+    os.environ["MPLBACKEND"] = "Agg"
     asked = command(name)
     if any(a in ("-h", "--help", "-help", "--helpfull") for a in arguments):
         _show(help_text.text(asked))
     try:
         configuration = asked.parse(arguments)
     except InputError as error:
+        _refuse(str(error))
+    try:
+        keras_setup.check()
+    except ImportError as error:
         _refuse(str(error))
     if not configuration.verbose:
         quiet.start()
