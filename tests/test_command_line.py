@@ -239,6 +239,21 @@ def test_baseline(flags, says, tmp_path):
     assert "linear on digits" in process.stdout
 
 
+def test_too_few_real_images_to_compare_with(tmp_path):
+    # 15 images of each class in 10 steps: no class has 150 to draw.
+    process = tfdistill(
+        *("distill", f"--workdir={tmp_path / 'run'}", "--student=linear"),
+        *("--start=noise", "--images_per_class=15", "--epochs=1", "--num_students=2"),
+        *("--outer_steps=2", "--report_every=1", "--batch_size=64"),
+    )
+    assert process.returncode == 0, process.stderr
+    assert "Nothing is compared with random real images: 150 diff" in process.stdout
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert "random_real" not in metrics and metrics["num_images"] == 1500
+    process = tfdistill("report", f"--workdir={tmp_path / 'run'}")
+    assert process.returncode == 0, process.stderr
+
+
 @pytest.mark.parametrize("command", ["", "distill", "baseline", "evaluate"])
 def test_help(command):
     process = tfdistill(*filter(None, [command]), "--help")
