@@ -466,3 +466,21 @@ def test_several_students_are_sampled():
     assert students.each_of(students.lenet) == [students.lenet]
     with pytest.raises(ValueError, match="5-3"):
         students.Sampled.of_widths("gtn_learner", [(5, 3)])
+
+
+def test_recurrent_layers_do_without_cudnn():
+    # Its kernels, which Keras takes on GPUs, have no second derivative.
+    def recurrent(image_shape, num_classes):
+        images = keras.Input(image_shape)
+        rows = keras.layers.Reshape(image_shape[:2])(images)
+        rows = keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True))(
+            rows
+        )
+        inside = keras.Sequential(
+            [keras.layers.GRU(4), keras.layers.Dense(num_classes)]
+        )
+        return keras.Model(images, inside(rows))
+
+    model = students.build(recurrent, (6, 5, 1), 3)
+    layers = [x for x in model._flatten_layers() if hasattr(x, "use_cudnn")]
+    assert len(layers) == 3 and not any(layer.use_cudnn for layer in layers)

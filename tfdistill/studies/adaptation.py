@@ -10,6 +10,7 @@ The network learns to classify both domains, and to make the discriminator take 
 and 4 for 3: the classes can still be told apart, but not the domains.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -155,9 +156,9 @@ def adapted(
     """
     like = sets[0]
 
-    def make_model():
-        return students.build(student, like.image_shape, like.num_classes)
-
+    make_model = functools.partial(
+        students.build, student, like.image_shape, like.num_classes
+    )
     model = make_model()
     initial_weights.build(make_model, model)
     for number in range(num_students):
