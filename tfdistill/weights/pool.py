@@ -81,7 +81,7 @@ class Pool:
             if known & set(_keys(member)):
                 raise ValueError(
                     f"{member.path} is in the pool both for training and held out; "
-                    "held-out students must be different ones."
+                    "held-out students must be others."
                 )
 
     @property
