@@ -1,0 +1,58 @@
+"""TensorFlow's derivatives made exact, for the length of a trace.
+
+A meta-gradient differentiates gradients. Some of TensorFlow's functions have a first
+derivative that is right and a second one that is wrong, or none. While a student's
+network is traced, they are replaced by functions with the same values and first
+derivatives, whose second derivatives are right, too. Before and after, TensorFlow is
+as it was. `check` finds what is left.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from tfdistill.inner.second_order import functions, pooling
+from tfdistill.inner.second_order.projective import projective_transform
+from tfdistill.inner.second_order.resizing import resize
+
+# Keras looks these up in TensorFlow's modules at each call.
+_EXACT = {
+    (tf.nn, "moments"): functions.moments,
+    (tf.nn, "softsign"): functions.softsign,
+    (tf.nn, "local_response_normalization"): functions.local_response_normalization,
+    (tf.nn, "lrn"): functions.local_response_normalization,
+    (tf.nn, "max_pool"): pooling.max_pool,
+    (tf.nn, "max_pool1d"): pooling.max_pool1d,
+    (tf.nn, "max_pool2d"): pooling.max_pool2d,
+    (tf.nn, "max_pool3d"): pooling.max_pool3d,
+    (tf.nn, "pool"): pooling.pool,
+    (tf.image, "hsv_to_rgb"): functions.hsv_to_rgb,
+    (tf.image, "resize"): resize,
+    (tf.raw_ops, "ImageProjectiveTransformV3"): projective_transform,
+}
+_lock = threading.Lock()
+_entered: list[dict] = []
+
+
+@contextlib.contextmanager
+def exact() -> Iterator[None]:
+    """Replaces TensorFlow's functions until the block ends.
+
+    Blocks may lie in each other, and overlap where a strategy's replicas are traced by
+    several threads: the first to begin replaces, the last to end restores.
+    """
+    with _lock:
+        before = {place: getattr(*place) for place in _EXACT}
+        _entered.append(_entered[0] if _entered else before)
+        for place, function in _EXACT.items():
+            setattr(*place, function)
+    try:
+        yield
+    finally:
+        with _lock:
+            before = _entered.pop()
+            if not _entered:
+                for place, function in before.items():
+                    setattr(*place, function)
