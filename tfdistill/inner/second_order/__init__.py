@@ -14,12 +14,16 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from tfdistill.inner.second_order import functions, pooling
+from tfdistill.inner.second_order.guard import check as check
 from tfdistill.inner.second_order.projective import projective_transform
 from tfdistill.inner.second_order.resizing import resize
 
 # Keras looks these up in TensorFlow's modules at each call.
 _EXACT = {
     (tf.nn, "moments"): functions.moments,
+    (tf.nn, "softmax_cross_entropy_with_logits"): (
+        functions.softmax_cross_entropy_with_logits
+    ),
     (tf.nn, "softsign"): functions.softsign,
     (tf.nn, "local_response_normalization"): functions.local_response_normalization,
     (tf.nn, "lrn"): functions.local_response_normalization,

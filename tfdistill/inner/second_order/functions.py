@@ -42,6 +42,17 @@ def local_response_normalization(
         return input * tf.exp(-beta * tf.math.log(bias + energy))
 
 
+def softmax_cross_entropy_with_logits(labels, logits, axis=-1, name=None):
+    """`tf.nn.softmax_cross_entropy_with_logits`.
+
+    The gradient of TensorFlow's gradient does not depend on the labels.
+    """
+    with tf.name_scope(name or "softmax_cross_entropy_with_logits"):
+        logits = tf.convert_to_tensor(logits)
+        labels = tf.cast(labels, logits.dtype)
+        return -tf.reduce_sum(labels * tf.nn.log_softmax(logits, axis), axis)
+
+
 def hsv_to_rgb(images, name=None):
     """`tf.image.hsv_to_rgb`, which has no derivative at all in TensorFlow."""
     with tf.name_scope(name or "hsv_to_rgb"):
