@@ -60,13 +60,17 @@ def check(student, image_shape: Sequence[int], name: str) -> None:
         traced = _traced(student, image_shape)
     except (TypeError, ValueError, NotImplementedError, tf.errors.OpError):
         return  # not this check's matter: it fails again where it is traced in earnest
-    found = [(op, path) for op, path in on_paths(*traced) if _is_wrong(op)]
+    operations = list(on_paths(*traced))
+    found = [(op, path) for op, path in operations if _is_wrong(op)]
     for operation, path in found:
         if operation.type != "StopGradient":
-            raise ValueError(_sentence(student.model, name, operation, path))
+            kind = re.sub("(Grad|Backprop).*", "", operation.type)
+            # The gradients of functions do not carry the names of layers.
+            paths = [path, *(p for op, p in operations if op.type == kind)]
+            raise ValueError(_sentence(name, kind, _layer(student.model, paths)))
     # The derivative of logsumexp does not depend on what is stopped in it.
     stops = [path for _, path in found if "ReduceLogSumExp" not in path]
-    for layer in sorted({_layer(student.model, path) for path in stops}):
+    for layer in sorted({_layer(student.model, [path]) for path in stops}):
         warnings.warn(
             f"student {name}: {layer} stops gradients (tf.stop_gradient), so the "
             "meta-gradient leaves out what flows through there.",
@@ -117,24 +121,22 @@ def _is_wrong(operation):
         return True
 
 
-def _sentence(model, name, operation, path):
-    kind = re.sub("(Grad|Backprop).*", "", operation.type) or operation.type
-    instead = next(
-        (use for start, use in _INSTEAD.items() if kind.startswith(start)), None
-    )
+def _sentence(name, kind, layer):
+    found = (use for start, use in _INSTEAD.items() if kind.startswith(start))
+    instead = next(found, "functions that can be differentiated twice")
     return (
-        f"student {name}: {_layer(model, path)} uses {kind}, whose second "
-        "derivative TensorFlow does not have, so images cannot be distilled through "
-        f"it: use {instead or 'functions that can be differentiated twice'}."
+        f"student {name}: {layer} uses {kind}, whose second derivative TensorFlow does "
+        f"not have, so images cannot be distilled through it: use {instead}."
     )
 
 
-def _layer(model, path):
-    """The innermost layer whose name is in the scopes of an operation."""
+def _layer(model, paths):
+    """The innermost layer whose name is in the scopes of an operation, of several."""
     names = {layer.name for layer in model._flatten_layers(include_self=False)}
-    for scope in reversed(path.split("/")[:-1]):
-        # Keras numbers the scopes of a layer that is called again.
-        for candidate in (scope, re.sub(r"_\d+$", "", scope)):
-            if candidate in names:
-                return f"its layer {candidate!r}"
+    for path in paths:
+        for scope in reversed(path.split("/")[:-1]):
+            # Keras numbers the scopes of a layer that is called again.
+            for candidate in (scope, re.sub(r"_\d+$", "", scope)):
+                if candidate in names:
+                    return f"its layer {candidate!r}"
     return "the model itself"
