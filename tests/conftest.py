@@ -2,6 +2,8 @@
 
 import gc
 
+import commands
+
 import tfdistill  # noqa: F401  (before TensorFlow: it turns on oneDNN)
 
 import tensorflow as tf  # isort: skip
@@ -15,6 +17,11 @@ tf.config.set_logical_device_configuration(
 # look at it again.
 gc.collect()
 gc.freeze()
+
+
+def pytest_sessionfinish():
+    """Ends what ran commands for this process's tests."""
+    commands.stop()
 
 
 def pytest_terminal_summary(terminalreporter):

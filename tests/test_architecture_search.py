@@ -1,16 +1,16 @@
 """Searches on digits: what is ranked, resumed, compared, kept and refused."""
 
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 import time
 
+import commands
 import keras
 import numpy as np
 import pytest
+from search_spaces import never, widths
 
 import tfdistill
 from tfdistill import architecture_search, architecture_spaces, baselines
@@ -42,20 +42,6 @@ def folder(distilled, tmp_path_factory):
     return folder
 
 
-def widths(hp, image_shape, num_classes):
-    """Networks that differ in nothing but a bottleneck: the wider the better."""
-    width = hp.Choice("width", [1, 4, 16, 64])
-    activation = hp.Choice("activation", ["relu", "tanh"])
-    return keras.Sequential(
-        [
-            keras.Input(image_shape),
-            keras.layers.Flatten(),
-            keras.layers.Dense(width, activation=activation),
-            keras.layers.Dense(num_classes),
-        ]
-    )
-
-
 def deep(hp, image_shape, num_classes):
     """Half of the networks don't fit images of 8 x 8."""
     depth = hp.Int("depth", 1, 4)
@@ -69,11 +55,6 @@ def deep(hp, image_shape, num_classes):
             keras.layers.Dense(num_classes),
         ]
     )
-
-
-def never(hp, image_shape, num_classes):
-    hp.Int("depth", 1, 3)
-    raise ValueError("nothing fits here")
 
 
 def branching(hp, image_shape, num_classes):
@@ -290,14 +271,8 @@ def test_without_keras_tuner(digits, distilled, tmp_path, monkeypatch):
         Search(widths, distilled, digits, tmp_path)
 
 
-def start(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tfdistill", "search", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "2"},
-    )
+def start(*arguments, **options):
+    return commands.start("search", *arguments, **options)
 
 
 def finished(process):
@@ -312,7 +287,7 @@ def test_a_killed_search_goes_on(folder, tmp_path):
     flags = [
         f"--workdir={workdir}",
         f"--distilled={folder}",
-        "--space=tests.test_architecture_search:widths",
+        "--space=tests.search_spaces:widths",
         "--candidates=5",
         "--real_candidates=3",
         "--real_epochs=1",
@@ -320,7 +295,7 @@ def test_a_killed_search_goes_on(folder, tmp_path):
         "--keep=1",
         "--batch_size=64",
     ]
-    process = start(*flags)
+    process = start(*flags, fresh=True)
     deadline = time.monotonic() + 200
     while not (workdir / "candidates.json").exists():
         assert process.poll() is None and time.monotonic() < deadline
@@ -366,7 +341,7 @@ def test_a_killed_search_goes_on(folder, tmp_path):
     [
         ([], ["--distilled is missing"]),
         (["--distilled=nowhere"], ["nowhere"]),
-        (["--distilled=R", "--space=tests.test_architecture_search:never"], ["none"]),
+        (["--distilled=R", "--space=tests.search_spaces:never"], ["none"]),
         (["--distilled=R", "--real_candidates=2"], ["--real_candidates=2", "3"]),
         (
             ["--distilled=R", "--candidates=2", "--real_candidates=3"],

@@ -3,9 +3,8 @@
 import csv
 import dataclasses
 import json
-import subprocess
-import sys
 
+import commands
 import keras
 import numpy as np
 import pytest
@@ -17,12 +16,8 @@ from tfdistill import audit
 FLAGS = ["--dataset=digits", "--student=mlp", "--rounds=1", "--outer_steps=80"]
 
 
-def run(workdir, *flags):
-    return subprocess.run(
-        [sys.executable, "-m", "tfdistill", "audit", f"--workdir={workdir}", *flags],
-        capture_output=True,
-        text=True,
-    )
+def run(workdir, *flags, **options):
+    return commands.run("audit", f"--workdir={workdir}", *flags, **options)
 
 
 def probabilities(workdir):
@@ -126,7 +121,7 @@ def test_command(tmp_path):
     model.save(tmp_path / "mine.keras")
     work = tmp_path / "audit"
     flags = [*FLAGS, "--flip=0.1", f"--model={tmp_path / 'mine.keras'}"]
-    result = run(work, *flags)
+    result = run(work, *flags, fresh=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "labels of digits are suspect" in result.stdout
     assert "--model gives" in result.stdout
@@ -152,12 +147,7 @@ def test_command(tmp_path):
 def test_a_killed_audit_goes_on(tmp_path):
     whole = run(tmp_path / "whole", *FLAGS)
     assert whole.returncode == 0, whole.stderr
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tfdistill", "audit", *FLAGS]
-        + [f"--workdir={tmp_path / 'killed'}"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = commands.start("audit", f"--workdir={tmp_path / 'killed'}", *FLAGS)
     assert process.stdout.readline().startswith("Distillation 1 of 2")
     process.kill()
     process.communicate()

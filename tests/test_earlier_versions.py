@@ -1,15 +1,13 @@
 """What an earlier version wrote is read, gone on with, and made again alike."""
 
 import json
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 
@@ -31,20 +29,9 @@ KILLED = ["images_killed", "generator_killed"]
 REPEATED = ["adam", "real", "attack", "pretrained"]
 
 
-def run(folder, commands):
+def run(folder, lines):
     """Runs commands in a folder, one after the other."""
-    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    return [
-        subprocess.run(
-            [sys.executable, "-m", "tfdistill", *command],
-            capture_output=True,
-            text=True,
-            cwd=folder,
-            env=environment,
-            timeout=300,
-        )
-        for command in commands
-    ]
+    return [commands.run(*arguments, cwd=folder) for arguments in lines]
 
 
 def same_command(name, workdir=None):
@@ -78,8 +65,7 @@ def output(copied):
     ]
     with ThreadPoolExecutor(2) as executor:
         started = {
-            name: executor.submit(run, copied, commands)
-            for name, commands in jobs.items()
+            name: executor.submit(run, copied, lines) for name, lines in jobs.items()
         }
 
         def output(name):

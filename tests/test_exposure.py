@@ -1,12 +1,11 @@
 """How exposed a network is to a distilled attack: from its making to its measuring."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+from commands import run as command
 
 import tfdistill
 from tfdistill import exposure, students
@@ -14,12 +13,6 @@ from tfdistill.evaluation.evaluator import evaluate_model
 from tfdistill.runs.files import sha256
 from tfdistill.studies import pretraining
 from tfdistill.weights import pool as pools
-
-
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tfdistill", *arguments], capture_output=True, text=True
-    )
 
 
 @pytest.fixture(scope="module")

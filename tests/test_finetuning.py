@@ -11,18 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tfds_fixtures
+from commands import run as command
 
 import tfdistill
 from tfdistill import students
 from tfdistill.data import loading as datasets
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tfdistill", *arguments], capture_output=True, text=True
-    )
 
 
 # Heads

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import commands
 import keras
 import numpy as np
 import pytest
@@ -166,25 +167,20 @@ def test_files_are_not_overwritten_unasked(distilled, tmp_path, form):
     assert path.stat().st_size > 100 and os.listdir(tmp_path) == [path.name]
 
 
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tfdistill", "export", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        timeout=300,
-    )
+def command(*arguments, **options):
+    return commands.run("export", *arguments, **options)
 
 
 def test_command(distilled, tmp_path):
     distilled.save(tmp_path / "run" / "distilled")
     output = tmp_path / "d.npz"
-    process = command(f"--workdir={tmp_path / 'run'}", f"--output={output}")
+    flags = f"--workdir={tmp_path / 'run'}", f"--output={output}"
+    process = command(*flags, fresh=True)
     assert process.returncode == 0, process.stderr
     assert str(output) in process.stdout
     with np.load(output, allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["images"], distilled.images)
-    process = command(f"--workdir={tmp_path / 'run'}", f"--output={output}")
+    process = command(*flags)
     assert process.returncode == 2 and "exists; choose" in process.stderr
 
 

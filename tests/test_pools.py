@@ -3,13 +3,12 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from commands import run as tfdistill_command
 
 import tfdistill
 from tfdistill import FixedWeights, Pool, PretrainedWeights, students
@@ -22,12 +21,6 @@ SHAPE = (8, 8, 1)
 
 def make_model():
     return students.build("linear", SHAPE, 10)
-
-
-def tfdistill_command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tfdistill", *arguments], capture_output=True, text=True
-    )
 
 
 SMALL = [
@@ -44,7 +37,7 @@ SMALL = [
 @pytest.fixture(scope="module")
 def pool_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pools") / "pool"
-    process = tfdistill_command("pretrain", f"--workdir={folder}", *SMALL)
+    process = tfdistill_command("pretrain", f"--workdir={folder}", *SMALL, fresh=True)
     assert process.returncode == 0, process.stderr
     assert "5 of 5 students" in process.stdout
     return folder

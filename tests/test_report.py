@@ -5,14 +5,12 @@ import dataclasses
 import html.parser
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
+from commands import run as tfdistill
 from PIL import Image
 from test_summaries import CASES, learn, many
 
@@ -20,16 +18,6 @@ import tfdistill as library
 from tfdistill import DistilledDataset
 from tfdistill.reporting import measure as measures
 from tfdistill.reporting import report
-
-
-def tfdistill(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tfdistill", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd(), "TF_CPP_MIN_LOG_LEVEL": "2"},
-        timeout=300,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +116,7 @@ def test_several_runs_on_one_page(run, tmp_path):
 
 
 def test_command(run, tmp_path):
-    process = tfdistill("report", f"--workdir={run}")
+    process = tfdistill("report", f"--workdir={run}", fresh=True)
     assert process.returncode == 0, process.stderr
     assert f"{run}/report.html shows {run}" in process.stdout
     assert (run / "report.html").read_text().startswith(report.MARK)

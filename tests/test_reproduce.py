@@ -1,22 +1,70 @@
 """The tables of the papers, as a reader repeats them."""
 
+import contextlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 
+import commands
 import pytest
 import tfds_fixtures
+
+from tfdistill.cli import main
+from tfdistill.cli.errors import InputError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOOL = os.path.join(ROOT, "tools", "reproduce.py")
 
 
-def _reproduce(*arguments):
+def _in_a_process(*arguments):
     return subprocess.run(
         [sys.executable, TOOL, *arguments], capture_output=True, text=True
     )
+
+
+@pytest.fixture(scope="module")
+def tool():
+    """The module; its path is left as it was."""
+    before = [*sys.path]
+    sys.path.insert(0, os.path.dirname(TOOL))
+    import reproduce
+
+    sys.path[:] = before
+    return reproduce
+
+
+@pytest.fixture
+def reproduce(tool, monkeypatch):
+    """Runs the tool in this process, and its commands as `commands.run` does."""
+
+    def execute(arguments):
+        process = commands.run(*arguments, cwd=ROOT)
+        sys.stdout.write(process.stdout)
+        sys.stderr.write(process.stderr)
+        return process.returncode
+
+    monkeypatch.setattr(tool, "execute", execute)
+
+    def run(*arguments):
+        output, errors, status = io.StringIO(), io.StringIO(), 0
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            try:
+                tool.main(tool.FLAGS(["reproduce", *arguments]))
+            except SystemExit as end:
+                status, message = 1, end.code
+                errors.write(message)
+            finally:
+                tool.FLAGS.unparse_flags()
+                for name in tool.FLAGS.flags_by_module_dict()["reproduce"]:
+                    name.unparse()
+        return subprocess.CompletedProcess(
+            arguments, status, output.getvalue(), errors.getvalue()
+        )
+
+    return run
 
 
 def _flagfiles():
@@ -26,12 +74,8 @@ def _flagfiles():
             yield os.path.relpath(os.path.join(folder, name), ROOT)
 
 
-def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell():
-    sys.path.insert(0, os.path.dirname(TOOL))
-    try:
-        import cells as papers
-    finally:
-        sys.path.pop(0)
+def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell(tool):
+    papers = tool.papers
     cells = [c for d in papers.TABLE_1 for c in papers.table1(d)]
     cells += [c for row in papers.TABLE_2 for c in papers.table2(row)]
     cells += [c for row in papers.TABLE_3 for c in papers.table3(row)]
@@ -43,8 +87,9 @@ def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell():
 
 
 @pytest.mark.parametrize("path", sorted(_flagfiles()))
-def test_a_flagfile_says_how_to_run_it_alone(path):
-    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+def test_a_flagfile_says_how_to_run_it_alone(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with open(path, encoding="utf-8") as file:
         text = file.read()
     command = re.search(r"#   tfdistill (\w+) --flagfile=(\S+) --workdir=run\n", text)
     pool = re.search(r"\n--pool=(\S+)\n", text)
@@ -52,18 +97,23 @@ def test_a_flagfile_says_how_to_run_it_alone(path):
         makes = f"pretrain --flagfile=tools/flagfiles/{pool[1]}.txt --workdir={pool[1]}"
         assert f"#   tfdistill {makes}\n" in text
     assert command and command[2] == path
-    # Its flags are known and in range: the command gets as far as the missing data.
-    run = subprocess.run(
-        [sys.executable, "-m", "tfdistill", command[1], f"--flagfile={path}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    # Its flags are known and in range, and nothing but a folder is missing.
+    asked = main.command(command[1])
+    with pytest.raises(InputError, match="^--workdir is missing"):
+        asked.parse([f"--flagfile={path}"])
+    asked.parse([f"--flagfile={path}", "--workdir=run"])
+
+
+def test_a_flagfile_is_read_by_a_command():
+    path = min(_flagfiles())
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        command = re.search(r"#   tfdistill (\w+) ", file.read())[1]
+    run = commands.run(command, f"--flagfile={path}", cwd=ROOT)
     assert run.returncode == 2
     assert "--workdir is missing" in run.stderr
 
 
-def test_wrong_arguments_are_refused():
+def test_wrong_arguments_are_refused(reproduce):
     for arguments, message in (
         (
             [],
@@ -74,12 +124,14 @@ def test_wrong_arguments_are_refused():
         (["table1", "--datasets=mnist,imagenet"], "must be some of mnist"),
         (["table2", "--datasets=mnist"], "must be some of mnist_usps"),
     ):
-        run = _reproduce(*arguments)
+        run = reproduce(*arguments)
         assert run.returncode and message in run.stderr
+    run = _in_a_process("table9")
+    assert run.returncode and "not table9" in run.stderr
 
 
 @pytest.mark.slow
-def test_a_row_is_run_printed_written_and_not_run_again(tmp_path):
+def test_a_row_is_run_printed_written_and_not_run_again(reproduce, tmp_path):
     arguments = [
         "table1",
         "--datasets=digits",
@@ -87,7 +139,7 @@ def test_a_row_is_run_printed_written_and_not_run_again(tmp_path):
         "--only=fixed,random,random_real,nn_k_means",
         f"--workdir={tmp_path}",
     ]
-    first = _reproduce(*arguments)
+    first = reproduce(*arguments)
     assert first.returncode == 0, first.stderr[-2000:]
     rows = re.findall(r"^\| .* \*\*\d+\.\d\d", first.stdout, re.MULTILINE)
     assert len(rows) == 4
@@ -98,13 +150,14 @@ def test_a_row_is_run_printed_written_and_not_run_again(tmp_path):
     assert all(0 <= cell["accuracy_mean"] <= 1 for cell in cells.values())
     assert (tmp_path / "table1_digits.png").stat().st_size > 10_000
 
-    again = _reproduce(*arguments)
+    again = _in_a_process(*arguments)
+    assert again.returncode == 0, again.stderr[-2000:]
     assert "tfdistill distill" not in again.stdout
     assert rows == re.findall(r"^\| .* \*\*\d+\.\d\d", again.stdout, re.MULTILINE)
 
 
 @pytest.mark.slow
-def test_pools_are_made_once_and_serve_several_tables(tmp_path):
+def test_pools_are_made_once_and_serve_several_tables(reproduce, tmp_path):
     tfds_fixtures.handwritten(tmp_path / "tfds", "mnist", "3.0.1", 28, 0)
     tfds_fixtures.handwritten(tmp_path / "tfds", "usps", "1.0.0", 16, 2)
     arguments = [
@@ -113,7 +166,7 @@ def test_pools_are_made_once_and_serve_several_tables(tmp_path):
         f"--workdir={tmp_path / 'tables'}",
         f"--pools={tmp_path / 'pools'}",
     ]
-    adapted = _reproduce(
+    adapted = reproduce(
         "table2", "--datasets=mnist_usps", "--only=none,usps", *arguments
     )
     assert adapted.returncode == 0, adapted.stderr[-2000:]
@@ -124,10 +177,10 @@ def test_pools_are_made_once_and_serve_several_tables(tmp_path):
         ("full target set", "97.3 ± 0.3"),
     ]
     # What tries another cell's rates waits for it.
-    early = _reproduce("table2", "--only=k_means", *arguments)
+    early = reproduce("table2", "--only=k_means", *arguments)
     assert early.returncode and "add random to --only" in early.stderr
 
-    attacked = _reproduce("attack", "--only=mnist_fixed", *arguments)
+    attacked = reproduce("attack", "--only=mnist_fixed", *arguments)
     assert attacked.returncode == 0, attacked.stderr[-2000:]
     assert "[pool]" not in attacked.stdout
     assert re.search(r"\| attacked \| .*\d ± \d.* \| 1 \|", attacked.stdout)
@@ -136,7 +189,7 @@ def test_pools_are_made_once_and_serve_several_tables(tmp_path):
 
 @pytest.mark.slow
 def test_the_linear_case_is_drawn(tmp_path):
-    run = _reproduce("linear", "--budget=smoke", f"--workdir={tmp_path}")
+    run = _in_a_process("linear", "--budget=smoke", f"--workdir={tmp_path}")
     assert run.returncode == 0, run.stderr[-2000:]
     assert "| 16 |" in run.stdout
     assert (tmp_path / "linear.png").stat().st_size > 10_000

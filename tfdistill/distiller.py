@@ -20,7 +20,7 @@ from tfdistill.synthesizers.base import Synthesizer
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
 
-#: Of students whose initial weights are random; see `Distiller.compile`.
+#: Default of `back_off` for random initial weights; see `Distiller.compile`.
 BACK_OFF = 10.0
 
 
@@ -38,15 +38,15 @@ class Distiller(keras.Model):
             `students.Sampled`: several, of which one is drawn for each student.
         synthesizer: What makes the synthetic batches, e.g. `DistilledImages`.
         initial_weights: p(theta_0); `RandomWeights()` by default.
-        objective: What students are taught by and judged on; `Classification()` by
-            default.
+        objective: How students are taught, and what they are judged on;
+            `Classification()` by default.
         meta_gradient: How students learn, and how that is differentiated;
             `BackGradient()` by default.
         seed: Seed of all students' initial weights.
 
     Raises:
         ValueError: If the student doesn't fit the synthesizer's images and classes, or
-            the meta-gradient its number of steps.
+            the meta-gradient refuses its number of steps.
 
     Example:
         >>> import tfdistill
@@ -94,7 +94,7 @@ class Distiller(keras.Model):
         self._metrics_by_name = {
             name: keras.metrics.Mean(name) for name in self.objective.metric_names
         }
-        # The usual norms of the meta-gradients, one a source.
+        # The usual norms of the meta-gradients, one for each source.
         self.gradient_norms = [self._add_scalar("norm") for _ in curriculum.sources]
         self.usual_loss = self._add_scalar("usual_loss")
         # Outer steps in a row in which no student ended finite.
@@ -119,21 +119,22 @@ class Distiller(keras.Model):
 
         Args:
             optimizer: The outer optimizer; Adam(0.01, beta_1=0.5) by default.
-            students_per_step: Students over whom the meta-gradient is averaged, at
-                least 1 (with fixed initial weights one is enough); they run side by
-                side. Under a strategy of several replicas they are dealt out evenly,
-                and each replica's are judged on its own share of the real batch.
-            clip: The norm of each student's meta-gradient, by variable, is clipped to
-                this many times its running average (arXiv:2311.07025); None for no
-                clipping. Students that do not end finite are left out.
-            back_off: When a student diverges (its meta-loss is not finite, or twice
-                the usual one), all learned rates shrink as far as this many outer
-                steps could move them. The meta-gradient does not see how likely
-                that is, and raises the rates until it happens. By default 10, and 0
-                for students that all start alike.
-            validation_students: How many fresh students `evaluate` trains.
-            jit_compile: Whether XLA compiles the outer step. By default it does on
-                GPU and TPU, and not on CPU, where it was measured to be slower.
+            students_per_step: Number of students over which the meta-gradient is
+                averaged, at least 1; with fixed initial weights, one is enough. They
+                run in parallel. A strategy of several replicas shares them out evenly;
+                each replica judges its students on its own part of the real batch.
+            clip: The norm of each student's meta-gradient, variable by variable, is
+                clipped to this many times its running average (arXiv:2311.07025); None
+                for no clipping. Students whose loss or gradients are not finite are
+                left out.
+            back_off: When a student diverges (its meta-loss is not finite, or is more
+                than twice the usual one), all learned rates shrink about as far as this
+                many outer steps could move them. The meta-gradient does not see how
+                likely a student is to diverge, and raises the rates until it happens.
+                By default 10, and 0 for fixed initial weights.
+            validation_students: Number of fresh students that `evaluate` trains.
+            jit_compile: Whether XLA compiles the outer step. By default, on GPU and
+                TPU; on CPU, it was measured to be slower.
             **kwargs: Passed to `keras.Model.compile`.
         """
         check_int("students_per_step", students_per_step, 1)
@@ -177,12 +178,12 @@ class Distiller(keras.Model):
 
     @property
     def patience(self) -> int:
-        """After how many outer steps without a finite student `fit` gives up."""
+        """`fit` stops after this many outer steps in a row without a finite student."""
         return 10 if self._back_off else 1
 
     @property
     def checkpointed(self) -> dict:
-        """What `Backup` saves beside the optimizer."""
+        """What `Backup` saves besides the optimizer."""
         return {
             "synthesizer": self.synthesizer,
             "norms": [norm.value for norm in self.gradient_norms],
@@ -197,8 +198,8 @@ class Distiller(keras.Model):
         """One outer step on one real batch (images, labels)."""
         images, labels = data[:2]
         seeds = self.student_seeds()
-        # What students learn from may be made by a network, whose derivative comes
-        # after those of the students: once, if all have the same curriculum.
+        # A network may make what students learn from. Its derivative is taken after
+        # those of the students, and only once if all have the same curriculum.
         with tf.GradientTape() as tape:
             distinct = seeds if self.synthesizer.is_random else seeds[:1]
             curricula = [self.synthesizer.curriculum(seed) for seed in distinct]
@@ -230,7 +231,7 @@ class Distiller(keras.Model):
         return self._logs(judgements, stability.mean_over_students(losses, finite))
 
     def _judgements(self, curricula, seeds, images, labels):
-        """What the real batch says of each student."""
+        """Trains each student and judges it on the real batch."""
 
         def judged(seeds, images, labels):
             def learn(curriculum, student, weights, state):
@@ -254,7 +255,7 @@ class Distiller(keras.Model):
             ]
 
         if self._compiled_by_xla:
-            # What one device does; what replicas tell each other is outside.
+            # XLA compiles the work of one replica; communication stays outside.
             judged = tf.function(judged, jit_compile=True, autograph=False)
         return judged(seeds, images, labels)
 
@@ -311,7 +312,7 @@ class Distiller(keras.Model):
         )
 
     def fit(self, *args, callbacks=None, **kwargs):
-        """`keras.Model.fit`; stops with a clear error when the meta-loss diverges.
+        """Same as `keras.Model.fit`, but stops with an error if the meta-loss diverges.
 
         Raises:
             FloatingPointError: If the meta-loss or its gradient becomes NaN or
@@ -326,12 +327,14 @@ class Distiller(keras.Model):
     def evaluate(
         self, x=None, y=None, *, return_dict=False, num_students=None, **kwargs
     ):
-        """The figures, on test data, of students freshly trained on the distilled data.
+        """Trains fresh students on the distilled data and tests them.
 
         Args:
-            x: Batches of (normalised images, labels).
-            return_dict: Whether to return a dict; else a list in its order.
-            num_students: Default: `validation_students` of `compile`.
+            x: Batches of (normalised images, labels); or an array of images.
+            y: The labels, if `x` is an array.
+            return_dict: Whether to return a dict; otherwise a list of its values.
+            num_students: Number of students; by default `validation_students` of
+                `compile`.
             **kwargs: Other arguments of `keras.Model.evaluate` are ignored.
 
         Returns:
@@ -349,7 +352,7 @@ class Distiller(keras.Model):
         return logs if return_dict else list(logs.values())
 
     def test(self, batches, num_students: int):
-        """An `Evaluation` of freshly trained students, never those of training."""
+        """Trains and tests fresh students, never those of training: an `Evaluation`."""
         if self._fresh_students is None:
             self._fresh_students = FreshStudents(
                 self.population,
@@ -361,10 +364,10 @@ class Distiller(keras.Model):
         return self._fresh_students.evaluate(batches, num_students, self.seed)
 
     def distilled(self, **provenance) -> DistilledDataset:
-        """What the synthesizer makes now, as data.
+        """The distilled data, as the synthesizer is now.
 
         Args:
-            **provenance: Anything JSON can hold, to be saved with the data.
+            **provenance: Values that JSON can hold, saved with the data.
         """
         return DistilledDataset.from_synthesizer(
             self.synthesizer,

@@ -1,7 +1,7 @@
-"""What keeps the outer loop stable: clipped meta-gradients, and rates that back off.
+"""Stability of the outer loop: clipped meta-gradients, and rates that back off.
 
-Both look at students one by one: a single one that diverges must neither drown the
-others nor go unnoticed.
+Both look at each student: one that diverges must neither dominate the others nor go
+unnoticed.
 """
 
 import tensorflow as tf
@@ -12,12 +12,12 @@ from tfdistill.runs import strategies
 class RunningMean:
     """The mean of a number over outer steps, in a variable.
 
-    It is the plain mean of the first hundred outer steps, then an exponential one: a
-    burst of large values must not raise its own limit, for Adam's steps grow with it
-    until its second moment has followed.
+    It is the plain mean over the first hundred outer steps, then an exponential one. It
+    moves slowly, so that a burst of large values does not raise its own limit: Adam's
+    steps would grow with the burst until its second moment had followed.
 
     Args:
-        variable: Scalar, 0 at first; all replicas give it the same value.
+        variable: A scalar, initially 0; all replicas assign the same value.
     """
 
     def __init__(self, variable):
@@ -28,7 +28,7 @@ class RunningMean:
         return tf.cast(self.variable, dtype)
 
     def follow(self, value: tf.Tensor, outer_step: tf.Tensor) -> None:
-        """Takes a step's value in, unless it is not finite."""
+        """Adds the value of an outer step, unless it is not finite."""
         variable = self.variable
         step = tf.cast(outer_step, variable.dtype)
         decay = tf.minimum(step / (step + 1), 0.99)
@@ -39,29 +39,31 @@ class RunningMean:
 class Clipping:
     """Averages students' meta-gradients, each clipped to a multiple of its usual norm.
 
-    Students that do not end finite are left out (arXiv:2311.07025 clips likewise).
+    Students whose loss or gradients are not finite are left out. (arXiv:2311.07025
+    clips in the same way.)
 
     Args:
-        factor: How many times the usual norm is allowed, > 0; None for any norm.
-        usual: A `RunningMean` of the norm for each source.
+        factor: The largest norm, as a multiple of the usual one, > 0; None for no
+            limit.
+        usual: For each source, the `RunningMean` of its gradient's norm.
     """
 
     def __init__(self, factor: float | None, usual: list[RunningMean]):
         self._factor, self._usual = factor, usual
 
     def shares(self, gradients, norms, finite, outer_step) -> list[list[tf.Tensor]]:
-        """Each student's share in the mean gradient of all that ended finite.
+        """Each student's share of the mean gradient over all finite students.
 
-        The optimizer adds the shares of the replicas up.
+        The optimizer sums the shares of all replicas.
 
         Args:
-            gradients: A list for each student: one tensor a source.
-            norms: float `[students, sources]`, theirs.
-            finite: bool `[students]`, whose loss and gradients are.
+            gradients: For each student, a list of one tensor for each source.
+            norms: float `[students, sources]`, the norms of `gradients`.
+            finite: bool `[students]`: whether loss and gradients are finite.
             outer_step: An integer scalar, from 0.
 
         Returns:
-            Like `gradients`.
+            Lists like `gradients`.
         """
         scales = tf.ones_like(norms)
         if self._factor is not None:
@@ -91,13 +93,14 @@ class Clipping:
 class BackOff:
     """Lowers the learned rates for each student that has diverged.
 
-    A student has diverged if its meta-loss is not finite, or twice the usual one. How
-    likely that is, the meta-gradient does not see: it raises rates until it happens.
+    A student has diverged if its meta-loss is not finite, or is more than twice the
+    usual one. The meta-gradient does not see how likely that is, and raises the rates
+    until it happens.
 
     Args:
-        strength: For each diverged student the logarithm of all rates falls by this
-            many times the outer learning rate: as far as so many outer steps could move
-            it. So both are annealed alike.
+        strength: For each diverged student, the logarithm of all rates falls by this
+            many times the outer learning rate: about as far as this many outer steps
+            could move it. The back-off is therefore annealed together with the steps.
         usual: The `RunningMean` of the meta-loss.
     """
 
@@ -105,7 +108,7 @@ class BackOff:
         self._strength, self._usual = strength, usual
 
     def factor(self, losses, finite, outer_step, outer_rate) -> tf.Tensor:
-        """What the rates of all replicas are to be multiplied by, in (0, 1].
+        """The factor for the learned rates, the same in all replicas, in (0, 1].
 
         Args:
             losses: float `[students]`.
@@ -124,7 +127,7 @@ class BackOff:
 
 
 def mean_over_students(values: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
-    """The mean over all replicas' students that ended finite; NaN without any.
+    """The mean over the finite students of all replicas; NaN if there are none.
 
     Args:
         values: `[students, ...]`.

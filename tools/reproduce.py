@@ -156,13 +156,18 @@ def _folder(table, name, seed):
     return os.path.abspath(os.path.join(*parts) + (f"_seed{seed}" if seed else ""))
 
 
-def _tfdistill(arguments):
+def execute(arguments: list[str]) -> int:
+    """Runs a command of tfdistill; returns its exit status."""
     path = [ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
-    status = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "tfdistill", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
     ).returncode
+
+
+def _tfdistill(arguments):
+    status = execute(arguments)
     if status:
         sys.exit(
             f"reproduce: tfdistill {arguments[0]} ended with exit code {status}; the "

@@ -1,1 +1,1 @@
-"""What every folder may use, and no user needs."""
+"""Helpers for all folders; no user needs them."""

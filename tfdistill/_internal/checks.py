@@ -1,4 +1,4 @@
-"""Checks of arguments, and the sentences of other people's errors."""
+"""Checks of arguments, and the messages of other libraries' errors."""
 
 import re
 
@@ -6,18 +6,18 @@ import numpy as np
 
 
 def check_int(name: str, value, minimum: int) -> int:
-    """An argument that must be a whole number.
+    """Checks an argument that must be an integer.
 
     Args:
-        name: The argument's, for the error.
-        value: What was passed; a NumPy integer will do, a bool will not.
-        minimum: The least that is allowed.
+        name: Name of the argument, for the error.
+        value: What was passed; a NumPy integer is accepted, a bool is not.
+        minimum: The smallest allowed value.
 
     Returns:
         The value as an `int`.
 
     Raises:
-        ValueError: If it is no such number.
+        ValueError: If the value is not such an integer.
     """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or not minimum <= value < 2**63:

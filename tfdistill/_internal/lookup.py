@@ -1,4 +1,4 @@
-"""A thing by its name, or a sentence that says which names there are."""
+"""Finds an object by its name, or says which names there are."""
 
 import difflib
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ T = TypeVar("T")
 
 
 def find(what: str, name: str, known: Mapping[str, T]) -> T:
-    """Finds what has a name.
+    """Finds an object by its name.
 
     Args:
-        what: What is looked for, for the error: an argument's name.
+        what: Name of the argument, for the error.
         name: The name asked for.
-        known: Everything there is, by name.
+        known: All objects, by name.
 
     Raises:
-        ValueError: If there is nothing of that name.
+        ValueError: If the name is unknown.
     """
     if isinstance(name, str) and name in known:
         return known[name]

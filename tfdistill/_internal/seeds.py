@@ -1,8 +1,8 @@
-"""Seeds as addresses: each draw of a run is a pure function of where it is made.
+"""Seeds: each random draw of a run is a pure function of its address.
 
-One integer is the seed of a run. What is drawn for student k of outer step t depends on
-that seed and on the address (stream, t, k) alone, so that a run can be repeated or
-resumed, on one device or several. Streams keep draws apart that have one seed.
+One integer is the seed of a run. What is drawn for student k of outer step t depends
+only on that seed and on the address (stream, t, k), so that a run can be repeated or
+resumed, on one device or several. Streams separate draws that share a seed.
 """
 
 import enum
@@ -13,7 +13,7 @@ _ROOT = 0x5EED
 
 
 class Stream(enum.IntEnum):
-    """Students of different purposes: the first part of an address."""
+    """What students are for: the first part of an address."""
 
     TRAINING = 0
     EVALUATION = 1
@@ -21,13 +21,13 @@ class Stream(enum.IntEnum):
 
 
 class Draw(enum.IntEnum):
-    """What is drawn for one student beside its weights, which have its seed itself."""
+    """What is drawn for one student besides its weights, which use its seed itself."""
 
     CURRICULUM = 1
     ARCHITECTURE = 2
 
 
-#: NumPy's generators of a study take their own number after the seed.
+#: Follows the seed in the NumPy generators of an audit.
 AUDIT_HALVES = 0x4A1F
 
 
@@ -35,7 +35,7 @@ def student_seed(seed, *address) -> tf.Tensor:
     """The seed of one student.
 
     Args:
-        seed: The run's, an integer or an integer scalar.
+        seed: Seed of the run, an integer or an integer scalar.
         *address: A `Stream`, then integers or integer scalars.
 
     Returns:

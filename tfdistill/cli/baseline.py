@@ -15,6 +15,7 @@ tfdistill distill:
   flags.txt     the flags: tfdistill baseline --flagfile=... repeats the run
 """
 
+import functools
 import os
 import time
 
@@ -187,9 +188,7 @@ def _with_start(c, sets, start):
     if start.is_random:
         return sets
 
-    def make_model():
-        return students.build(c.student, sets[0])
-
+    make_model = functools.partial(students.build, c.student, sets[0])
     keras.utils.set_random_seed(c.seed % 2**31)
     model = make_model()
     start.build(make_model, model)
@@ -245,7 +244,8 @@ def _tested(c, sets, dataset, learned, evaluator):
 
 
 def _adapted(c, sets, dataset, start, source):
-    from tfdistill.evaluation import evaluation
+    from tfdistill.evaluation.evaluator import evaluate_model
+    from tfdistill.evaluation.result import Evaluation
     from tfdistill.studies import adaptation
 
     found = []
@@ -253,13 +253,13 @@ def _adapted(c, sets, dataset, start, source):
     for model in adaptation.adapted(
         c.student, start, source.train, sets, c.num_students, seed=c.seed
     ):
-        found.append(evaluation.evaluate_model(model, test))
+        found.append(evaluate_model(model, test))
         print(
             f"{len(found)} of {c.num_students} students adapted, test accuracy "
             f"{100 * found[-1].accuracy_mean:.2f} %",
             flush=True,
         )
-    return "", evaluation.Evaluation.joined(found), model
+    return "", Evaluation.joined(found), model
 
 
 def _nearest_neighbours(sets, dataset):
@@ -332,7 +332,7 @@ COMMAND = Command(
             ],
         ),
         Group("result", _RESULT),
-        Group("machine", [machine.strategy_flag(), machine.THREADS]),
+        Group("machine", [machine.strategy_flag(), machine.THREADS, machine.VERBOSE]),
     ),
     run=run,
     resolve=_resolve,

@@ -51,6 +51,7 @@ def measure(configuration: Configuration, distiller, distilled, dataset, journal
             ("random real images", real),
             ("distilled images", distilled),
         )
+        if data is not None
     }
     if distilled.num_steps > 1:
         # What was learned for one order is worth less in another.
@@ -64,16 +65,23 @@ def measure(configuration: Configuration, distiller, distilled, dataset, journal
 
 
 def _random_real(c, student, distilled, dataset, journal):
-    """As many random real images, at the rates that suit them best."""
+    """As many random real images, at the rates that suit them best.
+
+    None if a class has not so many: what was distilled is tested all the same.
+    """
     from tfdistill.studies import baselines
 
     size = synthesizers.images_per_step(c, dataset)
-    real = baselines.random_real(
-        dataset,
-        images_per_class=-(-size // dataset.num_classes),
-        steps=c.steps,
-        seed=c.seed,
-    )
+    try:
+        real = baselines.random_real(
+            dataset,
+            images_per_class=-(-size // dataset.num_classes),
+            steps=c.steps,
+            seed=c.seed,
+        )
+    except ValueError as error:
+        print(f"Nothing is compared with random real images: {error}", flush=True)
+        return None
     real = real.replace(
         images=real.images[:, :size],
         labels=real.labels[:, :size],

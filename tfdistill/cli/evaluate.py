@@ -12,6 +12,7 @@ on the images as they were meant to be used and with ordinary counter-measures
 exposure.json and images/exposure.png show what is left of the attack.
 """
 
+import functools
 import os
 
 from tfdistill.cli import data, machine, objectives, results, run_folder, students
@@ -227,9 +228,7 @@ def _networks(c, distilled):
         variables = [*model.trainable_variables, *model.non_trainable_variables]
         return model, [[variable.numpy() for variable in variables]]
 
-    def make_model():
-        return students.build(student, distilled)
-
+    make_model = functools.partial(students.build, student, distilled)
     model = make_model()
     if c.pool:
         pool = Pool.load(c.pool)
@@ -253,7 +252,7 @@ COMMAND = Command(
         Group("who learns", _WHO_LEARNS),
         Group("what is learned", _WHAT_IS_LEARNED),
         Group("result", _RESULT),
-        Group("machine", [machine.strategy_flag(), machine.THREADS]),
+        Group("machine", [machine.strategy_flag(), machine.THREADS, machine.VERBOSE]),
     ),
     run=run,
     resolve=_resolve,

@@ -10,6 +10,7 @@ This trains such students, several at once, and writes a pool:
   backup/       the state of the run: after a crash the same command goes on
 """
 
+import functools
 import os
 import shutil
 import sys
@@ -148,9 +149,7 @@ def _cohort(c, dataset, recipe, numbers):
     from tfdistill.studies import pretraining
     from tfdistill.weights import pool as pools
 
-    def make_model():
-        return students.build(c.student, dataset)
-
+    make_model = functools.partial(students.build, c.student, dataset)
     paths = [
         os.path.join(c.workdir, f"student-{number:04}.weights.h5") for number in numbers
     ]
@@ -193,7 +192,10 @@ COMMAND = Command(
         ),
         Group("how long", _HOW_LONG),
         Group("result", _RESULT),
-        Group("machine", [machine.strategy_flag(), machine.THREADS, _SIDE_BY_SIDE]),
+        Group(
+            "machine",
+            [machine.strategy_flag(), machine.THREADS, machine.VERBOSE, _SIDE_BY_SIDE],
+        ),
     ),
     run=run,
     resolve=_resolve,

@@ -1,5 +1,7 @@
 """The flags that say who learns and how far along they are, and what they name."""
 
+import functools
+
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -217,9 +219,8 @@ def given_model(path: str, student: str, data):
     from tfdistill.students.building import assign
     from tfdistill.weights.pool import Pool
 
-    def make_model():
-        return build(path if path.endswith(".keras") else student, data)
-
+    architecture = path if path.endswith(".keras") else student
+    make_model = functools.partial(build, architecture, data)
     model = make_model()
     pool = Pool.of_files([path])
     (values,) = pool.values(pool.training, make_model)
@@ -236,9 +237,8 @@ def trained(configuration: Configuration, distilled):
     from tfdistill.inner.stateless import StatelessModel
     from tfdistill.students import names
 
-    def make_model():
-        return build(names.each_of(configuration.student)[0], distilled)
-
+    first = names.each_of(configuration.student)[0]
+    make_model = functools.partial(build, first, distilled)
     model, pretrained = make_model(), pretrained_weights(configuration)
     if pretrained is not None:
         pretrained.build(make_model, model)

@@ -1,1 +1,1 @@
-"""What comes out."""
+"""What comes out: the data, its recipe and its files."""

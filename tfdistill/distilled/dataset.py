@@ -1,4 +1,4 @@
-"""What comes out: a small data set, with the way to train on it."""
+"""Distilled data: a small data set that carries its recipe."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -27,18 +27,18 @@ class DistilledDataset:
         labels: float `[steps, batch, classes]`: for classification one-hot or soft,
             rows that sum to 1.
         learning_rates: float `[epochs, steps]`, > 0.
-        inner_optimizer: What the rates are for: an `InnerOptimizer`, or the name of one
-            that ships ("sgd", "momentum", "adam").
-        hyperparameters: Those that the inner optimizer has beside the learning rate, by
-            name, float `[epochs, steps]`; for "momentum" {"momentum": ...}.
+        inner_optimizer: The optimizer that the rates are for: an `InnerOptimizer`, or
+            the name of one that ships ("sgd", "momentum", "adam").
+        hyperparameters: The inner optimizer's other hyperparameters, by name, float
+            `[epochs, steps]`; for "momentum", {"momentum": ...}.
         objective: How students are taught: an `Objective`, "classification" or
             "regression".
-        normalization: What the images are normalised by.
+        normalization: The `Normalization` of the images.
         class_names: A name for each class, or for each output of a regression.
-        student: The name of the student that it was distilled for.
-        initial_weights: The arrays of the one fixed start that it was distilled for
-            (trainable variables, then the others), or None if it was for random ones.
-        provenance: Anything JSON can hold: how it was made.
+        student: Name of the student that the data was distilled for.
+        initial_weights: Arrays of the fixed initial weights that the data was distilled
+            for (trainable variables, then the others); None for random ones.
+        provenance: How the data was made: values that JSON can hold.
 
     Attributes:
         recipe: How to train on it, a `LearnedSchedule`.
@@ -115,12 +115,12 @@ class DistilledDataset:
 
     @property
     def inner_optimizer(self) -> InnerOptimizer:
-        """What takes the steps."""
+        """The optimizer that takes the inner steps."""
         return self.recipe.inner_optimizer
 
     @property
     def hyperparameters(self) -> Mapping[str, np.ndarray]:
-        """Those of the inner optimizer by name, float32 `[epochs, steps]`."""
+        """The inner optimizer's hyperparameters by name, float32 `[epochs, steps]`."""
         return self.recipe.hyperparameters
 
     @property
@@ -135,11 +135,11 @@ class DistilledDataset:
 
     @classmethod
     def from_synthesizer(cls, synthesizer: Synthesizer, **kwargs) -> "DistilledDataset":
-        """What a synthesizer makes now.
+        """The data of a synthesizer, as it is now.
 
         Args:
-            synthesizer: Any; its exported curriculum is gone through once.
-            **kwargs: The constructor's.
+            synthesizer: Any `Synthesizer`; its exported curriculum is read once.
+            **kwargs: Arguments of the constructor.
 
         Raises:
             ValueError: If the synthesizer doesn't know its data's normalisation.
@@ -150,27 +150,27 @@ class DistilledDataset:
 
     @property
     def steps(self) -> int:
-        """Batches of images: gradient-descent steps an epoch."""
+        """Number of batches: inner steps in each epoch."""
         return len(self.images)
 
     @property
     def epochs(self) -> int:
-        """How often the steps are gone through."""
+        """Number of passes over the steps."""
         return self.recipe.epochs
 
     @property
     def num_steps(self) -> int:
-        """Inner steps in all: steps * epochs."""
+        """Number of inner steps: steps * epochs."""
         return self.steps * self.epochs
 
     @property
     def num_images(self) -> int:
-        """Images in all: steps * batch."""
+        """Number of images: steps * batch."""
         return self.images.shape[0] * self.images.shape[1]
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes, or of outputs of a regression."""
         return len(self.class_names)
 
     @property
@@ -183,11 +183,11 @@ class DistilledDataset:
         return self.recipe.optimizer()
 
     def replace(self, **changes) -> "DistilledDataset":
-        """The same, but for some arguments of the constructor.
+        """A copy with some arguments of the constructor changed.
 
         Args:
-            **changes: Arguments of the constructor; a `provenance` is added to the
-                one that is there.
+            **changes: Arguments of the constructor; a `provenance` is merged into the
+                current one.
         """
         others = dict(self.hyperparameters)
         kept = dict(
@@ -206,14 +206,14 @@ class DistilledDataset:
         return DistilledDataset(**{**kept, **changes}, provenance=provenance)
 
     def by_adam(self, passes: int, learning_rate: float = 3e-3) -> "DistilledDataset":
-        """The same images and labels, for Adam in place of the learned steps.
+        """A copy to train on by Adam, in place of the learned steps.
 
-        Learned steps suit the students that they were learned for. Others learn more
-        from more passes, at rates that fall along a half cosine.
+        Learned steps suit the students that they were learned for. Other students learn
+        more from more passes, with rates that fall along a half cosine.
 
         Args:
-            passes: How often the images are gone through, at least 1.
-            learning_rate: Of the first step, > 0.
+            passes: Passes over the images, at least 1.
+            learning_rate: Rate of the first step, > 0.
 
         Raises:
             ValueError: If a number is out of range.
@@ -229,11 +229,11 @@ class DistilledDataset:
         )
 
     def as_dataset(self) -> tf.data.Dataset:
-        """One epoch: (images, labels) batches in their order, one a step."""
+        """One epoch: batches (images, labels) in their order, one for each step."""
         return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
 
     def check_fits(self, dataset) -> None:
-        """Refuses real data of another kind.
+        """Refuses real data with another image shape or number of classes.
 
         Args:
             dataset: A `tfdistill.Dataset`.
@@ -253,10 +253,10 @@ class DistilledDataset:
             )
 
     def assign_initial_weights(self, model: keras.Model) -> bool:
-        """Gives a model the fixed start that the data was distilled for.
+        """Assigns the fixed initial weights that the data was distilled for.
 
         Returns:
-            Whether there is one and its shapes are the model's.
+            Whether there are any, and they fit the model.
         """
         return self.initial_weights is not None and students.assign(
             model, self.initial_weights
@@ -270,7 +270,7 @@ class DistilledDataset:
 
         Args:
             model: A built model with logits.
-            verbose: As of `keras.Model.fit`.
+            verbose: Same as for `keras.Model.fit`.
 
         Returns:
             The same model.
@@ -287,11 +287,11 @@ class DistilledDataset:
     def serving_model(
         self, model: keras.Model, *, probabilities: bool = False
     ) -> keras.Model:
-        """A model of raw images, with the normalisation inside: export this one.
+        """A model that takes raw images and normalises them: export this one.
 
         Args:
-            model: A trained student, taking normalised images.
-            probabilities: Whether it gives probabilities instead of logits.
+            model: A trained student, which takes normalised images.
+            probabilities: Whether it returns probabilities instead of logits.
 
         Returns:
             A model of `[batch, *image_shape]`: uint8 where the real data is in 0..255,
@@ -309,18 +309,18 @@ class DistilledDataset:
     def save(self, folder: str | os.PathLike, *, overwrite: bool = False) -> None:
         """Writes a folder that TFDS, or plain `tf.data`, reads.
 
-        One TFRecord file in TFDS form, an example an image, in training order:
-        image float32 (normalised), label int64, soft_label float32 `[classes]`,
+        One TFRecord file in TFDS form holds an example for each image, in training
+        order: image float32 (normalised), label int64, soft_label float32 `[classes]`,
         step int64, learning_rates float32 `[epochs]`, and momenta float32 `[epochs]` if
         there are any; `tfdistill.json` beside it holds the rest. The folder appears
         complete or not at all.
 
         Args:
-            folder: Where to.
-            overwrite: Whether to replace a folder that is there.
+            folder: Path of the new folder.
+            overwrite: Whether to replace an existing folder.
 
         Raises:
-            FileExistsError: If it is there and overwrite is False.
+            FileExistsError: If it exists and overwrite is False.
         """
         tfrecords.save(self, folder, overwrite)
 
@@ -329,37 +329,37 @@ class DistilledDataset:
 
         Arrays: `images` float32 `[steps, batch, *image_shape]` (normalised), `labels`
         float32 `[steps, batch, classes]`, `learning_rates` float32 `[epochs, steps]`,
-        `inner_optimizer`, what they are for ("sgd", "momentum" or "adam"), with its
-        other hyperparameters `[epochs, steps]` (`momenta` for "momentum"), `objective`,
-        what the labels are for; `class_names`; `mean`, `std`
-        `[channels]` and `scale`: a raw image x is
-        normalised to `(x / scale - mean) / std`. A fixed start is there as
+        `inner_optimizer`, the name of the optimizer that they are for ("sgd",
+        "momentum" or "adam"), with its other hyperparameters `[epochs, steps]`
+        (`momenta` for "momentum"); `objective`, the name of what the labels are for;
+        `class_names`; `mean`, `std` `[channels]` and `scale`: a raw image x is
+        normalised to `(x / scale - mean) / std`. Fixed initial weights are
         `initial_weights_0`, `initial_weights_1`, ...
 
         Args:
-            path: Where to, ending in .npz.
-            overwrite: Whether to replace a file that is there.
+            path: Path of the new file, ending in .npz.
+            overwrite: Whether to replace an existing file.
 
         Raises:
-            FileExistsError: If it is there and overwrite is False.
+            FileExistsError: If it exists and overwrite is False.
         """
         exports.save_npz(self, path, overwrite)
 
     def to_parquet(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
         """Writes one file that Hugging Face's `datasets`, or any Parquet reader, reads.
 
-        A row an image, in training order: `image` (a PNG to look at, clipped and
-        rounded), `label`, `soft_label` `[classes]`, `pixels` float32 `[H, W, C]` (the
-        exact, normalised image: train on this), `step`, `learning_rates` `[epochs]`
-        (and `momenta`, if there are any) of that step, and in every row
-        `inner_optimizer`, `mean`, `std` and `scale` as of `to_npz`.
+        One row for each image, in training order: `image` (a PNG to look at, clipped
+        and rounded), `label`, `soft_label` `[classes]`, `pixels` float32 `[H, W, C]`
+        (the exact, normalised image: train on this), `step`, `learning_rates`
+        `[epochs]` (and `momenta`, if there are any) of that step, and in every row
+        `inner_optimizer`, `mean`, `std` and `scale`, the same as in `to_npz`.
 
         Args:
-            path: Where to, ending in .parquet.
-            overwrite: Whether to replace a file that is there.
+            path: Path of the new file, ending in .parquet.
+            overwrite: Whether to replace an existing file.
 
         Raises:
-            FileExistsError: If it is there and overwrite is False.
+            FileExistsError: If it exists and overwrite is False.
             ImportError: If `datasets` is not installed: the extra `[huggingface]`.
         """
         exports.save_parquet(self, path, overwrite)
@@ -375,15 +375,15 @@ class DistilledDataset:
         """Reads what `save` wrote.
 
         Args:
-            folder: Where it is.
-            inner_optimizer, objective: Your own ones that the data is for. A file names
-                them, but never code to import: without them the data can be looked at,
-                but not be trained on.
+            folder: Path of the folder.
+            inner_optimizer, objective: Objects of your own classes that the data is
+                for. A file holds their names, never code to import: without them, the
+                data can be viewed but not trained on.
 
         Raises:
             FileNotFoundError: If there is no distilled data set in the folder.
-            ValueError: If a file of it is truncated, altered or of another format, or
-                names another inner optimizer or objective than is given.
+            ValueError: If a file is truncated, altered or of another format, or names
+                another inner optimizer or objective than the one given.
         """
         return tfrecords.load(folder, cls, inner_optimizer, objective)
 

@@ -11,7 +11,7 @@ from tfdistill.runs import files
 
 
 def save_npz(distilled, path: str | os.PathLike, overwrite: bool = False) -> None:
-    """As `DistilledDataset.to_npz`."""
+    """Same as `DistilledDataset.to_npz`."""
     normalization = distilled.normalization
     arrays = {
         "images": distilled.images,
@@ -32,7 +32,7 @@ def save_npz(distilled, path: str | os.PathLike, overwrite: bool = False) -> Non
 
 
 def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) -> None:
-    """As `DistilledDataset.to_parquet`."""
+    """Same as `DistilledDataset.to_parquet`."""
     try:
         import datasets
     except ImportError as error:
@@ -85,21 +85,21 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
 def save_tflite(
     student: str | os.PathLike, path: str | os.PathLike, overwrite: bool = False
 ) -> None:
-    """Writes an exported student for LiteRT, which was TensorFlow Lite.
+    """Writes an exported student for LiteRT, formerly TensorFlow Lite.
 
     Args:
         student: A SavedModel, such as the folder `student` of a run.
-        path: Where to, ending in .tflite.
-        overwrite: Whether to replace a file that is there.
+        path: Path of the new file, ending in .tflite.
+        overwrite: Whether to replace an existing file.
 
     Raises:
-        FileExistsError: If it is there and overwrite is False.
+        FileExistsError: If it exists and overwrite is False.
         FileNotFoundError: If there is no SavedModel in the folder.
         ValueError: If a layer of the student is unknown to LiteRT.
     """
     import tensorflow as tf
 
-    student = os.fspath(student)
+    student = files.local(student)
     if not os.path.isfile(os.path.join(student, "saved_model.pb")):
         raise FileNotFoundError(f"{student} holds no trained network (SavedModel).")
     try:
@@ -115,8 +115,8 @@ def picture(image: np.ndarray) -> bytes:
     """An image as PNG.
 
     Args:
-        image: float `[height, width, channels]` in 0..1; of any number of channels but
-            1 and 3 the first is shown.
+        image: float `[height, width, channels]` in 0..1; unless there are 1 or 3
+            channels, the first one is shown.
     """
     pixels = (255 * image).round().astype("uint8")
     stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""How to train on distilled data: what the files carry beside images and labels."""
+"""How to train on distilled data: what files hold besides images and labels."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,16 +14,25 @@ from tfdistill.inner.optimizers.unknown import UnknownOptimizer
 
 @dataclasses.dataclass(frozen=True)
 class LearnedSchedule:
-    """The learned steps, in order: an optimizer and its hyperparameters at each.
+    """The learned steps, in order: an optimizer and its hyperparameters at each step.
 
     Attributes:
-        inner_optimizer: What takes the steps.
-        hyperparameters: For each of the optimizer's, by name, float32 `[epochs,
+        inner_optimizer: The optimizer that takes the steps.
+        hyperparameters: The optimizer's hyperparameters by name, float32 `[epochs,
             steps]`.
 
     Raises:
         ValueError: If a hyperparameter is missing or is not the optimizer's, shapes
             differ, or a value is not finite or out of its bounds.
+
+    Example:
+        >>> import numpy as np, tfdistill
+        >>> recipe = tfdistill.LearnedSchedule(
+        ...     tfdistill.inner.GradientDescent(),
+        ...     {"learning_rate": np.full((3, 10), 0.02)},
+        ... )
+        >>> recipe.epochs, recipe.steps
+        (3, 10)
     """
 
     inner_optimizer: InnerOptimizer
@@ -59,16 +68,16 @@ class LearnedSchedule:
 
     @property
     def epochs(self) -> int:
-        """How often the steps are gone through."""
+        """Number of passes over the steps."""
         return len(self.hyperparameters["learning_rate"])
 
     @property
     def steps(self) -> int:
-        """Steps an epoch."""
+        """Number of steps in each epoch."""
         return self.hyperparameters["learning_rate"].shape[1]
 
     def columns(self) -> dict[str, np.ndarray]:
-        """float32 `[epochs, steps]` by the names that files use."""
+        """The hyperparameters, float32 `[epochs, steps]`, by their names in files."""
         return {
             h.plural: self.hyperparameters[h.name]
             for h in self.inner_optimizer.hyperparameters
@@ -85,12 +94,12 @@ class LearnedSchedule:
         inner_optimizer: InnerOptimizer | str,
         columns: Mapping[str, np.ndarray],
     ) -> "LearnedSchedule":
-        """The schedule that a file holds.
+        """The schedule from the arrays of a file.
 
         Args:
-            inner_optimizer: An `InnerOptimizer`, or its name. One that is not known is
-                kept by its name: its data can be looked at, but not be trained on.
-            columns: The same as `columns` gives; others are left out.
+            inner_optimizer: An `InnerOptimizer`, or its name. An unknown name is kept:
+                such data can be viewed, but not trained on.
+            columns: Arrays by the names of `columns`; others are ignored.
         """
         if isinstance(inner_optimizer, str):
             name = inner_optimizer

@@ -1,4 +1,4 @@
-"""What an exported network does to raw images first."""
+"""The layer by which an exported network normalises raw images."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""What a synthesizer makes now, in arrays."""
+"""The data of a synthesizer, as arrays."""
 
 import numpy as np
 from keras.ops import convert_to_numpy
@@ -7,10 +7,10 @@ from tfdistill.synthesizers.base import Synthesizer
 
 
 def made_by(synthesizer: Synthesizer) -> dict:
-    """Goes once through the curriculum that a synthesizer exports.
+    """Reads the curriculum that a synthesizer exports, once.
 
     Args:
-        synthesizer: Any that knows its source.
+        synthesizer: Any that has a source.
 
     Returns:
         Arguments of `DistilledDataset`.

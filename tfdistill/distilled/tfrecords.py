@@ -28,14 +28,14 @@ _WEIGHTS = "initial_weights.npz"
 
 
 def signature(content: dict) -> str:
-    """The SHA-256 of metadata, but for itself."""
+    """The SHA-256 of metadata, without this signature itself."""
     checksums = {k: v for k, v in content["sha256"].items() if k != _METADATA}
     text = json.dumps({**content, "sha256": checksums}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
-    """As `DistilledDataset.save`."""
+    """Same as `DistilledDataset.save`."""
     with files.replacing(folder, overwrite=overwrite) as temporary:
         os.mkdir(temporary)
         _write(distilled, temporary)
@@ -130,15 +130,16 @@ def load(
     inner_optimizer: InnerOptimizer | None = None,
     objective: Objective | None = None,
 ):
-    """What `make`, called like `DistilledDataset`, makes of what `save` wrote.
+    """Reads what `save` wrote.
 
     Args:
-        folder, inner_optimizer, objective: The same as for `DistilledDataset.load`.
+        make: Called with the arguments of `DistilledDataset`; its result is returned.
+        folder, inner_optimizer, objective: Same as for `DistilledDataset.load`.
 
     Raises:
-        FileNotFoundError, ValueError: As of `DistilledDataset.load`.
+        FileNotFoundError, ValueError: Same as for `DistilledDataset.load`.
     """
-    folder = os.fspath(folder)
+    folder = files.local(folder)
     path = os.path.join(folder, _METADATA)
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{folder} holds no distilled data set ({path}).")
@@ -147,7 +148,7 @@ def load(
             content = json.load(file)
         if content["format"] != _FORMAT:
             raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
-        # Data written before this was there are read, too.
+        # Files of earlier versions have no signature.
         if content["sha256"].get(_METADATA, signature(content)) != signature(content):
             raise ValueError(f"{_METADATA} is altered")
         fixed = content["initial_weights"] == "fixed"
@@ -184,7 +185,7 @@ def load(
 
 
 def _recipe(content, given):
-    # Absent from what was written before there was a choice.
+    # Absent from files of earlier versions.
     name = content.get("inner_optimizer", "sgd")
     if not isinstance(name, str):
         raise ValueError(f"inner_optimizer is {name!r}")

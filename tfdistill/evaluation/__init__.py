@@ -1,4 +1,4 @@
-"""Fresh students on distilled data: how good is it?"""
+"""Evaluation: fresh students learn from distilled data, and are tested."""
 
 from tfdistill.evaluation.evaluator import Evaluator as Evaluator
 from tfdistill.evaluation.evaluator import evaluate as evaluate

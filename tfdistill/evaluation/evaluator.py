@@ -1,4 +1,4 @@
-"""Fresh students on distilled data: how good is it?"""
+"""Evaluation: fresh students learn from distilled data, and are tested."""
 
 from typing import final
 
@@ -20,22 +20,32 @@ from tfdistill.weights.population import Population
 class Evaluator:
     """Trains fresh students on data sets of one shape, and tests them.
 
-    One graph serves them all: comparing many data sets, rates or numbers of epochs
-    costs no tracing.
+    One graph serves all of them: comparing many data sets, rates or numbers of epochs
+    costs no new tracing.
 
     Args:
-        student: As of `Population`.
-        like: A `DistilledDataset` with the shape and the classes of all.
+        student: Same as for `Distiller`.
+        like: A `DistilledDataset` with the shape and the classes of all data sets to
+            test.
         objective: What is measured; by default what `like` was distilled for.
-        initial_weights: Where students start. By default what `like` was distilled
-            for: the saved weights if those were fixed and fit the student (then
-            all students are alike, and one is enough), else random ones.
-        side_by_side: As of `FreshStudents`.
-        journal: Where an evaluation that is killed finds its students' results again.
-        strategy: Over whose replicas the students are spread.
+        initial_weights: Where students start. By default, what `like` was distilled
+            for: its saved weights if they fit the student (then all students are the
+            same, and one is enough), otherwise random ones.
+        side_by_side: Same as for `FreshStudents`.
+        journal: Where results are kept, so that a killed evaluation can resume.
+        strategy: A strategy whose replicas share the students.
 
     Raises:
         ValueError: If the student doesn't fit the data.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> data = tfdistill.baselines.random_real(digits, steps=2)
+        >>> evaluator = tfdistill.Evaluator("linear", data)
+        >>> faster = data.replace(learning_rates=2 * data.learning_rates)
+        >>> for distilled in (data, faster):
+        ...     result = evaluator(distilled, digits.test, num_students=2)
     """
 
     def __init__(
@@ -60,7 +70,7 @@ class Evaluator:
             )
             self._curriculum = _Replaceable(like)
         if not population.is_random:
-            side_by_side = 1  # beside each other they would be the same student twice
+            side_by_side = 1  # two at once would be the same student twice
         self._population, self._journal = population, journal
         self._objective = objective or like.objective
         self._students = FreshStudents(
@@ -81,7 +91,7 @@ class Evaluator:
         seed: int = 0,
         batch_size: int = 1000,
     ) -> Evaluation:
-        """Trains and tests students, as the function `evaluate` does."""
+        """Trains and tests students; the arguments are those of `evaluate`."""
         if num_students < 1:
             raise ValueError(f"num_students must be at least 1, not {num_students}.")
         sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]
@@ -100,7 +110,7 @@ class Evaluator:
     def untrained(
         self, test, num_students: int = 20, *, seed: int = 0, batch_size: int = 1000
     ) -> Evaluation:
-        """The same students, as they start: pretrained ones without adaptation."""
+        """Tests the same students untrained: pretrained ones without adaptation."""
         self._curriculum.forget()
         batches = _batches(test, batch_size)
         entry = self._entry(batches, [], seed, False)
@@ -109,7 +119,7 @@ class Evaluator:
     def _entry(self, batches, sets, seed, shuffle_steps):
         if self._journal is None:
             return None
-        # The first student stands for all: architecture, pool, distribution.
+        # The first student identifies architecture, pool and distribution.
         _, weights = self._population.members[0]
         start = weights.sample_held_out(
             student_seed(seed, Stream.EVALUATION, 0), tf.constant(0)
@@ -135,21 +145,29 @@ def evaluate(
     """Trains fresh students on distilled data alone and tests them.
 
     Args:
-        distilled: A `DistilledDataset`, or several of one shape, among which the
-            students are dealt out in pairs.
-        student: As of `Evaluator`.
+        distilled: A `DistilledDataset`, or several of one shape, which pairs of
+            students take in turn.
+        student: Same as for `Distiller`.
         test: A `Split`, or batches of (normalised images, labels).
-        num_students: How many, at least 1. The paper takes 200.
-        objective, initial_weights, journal: The same as for `Evaluator`.
-        **kwargs: `shuffle_steps`: whether each student meets the steps in another
-            order; `seed` of initial weights and orders; `batch_size` of the test, if
-            `test` is a `Split`.
+        num_students: Number of students, at least 1. The paper tests 200.
+        objective, initial_weights, journal: Same as for `Evaluator`.
+        **kwargs: `shuffle_steps`: whether each student takes the steps in a random
+            order of its own; `seed`: seed of initial weights and orders; `batch_size`:
+            size of the test's batches, if `test` is a `Split`.
 
     Returns:
         An `Evaluation`.
 
     Raises:
         ValueError: If the student doesn't fit the data.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> data = tfdistill.baselines.random_real(digits, steps=2)
+        >>> result = tfdistill.evaluate(data, "linear", digits.test, num_students=2)
+        >>> result.num_students
+        2
     """
     first = distilled[0] if isinstance(distilled, (list, tuple)) else distilled
     # Students of one pair would share their order.
@@ -172,16 +190,23 @@ def evaluate_model(
     objective: Objective | None = None,
     batch_size: int = 1000,
 ) -> Evaluation:
-    """Tests a model as it is.
+    """Tests a model as it is, without training it.
 
     Args:
         model: A built model, for classification with logits.
-        test: The same as for `evaluate`.
+        test: Same as for `evaluate`.
         objective: What is measured; `Classification()` by default.
         batch_size: Size of the test's batches, if `test` is a `Split`.
 
     Returns:
         An `Evaluation` of this one student.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> model = tfdistill.students.linear(digits.image_shape)
+        >>> tfdistill.evaluate_model(model, digits.test).num_students
+        1
     """
     objective = objective or Classification()
 
@@ -220,7 +245,7 @@ class _Replaceable(Curriculum):
         }
 
     def assign(self, distilled, order):
-        """Takes on a data set of the same shape, its steps (of all epochs) in order."""
+        """Takes a data set of the same shape, with an order of all its steps."""
         self._images.assign(distilled.images)
         self._labels.assign(distilled.labels)
         self._order.assign((order % distilled.steps).astype("int32"))
@@ -228,7 +253,7 @@ class _Replaceable(Curriculum):
             self._hyperparameters[name].assign(values.reshape(-1)[order])
 
     def forget(self):
-        """Takes on no steps at all."""
+        """Takes no steps at all."""
         self._order.assign(np.zeros(0, "int32"))
 
     def curriculum(self, seed):

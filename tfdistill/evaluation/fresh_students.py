@@ -1,4 +1,4 @@
-"""Fresh students, trained and tested side by side."""
+"""Fresh students, trained and tested in parallel."""
 
 from collections.abc import Callable, Iterable
 
@@ -15,17 +15,17 @@ from tfdistill.weights.population import Population
 
 
 class FreshStudents:
-    """Trains students on synthetic batches, and tests them, side by side.
+    """Trains students on synthetic batches and tests them, several in parallel.
 
     Args:
-        population: Who learns, a `Population`. Of several architectures each group of
-            students that are side by side has one, in turn.
+        population: The `Population` of students. If it has several architectures, each
+            group of parallel students takes the next one.
         synthesizer: Anything with `curriculum(seed)`.
         objective: An `Objective`.
-        side_by_side: How many students share one graph, as parallel branches.
+        side_by_side: Number of students that share one graph, as parallel branches.
         jit_compile: Whether XLA compiles the training.
-        strategy: Whose scope all of these were made in; each of its replicas has
-            students of its own.
+        strategy: The strategy in whose scope all of these were made; each of its
+            replicas has students of its own.
     """
 
     def __init__(
@@ -103,11 +103,11 @@ class FreshStudents:
         Args:
             batches: (normalised images, labels) batches: the whole test set.
             num_students: At least 1.
-            seed: Of the initial weights.
-            before_each: Called with the number of each group of students that are
-                side by side, from 0 on, before it is trained.
-            journal: Where results are kept from group to group, and those of a
-                process that was killed are found.
+            seed: Seed of the initial weights.
+            before_each: Called before each group of parallel students is trained, with
+                the number of the group, from 0.
+            journal: Where results are kept after each group, so that a killed process
+                can resume.
         """
         kept = journal.read() if journal else {}
         if "loss" not in kept:

@@ -1,4 +1,4 @@
-"""How trained students did on a test set."""
+"""Results of trained students on a test set."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ from tfdistill.inner.objectives.classification import Classification, recall
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """How students did on a whole test set, and by which figures they compare.
+    """Results of students on a whole test set.
 
     Attributes:
-        totals: What the objective has added up over the test set, by name:
-            `[students, ...]`. For classification "confusion", int `[students, classes,
-            classes]`: rows are true classes, columns what the student said.
-        losses: float `[students]`, the mean meta-loss of each.
+        totals: The objective's sums over the test set, `[students, ...]`, by name. For
+            classification "confusion", int `[students, classes, classes]`: rows are
+            true classes, columns predicted ones.
+        losses: float `[students]`, each student's mean meta-loss.
         num_examples: The number of test examples.
         objective: What was measured.
 
@@ -37,7 +37,7 @@ class Evaluation:
 
     @classmethod
     def of_confusion(cls, confusion: np.ndarray, losses: np.ndarray) -> "Evaluation":
-        """An evaluation of classifiers.
+        """An evaluation of classifiers from their confusion matrices.
 
         Args:
             confusion: int `[students, classes, classes]`, all of one test set.
@@ -47,7 +47,7 @@ class Evaluation:
 
     @classmethod
     def joined(cls, evaluations: Sequence["Evaluation"]) -> "Evaluation":
-        """One of all the students of several, at least one, on one test set."""
+        """Joins evaluations of different students on one test set; at least one."""
         first = evaluations[0]
         totals = {
             name: np.concatenate([e.totals[name] for e in evaluations])
@@ -58,7 +58,7 @@ class Evaluation:
 
     @property
     def num_students(self) -> int:
-        """How many students were tested."""
+        """Number of students that were tested."""
         return len(self.losses)
 
     @property
@@ -81,7 +81,7 @@ class Evaluation:
 
     @property
     def confusion(self) -> np.ndarray:
-        """Of classifiers: int `[students, classes, classes]`, counts of examples."""
+        """For classifiers: counts of examples, int `[students, classes, classes]`."""
         try:
             return self.totals["confusion"]
         except KeyError:
@@ -92,29 +92,31 @@ class Evaluation:
 
     @property
     def accuracies(self) -> np.ndarray:
-        """Of classifiers: float `[students]`, each in 0..1."""
+        """For classifiers: the accuracies, float `[students]`, each in 0..1."""
         return np.trace(self.confusion, axis1=1, axis2=2) / self.num_examples
 
     @property
     def accuracy_mean(self) -> float:
-        """Of classifiers: the mean accuracy over students, in 0..1."""
+        """For classifiers: the mean accuracy over students, in 0..1."""
         return float(self.accuracies.mean())
 
     @property
     def accuracy_std(self) -> float:
-        """Of classifiers: the standard deviation of the accuracy over students."""
+        """For classifiers: the standard deviation of the accuracy over students."""
         return float(self.accuracies.std())
 
     @property
     def per_class(self) -> np.ndarray:
-        """Of classifiers: float `[classes]`, the mean share of each class that is
-        recognised."""
+        """For classifiers: the mean recall of each class, float `[classes]`."""
         return recall(self.confusion)
 
     def to_json(self) -> dict:
-        """What `metrics.json` holds of it: means and standard deviations over students
-        by figure, which figure is the headline, whether more of it is better, which
-        figures are shares in 0..1, and the objective's details."""
+        """The content of `metrics.json`.
+
+        Means and standard deviations over students by figure, which figure is the
+        headline, whether higher is better, which figures are shares in 0..1, and the
+        objective's details.
+        """
         content: dict = {}
         for name, values in self.figures.items():
             content[f"{name}_mean"] = float(values.mean())
@@ -129,7 +131,7 @@ class Evaluation:
         }
 
     def summary(self, name: str | None = None) -> str:
-        """A figure as people write it: "96.50 ± 0.60 %", or "0.0312 ± 0.0004".
+        """A figure as text: "96.50 ± 0.60 %", or "0.0312 ± 0.0004".
 
         Args:
             name: One of `figures`; by default the objective's headline.

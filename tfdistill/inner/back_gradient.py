@@ -2,7 +2,7 @@
 
 A student's weights theta_0 become theta_T by T steps on synthetic batches; a real batch
 judges theta_T; the meta-gradient is the derivative of that judgement with respect to
-what the batches are made of.
+the tensors that the batches are computed from.
 """
 
 import functools
@@ -16,27 +16,29 @@ from tfdistill.inner import unroll
 from tfdistill.inner.judges import Unroll
 from tfdistill.inner.problem import Judgement, Problem
 
-#: How many bytes of one student's steps are kept before some are made again instead.
+#: The most bytes of one student's steps that are kept; beyond, some are recomputed.
 KEPT_BYTES = 2**28
 
 
 @final
 class BackGradient(Unroll):
-    """The exact meta-gradient, at the memory of one set of weights a kept step.
+    """The exact meta-gradient; each step that is kept costs one set of weights.
 
-    On the way forward it keeps where the student stands before its steps and nothing
-    else; on the way back it rebuilds one step at a time under a tape and takes one
-    vector-Jacobian product. All are `tf.while_loop`s, so that neither the graph nor
-    the time to trace it depends on T. Their iterations may not overlap, or several
-    steps' activations would be held at once.
+    The forward loop keeps the student's weights and state before each step, and nothing
+    else. The backward loop rebuilds one step at a time under a tape and takes one
+    vector-Jacobian product. All loops are `tf.while_loop`s: neither the graph nor the
+    time to trace it depends on T. Their iterations do not overlap; otherwise memory
+    would hold the activations of several steps at once.
 
     Args:
-        keep_every: k, at least 1: only every k-th of the T steps is kept, and those
-            between are taken again on the way back. Memory is that of T / k + k steps
-            instead of T, arithmetic a quarter more. By default 1 if T steps take no
-            more than 256 MiB, else the square root of T.
-        judgements: On how many parts of the real batch a student is judged, on its way
-            and at its end (`Unroll`).
+        keep_every: k, at least 1: only every k-th of the T steps is kept; those in
+            between are recomputed on the way back. Memory holds T / k + k steps instead
+            of T, for about a quarter more arithmetic. By default 1 if T steps take at
+            most 256 MiB, otherwise the square root of T.
+        judgements: J, how often a student is judged: after all of its T steps, and
+            evenly spaced before (the intermediate losses of Such et al. 2019). Each
+            judgement uses its own part of the real batch; the meta-loss is their mean.
+            J must divide T.
 
     Raises:
         ValueError: If a number is below 1.
@@ -89,7 +91,7 @@ class BackGradient(Unroll):
                 if last == 0:
                     return t - 1, loss, cotangents, gradients
 
-                # What was judged on the way has its own say in what came before.
+                # An earlier judgement adds its own cotangents.
                 def with_judgement():
                     more, _, own = judged(t // distance - 1, learner)
                     return loss + more, [c + o for c, o in zip(cotangents, own)]
@@ -121,7 +123,7 @@ class BackGradient(Unroll):
             outputs, sums = judged_last(learner)
             loss, _, gradients = back(0, track, num_steps, sums)
         else:
-            # Stretches of k steps: the first of each is kept, the others made again.
+            # Segments of k steps: the first of each is kept, the others are recomputed.
             count = -(-num_steps // keep_every)
 
             def ends(s):
@@ -160,7 +162,7 @@ class BackGradient(Unroll):
 
 
 def _affordable(learner, num_steps):
-    """After how many steps one is to be kept."""
+    """The default of `keep_every`."""
     size = sum(x.shape.num_elements() * x.dtype.size for x in tf.nest.flatten(learner))
     return 1 if num_steps * size <= KEPT_BYTES else math.isqrt(num_steps)
 

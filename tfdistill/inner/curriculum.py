@@ -1,4 +1,4 @@
-"""What one student learns from: a batch, and how to take a step on it, T times."""
+"""What one student learns from: T batches, and how to take a step on each."""
 
 import abc
 from collections.abc import Mapping
@@ -16,8 +16,15 @@ class Batch(NamedTuple):
         images: float `[batch, *image_shape]`, normalised.
         labels: float `[batch, classes]`: for classification one-hot or soft, rows that
             sum to 1.
-        hyperparameters: A float scalar for each of the inner optimizer's
-            hyperparameters, by name: its "learning_rate", and others that it may have.
+        hyperparameters: The inner optimizer's hyperparameters in this step, by name,
+            each a float scalar: "learning_rate" and any others.
+
+    Example:
+        >>> import tensorflow as tf, tfdistill
+        >>> images, labels = tf.zeros([10, 8, 8, 1]), tf.eye(10)
+        >>> batch = tfdistill.Batch(images, labels, {"learning_rate": tf.constant(0.1)})
+        >>> float(batch.learning_rate) == float(tf.constant(0.1))
+        True
     """
 
     images: tf.Tensor
@@ -33,12 +40,12 @@ class Batch(NamedTuple):
 class Curriculum(abc.ABC):
     """The synthetic batches of one student, in order.
 
-    A meta-gradient is the derivative of a judgement with respect to `sources`. Whatever
-    a batch is computed from them is differentiated.
+    A meta-gradient is the derivative of a judgement with respect to `sources`. `batch`
+    computes everything from them by differentiable operations.
 
     Attributes:
-        num_steps: T, the number of inner steps: an int, or an integer scalar where
-            nothing is differentiated.
+        num_steps: T, the number of inner steps: an int; where nothing is
+            differentiated, also an integer tensor.
         inner_optimizer: The `InnerOptimizer` that takes the steps.
 
     Example:

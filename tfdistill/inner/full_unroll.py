@@ -11,12 +11,13 @@ from tfdistill.inner.problem import Judgement, Problem
 
 @final
 class FullUnroll(Unroll):
-    """The same as `BackGradient`, as slow and large as it is plain.
+    """The same meta-gradient as `BackGradient`, by plain nested tapes.
 
-    The graph, and its memory, grow with every step's activations.
+    The graph grows with every step, and memory holds the activations of all steps: it
+    is slow and large. Its use is to check other meta-gradients.
 
     Args:
-        judgements: The same as for `BackGradient`.
+        judgements: Same as for `BackGradient`.
 
     Example:
         >>> import tfdistill

@@ -1,4 +1,4 @@
-"""Judgements on the way: what the two ways to unroll a student's steps share."""
+"""Judgements during training: what `BackGradient` and `FullUnroll` share."""
 
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ class Judges(NamedTuple):
 
     Attributes:
         images, labels: `[J, batch / J, ...]`.
-        last: J - 1, the number of the part that judges after all T steps.
-        distance: T / J, the steps from one judgement to the next.
+        last: J - 1, the index of the part that judges after all T steps.
+        distance: T / J, the number of steps from one judgement to the next.
     """
 
     images: tf.Tensor
@@ -27,9 +27,10 @@ class Unroll(MetaGradient):
     """A meta-gradient through all of a student's steps.
 
     Args:
-        judgements: J, on how many parts of the real batch a student is judged: after
-            all of its T steps, and on its way there at even distances (the intermediate
-            losses of Such et al. 2019). J divides T. The meta-loss is their mean.
+        judgements: J, how often a student is judged: after all of its T steps, and
+            evenly spaced before (the intermediate losses of Such et al. 2019). Each
+            judgement uses its own part of the real batch; the meta-loss is their mean.
+            J must divide T.
 
     Raises:
         ValueError: If J is below 1.
@@ -39,7 +40,7 @@ class Unroll(MetaGradient):
         self.judgements = check_int("judgements", judgements, 1)
 
     def check(self, num_steps):
-        """Refuses T that J does not divide."""
+        """Refuses a T that J does not divide."""
         if num_steps % self.judgements:
             raise ValueError(
                 f"judgements must divide the {num_steps} steps of a student evenly, "

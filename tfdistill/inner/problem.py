@@ -1,4 +1,4 @@
-"""What a meta-gradient is asked, and what it answers."""
+"""The contract of meta-gradients: their input and their output."""
 
 import abc
 from typing import NamedTuple
@@ -11,16 +11,16 @@ from tfdistill.inner.stateless import StatelessModel
 
 
 class Problem(NamedTuple):
-    """One student that is to learn from a curriculum and to be judged on a real batch.
+    """The task of one student: to learn from a curriculum, and to be judged.
 
     Attributes:
         student: The network as a pure function.
         curriculum: What the student learns from.
         objective: How it is taught, and what it is judged on.
         weights: Its initial trainable weights, a list of tensors.
-        state: The initial values of its other variables, a list of tensors.
+        state: Initial values of its other variables, a list of tensors.
         images: The real batch, float `[batch, *image_shape]`, normalised.
-        labels: Its labels, `[batch, ...]`, as the data set has them.
+        labels: Labels of the real batch, `[batch, ...]`, as in the data set.
     """
 
     student: StatelessModel
@@ -33,13 +33,13 @@ class Problem(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What a real batch says of a trained student, and the derivative of that.
+    """The meta-loss of a trained student, and its derivative.
 
     Attributes:
         loss: The meta-loss, a scalar.
-        gradients: d loss / d source, one dense tensor for each source of the
+        gradients: d loss / d source: one dense tensor for each source of the
             curriculum.
-        labels: Those real labels that `outputs` is for.
+        labels: The real labels that belong to `outputs`.
         outputs: The trained student's outputs on real images.
     """
 
@@ -52,27 +52,48 @@ class Judgement(NamedTuple):
 class MetaGradient(abc.ABC):
     """How a student learns, and how its judgement is differentiated.
 
-    An object holds its options and nothing else: it is called while a graph is traced,
-    for each student.
+    An object holds its options and nothing else. It is called for each student while
+    the graph is traced.
+
+    Example:
+        >>> import tensorflow as tf, tfdistill
+        >>> from tfdistill import inner
+        >>> class PlainTape(tfdistill.MetaGradient):
+        ...     def __call__(self, problem):
+        ...         sources = problem.curriculum.sources
+        ...         with tf.GradientTape() as tape:
+        ...             tape.watch(sources)
+        ...             learner = inner.unroll.start(problem)
+        ...             for t in range(problem.curriculum.num_steps):
+        ...                 learner = inner.unroll.step(problem, t, learner)
+        ...             outputs, _, _ = problem.student(
+        ...                 learner.weights, learner.state, problem.images, False
+        ...             )
+        ...             loss = problem.objective.meta_loss(problem.labels, outputs)
+        ...         gradients = tape.gradient(
+        ...             loss, sources, unconnected_gradients="zero"
+        ...         )
+        ...         gradients = [tf.convert_to_tensor(g) for g in gradients]
+        ...         return inner.Judgement(loss, gradients, problem.labels, outputs)
     """
 
     @abc.abstractmethod
     def __call__(self, problem: Problem) -> Judgement:
-        """Trains a student and differentiates the judgement of it.
+        """Trains a student, judges it, and differentiates the judgement.
 
         Args:
-            problem: Who learns what, and is judged on what.
+            problem: The student, what it learns from, and the real batch.
         """
 
     def check(self, num_steps: int) -> None:
-        """Refuses students that take a number of steps it cannot be used for.
+        """Refuses a number of inner steps that it cannot differentiate.
 
-        Called once, before anything is traced. By default any number will do.
+        Called once, before anything is traced. By default any number is accepted.
 
         Args:
-            num_steps: T, of the curricula to come.
+            num_steps: T, the number of inner steps of each student.
 
         Raises:
-            ValueError: If it cannot.
+            ValueError: If the number is refused.
         """
         del num_steps

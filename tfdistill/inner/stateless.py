@@ -11,10 +11,10 @@ from tfdistill.inner import second_order
 class StatelessModel:
     """A built `keras.Model` as a pure function `(weights, state, images) -> outputs`.
 
-    `weights` are the values of the model's trainable variables, `state` those of
-    all others (batch-norm statistics, the states of seed generators). The model's
-    own variables are never changed, so one model can be unrolled, in one graph, for
-    any number of students.
+    `weights` are the values of the model's trainable variables, `state` the values of
+    all others (batch-norm statistics, the states of seed generators). The model's own
+    variables are never changed, so one model can be unrolled, in one graph, for any
+    number of students.
 
     Args:
         model: A built `keras.Model` with one input and one output.
@@ -25,12 +25,12 @@ class StatelessModel:
 
     @property
     def weights(self) -> list[tf.Tensor]:
-        """The present values of the model's trainable variables."""
+        """The current values of the model's trainable variables."""
         return [tf.convert_to_tensor(v.value) for v in self.model.trainable_variables]
 
     @property
     def state(self) -> list[tf.Tensor]:
-        """The present values of the model's other variables."""
+        """The current values of the model's other variables."""
         return [
             tf.convert_to_tensor(v.value) for v in self.model.non_trainable_variables
         ]

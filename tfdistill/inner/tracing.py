@@ -9,16 +9,16 @@ import tensorflow as tf
 def as_traced(function: Callable) -> Callable:
     """Runs a `tf.function` as it was traced, without Grappler's rewrites.
 
-    Of the loops here they make nothing faster, double the time until the first step,
-    and break large ones on the CPU: temporary variables put into the body of a loop
-    stay behind after its last iteration, and the next call fails with
+    The rewrites make the loops of this library no faster, double the time until the
+    first step, and break large loops on the CPU: Grappler puts temporary variables into
+    the body of a loop, they outlive its last iteration, and the next call fails with
     AlreadyExistsError (tensorflow issue 23780).
 
     Args:
         function: Any callable that calls `tf.function`s.
 
     Returns:
-        The same function; TensorFlow's options are as before after each call.
+        The same function; each call restores TensorFlow's options.
     """
     option = "disable_meta_optimizer"
 

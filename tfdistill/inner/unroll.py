@@ -1,4 +1,4 @@
-"""One step of a student on its batch, and a walk of many (Wang et al. 2018, alg. 1)."""
+"""The inner loop (Wang et al. 2018, algorithm 1): one step, many steps, a judgement."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,12 @@ from tfdistill.inner.problem import Problem
 
 
 class Learner(NamedTuple):
-    """Where a student stands: lists of tensors.
+    """A student at one moment of its training: lists of tensors.
 
     Attributes:
         weights: One for each trainable variable of the model.
         state: One for each other variable.
-        slots: Those of the inner optimizer.
+        slots: The running averages of the inner optimizer.
     """
 
     weights: list[tf.Tensor]
@@ -22,7 +22,7 @@ class Learner(NamedTuple):
 
     @property
     def differentiable(self) -> list[tf.Tensor]:
-        """All but integers (the seeds of stochastic layers)."""
+        """All tensors but the integer ones (seeds of stochastic layers)."""
         return [x for x in tf.nest.flatten(self) if x.dtype.is_floating]
 
 
@@ -33,7 +33,7 @@ def start(problem: Problem) -> Learner:
 
 
 def step(problem: Problem, t, learner: Learner) -> Learner:
-    """theta_{t+1} = theta_t - eta_t * grad l(x_t, theta_t), or with momentum."""
+    """One step: theta_{t+1} = theta_t - eta_t * grad l(x_t, theta_t), or as in Adam."""
     batch = problem.curriculum.batch(t)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(learner.weights)
@@ -49,16 +49,17 @@ def step(problem: Problem, t, learner: Learner) -> Learner:
 
 
 def walk(problem: Problem, learner: Learner, first, stop, track=()):
-    """Takes the steps from `first` to before `stop`.
+    """Takes the steps `first` to `stop` - 1.
 
     Args:
-        problem: Its real batch is not used.
-        learner: Where the student stands before step `first`.
+        problem: The student and its curriculum; the real batch is not used.
+        learner: The student before step `first`.
         first, stop: Integers, or integer scalars.
-        track: Room for learners, from `room`; nothing is kept if not given.
+        track: Where to keep the learner before each step, from `room`; by default
+            nowhere.
 
     Returns:
-        The learner after the last step, and the track: the learner before each.
+        The learner after the last step, and the track.
     """
 
     def forward(t, learner, track):
@@ -81,7 +82,7 @@ def train(student, curriculum, objective, weights, state):
         student: A `StatelessModel`.
         curriculum: A `Curriculum`.
         objective: An `Objective`.
-        weights, state: The student's start, lists of tensors.
+        weights, state: The student's initial values, lists of tensors.
 
     Returns:
         The trained weights and the state after them.
@@ -106,7 +107,7 @@ def judge(problem: Problem, learner: Learner, images, labels):
 
 
 def room(learner: Learner, length) -> list[tf.TensorArray]:
-    """Room for learners like this one: a `tf.TensorArray` for each tensor."""
+    """A track for `length` learners like this one: an array for each tensor."""
     return [
         tf.TensorArray(x.dtype, length, clear_after_read=False, element_shape=x.shape)
         for x in tf.nest.flatten(learner)
@@ -114,10 +115,10 @@ def room(learner: Learner, length) -> list[tf.TensorArray]:
 
 
 def write(track, index, learner: Learner) -> list[tf.TensorArray]:
-    """Puts a learner at a place of a track."""
+    """Writes a learner into a track."""
     return [a.write(index, x) for a, x in zip(track, tf.nest.flatten(learner))]
 
 
 def read(track, index, like: Learner) -> Learner:
-    """The learner at a place of a track."""
+    """Reads a learner from a track."""
     return tf.nest.pack_sequence_as(like, [a.read(index) for a in track])

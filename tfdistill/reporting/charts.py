@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from tfdistill.reporting import plots
 from tfdistill.reporting.run import Run
 
-# Matplotlib knows no CSS variables: these colours stand for them, and are replaced.
+# Matplotlib has no CSS variables: these colours are replaced by them.
 _COLOURS = {
     "currentColor": "#010101",
     "var(--line)": "#020202",
@@ -21,10 +21,10 @@ _HYPERPARAMETERS = 4
 
 
 def curves(runs: Sequence[Run]) -> str | None:
-    """The headline on validation data against outer steps, a line a run.
+    """The headline on validation data against outer steps, one line for each run.
 
     Args:
-        runs: All with one measure, at least one.
+        runs: At least one run; all have the same measure.
 
     Returns:
         An SVG element; None if no run has a curve.
@@ -63,12 +63,12 @@ def curves(runs: Sequence[Run]) -> str | None:
 
 
 def rates(run: Run) -> str:
-    """The learned rates, step by step, a line an epoch: an SVG element."""
+    """The learned rates against steps, one line for each epoch: an SVG element."""
     return _by_step(run.distilled.learning_rates, "learned rate", (5.2, 2.6))
 
 
 def hyperparameters(run: Run) -> dict[str, str]:
-    """What else is learned of each step: SVG elements by title, four at the most."""
+    """Other learned hyperparameters: SVG elements by title, at most four."""
     names = [name for name in run.distilled.hyperparameters if name != "learning_rate"]
     charts = {}
     for name in names[:_HYPERPARAMETERS]:

@@ -1,4 +1,4 @@
-"""The figure that students compare by, and how people write it."""
+"""The figure by which students are compared, and how it is written."""
 
 import dataclasses
 import math
@@ -10,9 +10,9 @@ class Measure:
     """A headline figure, read from the content of `metrics.json`.
 
     Attributes:
-        name: The figure's, such as "accuracy" or "squared_error".
+        name: Name of the figure, such as "accuracy" or "squared_error".
         is_share: Whether it lies in 0..1 and is written as a percentage.
-        higher_is_better: Whether more of it is better.
+        higher_is_better: Whether a higher value is better.
     """
 
     name: str
@@ -24,8 +24,8 @@ class Measure:
         """The headline of an evaluation.
 
         Args:
-            metrics: What `Evaluation.to_json` gives. Earlier versions measured the
-                accuracy alone, and did not say so.
+            metrics: What `Evaluation.to_json` gives. Earlier versions measured only the
+                accuracy, and did not record it.
         """
         name = metrics.get("headline", "accuracy")
         is_share = name in shares(metrics)
@@ -43,7 +43,7 @@ class Measure:
 
     @property
     def heading(self) -> str:
-        """The title, and which end is the good one where that is not plain."""
+        """The title; if not obvious, also whether higher or lower is better."""
         if self.is_share and self.higher_is_better:
             return self.title
         better = "higher" if self.higher_is_better else "lower"
@@ -51,7 +51,7 @@ class Measure:
 
     @property
     def unit(self) -> str:
-        """What follows the number."""
+        """The unit after the number."""
         return " %" if self.is_share else ""
 
     def mean(self, row: Mapping) -> float:
@@ -91,16 +91,16 @@ class Measure:
         return [mean == best for mean in means]
 
     def bars(self, rows: Sequence[Mapping]) -> list[dict[str, float] | None]:
-        """Where bars and whiskers lie.
+        """The positions of bars and whiskers.
 
         Args:
             rows: The evaluations that are compared.
 
         Returns:
-            For each row the "start" and the "length" of its bar, and the "low" end and
-            the "spread" of its whisker, as shares of the full width. That is 1 for
-            shares, else it reaches to the largest number shown. None for a row that
-            has no finite mean.
+            For each row, the "start" and the "length" of its bar, and the "low" end and
+            the "spread" of its whisker, as fractions of the full width. The full width
+            is 1 for shares, otherwise the range of the numbers shown. None for a row
+            without a finite mean.
         """
         ends = [
             (mean - std, mean, mean + std)
@@ -136,16 +136,16 @@ def shares(metrics: Mapping) -> Sequence[str]:
     """The figures of an evaluation that are shares in 0..1, by name.
 
     Args:
-        metrics: The same as for `Measure.of`.
+        metrics: Same as for `Measure.of`.
     """
     return metrics.get("shares", ("accuracy", "modified_accuracy", "attacked"))
 
 
 def others(row: Mapping, headline: str) -> list[Measure]:
-    """The figures of an evaluation beside its headline and the loss.
+    """The figures of an evaluation besides its headline and the loss.
 
     Args:
-        row: The same as `Measure.of` takes.
+        row: Same as for `Measure.of`.
         headline: The name of the headline.
     """
     names = [key.removesuffix("_mean") for key in row if key.endswith("_mean")]

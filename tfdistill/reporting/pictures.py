@@ -1,24 +1,23 @@
-"""Images of any shape as pictures of bounded size."""
+"""Images of any shape as pictures of limited size."""
 
 import numpy as np
 
 from tfdistill.distilled.dataset import DistilledDataset
 
-# No picture is more than this many times as long as it is wide: a line of single
-# pixels could not be seen.
+# The largest ratio of a picture's sides: a line of single pixels could not be seen.
 _RATIO = 8
 
 
 def of_steps(
     distilled: DistilledDataset, steps: np.ndarray, count: int, side: int = 256
 ) -> np.ndarray:
-    """The distilled images of some steps, to look at.
+    """Pictures of the distilled images of some steps.
 
     Args:
-        distilled: What to show.
+        distilled: The data to show.
         steps: int `[rows]`, from 0.
-        count: How many images of each step, the first ones; at least 1.
-        side: The same as for `as_pictures`.
+        count: Number of images of each step, at least 1; the first ones are shown.
+        side: Same as for `as_pictures`.
 
     Returns:
         float32 `[rows, count, height, width, 1 or 3]` in 0..1.
@@ -32,10 +31,10 @@ def as_pictures(images: np.ndarray, side: int = 256) -> np.ndarray:
     """Images of one shape as grey or coloured pictures.
 
     Args:
-        images: float `[count, *image_shape]` in 0..1. A vector `[D]` becomes one row
-            of pixels. `[H, W]` is grey. Of `[..., H, W, C]` all that come before the
-            width are rows. 3 or 4 channels are red, green, blue and one to leave out;
-            of any other number the first is shown in grey.
+        images: float `[count, *image_shape]` in 0..1. A vector `[D]` becomes one row of
+            pixels. `[H, W]` is grey. In `[..., H, W, C]`, all axes before the width are
+            rows. 3 or 4 channels are red, green, blue and one that is ignored;
+            otherwise the first channel is shown in grey.
         side: Larger pictures are averaged over squares of pixels until height and
             width are at most this.
 

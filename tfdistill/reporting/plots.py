@@ -12,8 +12,8 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.reporting import pictures
 from tfdistill.runs import files
 
-# At the most: a figure has an axis for each image, which takes time and room, and a
-# grid at least 34 x 34 pixels.
+# Upper limits: each image takes an axis of a figure, which costs time and space, or at
+# least 34 x 34 pixels of a grid.
 _FIGURE_IMAGES, _FIGURE_STEPS, _FIGURE_COLUMNS = 600, 100, 40
 _GRID_IMAGES, _GRID_COLUMNS, _GRID_PIXELS = 2000, 100, 4_000_000
 _CAPTION_WIDTH, _CAPTION_LINES = 14, 3
@@ -22,16 +22,16 @@ _CAPTION_WIDTH, _CAPTION_LINES = 14, 3
 def distilled_images(
     distilled: DistilledDataset, *, max_steps: int = 20, max_images: int = 10
 ) -> plt.Figure:
-    """A row of images a step, with their labels and the step's learned rates.
+    """A row of images for each step, with their labels and the step's learned rates.
 
-    Images of any shape are shown, a vector as a row of pixels. What is written above
-    each is up to `distilled.objective.caption`.
+    Images may have any shape; a vector is shown as a row of pixels. The caption above
+    each comes from `distilled.objective.caption`.
 
     Args:
-        distilled: What to show.
-        max_steps: Rows at the most, at least 1; steps are left out evenly.
-        max_images: Images a row at the most, at least 1. However many are allowed,
-            the figure has at most 100 rows of 40 columns and 600 images.
+        distilled: The data to show.
+        max_steps: Largest number of rows, at least 1; steps are left out evenly.
+        max_images: Largest number of images in a row, at least 1. Whatever is allowed,
+            the figure has at most 100 rows, 40 columns and 600 images.
 
     Raises:
         ValueError: If a number is below 1.
@@ -88,7 +88,7 @@ def _wrapped(caption):
 
 
 def shortened(text: str, most: int) -> str:
-    """A text, or its beginning and "…" if it has more than `most` letters."""
+    """A text; if it has more than `most` characters, its beginning and "…"."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
@@ -106,18 +106,18 @@ def accuracy_curve(
     """A validation figure of fresh students, such as accuracy, against outer steps.
 
     Args:
-        outer_steps: When it was measured, at least once.
-        mean, std: Over students; in 0..1 if it is a share. Without `std` there is no
-            band.
-        baseline: A value to draw as a level.
-        baseline_name: What that is.
-        figure_name: What is measured: an objective's `headline`.
-        is_share: Whether it is shown in per cent, up to 100: whether it is one of the
-            objective's `shares`.
-        higher_is_better: Whether more of it is better: the objective's.
+        outer_steps: Outer steps at which it was measured, at least one.
+        mean, std: Mean and standard deviation over students, in 0..1 for a share.
+            Without `std`, there is no band.
+        baseline: A value to draw as a horizontal line.
+        baseline_name: Name of that value.
+        figure_name: Name of the figure: an objective's `headline`.
+        is_share: Whether it is one of the objective's `shares`, and is shown as a
+            percentage.
+        higher_is_better: The objective's `higher_is_better`.
 
     Raises:
-        ValueError: If nothing was measured.
+        ValueError: If there are no outer steps.
 
     Example:
         >>> import tfdistill
@@ -156,11 +156,11 @@ def accuracy_curve(
 
 
 def exposure(figures: Mapping[str, Mapping], attacked: str, target: str) -> plt.Figure:
-    """What is left of an attack, by how networks were trained on it.
+    """What is left of an attack, for each way of training.
 
     Args:
-        figures: As of `exposure.figures`.
-        attacked, target: What the two classes are called.
+        figures: The result of `exposure.figures`.
+        attacked, target: Names of the two classes.
     """
     figure, axis = plt.subplots(
         figsize=(7.5, 0.6 * len(figures) + 1), layout="constrained"
@@ -187,19 +187,19 @@ def exposure(figures: Mapping[str, Mapping], attacked: str, target: str) -> plt.
 def grid(
     distilled: DistilledDataset, *, max_steps: int = 20, max_images: int = 10
 ) -> np.ndarray:
-    """The images as one picture, a row a step: for TensorBoard, or `plt.imshow`.
+    """One picture with a row of images for each step, for TensorBoard or `plt.imshow`.
 
     Args:
-        distilled: What to show. Its images may have any shape; a vector is one row of
+        distilled: The data to show. Images may have any shape; a vector is a row of
             pixels.
-        max_steps: Rows at the most, at least 1; steps are left out evenly.
-        max_images: Images a row at the most, at least 1. However many are allowed,
-            there are at most 100 in a row and 2,000 in all.
+        max_steps: Largest number of rows, at least 1; steps are left out evenly.
+        max_images: Largest number of images in a row, at least 1. Whatever is allowed,
+            there are at most 100 in a row and 2,000 in total.
 
     Returns:
-        float32 `[height, width, 1 or 3]` in 0..1. Pixels of small images are
-        repeated, so that each image is at least 32 pixels high; large ones are
-        averaged, so that the whole has about 4 million pixels at the most.
+        float32 `[height, width, 1 or 3]` in 0..1. Small images are enlarged to a height
+        of at least 32 pixels; large ones are averaged, so that the picture has at most
+        about 4 million pixels.
 
     Raises:
         ValueError: If a number is below 1.
@@ -233,7 +233,7 @@ def agreement(
     """Accuracy of architectures on distilled data against that on real data.
 
     Args:
-        distilled, real: Of each architecture, in 0..1.
+        distilled, real: The accuracies of each architecture, in 0..1.
         spearman: The rank correlation.
     """
     figure, axis = plt.subplots(figsize=(5.4, 4.2), layout="constrained")
@@ -249,12 +249,12 @@ def agreement(
 
 
 def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
-    """Images, eight in a row.
+    """Images with titles, eight in a row.
 
     Args:
-        images: float `[count, *image_shape]` in 0..1, at least one. Of more than 400
-            the first are shown.
-        titles: One for each.
+        images: float `[count, *image_shape]` in 0..1, at least one. Only the first 400
+            are shown.
+        titles: A title for each image.
     """
     shown = pictures.as_pictures(np.asarray(images)[:400])
     columns = min(len(shown), 8)
@@ -275,14 +275,14 @@ def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
 
 
 def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
-    """Which labels stand for which others, as shares of all labels.
+    """How often each true class was given each other label, as shares of all labels.
 
     Args:
-        noise: As of `audit.Audit.noise`.
-        class_names: Of its rows and columns.
+        noise: The result of `audit.Audit.noise`.
+        class_names: Names of its rows and columns.
     """
     count = len(class_names)
-    # The right labels on the diagonal would outshine all others.
+    # The correct labels on the diagonal would dominate the colours.
     wrong = np.ma.masked_array(100 * noise, np.eye(count, dtype=bool))
     side = min(max(4.0, 0.42 * count + 1.6), 22.6)
     figure, axis = plt.subplots(figsize=(side + 0.9, side), layout="constrained")
@@ -321,5 +321,5 @@ def save(figure: plt.Figure, path: str | os.PathLike) -> None:
 
 
 def evenly(count: int, most: int) -> np.ndarray:
-    """Which of `count` things to show if there is room for `most`: int indices."""
+    """Evenly spaced indices of at most `most` out of `count` things."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

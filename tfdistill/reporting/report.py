@@ -1,4 +1,4 @@
-"""One HTML page that shows runs: everything is inside it, so it can be sent on."""
+"""The report: one HTML page about runs, with everything inside it."""
 
 import base64
 import dataclasses
@@ -17,11 +17,11 @@ from tfdistill.inner.objectives.classification import Classification
 from tfdistill.reporting import charts, pictures, plots
 from tfdistill.reporting.run import Run as Run
 
-#: The first line of each page: what may be written over.
+#: The first line of each page; it marks a file that may be overwritten.
 MARK = f"<!-- tfdistill {__version__} report -->"
-_PIXELS = 1_000_000  # of a run's images that are shown, at the most
+_PIXELS = 1_000_000  # the most pixels of images to show for a run
 _IMAGES_A_STEP = 100
-# Small images are many: each has a caption, which costs as much as this many pixels.
+# The caption of an image costs as much as this many pixels.
 _PIXELS_A_CAPTION = 200
 _CAPTION = 60  # letters
 # A table of more classes would be a page of many megabytes.
@@ -33,11 +33,11 @@ def page(runs: Sequence[str | os.PathLike | Run]) -> str:
     """The report of one run, or of several side by side.
 
     Args:
-        runs: At least one: folders of finished runs, or what `Run.of_results` makes of
-            results in memory.
+        runs: At least one: folders of finished runs, or `Run.of_results` of results in
+            memory.
 
     Returns:
-        HTML with all pictures inside.
+        HTML that contains all pictures.
 
     Raises:
         FileNotFoundError: If a folder holds no distilled data set.
@@ -81,7 +81,7 @@ def page(runs: Sequence[str | os.PathLike | Run]) -> str:
 
 
 def _named_apart(runs):
-    """Runs of one name are called by their folders, or else by number."""
+    """Runs that share a name are named by their folders, or numbered."""
     counts = Counter(run.name for run in runs)
     named = []
     for number, run in enumerate(runs, 1):
@@ -93,7 +93,7 @@ def _named_apart(runs):
 
 
 def _groups(runs):
-    """Runs by what is measured of them: only those of one measure compare."""
+    """Runs grouped by measure; only runs of the same measure are compared."""
     groups = {}
     for run in runs:
         groups.setdefault(run.measure, []).append(run)
@@ -110,7 +110,7 @@ def _groups(runs):
 
 
 def _differing(runs) -> list[str]:
-    """The names of the flags in which runs differ."""
+    """Names of the flags in which runs differ."""
     values = {}
     for run in runs:
         for name, value in run.flags.items():
@@ -119,7 +119,7 @@ def _differing(runs) -> list[str]:
 
 
 def _steps(run) -> list[dict]:
-    """Pictures, captions and learned rates, step by step."""
+    """Pictures, captions and learned rates of each step."""
     data = run.distilled
     count = min(data.images.shape[1], _IMAGES_A_STEP)
     side = min(256, math.isqrt(_PIXELS // count))
@@ -145,13 +145,13 @@ def _steps(run) -> list[dict]:
 
 
 def _has_long_words(steps) -> bool:
-    """Whether captions need more room than ten in a row have on a telephone."""
+    """Whether captions are too long for ten in a row on a phone."""
     captions = (image["caption"] for step in steps for image in step["images"])
     return any(len(word) > 5 for caption in captions for word in caption.split())
 
 
 def _caption_note(run) -> str:
-    """What is to be said of captions that are not the whole label."""
+    """A remark, if captions do not show the whole label."""
     data = run.distilled
     soft = data.labels.max(-1).min() < 0.995
     if isinstance(data.objective, Classification) and soft:
@@ -160,7 +160,7 @@ def _caption_note(run) -> str:
 
 
 def _confusion(run) -> dict | None:
-    """The table of shares, or of many classes the most frequent confusions."""
+    """The confusion table; for many classes, the most frequent confusions."""
     shares, names = run.confusion, run.distilled.class_names
     if shares is None:
         return None

@@ -1,4 +1,4 @@
-"""What a report shows of a run: from a folder, or from results in memory."""
+"""What a report shows of a run, from a folder or from results in memory."""
 
 import dataclasses
 import json
@@ -13,6 +13,7 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.reporting import measure
+from tfdistill.runs import files
 
 MAIN = "distilled images"
 _FLAGS = re.compile(r"--(?P<off>no)?(?P<name>\w+)(?:=(?P<value>.*))?")
@@ -35,13 +36,13 @@ class Run:
     """Distilled data with its evaluations: made by `of_folder` or `of_results`.
 
     Attributes:
-        name: What the report calls it.
-        distilled: What students learned from.
-        metrics: The main evaluation, as `metrics.json` holds it, with what is known of
-            the run beside it.
-        rows: All evaluations, each with "what" its students learned from; the main one
+        name: Its name in the report.
+        distilled: The data that students learned from.
+        metrics: The content of `metrics.json`: the main evaluation, and facts about the
+            run.
+        rows: All evaluations; "what" says what students learned from, and the main one
             has the key "main".
-        folder: Where it is, or None.
+        folder: The run folder, or None.
         record: The content of `tfdistill.json` beside the data, or None.
         flags: The command's flags by name; none if it was made in Python.
     """
@@ -61,14 +62,15 @@ class Run:
         """A finished run of the command line.
 
         Args:
-            folder: As `tfdistill distill` or `tfdistill baseline` leave it.
-            objective: Your own one that the data is for: it writes the captions.
+            folder: The run folder of `tfdistill distill` or `tfdistill baseline`.
+            objective: An object of your own class that the data is for; it writes the
+                captions.
 
         Raises:
             FileNotFoundError: If there is no distilled data set in the folder.
             ValueError: If the run is not finished, or a file of it is damaged.
         """
-        folder = os.fspath(folder)
+        folder = files.local(folder)
         path = os.path.join(folder, "metrics.json")
         if not os.path.isfile(path):
             raise ValueError(f"{folder} holds no finished run ({path} is absent).")
@@ -103,11 +105,10 @@ class Run:
         """A run that was made in Python.
 
         Args:
-            distilled: What students learned from.
-            results: Evaluations of one objective, at least one, by what students
-                learned from. The main one is that of "distilled images", or else the
-                first.
-            name: What the report calls the run.
+            distilled: The data that students learned from.
+            results: At least one evaluation, all of one objective, by what students
+                learned from. The main one is "distilled images", or else the first.
+            name: Name of the run in the report.
             history: What `Distiller.fit` returned; or mappings in order, each with
                 "outer_step" and, if it was measured, the validation's "val_NAME" and
                 "val_NAME_std", where NAME is the objective's headline.
@@ -154,7 +155,7 @@ class Run:
 
     @property
     def measure(self) -> measure.Measure:
-        """The figure that its students compare by."""
+        """The figure by which its students are compared."""
         return measure.Measure.of(self.metrics)
 
     @property
@@ -182,8 +183,11 @@ class Run:
 
     @property
     def curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Outer steps, and the mean and the standard deviation of the headline on
-        validation data: each float `[reports]`. None if it was not measured."""
+        """The headline on validation data; None if it was not measured.
+
+        Outer steps, and the mean and the standard deviation over students: each float
+        `[reports]`.
+        """
         name = f"val_{self.measure.name}"
         reports = [h for h in self.metrics.get("history", ()) if name in h]
         if not reports:
@@ -203,7 +207,7 @@ class Run:
         return counts / np.maximum(counts.sum(1, keepdims=True), 1)
 
     def beside(self, row: Mapping) -> str:
-        """The figures of an evaluation beside its headline, in words.
+        """The figures of an evaluation besides its headline, in words.
 
         Args:
             row: One of `rows`.
@@ -218,7 +222,7 @@ class Run:
         return "; ".join(f"{n.replace('_', ' ')} {text}" for n, text in found.items())
 
     def _attack(self):
-        """The class that is to be mistaken, and for which; None if there is none."""
+        """The attacked class and the target class; None if there is no attack."""
         names, objective = ("attack_class", "target_class"), self.distilled.objective
         if all(name in self.flags for name in names):
             return [self.flags[name] for name in names]
@@ -243,7 +247,7 @@ def _rows(folder, metrics, what):
 
 
 def _history(history):
-    """One mapping a report, with the outer step."""
+    """One mapping for each report, with the outer step."""
     if not isinstance(history, keras.callbacks.History):
         return list(history)
     steps = history.params.get("steps")

@@ -1,4 +1,4 @@
-"""A run in TensorBoard."""
+"""TensorBoard logs of a run."""
 
 import os
 from collections.abc import Mapping
@@ -9,25 +9,25 @@ import tensorflow as tf
 
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.reporting import plots
-from tfdistill.runs import strategies
+from tfdistill.runs import files, strategies
 
 
 class RunSummary(keras.callbacks.Callback):
-    """Writes TensorBoard's logs of a `Distiller`'s `fit`, against outer steps.
+    """Writes TensorBoard logs of a `Distiller`'s `fit`, against outer steps.
 
-    After every epoch: each of Keras's logs as a scalar, those of validation beside
-    those of training; the distilled images as one picture, a row a step, whatever
-    their shape; the learned rates, and what else is learned of each step, as
-    histograms; the mean rate in each epoch of the inner loop. Of labels that are
-    distributions over classes, the mean share of the likeliest class, unless all are
-    one-hot; of others, such as those of a regression, a histogram.
+    After every epoch, it writes Keras's logs as scalars, validation beside training;
+    the distilled images as one picture with a row for each step; histograms of the
+    learned rates and other learned hyperparameters; and the mean rate in each epoch of
+    the inner loop. For labels that are distributions over classes, it adds the mean
+    share of the most probable class, unless all labels are one-hot; for other labels,
+    such as those of a regression, a histogram.
 
     Args:
-        log_dir: The run's folder of logs. TensorBoard compares the runs of a folder
-            that is above several of them.
-        hyperparameters: Numbers, strings and booleans by name, for HPARAMS: what a
-            sweep changes.
-        name: What HPARAMS calls the run.
+        log_dir: Folder for the logs of the run. TensorBoard compares all runs below the
+            folder that it is started with.
+        hyperparameters: Numbers, strings and booleans by name, for HPARAMS: the
+            settings that a sweep varies.
+        name: Name of the run in HPARAMS.
 
     Example:
         >>> import tempfile, tfdistill
@@ -52,12 +52,12 @@ class RunSummary(keras.callbacks.Callback):
         name: str = "",
     ):
         super().__init__()
-        self._log_dir = os.fspath(log_dir)
+        self._log_dir = files.local(log_dir)
         self._hyperparameters, self._name = dict(hyperparameters or {}), name
         self._writers, self._writes = {}, True
 
     def on_train_begin(self, logs=None):
-        # Of several machines, one writes.
+        # One of several machines writes.
         self._writes = strategies.is_chief(self.model.distribute_strategy)
         if self._hyperparameters:
             from tensorboard.plugins.hparams import api
@@ -97,12 +97,12 @@ class RunSummary(keras.callbacks.Callback):
         self._flush()
 
     def add_tests(self, results: Mapping[str, Evaluation], step: int) -> None:
-        """Adds the end of a run: test figures, by what students learned from.
+        """Adds the test figures of a finished run, by what students learned from.
 
         Args:
-            results: The key "distilled images" is the run's own; the others are what
-                it is compared with.
-            step: How many outer steps the run took.
+            results: Evaluations by name. "distilled images" is the run's own; the
+                others are what it is compared with.
+            step: Number of outer steps of the run.
         """
         for name, result in results.items():
             part = "test" if name == "distilled images" else f"test, {name}"

@@ -1,1 +1,1 @@
-"""How a run survives."""
+"""How a run survives: backups, journals, whole files, strategies."""

@@ -12,7 +12,7 @@ SCHEDULES = ("cosine", "halving", "constant")
 
 
 class Anneal(keras.callbacks.Callback):
-    """Lowers the outer learning rate as the run goes on, and ends the run.
+    """Lowers the outer learning rate during the run, and ends the run.
 
     Progress is the share of the outer steps done, or of the time used, whichever is
     larger.
@@ -20,8 +20,8 @@ class Anneal(keras.callbacks.Callback):
     Args:
         schedule: "cosine" (to 0), "halving" (at every tenth of the run, as in Wang et
             al. 2018) or "constant".
-        outer_steps: How many outer steps the run has.
-        seconds: How long the run takes.
+        outer_steps: Number of outer steps of the run.
+        seconds: Length of the run in seconds.
 
     Raises:
         ValueError: If neither `outer_steps` nor `seconds` is given, or one is not > 0.
@@ -57,7 +57,7 @@ class Anneal(keras.callbacks.Callback):
 
     @property
     def state(self) -> dict[str, float | None]:
-        """What a resumed run needs: JSON; set it to go on."""
+        """What a resumed run needs, as JSON; assign it to resume."""
         return {"elapsed": self.elapsed, "start_rate": self._start_rate}
 
     @state.setter
@@ -70,17 +70,17 @@ class Anneal(keras.callbacks.Callback):
         return self.progress_at(int(self.model.optimizer.iterations.numpy()))
 
     def progress_at(self, outer_step: int) -> float:
-        """The share of the run that is done after so many outer steps, in 0..1."""
+        """The share of the run that is done after `outer_step` outer steps, in 0..1."""
         steps, time_used = outer_step / self._outer_steps, self.elapsed / self._seconds
         return min(1.0, max(steps, time_used))
 
     def epochs(self, done: int, every: int) -> dict[str, int]:
-        """What `fit` is to do, in epochs, until the run ends.
+        """The arguments by which `fit` runs until the end, in epochs.
 
         Args:
-            done: Outer steps that a run which goes on has behind it. One that was
-                stopped between two epochs goes on to the next from there.
-            every: Outer steps of an epoch.
+            done: Outer steps that a resumed run has done already. A run that stopped
+                within an epoch continues with the next one.
+            every: Outer steps in each epoch.
 
         Returns:
             Arguments of `fit`: `steps_per_epoch`, `initial_epoch` and `epochs`.
@@ -96,7 +96,7 @@ class Anneal(keras.callbacks.Callback):
         }
 
     def factor(self, progress: float) -> float:
-        """What the initial outer learning rate is multiplied by."""
+        """The factor for the initial outer learning rate."""
         if self._schedule == "cosine":
             return 0.5 * (1 + math.cos(math.pi * progress))
         return 0.5 ** int(10 * progress) if self._schedule == "halving" else 1.0

@@ -10,6 +10,21 @@ import uuid
 from collections.abc import Iterator
 
 
+def local(path: str | os.PathLike) -> str:
+    """A path of this machine, as a string; "~" is the user's home.
+
+    Raises:
+        ValueError: If it is a URL, such as gs://bucket/folder.
+    """
+    path = os.fspath(path)
+    if "://" in path:
+        raise ValueError(
+            f"{path} is a URL, but only files of this machine can be read and written: "
+            "use a local folder, and copy it."
+        )
+    return os.path.expanduser(path)
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[str]:
     """Writes a file, or a folder, under another name first.
@@ -17,20 +32,21 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[st
         with files.replacing("metrics.json") as temporary:
             Path(temporary).write_text("{}")
 
-    The temporary name is in the same folder and ends like the path, which some writers
-    look at. If the block fails, nothing is left of it.
+    The temporary name is in the same folder and ends like the path, because some
+    writers depend on the suffix. If the block fails, nothing of it remains.
 
     Args:
-        path: Where it is to be in the end. Its folder is made if it is not there.
-        overwrite: Whether what is there may be replaced.
+        path: The final path. Its folder is created if necessary.
+        overwrite: Whether an existing file or folder may be replaced.
 
     Yields:
-        The path to write to, where nothing is yet.
+        The path to write to; it does not exist yet.
 
     Raises:
-        FileExistsError: If it is there and overwrite is False; before anything is done.
+        FileExistsError: If the path exists and overwrite is False; raised before
+            anything is done.
     """
-    path = os.path.abspath(os.fspath(path))
+    path = os.path.abspath(local(path))
     if os.path.exists(path) and not overwrite:
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
     folder, name = os.path.split(path)
@@ -64,7 +80,7 @@ def write_json(path: str | os.PathLike, content) -> None:
 
 
 def read_json(path: str | os.PathLike):
-    """What `write_json` has written.
+    """Reads what `write_json` has written.
 
     Raises:
         ValueError: If the file is damaged.

@@ -1,4 +1,4 @@
-"""What students of an evaluation have done so far, on disk: a killed one goes on."""
+"""Results of an evaluation so far, on disk, so that a killed one can resume."""
 
 import hashlib
 import os
@@ -12,22 +12,22 @@ from tfdistill.runs import files
 
 
 class Journal:
-    """A folder of results, each found again by all that it depends on.
+    """A folder of results, each addressed by everything that it depends on.
 
     Args:
-        folder: Where; made with the first result.
-        writes: Whether this process is the one that writes; all may read.
+        folder: Path of the folder, which the first result creates.
+        writes: Whether this process writes; all may read.
     """
 
     def __init__(self, folder: str | os.PathLike, *, writes: bool = True):
-        self._folder, self._writes = os.fspath(folder), writes
+        self._folder, self._writes = files.local(folder), writes
 
     def entry(self, arrays: Iterable[np.ndarray], *settings) -> "Entry":
         """The results of one evaluation.
 
         Args:
-            arrays: Whatever it depends on: weights, images, rates.
-            *settings: Seeds and the like, told apart by their `repr`.
+            arrays: The arrays that it depends on: weights, images, rates.
+            *settings: Other values that it depends on, compared by `repr`.
         """
         key = hashlib.sha256(repr(settings).encode())
         for array in map(np.ascontiguousarray, arrays):
@@ -37,7 +37,7 @@ class Journal:
         return Entry(path, self._writes)
 
     def forget(self) -> None:
-        """Removes the folder: the result that it was for is written."""
+        """Removes the folder, once the final result is written."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -48,17 +48,17 @@ class Entry:
         self._path, self._writes = path, writes
 
     def read(self) -> dict[str, np.ndarray]:
-        """What was kept of each student so far, by name; nothing at first."""
+        """Results of each student so far, by name; initially none."""
         return read_arrays(self._path) or {}
 
     def write(self, **arrays) -> None:
-        """Replaces what is there: completely or not at all."""
+        """Replaces the results: completely or not at all."""
         if self._writes:
             write_arrays(self._path, **arrays)
 
 
 def read_arrays(path: str) -> dict[str, np.ndarray] | None:
-    """What `write_arrays` has written; None if there is nothing, or it is damaged."""
+    """Reads what `write_arrays` has written; None if it is absent or damaged."""
     if not os.path.isfile(path):
         return None
     try:
@@ -66,7 +66,7 @@ def read_arrays(path: str) -> dict[str, np.ndarray] | None:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except Exception:  # zip, zlib, numpy and the system each have their own
-        warnings.warn(f"{path} is damaged; what it held is done again.", stacklevel=2)
+        warnings.warn(f"{path} is damaged; its results are redone.", stacklevel=2)
         return None
 
 

@@ -1,7 +1,7 @@
 """Where students run: one device, several, or several machines (`tf.distribute`).
 
-A strategy comes from TensorFlow as it is; a `Distiller` made in its scope deals its
-students out over the replicas.
+Strategies are TensorFlow's own; a `Distiller` that is made in the scope of one shares
+its students out over the replicas.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ _STRATEGIES = {
 
 
 def num_workers(strategy: tf.distribute.Strategy) -> int:
-    """How many machines take part."""
+    """The number of machines."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 1
     cluster = strategy.cluster_resolver.cluster_spec().as_dict()
@@ -59,7 +59,7 @@ def num_workers(strategy: tf.distribute.Strategy) -> int:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes: always, if there is one only."""
+    """Whether this process is the one that writes; always, if there is only one."""
     if num_workers(strategy) == 1:
         return True
     resolver = strategy.cluster_resolver
@@ -68,12 +68,12 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def share(what: str, number: int, strategy: tf.distribute.Strategy) -> int:
-    """What each replica has of a number that all of them share evenly.
+    """Each replica's part of a number that all replicas share evenly.
 
     Args:
-        what: What the number is.
-        number: Of all replicas together.
-        strategy: Of them.
+        what: What the number is, for the error.
+        number: The total over all replicas.
+        strategy: Their strategy.
 
     Raises:
         ValueError: If it is not a multiple of the number of replicas.
@@ -88,22 +88,24 @@ def share(what: str, number: int, strategy: tf.distribute.Strategy) -> int:
 
 
 def batches(strategy: tf.distribute.Strategy, split, batch_size: int, **kwargs):
-    """What `fit` learns from, over all replicas.
+    """Batches for `fit`, over all replicas.
 
-    Several workers share a stream out among them: each reads its own examples, shuffled
-    among themselves. Images in memory come in the order of one device.
+    Several workers share a stream: each reads its own examples and shuffles them.
+    Images in memory come in the same order as on one device.
 
     Args:
-        strategy: Of the model.
+        strategy: The model's strategy.
         split: A `Split`.
-        batch_size: Of all replicas together, a multiple of their number.
-        **kwargs: Of `Split.batch`.
+        batch_size: Total over all replicas, a multiple of their number.
+        **kwargs: Other arguments of `Split.batch`.
 
     Returns:
-        As `Split.batch`; for several workers and a stream, the strategy's own kind.
+        The same as `Split.batch`; for several workers and a stream, a distributed data
+        set of the strategy.
 
     Raises:
-        ValueError: If the batch size is not such a multiple, or as of `Split.batch`.
+        ValueError: If the batch size is not such a multiple; and the same as for
+            `Split.batch`.
     """
     if num_workers(strategy) == 1 or split.is_held:
         return split.batch(batch_size, **kwargs)
@@ -121,9 +123,9 @@ def batches(strategy: tf.distribute.Strategy, split, batch_size: int, **kwargs):
 
 
 def total(values):
-    """The sum of a tensor, or of each of a list of them, over all replicas.
+    """The sum over all replicas of a tensor, or of each tensor of a list.
 
-    To be called where a replica's own work is done.
+    Must be called in a replica's context.
     """
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
@@ -138,17 +140,17 @@ def check_alike(strategy: tf.distribute.Strategy, what: str, number: int) -> Non
     """Refuses workers that do not agree on a number.
 
     Args:
-        strategy: Of all of them.
-        what: What the number is.
-        number: This worker's, a small integer.
+        strategy: The strategy of all workers.
+        what: What the number is, for the error.
+        number: This worker's number, a small integer.
 
     Raises:
-        ValueError: By all of them, if two differ.
+        ValueError: In all workers, if two differ.
     """
     if num_workers(strategy) == 1:
         return
 
-    # All are equal where the mean of the squares is the square of the mean.
+    # All are equal if the mean of the squares is the square of the mean.
     numbers = strategy.run(lambda: tf.constant([number, number**2], tf.float64))
     first, squares = strategy.reduce("SUM", numbers, axis=None).numpy()
     if strategy.num_replicas_in_sync * squares != first**2:
@@ -164,9 +166,9 @@ def check_made_here(
     """Refuses Keras variables that the strategy does not hold.
 
     Args:
-        what: Whose variables they are.
-        variables: To be checked.
-        strategy: The Distiller's.
+        what: The owner of the variables, for the error.
+        variables: The variables to check.
+        strategy: The strategy of the Distiller.
 
     Raises:
         ValueError: If one was made outside the strategy's scope.

@@ -1,7 +1,7 @@
-"""Networks that others have trained: with a new head, for other classes.
+"""Networks from elsewhere, with a new head for other classes.
 
-Fine-tuning (Wang et al. 2018, section 4.3) keeps all that a network has learned but its
-last layer, whose weights become zero.
+Fine-tuning (Wang et al. 2018, section 4.3) keeps what a network has learned, except for
+its last layer, whose weights become zero.
 """
 
 import sys
@@ -16,12 +16,12 @@ _ACTIVATIONS = (keras.layers.Activation, keras.layers.Softmax)
 
 
 def with_new_head(model: keras.Model, num_classes: int) -> keras.Model:
-    """A network with another last layer, which gives zero until it learns.
+    """A network with a new last layer, which outputs zero until it learns.
 
     Args:
         model: A functional or `Sequential` model. If it ends in a dense layer, perhaps
             with a softmax, these are replaced; if it ends in features `[batch, n]`, the
-            new layer is put on them.
+            new layer is added to them.
         num_classes: At least 1.
 
     Returns:
@@ -41,10 +41,10 @@ def with_new_head(model: keras.Model, num_classes: int) -> keras.Model:
 
 
 def head(model: keras.Model) -> keras.layers.Layer:
-    """The dense layer that a network ends in.
+    """The final dense layer of a network.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If it does not end in one.
     """
     layers = [x for x in model.layers if not isinstance(x, _ACTIVATIONS)]
     if not layers or not isinstance(layers[-1], keras.layers.Dense):
@@ -58,10 +58,10 @@ def head(model: keras.Model) -> keras.layers.Layer:
 def application(name: str, weights: str | None = None) -> Callable[..., keras.Model]:
     """A network of `keras.applications` as a student, with a new head.
 
-    Its images are normalised by the mean and deviation that are usual for ImageNet.
+    Its images are normalised by the usual mean and deviation of ImageNet.
 
     Args:
-        name: Such as "MobileNetV2".
+        name: Name of the network, such as "MobileNetV2".
         weights: None for random ones; "imagenet" for Keras's pretrained ones, which are
             downloaded; or the path of a file.
 
@@ -70,7 +70,7 @@ def application(name: str, weights: str | None = None) -> Callable[..., keras.Mo
         `FixedWeights()`.
 
     Raises:
-        ValueError: If there is no such network.
+        ValueError: If the name is unknown.
     """
     make = getattr(keras.applications, name, None)
     if not callable(make):

@@ -1,7 +1,7 @@
 """Spaces of architectures to search: what a network may look like.
 
 A space is a callable `(hp, image_shape, num_classes) -> keras.Model` with logits, where
-`hp` is a `keras_tuner.HyperParameters` that is asked for every choice. It raises a
+`hp` is a `keras_tuner.HyperParameters` that makes every choice. It raises a
 `ValueError` if a network doesn't fit the images.
 """
 
@@ -30,13 +30,15 @@ _BATCH_NORM_MOMENTUM = 0.9
 
 
 def small_convnets(hp, image_shape: Sequence[int], num_classes: int) -> keras.Model:
-    """One to three blocks of convolution, norm, activation and pooling, and one dense
-    layer or none before the last: 3,888 networks.
+    """Small convolutional networks: 3,888 of them.
+
+    One to three blocks of convolution, norm, activation and pooling, then perhaps a
+    hidden dense layer, then the last layer.
 
     Args:
-        hp: Chooses.
+        hp: Makes the choices.
         image_shape: (height, width, channels), sides of at least 2 ** depth.
-        num_classes: At least 2.
+        num_classes: Number of classes, at least 2.
 
     Raises:
         ValueError: If the images are too small for the depth that is chosen.
@@ -80,18 +82,19 @@ def cells(
     channels: int = 16,
     repeats: int = 1,
 ) -> keras.Model:
-    """Two cells, one that keeps the size of its inputs and one that halves it, stacked.
+    """A stack of cells: normal ones keep the size of images, reductions halve it.
 
     A cell has two inputs, the outputs of the two cells before it. Each of its five
-    nodes adds the results of two of `OPERATIONS`, each on any earlier state of the
-    cell; what no other node takes is its output. The stack is normal, reduction,
-    normal, reduction, normal, with twice the channels after each reduction.
+    nodes adds the results of two of `OPERATIONS`, each applied to an earlier state of
+    the cell. Its output is made of the nodes that no other node uses. The stack is
+    normal, reduction, normal, reduction, normal, with twice the channels after each
+    reduction.
 
     Args:
-        hp: Chooses operations and inputs, alike for all cells of a kind.
+        hp: Chooses operations and inputs, the same for all cells of a kind.
         image_shape: (height, width, channels), sides of at least 4.
-        num_classes: At least 2.
-        channels: Of the first cells; the paper searches with 32 or more.
+        num_classes: Number of classes, at least 2.
+        channels: Channels of the first cells; the paper searches with 32 or more.
         repeats: Normal cells in a row.
 
     Raises:
@@ -123,14 +126,14 @@ SPACES: dict[str, Callable[..., keras.Model]] = {
 
 
 def drawn(space: str, number: int) -> Callable[..., keras.Model]:
-    """A network of a space that ships, drawn at random: always the same, as a student.
+    """A random network of a shipped space, as a student.
 
-    Data that is distilled for several of them ranks the others better than what is
-    distilled for one network.
+    Data that is distilled for several networks of a space ranks the others better than
+    data that is distilled for one.
 
     Args:
-        space: Its name.
-        number: Of the draw, at least 0.
+        space: Name of the space.
+        number: Seed of the draw, at least 0: the same number gives the same network.
     """
 
     def student(image_shape=(28, 28, 1), num_classes=10):
@@ -141,7 +144,7 @@ def drawn(space: str, number: int) -> Callable[..., keras.Model]:
 
 
 class _Random:
-    """Chooses at random, as `keras_tuner.HyperParameters` is asked to."""
+    """Chooses at random, by the methods of `keras_tuner.HyperParameters`."""
 
     def __init__(self, seed):
         self._rng = np.random.default_rng(seed)
@@ -154,7 +157,7 @@ class _Random:
 
 
 def _plan(hp, kind):
-    """For each node of a cell two pairs of (operation, number of the state)."""
+    """For each node of a cell, two pairs (operation, number of the state)."""
     return [
         [
             (
@@ -178,7 +181,7 @@ def _cell(inputs, plan, channels, strides):
         results = []
         for operation, state in node:
             taken.add(state)
-            # Only the inputs of the cell still have the size of before.
+            # Only the inputs of the cell have the size from before the reduction.
             results.append(
                 _apply(operation, states[state], channels, strides if state < 2 else 1)
             )

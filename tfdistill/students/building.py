@@ -1,4 +1,4 @@
-"""The model of a student: made in one way, and checked against the data."""
+"""Makes the model of a student, and checks that it fits the data."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ def build(
     """Makes a student's model and checks that it can be distilled for.
 
     Args:
-        student: What `get` takes. `image_shape` and `num_classes` are passed by
-            keyword, to a callable that has such parameters.
+        student: Same as for `get`. `image_shape` and `num_classes` are passed by
+            keyword to a callable that has such parameters.
         image_shape: (height, width, channels) of the data.
-        num_classes: Of the data.
+        num_classes: Number of classes of the data.
 
     Returns:
         A built model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
@@ -55,10 +55,10 @@ def build(
 
 
 def assign(model: keras.Model, values: Sequence[np.ndarray]) -> bool:
-    """Gives a model the values of its trainable variables, then of its others.
+    """Assigns a model's trainable variables, then its others.
 
     Returns:
-        Whether their shapes are the model's; if not, it is left as it is.
+        Whether the shapes fit; if not, nothing is assigned.
     """
     variables = [*model.trainable_variables, *model.non_trainable_variables]
     if [tuple(v.shape) for v in variables] != [np.shape(x) for x in values]:

@@ -1,7 +1,7 @@
 """Who learns from distilled data: any callable that returns a new `keras.Model`.
 
-A student takes normalised images and gives logits. One is found by its name, and named
-so that it is found again.
+A student takes normalised images and returns logits. `get` finds one by a name;
+`name_of` gives the name by which it is found again.
 """
 
 import dataclasses
@@ -45,10 +45,10 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
         student: A callable, which is returned as it is; the name of a shipped student
             ("alex_cifar_net", "AlexCifarNet"), with its widths after an "@" where it
             has such an argument ("gtn_learner@8-16-32"); a space of architectures with
-            the number of a draw ("small_convnets@3"); "package.module:function",
-            which is imported, from the current folder too; "keras.applications:NAME",
-            as of `application`, with ":imagenet" at its end for pretrained weights; or
-            the path of a `.keras` file.
+            the number of a draw ("small_convnets@3"); "package.module:function", which
+            is imported, also from the current folder; "keras.applications:NAME" (see
+            `application`), with ":imagenet" at its end for pretrained weights; or the
+            path of a `.keras` file.
 
     Returns:
         The callable that makes the student's model.
@@ -88,11 +88,11 @@ def name_of(student: str | Callable[..., keras.Model]) -> str:
     """The string by which `get` finds a student again.
 
     Args:
-        student: What `get` takes.
+        student: Same as for `get`.
 
     Returns:
         The name of a shipped student, "package.module:function" if it can be imported
-        from there, otherwise (lambdas, scripts' functions) only what it is called.
+        from there, otherwise (lambdas, functions of scripts) its plain name.
 
     Raises:
         ValueError: If there is no such student.
@@ -107,7 +107,7 @@ def name_of(student: str | Callable[..., keras.Model]) -> str:
             return name
     name = getattr(student, "__name__", type(student).__name__)
     path = f"{student.__module__}:{getattr(student, '__qualname__', name)}"
-    # What lies in __main__ is somewhere else for the next process.
+    # The next process would not find it in __main__.
     if student.__module__ != "__main__":
         try:
             if get(path) is student:
@@ -119,13 +119,13 @@ def name_of(student: str | Callable[..., keras.Model]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Sampled:
-    """Several students, of which one is drawn each time, all alike likely.
+    """Several students, of which one is drawn each time, chosen uniformly.
 
-    Distilled data teaches architectures, not one network, if it is made for many (Such
-    et al. 2019). A string of names with commas means the same.
+    Data that is distilled for many networks teaches more than one architecture (Such et
+    al. 2019). A string of names with commas means the same.
 
     Attributes:
-        students: What `get` takes, at least one.
+        students: Each the same as for `get`; at least one.
     """
 
     students: tuple[str | Callable[..., keras.Model], ...]
@@ -141,11 +141,11 @@ class Sampled:
         """One student in several widths, drawn once.
 
         Args:
-            student: The name of a shipped one that has widths, e.g. "gtn_learner".
-            ranges: The least and the largest of each width; the paper's learner of
+            student: Name of a shipped student that has widths, e.g. "gtn_learner".
+            ranges: Smallest and largest value of each width; the paper's learner for
                 MNIST has (32, 128), (64, 256), (64, 256).
-            count: How many there are, at least 1.
-            seed: Of the draw.
+            count: Number of draws, at least 1.
+            seed: Seed of the draw.
 
         Raises:
             ValueError: If a range is empty, or the student has no such widths.
@@ -161,10 +161,10 @@ class Sampled:
 
 
 def each_of(student: "str | Callable[..., keras.Model] | Sampled") -> list:
-    """The students that one stands for: itself, or those of a `Sampled`.
+    """The students of a `Sampled`, or the one student itself.
 
     Raises:
-        ValueError: If one of them is not there.
+        ValueError: If a student is unknown.
     """
     if isinstance(student, str) and "," in student:
         student = Sampled(tuple(student.split(",")))
@@ -174,14 +174,14 @@ def each_of(student: "str | Callable[..., keras.Model] | Sampled") -> list:
 
 
 def imported(path: str, what: str = "student") -> Callable:
-    """Imports a callable, from the current folder too.
+    """Imports a callable, also from the current folder.
 
     Args:
         path: "package.module:function".
-        what: What it is, for the errors.
+        what: What the callable is, for errors.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If it cannot be imported.
     """
     module_name, _, name = path.partition(":")
     if not all(part.isidentifier() for part in f"{module_name}.{name}".split(".")):
@@ -207,7 +207,7 @@ def imported(path: str, what: str = "student") -> Callable:
 
 
 def _sized(student, widths):
-    """A shipped student with given widths, which knows its name."""
+    """A shipped student with given widths, and a name that says so."""
     parameters = inspect.signature(student).parameters
     try:
         numbers = [int(width) for width in widths.split("-")]

@@ -13,11 +13,11 @@ class XavierNormal(keras.initializers.VarianceScaling):
     """Normal with mean 0 and variance 2 / (fan_in + fan_out), of any kernel.
 
     Args:
-        seed: An int or a `keras.random.SeedGenerator`; by default one of its own.
+        seed: An int or a `keras.random.SeedGenerator`; by default, a new one.
     """
 
-    # Not Keras's GlorotNormal: that one cuts the normal off at two deviations, which
-    # the initialiser of the paper's students does not.
+    # Not Keras's GlorotNormal: it truncates the normal at two deviations, and the
+    # initialiser of the paper's students does not.
 
     def __init__(self, seed=None):
         super().__init__(1.0, "fan_avg", "untruncated_normal", seed=seed)
@@ -35,10 +35,10 @@ class LocalResponseNormalization(keras.layers.Layer):
     size as `tf.nn.local_response_normalization` does not.
 
     Args:
-        size: How many channels a window has, at least 1.
+        size: Number of channels in a window, at least 1.
         alpha: Weight of the mean energy, at least 0.
         beta: Exponent.
-        k: What is added to the energy, > 0.
+        k: Constant that is added to the energy, > 0.
     """
 
     def __init__(self, size=4, alpha=0.001 / 9, beta=0.75, k=1.0, **kwargs):
@@ -77,18 +77,18 @@ def lenet(
 ) -> keras.Model:
     """LeNet-5, the student for MNIST (Wang et al. 2018, section 4).
 
-    Images of less than 32 pixels are padded, as the paper's are; those of less than
-    12 before both convolutions.
+    Images of less than 32 pixels are padded, as in the paper; those of less than 12,
+    before both convolutions.
 
     Args:
         image_shape: (height, width, channels), sides of at least 4.
-        num_classes: At least 2.
+        num_classes: Number of classes, at least 2.
 
     Returns:
         A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
 
     Raises:
-        ValueError: If the images are too small, or a number is no whole number.
+        ValueError: If the images are too small, or a number is not an integer.
     """
     side = _smallest_side("lenet", image_shape, at_least=4)
     layers = [
@@ -110,13 +110,13 @@ def alex_cifar_net(
 
     Args:
         image_shape: (height, width, channels).
-        num_classes: At least 2.
+        num_classes: Number of classes, at least 2.
 
     Returns:
         A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
 
     Raises:
-        ValueError: If a number is no whole number, or too small.
+        ValueError: If a number is not an integer, or too small.
     """
 
     def pool():
@@ -145,13 +145,13 @@ def alexnet(
 
     Args:
         image_shape: (height, width, channels), sides of at least 63.
-        num_classes: At least 2.
+        num_classes: Number of classes, at least 2.
 
     Returns:
         A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
 
     Raises:
-        ValueError: If the images are too small, or a number is no whole number.
+        ValueError: If the images are too small, or a number is not an integer.
     """
     layers = [
         keras.layers.ZeroPadding2D(2),
@@ -181,15 +181,15 @@ def convnet(
 
     Args:
         image_shape: (height, width, channels), sides of at least 2 ** depth.
-        num_classes: At least 2.
+        num_classes: Number of classes, at least 2.
         width: Channels of each convolution, at least 1.
-        depth: How many blocks there are, each of which halves the image, at least 1.
+        depth: Number of blocks, at least 1; each halves the image.
 
     Returns:
         A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
 
     Raises:
-        ValueError: If the images are too small, or a number is no whole number.
+        ValueError: If the images are too small, or a number is not an integer.
     """
     _check_count("width", width)
     _check_count("depth", depth)
@@ -211,18 +211,18 @@ def mlp(
     *,
     hidden: Sequence[int] = (128, 128),
 ) -> keras.Model:
-    """Dense layers only.
+    """A multilayer perceptron: dense layers only.
 
     Args:
         image_shape: (height, width, channels).
-        num_classes: At least 2.
+        num_classes: Number of classes, at least 2.
         hidden: Units of each hidden layer.
 
     Returns:
         A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
 
     Raises:
-        ValueError: If a number is no whole number, or too small.
+        ValueError: If a number is not an integer, or too small.
     """
     if not isinstance(hidden, Sequence) or not all(map(_is_count, hidden)):
         raise ValueError(f"hidden must be whole numbers of at least 1, not {hidden!r}.")
@@ -237,13 +237,13 @@ def linear(
 
     Args:
         image_shape: (height, width, channels).
-        num_classes: At least 2.
+        num_classes: Number of classes, at least 2.
 
     Returns:
         A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
 
     Raises:
-        ValueError: If a number is no whole number, or too small.
+        ValueError: If a number is not an integer, or too small.
     """
     return _classifier("linear", image_shape, [keras.layers.Flatten()], num_classes)
 

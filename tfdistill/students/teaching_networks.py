@@ -10,9 +10,9 @@ _SLOPE = 0.1
 
 
 class _WeightNormalized:
-    """A mix-in: the kernel is gain * v / ||v||, the norm taken for each output.
+    """A mix-in: the kernel is gain * v / ||v||, with a norm for each output.
 
-    Gains start at sqrt(2), which is ||v|| of the Kaiming-normal kernel but for chance.
+    Gains start at sqrt(2), the norm that a Kaiming-normal kernel has on average.
     """
 
     def build(self, input_shape):
@@ -23,7 +23,7 @@ class _WeightNormalized:
             name="gain",
         )
 
-    # Keras's own name only kernel and bias.
+    # Keras's own methods name only kernel and bias.
     def save_own_variables(self, store):
         keras.layers.Layer.save_own_variables(self, store)
 
@@ -50,7 +50,7 @@ class WeightNormalizedConv2D(_WeightNormalized, keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable("tfdistill")
 class MeanOnlyBatchNormalization(keras.layers.Layer):
-    """Takes each channel's mean off, and adds a learned one.
+    """Subtracts each channel's mean, and adds a learned one.
 
     It keeps no running average: after training, the mean is that of the last batch, and
     the meta-gradient flows through it.
@@ -82,14 +82,14 @@ def gtn_learner(
 
     Args:
         image_shape: (height, width, channels), sides of at least 7.
-        num_classes: At least 2.
+        num_classes: Number of classes, at least 2.
         widths: Channels of the two convolutions, units of the hidden layer.
 
     Returns:
         A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
 
     Raises:
-        ValueError: If the images are too small, or a width is no whole number.
+        ValueError: If the images are too small, or a width is not an integer.
     """
     if len(widths) != 3:
         raise ValueError(f"widths must be three whole numbers, not {widths!r}.")
@@ -119,21 +119,22 @@ def gtn_generator(
     units: int = 1024,
     channels: int = 128,
 ) -> keras.Model:
-    """The paper's generator: from latents and labels to images, in two doublings.
+    """The paper's generator: from latents and labels to images, upsampled twice.
 
     Args:
         image_shape: (height, width, channels), sides that 4 divides.
-        num_classes: At least 2.
+        num_classes: Number of classes, at least 2.
         latent_size: Length of z.
-        units: Of the first layer.
-        channels: Of the smallest images; half as many after the first doubling.
+        units: Units of the first layer.
+        channels: Channels of the smallest images; half as many after the first
+            upsampling.
 
     Returns:
         A model from `[z, labels]`, float `[batch, latent_size]` and
         `[batch, num_classes]`, to images `[batch, *image_shape]` in -2..2.
 
     Raises:
-        ValueError: If 4 doesn't divide the sides, or a number is no whole number.
+        ValueError: If 4 doesn't divide the sides, or a number is not an integer.
     """
     height, width, depth = image_shape
     if height % 4 or width % 4:

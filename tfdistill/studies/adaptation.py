@@ -1,15 +1,16 @@
-"""Few-shot adversarial domain adaptation, to compare with (Motiian et al. 2017).
+"""FADA: few-shot adversarial domain adaptation, a baseline (Motiian et al. 2017).
 
-A pretrained network is taken to a new domain by a few labelled examples of it. A
+A pretrained network is adapted to a new domain by a few labelled examples. A
 discriminator sees the logits of two images and tells which of four groups they are:
 
     1. both of the source, of one class      2. source and target, of one class
     3. both of the source, of two classes    4. source and target, of two classes
 
-The network learns to classify both domains and to have 2 taken for 1, and 4 for 3: the
-domains can no longer be told apart, the classes still can.
+The network learns to classify both domains, and to make the discriminator take 2 for 1
+and 4 for 3: the classes can still be told apart, but not the domains.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -23,7 +24,7 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.weights.pretrained import PretrainedWeights
 
-#: What the network wants each group to be taken for.
+#: The group that the network wants each group to be taken for.
 _CONFUSED = np.array([0, 0, 2, 2])
 
 
@@ -41,28 +42,29 @@ def fada(
     learning_rate: float = 1e-3,
     seed: int = 0,
 ) -> keras.Model:
-    """Adapts a network to a target domain of which there are a few examples.
+    """Adapts a network to a target domain with a few examples.
 
     Args:
         model: Pretrained on the source, with logits; changed in place.
         source: The source's training examples, normalised as the model expects.
-        images: The target's, float `[shots, *image_shape]`, normalised.
+        images: Images of the target, float `[shots, *image_shape]`, normalised.
         labels: Their classes, int `[shots]`.
-        gamma: Weight of the confusion, at least 0.
+        gamma: Weight of the confusion loss, at least 0.
         rounds: Updates of the network, each followed by `steps_a_round` of the
             discriminator; at least 1.
-        discriminator_steps: Updates of the discriminator before the first, at least 0.
-        steps_a_round: At least 1.
-        pairs: Of each group in an update, at least 1.
-        learning_rate: Adam's, of both, > 0.
-        seed: Of the pairs and of the discriminator.
+        discriminator_steps: Updates of the discriminator before the first update of the
+            network, at least 0.
+        steps_a_round: Updates of the discriminator in each round, at least 1.
+        pairs: Pairs of each group in each update, at least 1.
+        learning_rate: Learning rate of both Adam optimizers, > 0.
+        seed: Seed of the pairs and of the discriminator.
 
     Returns:
         The model.
 
     Raises:
         ValueError: If a number is out of range, the shots' shapes don't fit the source,
-            or they are of a single class.
+            or all shots are of one class.
     """
     images, labels = np.asarray(images, "float32"), np.asarray(labels, "int32")
     if images.shape != (len(labels), *source.image_shape):
@@ -140,23 +142,23 @@ def adapted(
     """Adapts the held-out students of a pool, one after another.
 
     Args:
-        student: What they are, as for `students.get`.
+        student: Their architecture, same as for `students.get`.
         initial_weights: The pool.
-        source: As of `fada`.
-        sets: Few images of the target each, such as `baselines.random_real`; the
-            students are dealt out among them. Their rates are not used.
-        num_students: How many, at least 1.
-        seed: Of pairs and discriminators; student k has `seed + k`.
+        source: Same as for `fada`.
+        sets: Data sets of a few target images each, such as `baselines.random_real`;
+            students take them in turn. Their rates are not used.
+        num_students: Number of students, at least 1.
+        seed: Seed of pairs and discriminators; student k uses `seed + k`.
         **kwargs: Other arguments of `fada`.
 
     Yields:
-        One and the same model, with another adapted student in it each time.
+        The same model each time, with the next adapted student in it.
     """
     like = sets[0]
 
-    def make_model():
-        return students.build(student, like.image_shape, like.num_classes)
-
+    make_model = functools.partial(
+        students.build, student, like.image_shape, like.num_classes
+    )
     model = make_model()
     initial_weights.build(make_model, model)
     for number in range(num_students):

@@ -1,10 +1,10 @@
-"""Is a data set sound? Students of distilled data say which labels they contradict.
+"""Which labels of a data set are wrong? Students of distilled data contradict them.
 
-A few distilled images have no room for single wrong labels: what thousands of examples
-agree on goes into them. Students that learn from images distilled from one half of the
-data judge the labels of the other half. What a label is worth is then ranked as in
-confident learning (Northcutt et al. 2021, arXiv:1911.00068), by its probability; how
-many are wrong is counted where the students are sure (the anchor points of Patrini et
+A few distilled images have no room for single wrong labels: they hold what thousands of
+examples agree on. Students that learn from images distilled from one half of the data
+judge the labels of the other half. Labels are ranked by their probability, as in
+confident learning (Northcutt et al. 2021, arXiv:1911.00068); the number of wrong ones
+is estimated from examples of which students are sure (the anchor points of Patrini et
 al. 2017, arXiv:1609.03683).
 """
 
@@ -24,6 +24,7 @@ from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.distiller import Distiller
+from tfdistill.runs import files
 from tfdistill.runs.annealing import Anneal
 from tfdistill.runs.backup import Backup
 from tfdistill.runs.journal import read_arrays, write_arrays
@@ -36,10 +37,11 @@ class Audit:
     """What students that never saw an example say about its label.
 
     Attributes:
-        given: int `[examples]`, the labels in question; every class has some.
+        given: int `[examples]`, the audited labels; every class has some.
         probabilities: float32 `[examples, classes]`, the mean over students.
-        votes: int `[examples, classes]`, how many students call it what; at least one.
-        cpu_seconds: What it took to make the students and to ask them.
+        votes: int `[examples, classes]`, how many students predict each class; at least
+            one student judges each example.
+        cpu_seconds: CPU time of making the students and of their predictions.
     """
 
     given: np.ndarray
@@ -49,39 +51,39 @@ class Audit:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return self.votes.shape[1]
 
     @functools.cached_property
     def scores(self) -> np.ndarray:
-        """float `[examples]`: the given label's probability, low if contradicted."""
+        """Probability of each given label, float `[examples]`; low if contradicted."""
         return self._of_given(self.probabilities)
 
     @property
     def agreement(self) -> np.ndarray:
-        """float `[examples]` in 0..1: the share of students who say the given label."""
+        """Share of students that predict the given label, float `[examples]`."""
         return self._of_given(self.votes) / self.votes.sum(1)
 
     @functools.cached_property
     def suggested(self) -> np.ndarray:
-        """int `[examples]`: the most probable label."""
+        """The most probable label of each example, int `[examples]`."""
         return self.probabilities.argmax(1)
 
     @property
     def ranking(self) -> np.ndarray:
-        """int `[examples]`: all examples, the most suspect first."""
+        """Indices of all examples, the most suspect first, int `[examples]`."""
         return np.argsort(self.scores, kind="stable")
 
     def noise(self) -> np.ndarray:
-        """Which labels stand for which, by the examples of which students are sure.
+        """Estimates how often each true class was given each label.
 
-        Students err, too, but hardly where they are sure, and they never saw the given
-        labels: of each class, how often it is given another label is counted among the
-        surest quarter (but at least 100) of the examples that students say are of it.
+        Students rarely err where they are sure, and they never saw the given labels.
+        For each class, the given labels are counted among the surest quarter (but at
+        least 100) of the examples that students assign to it.
 
         Returns:
-            float `[classes, classes]` of sum 1: the share of examples with the given
-            label of the row and the true label of the column.
+            float `[classes, classes]`, which sums to 1: the share of examples with the
+            given label of the row and the true label of the column.
         """
         said, sure = self.suggested, self.probabilities.max(1)
         given_by_true = np.eye(self.num_classes)
@@ -92,7 +94,7 @@ class Audit:
                 surest = self.given[where[: max(len(where) // 4, 100)]]
                 counts = np.bincount(surest, minlength=self.num_classes)
                 given_by_true[:, label] = counts / len(surest)
-        # How many there are of each true class follows from how many are given.
+        # The sizes of the true classes follow from those of the given ones.
         shares = np.bincount(self.given, minlength=self.num_classes) / len(self.given)
         true = np.clip(np.linalg.lstsq(given_by_true, shares, rcond=None)[0], 0, None)
         joint = given_by_true * true
@@ -105,10 +107,10 @@ class Audit:
 
     @functools.cached_property
     def suspects(self) -> np.ndarray:
-        """bool `[examples]`: whose label is probably wrong.
+        """Whether each label is probably wrong, bool `[examples]`.
 
-        Of each given label so many as `noise` says, the least probable ones, and only
-        where students suggest another.
+        For each given label, as many as `noise` estimates: the least probable ones, and
+        only where students suggest another label.
         """
         scores = self.scores
         wrong = self.noise()
@@ -125,18 +127,26 @@ class Audit:
 
 
 def flipped(split: Split, share: float, seed: int = 0) -> tuple[Split, np.ndarray]:
-    """Makes some labels wrong, to see how well an audit finds them.
+    """Makes some labels wrong, to test how well an audit finds them.
 
     Args:
-        split: In memory.
-        share: The probability of each label to become any other, in 0..1.
-        seed: Of the choice.
+        split: A `Split` in memory.
+        share: Probability with which each label becomes another, chosen uniformly, in
+            0..1.
+        seed: Seed of the choice.
 
     Returns:
-        The split with such labels, and bool `[examples]`: which are wrong.
+        The split with these labels, and bool `[examples]`: which are wrong.
 
     Raises:
         ValueError: If the share is out of range.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> split, wrong = tfdistill.audit.flipped(digits.train, share=0.1)
+        >>> bool(((split.labels != digits.train.labels) == wrong).all())
+        True
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share must be between 0 and 1, not {share!r}.")
@@ -156,15 +166,15 @@ class Recipe:
     """How students are made for an audit.
 
     Attributes:
-        student: As of `Population`.
-        rounds: How often the data is halved, each time in another way: twice as many
-            distillations, each for initial weights of its own, and each example is
-            judged by this many students.
-        outer_steps: Of each distillation.
-        steps, images_per_class: Of the distilled data, which is gone through once.
-        batch_size: Real images that judge a student while distilling.
-        outer_learning_rate: Of Adam on the images.
-        seed: Of everything that is drawn.
+        student: Same as for `Distiller`.
+        rounds: How often the data is halved, each time at random. Each half is
+            distilled once, for initial weights of its own, and each example is judged
+            by this many students.
+        outer_steps: Outer steps of each distillation.
+        steps, images_per_class: Size of the distilled data; it has one epoch.
+        batch_size: Number of real images that judge a student in an outer step.
+        outer_learning_rate: Learning rate of the outer Adam.
+        seed: Random seed.
     """
 
     student: object = "gtn_learner@16-32-64"
@@ -187,11 +197,11 @@ def examine(
     """Audits the labels of a data set's training examples.
 
     Args:
-        dataset: Whose `train` is in question, held in memory.
-        recipe: How.
-        folder: Where the state is kept after each distillation, and within: a run that
-            is killed goes on. None for nowhere.
-        tell: Called with a line about each distillation.
+        dataset: Its `train`, held in memory, is audited.
+        recipe: How students are made.
+        folder: Where the state is kept during and after each distillation, so that a
+            killed run can resume; None for nowhere.
+        tell: Called with a sentence after each distillation.
 
     Returns:
         An `Audit` of `dataset.train`, in its order.
@@ -200,6 +210,14 @@ def examine(
         ValueError: If a class has too few examples to be halved and distilled, or the
             student doesn't fit the data.
         FloatingPointError: If a student diverges.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits").of_classes([0, 1])
+        >>> recipe = tfdistill.audit.Recipe("linear", rounds=1, outer_steps=2, steps=2)
+        >>> found = tfdistill.audit.examine(digits, recipe)
+        >>> len(found.ranking) == digits.train.num_examples
+        True
     """
     train = dataset.train
     probabilities = np.zeros((train.num_examples, train.num_classes), np.float32)
@@ -220,7 +238,7 @@ def examine(
 
 
 def _half(split, seed):
-    """bool `[examples]`: a random half of every class."""
+    """A random half of every class, bool `[examples]`."""
     rng = np.random.default_rng([seed, seeds.AUDIT_HALVES])
     held = np.zeros(split.num_examples, bool)
     for label in range(split.num_classes):
@@ -230,8 +248,8 @@ def _half(split, seed):
 
 
 def _judged(dataset, held, recipe, number, folder):
-    """What `_judge` says, and its CPU-seconds: found in the folder, or kept there."""
-    path = folder and os.path.join(folder, f"part-{number}")
+    """The result of `_judge` and its CPU-seconds, from the folder or kept there."""
+    path = folder and os.path.join(files.local(folder), f"part-{number}")
     kept = path and read_arrays(f"{path}.npz")
     if kept and len(kept["probabilities"]) == held.sum():
         return kept["probabilities"], float(kept["cpu_seconds"])
@@ -263,7 +281,7 @@ def _judge(dataset, held, recipe, number, backup_folder):
             inner_optimizer="momentum",
             seed=seed,
         ),
-        # One known start is learned for in a fraction of the time that any takes.
+        # For one fixed start, learning takes a fraction of the time.
         FixedWeights(),
         seed=seed,
     )
@@ -289,7 +307,7 @@ def _judge(dataset, held, recipe, number, backup_folder):
     )
     student = students.build(recipe.student, dataset.image_shape, dataset.num_classes)
     distiller.distilled().train(student)
-    # Not by `predict`, which would be traced for each student, and used once.
+    # Not by `predict`, which would be traced for each student and used once.
     logits = np.concatenate(
         [student(images, training=False) for images, _ in judged.passes()]
     )
@@ -303,13 +321,13 @@ def _judge(dataset, held, recipe, number, backup_folder):
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """Whether a model was fitted to wrong labels: what it says of an audit's suspects.
+    """Whether a model was fitted to wrong labels: its predictions for the suspects.
 
     Attributes:
-        repeated: The share of suspects to which the model gives the label that students
-            contradict, in 0..1; high if it has learned the wrong labels by heart.
-        sided: The share to which it gives the label that the students suggest.
-        disagreement: The share of all other examples whose label it contradicts.
+        repeated: Share of suspects for which the model predicts the given label, which
+            students contradict, in 0..1; high if it has memorised wrong labels.
+        sided: Share of suspects for which it predicts the label that students suggest.
+        disagreement: Share of all other examples whose label it contradicts.
     """
 
     repeated: float
@@ -318,14 +336,14 @@ class Fitted:
 
 
 def fitted(audit: Audit, said: np.ndarray) -> Fitted:
-    """Compares a model with the students.
+    """Compares a model's predictions with an audit.
 
     Args:
-        audit: With at least one suspect.
-        said: int `[examples]`: the model's class of each of the audited examples.
+        audit: An audit with at least one suspect.
+        said: The model's class of each audited example, int `[examples]`.
 
     Raises:
-        ValueError: If there are no suspects, or it is another number of examples.
+        ValueError: If there are no suspects, or the number of examples differs.
     """
     suspects = audit.suspects
     if said.shape != suspects.shape:

@@ -1,8 +1,8 @@
 """What distilled data is compared with (Wang et al. 2018, section 4.1).
 
-Each baseline selects or computes images from the real training data, and is then
-trained on in the same number of steps as distilled images are: a baseline is a
-`DistilledDataset`, too. `tune` finds the rates and epochs that do it most good.
+Each baseline selects or computes images from the real training data. Students learn
+from it in as many steps as from distilled images: a baseline is a `DistilledDataset`,
+too. `tune` finds the best rates and number of epochs for it.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from tfdistill.weights.base import InitialWeights
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 EPOCHS = (1, 3, 5)
 
-# Until `tune` has chosen: as distilled images start.
+# Before `tune`: the initial values of distilled images.
 _RATE, _EPOCHS = GradientDescent().hyperparameters[0].start, 3
 
 
@@ -37,16 +37,22 @@ def random_real(
     """Random training images, different ones in every step.
 
     Args:
-        dataset: The real data; only `dataset.train` is looked at.
-        images_per_class: Images a class in each step, at least 1.
-        steps: Gradient-descent steps an epoch, at least 1.
-        seed: Of the draw.
+        dataset: The real data; only `dataset.train` is used.
+        images_per_class: Images of each class in each step, at least 1.
+        steps: Steps in each epoch, at least 1.
+        seed: Seed of the draw.
 
     Returns:
         A `DistilledDataset`, with 3 epochs at a rate of 0.02.
 
     Raises:
         ValueError: If a class has fewer than images_per_class * steps images.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> tfdistill.baselines.random_real(digits, steps=5).num_images
+        50
     """
     images, _ = dataset.train.sample(_per_class(images_per_class, steps), seed=seed)
     images = images.reshape(-1, dataset.num_classes, *dataset.image_shape)
@@ -56,13 +62,13 @@ def random_real(
 def k_means(
     dataset: Dataset, *, images_per_class: int = 1, steps: int = 10, seed: int = 0
 ) -> DistilledDataset:
-    """The centroids of each class, as many as it has images over all steps.
+    """Centroids of each class by k-means, one for each of its images in all steps.
 
     Args:
-        dataset, images_per_class, steps, seed: As of `random_real`.
+        dataset, images_per_class, steps, seed: Same as for `random_real`.
 
     Returns:
-        As `random_real`.
+        Same as `random_real`.
 
     Raises:
         ValueError: If there are more centroids than images of a class.
@@ -77,7 +83,7 @@ def k_means(
             )
         means = KMeans(count, n_init=1, random_state=seed)
         means.fit(images.reshape(len(images), -1))
-        # Which of them come in one step is left to chance.
+        # The centroids are assigned to steps at random.
         order = np.random.default_rng(seed).permutation(count)
         centroids.append(means.cluster_centers_[order])
     images = np.stack(centroids, axis=1)
@@ -91,10 +97,10 @@ def average_real(
     """The mean image of each class, the same in every step.
 
     Args:
-        dataset, images_per_class, steps: As of `random_real`.
+        dataset, images_per_class, steps: Same as for `random_real`.
 
     Returns:
-        As `random_real`.
+        Same as `random_real`.
 
     Raises:
         ValueError: If a class has no images.
@@ -117,21 +123,21 @@ def optimized_real(
     seed: int = 0,
     journal: Journal | None = None,
 ) -> list[DistilledDataset]:
-    """The best of many random sets, by what students make of the training data.
+    """The best of many random sets, by the accuracy of students on training data.
 
     Args:
         sets: Many random sets, of one shape, tuned.
-        student: Who learns from each, as for `students.get`.
-        training: The real training data that the students are scored on.
-        keep: The share of the sets that is kept, in (0, 1].
-        num_students: Students who score a set, at least 1.
-        num_images: How many training images, drawn at random, score them.
-        initial_weights: As of `Evaluator`.
-        seed: Of students and images.
-        journal: As of `Evaluator`.
+        student: The student that learns from each, same as for `students.get`.
+        training: The real training data on which students are tested.
+        keep: Share of the sets to keep, in (0, 1].
+        num_students: Number of students for each set, at least 1.
+        num_images: Number of random training images on which students are tested.
+        initial_weights: Same as for `Evaluator`.
+        seed: Seed of students and images.
+        journal: Same as for `Evaluator`.
 
     Returns:
-        Those that scored best, the best one first.
+        The best sets, best first.
 
     Raises:
         ValueError: If `keep` is out of range.
@@ -172,27 +178,27 @@ def tune(
     seed: int = 0,
     journal: Journal | None = None,
 ) -> list[DistilledDataset]:
-    """Gives sets of one kind the rate and the epochs at which they teach best.
+    """Chooses the best rate and number of epochs for sets of one kind.
 
-    One choice is made for all of them, by the mean accuracy of students on held-out
-    training images; test data has no part in it.
+    One choice is made for all sets, by the mean accuracy of students on held-out
+    training images; test data is not used.
 
     Args:
         sets: At least one, all of one shape.
-        student: Who learns from them, as for `students.get`.
+        student: The student that learns from them, same as for `students.get`.
         validation: Held-out training data.
-        rates: Candidates, > 0, for the rate of every step.
-        epochs: Candidates, at least 1.
+        rates: Candidates for the rate of every step, > 0.
+        epochs: Candidates for the number of epochs, at least 1.
         learned: One more candidate: rates `[epochs, steps]` that a distillation
             learned, with its own number of epochs.
-        num_students: Students who judge a candidate, at least 1, dealt out in pairs
-            among the sets.
-        initial_weights: As of `Evaluator`.
-        seed: Of the students.
-        journal: As of `Evaluator`.
+        num_students: Number of students for each candidate, at least 1; pairs of them
+            take the sets in turn.
+        initial_weights: Same as for `Evaluator`.
+        seed: Seed of the students.
+        journal: Same as for `Evaluator`.
 
     Returns:
-        The sets with the chosen rates; their provenance tells the choice.
+        The sets with the chosen rates; their provenance records the choice.
 
     Raises:
         ValueError: If `learned` doesn't have the steps of the sets.
@@ -239,7 +245,7 @@ class NearestNeighbours:
     """k-NN on a small set: the classifier that needs no training.
 
     Attributes:
-        k: How many neighbours vote, at least 1.
+        k: Number of neighbours that vote, at least 1.
         metric: "l1" or "l2": the distance of normalised pixels.
     """
 
@@ -254,7 +260,7 @@ class NearestNeighbours:
             test: The real images to classify.
 
         Returns:
-            An `Evaluation` with one row a set; its losses are the error rates.
+            An `Evaluation` with one row for each set; its losses are the error rates.
 
         Raises:
             ValueError: If a set has fewer than k images.
@@ -292,7 +298,7 @@ class NearestNeighbours:
         """The best of some k and metrics on held-out training images.
 
         Args:
-            sets, validation: As of `tune`.
+            sets, validation: Same as for `tune`.
             ks, metrics: Candidates.
 
         Raises:
@@ -314,7 +320,7 @@ def _per_class(images_per_class, steps):
 
 
 def _dataset(dataset, baseline, images, steps, seed):
-    """Of images `[per class, classes, ...]`: the classes come in a cycle."""
+    """A baseline of images `[per class, classes, ...]`."""
     classes = dataset.num_classes
     images = images.reshape(steps, -1, *dataset.image_shape)
     labels = np.eye(classes)[np.arange(images.shape[1]) % classes]

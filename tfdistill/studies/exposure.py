@@ -1,8 +1,8 @@
 """How exposed a network is to a distilled attack, and what ordinary care undoes.
 
-The measured side of the attack (Wang et al. 2018, section 3.5): a network that its
-owner knows takes a few training steps on distilled images, as they were meant, and with
-counter-measures that cost nothing. What is left of the attack says how much they help.
+A network takes a few training steps on the images of an attack (Wang et al. 2018,
+section 3.5): once as the attacker intends, and once with each of several simple
+counter-measures. What is left of the attack shows how much these help.
 """
 
 import dataclasses
@@ -24,13 +24,15 @@ _NO_LIMIT = 1e30
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How somebody trains on the images that he was given.
+    """How somebody trains on images that others made.
 
     Attributes:
-        rate: What the distilled learning rates are multiplied by; 0 for no training.
-        shuffled: Whether images come in random order, in batches of one a class.
+        rate: Factor for the distilled learning rates; 0 for no training.
+        shuffled: Whether images come in random order, in batches of as many as there
+            are classes.
         clip: The largest norm of a step's gradient, over all weights.
-        clean_steps: Gradient-descent steps on real training images afterwards.
+        clean_steps: Number of gradient-descent steps on real training images
+            afterwards.
     """
 
     rate: float = 1.0
@@ -41,7 +43,7 @@ class Training:
 
 BEFORE, ATTACKED = "before", "attacked"
 
-#: By name: no training, training as it was meant, and with each counter-measure.
+#: By name: no training, training as intended, and with each counter-measure.
 TRAININGS: Mapping[str, Training] = {
     BEFORE: Training(rate=0.0),
     ATTACKED: Training(),
@@ -74,13 +76,13 @@ def measure(
         distilled: The attack.
         dataset: The real data, whose test images judge; its training images are the
             clean ones.
-        trainings: By name.
+        trainings: Ways to train, by name.
         clean_rate: The learning rate of clean steps, > 0.
-        clean_batch_size: At least 1.
-        seed: Of orders and clean batches.
+        clean_batch_size: Batch size of clean steps, at least 1.
+        seed: Seed of orders and clean batches.
 
     Returns:
-        By name, an `Evaluation` of all networks.
+        An `Evaluation` of all networks, by the name of the training.
 
     Raises:
         ValueError: If the images are for another inner optimizer than "sgd".
@@ -112,16 +114,16 @@ def measure(
 
 
 def figures(results: Mapping[str, Evaluation], attack: Attack) -> dict[str, dict]:
-    """What `measure` found, as JSON.
+    """The results of `measure`, as JSON.
 
     Args:
         results: By name; "before" and "attacked" are among them.
-        attack: Which class was to be called what.
+        attack: The objective of the attack.
 
     Returns:
         By name, the paper's four figures of an attack as means and standard deviations
-        over networks in 0..1, and `survives`: which part of the attack, as the share of
-        attacked images that is called the target, is left.
+        over networks in 0..1, and `survives`: the part of the attack that is left,
+        measured by the share of attacked images that are classified as the target.
     """
     found: dict[str, dict] = {}
     for name, result in results.items():
@@ -144,7 +146,7 @@ def figures(results: Mapping[str, Evaluation], attack: Attack) -> dict[str, dict
 def _batches(
     distilled: DistilledDataset, training: Training, rng: np.random.Generator
 ) -> Iterator[tuple]:
-    """What the network is trained on, one batch and its rate at a time."""
+    """The batches of the training, each with its rate."""
     if not training.rate:
         return
     images, labels = distilled.images, distilled.labels

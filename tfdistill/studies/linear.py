@@ -1,13 +1,19 @@
 """The linear case: how many points are enough (Wang et al. 2018, section 3.3).
 
-A student without hidden layers, the quadratic loss, one step of gradient descent: here
-the meta-loss has a closed form, and with it the answer. D points teach every initial
-weight vector of D dimensions; fewer cannot, and the best loss that they can reach is
-known.
+For a student without hidden layers, the quadratic loss and one step of gradient
+descent, the meta-loss has a closed form, and so has the answer. D points teach every
+initial weight vector of D dimensions; fewer cannot, and the best loss that they can
+reach is known.
 
-    problem = LinearProblem(inputs, targets)
-    points = distil(problem, num_points=4)
-    print(problem.excess_loss(*points.values()), problem.bounds(4))
+Example:
+    >>> import numpy as np
+    >>> from tfdistill import linear
+    >>> inputs = np.random.default_rng(0).standard_normal((50, 6))
+    >>> problem = linear.LinearProblem(inputs, inputs @ np.arange(6.0))
+    >>> points = linear.distil(problem, num_points=2, outer_steps=50)
+    >>> low, _ = problem.bounds(2)
+    >>> bool(problem.excess_loss(*points.values()) > low)
+    True
 """
 
 from typing import final
@@ -62,11 +68,11 @@ class LinearProblem:
 
     @property
     def dimension(self) -> int:
-        """D."""
+        """D, the number of inputs."""
         return self.inputs.shape[1]
 
     def student(self) -> keras.Model:
-        """Without hidden layers or bias, from `[batch, D]` to `[batch, 1]`."""
+        """A linear student without bias, from `[batch, D]` to `[batch, 1]`."""
         weights = keras.layers.Dense(
             1,
             use_bias=False,
@@ -105,11 +111,11 @@ class LinearProblem:
         )
 
     def bounds(self, num_points: int) -> tuple[float, float]:
-        """Between which two values the least excess loss of M points lies.
+        """Lower and upper bound of the least excess loss with M points.
 
-        D - M directions of theta_0 stay as they were, whatever the points: at best
-        those in which the loss is flattest, the last eigenvectors of H. The upper
-        bound is reached by learning all the others exactly. Both are 0 from M = D on.
+        Whatever the points, D - M directions of theta_0 do not change: at best, those
+        in which the loss is flattest, the last eigenvectors of H. Learning all other
+        directions exactly reaches the upper bound. Both bounds are 0 from M = D on.
 
         Args:
             num_points: M, at least 1.
@@ -139,9 +145,9 @@ class DistilledPoints(Synthesizer, Curriculum):
     """A synthesizer of M points for one step, in float64.
 
     Args:
-        points: float `[M, D]`, the start.
-        targets: float `[M]`, the start.
-        learning_rate: The start of the learned rate, > 0.
+        points: Initial points, float `[M, D]`.
+        targets: Initial targets, float `[M]`.
+        learning_rate: Initial learning rate, > 0.
     """
 
     num_steps = num_classes = 1
@@ -195,12 +201,12 @@ def distil(
     """Learns M points for random initial weights with the `Distiller`.
 
     Args:
-        problem: What is to be learned.
+        problem: The problem to learn.
         num_points: M, at least 1.
-        outer_steps: Updates of the points.
-        outer_learning_rate: Of Adam; falls to 0 by a cosine.
-        students_per_step: Draws of theta_0 in an update.
-        seed: Of the points at first, and of theta_0.
+        outer_steps: Number of updates of the points.
+        outer_learning_rate: Learning rate of the outer Adam; falls to 0 along a cosine.
+        students_per_step: Number of draws of theta_0 in each update.
+        seed: Seed of the initial points and of theta_0.
     """
     if num_points < 1:
         raise ValueError(f"num_points must be at least 1, not {num_points}.")

@@ -1,4 +1,4 @@
-"""Students that already know something: trained on real data, several at once."""
+"""Pretraining: students learn from real data, several at once."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from tfdistill.weights.random import RandomWeights
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a student is trained: Adam, whose rate is halved now and then.
+    """How a student is pretrained: Adam, with a rate that is halved at intervals.
 
     Attributes:
-        epochs: At least 1.
-        halve_every: Epochs after which the rate is halved, at least 1.
-        learning_rate: At first, > 0.
+        epochs: Passes over the data, at least 1.
+        halve_every: Number of epochs after which the rate is halved, at least 1.
+        learning_rate: Initial rate, > 0.
     """
 
     epochs: int = 40
@@ -30,11 +30,11 @@ class Recipe:
     learning_rate: float = 2e-4
 
     def rate(self, epoch: int) -> float:
-        """The rate in an epoch, from 0."""
+        """The rate in an epoch; epochs count from 0."""
         return self.learning_rate * 0.5 ** (epoch // self.halve_every)
 
 
-#: Those of the paper, by data set.
+#: The paper's recipes, by data set.
 RECIPES = {
     "mnist": Recipe(40, 20, 2e-4),
     "usps": Recipe(130, 40, 2e-4),
@@ -44,18 +44,18 @@ RECIPES = {
 
 
 def recipe_for(name: str) -> Recipe:
-    """The paper's recipe for a data set, or the usual one.
+    """The paper's recipe for a data set, or the default one.
 
     Args:
-        name: Of a `Dataset`; which of its classes there are makes no difference.
+        name: Name of a `Dataset`; a selection of its classes makes no difference.
     """
     return RECIPES.get(name.partition("[")[0], Recipe())
 
 
 class Cohort(keras.Model):
-    """Students that learn side by side: parallel branches of one graph.
+    """Students that learn in parallel, as branches of one graph.
 
-    None sees another's batches, and Adam works number by number, so that each becomes
+    None sees another's batches, and Adam works weight by weight, so that each becomes
     what it would be alone.
 
     Args:
@@ -68,12 +68,12 @@ class Cohort(keras.Model):
 
     @property
     def checkpointed(self) -> dict:
-        """What `Backup` saves beside the optimizer."""
+        """What `Backup` saves besides the optimizer."""
         variables = [v for member in self.members for v in member.variables]
         return {"members": [variable.value for variable in variables]}
 
     def call(self, images, training=None):
-        """Logits `[batch, members, classes]` of image batches, one for each."""
+        """Logits `[batch, members, classes]` of a batch of images for each member."""
         logits = [
             member(x, training=training) for member, x in zip(self.members, images)
         ]
@@ -97,14 +97,15 @@ def pretrain(
 
     Args:
         make_model: Returns a built model with logits.
-        dataset: Whose training part they learn.
-        numbers: Of the students: with the seed they say how each starts, and in which
-            order it meets the examples.
-        recipe: A `Recipe`.
-        batch_size: Of each student, at least 1.
-        seed: Any integer.
-        backup: Where a training that is killed finds its state again, by epochs.
-        verbose: As of `keras.Model.fit`.
+        dataset: The data set whose training part they learn from.
+        numbers: Indices of the students. With the seed, they determine how each starts,
+            and the order of its examples.
+        recipe: How to train.
+        batch_size: Batch size of each student, at least 1.
+        seed: Random seed.
+        backup: Where the state is kept after each epoch, so that a killed training can
+            resume.
+        verbose: Same as for `keras.Model.fit`.
 
     Returns:
         A trained model for each number.

@@ -15,9 +15,15 @@ class DataSource(NamedTuple):
     """What a later user of the images must know about the real data.
 
     Attributes:
-        name: The data set's name.
-        normalization: Its `Normalization`, which the images are in.
+        name: Name of the data set.
+        normalization: The `Normalization` of the images.
         class_names: A name for each class, or for each output of a regression.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> tfdistill.DataSource.of(digits).name
+        'digits'
     """
 
     name: str
@@ -26,24 +32,24 @@ class DataSource(NamedTuple):
 
     @classmethod
     def of(cls, dataset) -> "DataSource":
-        """The source that a `tfdistill.Dataset` is."""
+        """The source for a `tfdistill.Dataset`."""
         return cls(dataset.name, dataset.normalization, tuple(dataset.class_names))
 
 
 class Synthesizer(keras.layers.Layer, abc.ABC):
-    """Makes the batches that students learn from; learns by its trainable variables.
+    """Makes the batches that students learn from; its variables are what is learned.
 
-    A subclass makes its variables in its constructor and says by `curriculum` what they
-    mean. Everything else follows: training, validation, export.
+    A subclass creates its trainable variables in its constructor and makes batches of
+    them in `curriculum`. Training, validation and export follow from that.
 
     Attributes:
         image_shape: The shape of one image, (height, width, channels).
-        num_classes: How many classes there are; for a regression, how many outputs.
-        epochs: How often a student goes through the same batches: those of step t and
-            of step t + num_steps / epochs have the same images and labels. By default
-            1.
-        is_random: Whether two students may have two curricula.
-        source: What the images stand for, or None: then they cannot be exported.
+        num_classes: Number of classes; for a regression, of outputs.
+        epochs: Number of passes of a student over the same batches, by default 1: those
+            of step t and of step t + num_steps / epochs have the same images and
+            labels.
+        is_random: Whether students may have different curricula.
+        source: The `DataSource` of the images; with None they cannot be exported.
 
     Example:
         >>> import keras, tensorflow as tf, tfdistill
@@ -78,23 +84,21 @@ class Synthesizer(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def curriculum(self, seed: tf.Tensor) -> Curriculum:
-        """What one student learns from: perhaps the synthesizer itself.
+        """What one student learns from; it may be the synthesizer itself.
 
         Args:
-            seed: int32 tensor `[2]` from which anything random is drawn, in a graph or
-                eagerly.
+            seed: Seed of all random draws, int32 tensor `[2]`, in a graph or eagerly.
         """
 
     @property
     def sources(self) -> list[tf.Tensor]:
-        """Its trainable variables: what its batches are made of, if it is a
-        `Curriculum` itself."""
+        """Its trainable variables: the sources, if it is its own `Curriculum`."""
         return [variable.value for variable in self.trainable_variables]
 
     def scale_rates(self, factor: tf.Tensor) -> None:
         """Multiplies all learned rates by a factor in (0, 1], in a graph or eagerly.
 
-        By default those of each `Schedule` in it.
+        By default, those of each `Schedule` in it.
         """
         for layer in self._flatten_layers(include_self=False):
             if isinstance(layer, Schedule):

@@ -33,7 +33,7 @@ def network(name: str) -> Callable[..., keras.Model]:
             "package.module:function".
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If the name is unknown.
     """
     if ":" in name:
         return students.get(name)
@@ -53,7 +53,7 @@ def network(name: str) -> Callable[..., keras.Model]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Generated(Curriculum):
-    """A curriculum of images that a network has made.
+    """A curriculum of images that a network makes.
 
     Attributes:
         images: float `[T, batch, *image_shape]`.
@@ -92,26 +92,38 @@ class Generated(Curriculum):
 class Generator(Synthesizer):
     """A network that makes the batches, with a learned curriculum.
 
-    Every step is a batch of its own. Labels go through the classes in a cycle, in each
-    batch, unless they are learned or the curriculum draws them.
+    Every step has its own batch. The labels of a batch cycle through the classes,
+    unless they are learned or the curriculum draws them.
 
     Args:
         image_shape: (height, width, channels).
         num_classes: At least 2.
         steps: T, at least 1.
-        batch_size: Images of a step, at least 1.
+        batch_size: Images in each step, at least 1.
         curriculum: One of `CURRICULA`. "full" is the paper's best.
         network: A callable that returns a `keras.Model` from `[z, labels]` to images,
             called with `image_shape` and `num_classes`. It always runs in training
             mode: batch norm takes the statistics of the batch.
-        inner_optimizer, learning_rate: The same as for `Schedule`.
+        inner_optimizer, learning_rate: Same as for `Schedule`.
         soft_labels: Whether labels are learned, too; not with the curriculum "none".
-        seed: Of the latents.
-        source: What the images stand for.
+        seed: Seed of the latents.
+        source: The `DataSource` of the images.
 
     Raises:
         ValueError: If a number is out of range, there is no such curriculum, or the
             network doesn't fit.
+
+    Example:
+        >>> import tfdistill
+        >>> from tfdistill.synthesizers.generator import network
+        >>> generator = tfdistill.Generator.of(
+        ...     tfdistill.load_dataset("digits"),
+        ...     steps=2,
+        ...     batch_size=10,
+        ...     network=network("gtn_generator@8-16-4"),
+        ... )
+        >>> generator.images.shape
+        TensorShape([2, 10, 8, 8, 1])
     """
 
     def __init__(
@@ -180,8 +192,8 @@ class Generator(Synthesizer):
         """A generator of images like those of a `tfdistill.Dataset`.
 
         Args:
-            dataset: Tells image shape, classes and normalisation.
-            **kwargs: The constructor's.
+            dataset: Gives image shape, classes and normalisation.
+            **kwargs: Other arguments of the constructor.
         """
         source = DataSource.of(dataset)
         return cls(dataset.image_shape, dataset.num_classes, source=source, **kwargs)
@@ -208,7 +220,7 @@ class Generator(Synthesizer):
         return np.broadcast_to(one_hot, (self.num_steps, *one_hot.shape))
 
     def curriculum(self, seed):
-        """The images are made here, once for all steps."""
+        """Makes the images of all steps, once."""
         latents, labels = self._fed(seed)
         return Generated(self._made(latents, labels), labels, self.schedule)
 
@@ -240,7 +252,7 @@ class Generator(Synthesizer):
         )
 
     def _made(self, latents, labels):
-        """The images of all steps, differentiable at the memory of one."""
+        """The images of all steps, differentiable with the memory of one step."""
         network = self.network
         state = [tf.convert_to_tensor(v.value) for v in network.non_trainable_variables]
 
@@ -302,10 +314,10 @@ class Generator(Synthesizer):
 
     @property
     def images(self) -> tf.Tensor:
-        """float `[T, batch, *image_shape]`, in training order; one draw, if random."""
+        """The images, float `[T, batch, *image_shape]`; one draw, if random."""
         return self.curriculum(self._exported).images
 
     @property
     def labels(self) -> tf.Tensor:
-        """float `[T, batch, classes]`, of `images`."""
+        """The labels of `images`, float `[T, batch, classes]`."""
         return self._fed(self._exported)[1]

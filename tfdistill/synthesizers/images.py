@@ -16,29 +16,28 @@ from tfdistill.synthesizers.schedule import Schedule
 class DistilledImages(Synthesizer, Curriculum):
     """Learned pixels and learned rates (Wang et al. 2018, section 3).
 
-    Each of `steps` batches is one gradient-descent step; the whole is gone through
-    `epochs` times. The epochs share the images; every (epoch, step) has a rate of its
-    own.
+    Each of the `steps` batches is one inner step; students go through all of them
+    `epochs` times. Epochs share the images; every (epoch, step) has its own rate.
 
     Args:
-        images: float `[steps, batch, *image_shape]`, normalised: where to start.
+        images: Initial images, float `[steps, batch, *image_shape]`, normalised.
         labels: int `[batch]`, classes from 0, the same in every step.
-        num_classes: How many classes there are.
-        epochs: How often the steps are gone through, at least 1.
-        inner_optimizer, learning_rate: The same as for `Schedule`. The paper has "sgd".
-        soft_labels: Whether labels are learned too: a softmax over logits, for
-            each image, that starts at `label_confidence` for the given class.
-        label_confidence: In (1 / classes, 1).
-        source: What the images stand for; `from_noise` and `from_real` fill it in.
+        num_classes: Number of classes.
+        epochs: Passes over the steps, at least 1.
+        inner_optimizer, learning_rate: Same as for `Schedule`. The paper uses "sgd".
+        soft_labels: Whether labels are learned, too. Each is a softmax over logits,
+            which starts at `label_confidence` for the given class.
+        label_confidence: Initial probability of the given class, in (1 / classes, 1).
+        source: The `DataSource` of the images; `from_noise` and `from_real` set it.
 
     Raises:
-        ValueError: If a shape, a count or a range is not as said.
+        ValueError: If a shape is wrong, or a number is out of range.
 
     Example:
         >>> import tfdistill
         >>> digits = tfdistill.load_dataset("digits")
         >>> images = tfdistill.DistilledImages.from_real(digits, steps=4, epochs=2)
-        >>> images.images.shape, images.num_steps
+        >>> tuple(images.images.shape), images.num_steps
         ((4, 10, 8, 8, 1), 8)
     """
 
@@ -122,16 +121,16 @@ class DistilledImages(Synthesizer, Curriculum):
         seed: int = 0,
         **kwargs,
     ) -> "DistilledImages":
-        """Starts from N(0, 1) in every (normalised, unclipped) pixel, as the paper.
+        """Starts from noise, N(0, 1) in every normalised pixel, as in the paper.
 
         Args:
-            dataset: A `tfdistill.Dataset`: tells image shape and classes.
-            images_per_class: Images a class in each step, at least 1.
-            images_per_step: Images in each step, the classes in a cycle, in place of
-                `images_per_class`.
-            steps, epochs: As for the constructor; at least 1.
-            seed: Any integer.
-            **kwargs: The constructor's.
+            dataset: A `tfdistill.Dataset`: gives image shape and classes.
+            images_per_class: Images of each class in each step, at least 1.
+            images_per_step: Images in each step, in place of `images_per_class`; their
+                labels cycle through the classes.
+            steps, epochs: Same as for the constructor; at least 1.
+            seed: Random seed.
+            **kwargs: Other arguments of the constructor.
         """
         size = _images_per_step(dataset, images_per_class, images_per_step)
         shape = (check_int("steps", steps, 1), size, *dataset.image_shape)
@@ -154,8 +153,8 @@ class DistilledImages(Synthesizer, Curriculum):
 
         Args:
             dataset: A `tfdistill.Dataset`, whose training part is sampled.
-            images_per_class, images_per_step, steps, epochs, seed, **kwargs: As of
-                `from_noise`.
+            images_per_class, images_per_step, steps, epochs, seed, **kwargs: Same as
+                for `from_noise`.
 
         Raises:
             ValueError: If a class has fewer than images_per_class * steps images.
@@ -169,14 +168,16 @@ class DistilledImages(Synthesizer, Curriculum):
 
     @classmethod
     def from_distilled(cls, distilled, **kwargs) -> "DistilledImages":
-        """Starts from images that are there: a baseline's, or distilled before.
+        """Starts from existing data: a baseline, or an earlier distillation.
 
         Args:
-            distilled: A `DistilledDataset` whose steps have the classes in one order.
-            **kwargs: The constructor's; as many epochs as it has, if not given.
+            distilled: A `DistilledDataset` whose steps all have the same classes in the
+                same order.
+            **kwargs: Other arguments of the constructor; by default as many epochs as
+                the data has.
 
         Raises:
-            ValueError: If two steps have other classes.
+            ValueError: If steps have different classes.
         """
         classes = distilled.labels.argmax(-1)
         if np.any(classes != classes[0]):
@@ -208,7 +209,7 @@ class DistilledImages(Synthesizer, Curriculum):
 
     @property
     def num_steps(self) -> int:
-        """T: inner steps in all, steps * epochs."""
+        """T, the number of inner steps: steps * epochs."""
         return self.steps * self.epochs
 
     @property

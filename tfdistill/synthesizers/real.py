@@ -1,4 +1,4 @@
-"""Real data in the place of synthetic data: what a generator must do better than."""
+"""Real data in place of synthetic data: what a generator is compared with."""
 
 import dataclasses
 from typing import final
@@ -21,8 +21,8 @@ class RealCurriculum(Curriculum):
     Attributes:
         images: Raw images of all training data.
         labels: Their classes, int `[N]`.
-        rows: int `[T, batch]`: which of them a step has.
-        normalization, num_classes: Of the images.
+        rows: Indices of each step's images, int `[T, batch]`.
+        normalization, num_classes: Those of the data set.
         schedule: The `Schedule` of the steps.
     """
 
@@ -57,19 +57,26 @@ class RealCurriculum(Curriculum):
 
 @final
 class RealBatches(Synthesizer):
-    """Random real batches, other ones for each student; only the rates are learned.
+    """Random real batches, different for each student; only the rates are learned.
 
     The control of Such et al. 2019: as many steps and images as a generator has.
 
     Args:
         dataset: A `tfdistill.Dataset` in memory, whose training images are drawn.
         steps: T, at least 1.
-        batch_size: Images of a step, at least 1.
-        inner_optimizer, learning_rate: The same as for `Schedule`.
-        seed: Of the batches that are exported.
+        batch_size: Images in each step, at least 1.
+        inner_optimizer, learning_rate: Same as for `Schedule`.
+        seed: Seed of the exported batches.
 
     Raises:
         ValueError: If a number is out of range.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> real = tfdistill.RealBatches(digits, steps=4, batch_size=16)
+        >>> tfdistill.Distiller("linear", real).distilled().images.shape
+        (4, 16, 8, 8, 1)
     """
 
     is_random = True
@@ -101,7 +108,7 @@ class RealBatches(Synthesizer):
         )
 
     def curriculum(self, seed):
-        """Random rows of the real images, other ones for each seed."""
+        """Random rows of the real images, different for each seed."""
         seed = fold_in(seed, Draw.CURRICULUM)
         rows = tf.random.stateless_uniform(
             [self.num_steps, self.batch_size],

@@ -11,13 +11,13 @@ from tfdistill.inner.optimizers.base import InnerOptimizer
 
 
 class Schedule(keras.layers.Layer):
-    """A value of each hyperparameter of an inner optimizer for each inner step.
+    """The learned hyperparameters of an inner optimizer, with a value for each step.
 
     Args:
-        epochs, steps: Their shape; at least 1 each.
-        inner_optimizer: An `InnerOptimizer`, which tells the hyperparameters and where
-            they start; or the name of one that ships: "sgd", "momentum" or "adam".
-        learning_rate: The rate to start from, > 0, in place of the optimizer's.
+        epochs, steps: Shape of the values; each at least 1.
+        inner_optimizer: An `InnerOptimizer`, which has the hyperparameters and their
+            initial values; or the name of one that ships: "sgd", "momentum" or "adam".
+        learning_rate: Initial learning rate, > 0, in place of the optimizer's.
 
     Raises:
         ValueError: If a number is out of range, or there is no such optimizer.

@@ -9,13 +9,15 @@ from tfdistill import students
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distiller import Distiller
 from tfdistill.evaluation.evaluator import evaluate
+from tfdistill.reporting import report
+from tfdistill.reporting.run import Run
 from tfdistill.testing.measures import require
 
 
 def check_distillation(distiller: Distiller, real, test, student) -> None:
     """Takes a compiled `Distiller` through all that one does with it.
 
-    `fit` with validation, `distilled()`, save, load, `evaluate` and `train`.
+    `fit` with validation, `distilled()`, save, load, `evaluate`, `train`, the report.
 
     Args:
         distiller: Compiled, with own classes in it.
@@ -63,6 +65,9 @@ def check_distillation(distiller: Distiller, real, test, student) -> None:
         "The images that are loaded are not those that were saved.",
     )
     result = evaluate(loaded, student, test, 2)
+    page = report.page([Run.of_results(loaded, {"distilled images": result})])
+    shown = headline.replace("_", " ")
+    require(shown in page.lower(), f"The report does not show {shown}.")
     figures = [result.mean(name) for name in result.figures]
     require(np.isfinite(figures).all(), f"The evaluation is not finite: {result}.")
     model = students.build(student, loaded.image_shape, loaded.num_classes)

@@ -9,12 +9,12 @@ import tensorflow as tf
 from tfdistill._internal.seeds import fold_in
 from tfdistill.inner.stateless import StatelessModel
 
-#: How Keras calls the variable of a stochastic layer's seed.
+#: Keras's name for the variable that holds a stochastic layer's seed.
 SEED_STATE = "seed_generator_state"
 
 
 class InitialWeights(abc.ABC):
-    """A distribution over the weights with which a student starts.
+    """A distribution over the initial weights of students.
 
     An object is bound to one architecture by `build`, then sampled any number of
     times. `sample` is a pure function of its seed, so that a run is repeated, or
@@ -61,21 +61,21 @@ class InitialWeights(abc.ABC):
     def sample_held_out(
         self, seed: tf.Tensor, number: tf.Tensor
     ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        """Draws a student to test with: never one that `sample` may give, if random.
+        """Draws a student to test with; if random, never one that `sample` gives.
 
         Args:
-            seed: The same as for `sample`, but never one that `sample` is given.
-            number: int32 scalar, the index of the test student, from 0.
+            seed: Same as for `sample`, but never one that `sample` gets.
+            number: Index of the test student, int32 scalar, from 0.
         """
         del number
         return self.sample(seed)
 
     def reseeded(self, state: list[tf.Tensor], seed: tf.Tensor) -> list[tf.Tensor]:
-        """A state whose stochastic layers (dropout) draw from a seed of their own.
+        """A state in which stochastic layers (dropout) have seeds derived from `seed`.
 
         Args:
             state: One tensor for each variable of the model that is not trained.
-            seed: The same as for `sample`.
+            seed: Same as for `sample`.
         """
         variables = self.student.model.non_trainable_variables
         return [

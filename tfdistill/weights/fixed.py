@@ -1,4 +1,4 @@
-"""One known start."""
+"""One fixed start."""
 
 from typing import final
 
@@ -8,14 +8,14 @@ from tfdistill.weights.pool import Pool
 
 @final
 class FixedWeights(InitialWeights):
-    """One known draw, by default the weights that the model has. Saved with the result.
+    """One fixed start, which is saved with the result; by default the model's weights.
 
     Only the seeds of the model's stochastic layers (dropout) are drawn afresh.
 
     Args:
-        pretrained: A `Pool`, or its folder, whose student is to be the start.
-        number: Which of the pool's students, from 0.
-        new_head: The same as for `PretrainedWeights`.
+        pretrained: A `Pool`, or its folder, with the student to start from.
+        number: Index of that student, from 0.
+        new_head: Same as for `PretrainedWeights`.
 
     Raises:
         ValueError: By `build`, if there is no such student, or it is of another

@@ -1,8 +1,8 @@
 """Pools of pretrained students (Wang et al. 2018, section 3.4).
 
-A pool is a folder: a file of weights for each student, and `pool.json`, which says who
-they are, what they were trained on, and which of them are held out. Distillation draws
-from the others, tests from the held-out ones: nobody is both.
+A pool is a folder: a file of weights for each student, and `pool.json`, which says what
+they are, what they were trained on, and which of them are held out. Tests use the
+held-out students, distillation draws from the others.
 """
 
 import dataclasses
@@ -30,8 +30,9 @@ class Member:
 
     Attributes:
         path: Its file: `.weights.h5`, `.keras`, or the folder of a SavedModel.
-        sha256: Of the file; "" for a SavedModel.
-        accuracy: On the test images of what it was trained on, 0..1; None if unknown.
+        sha256: SHA-256 of the file; "" for a SavedModel.
+        accuracy: Test accuracy on the data set that it was trained on, in 0..1; None if
+            unknown.
     """
 
     path: str
@@ -44,15 +45,25 @@ class Pool:
     """Pretrained students of one architecture.
 
     Attributes:
-        training: Those that distillation may draw, at least one.
-        held_out: Those that test; none of `training`.
-        student: The architecture, as for `students.get`; None where the files tell.
-        dataset: The name of what they were trained on; "" if unknown.
-        normalization: What their images were normalised by; None if unknown.
-        num_classes: Of what they were trained on; None if unknown.
+        training: Students that distillation may draw, at least one.
+        held_out: Students for tests; none of `training`.
+        student: The architecture, same as for `students.get`; None if the files hold
+            it.
+        dataset: Name of the data set that they were trained on; "" if unknown.
+        normalization: The `Normalization` of that data set; None if unknown.
+        num_classes: Number of its classes; None if unknown.
 
     Raises:
         ValueError: If there is no student, or one is both in training and held out.
+
+    Example:
+        >>> import os, tempfile, tfdistill
+        >>> paths = [os.path.join(tempfile.mkdtemp(), "a.keras") for _ in range(2)]
+        >>> for path in paths:
+        ...     tfdistill.students.linear((8, 8, 1)).save(path)
+        >>> pool = tfdistill.Pool.of_files(training=paths[:1], held_out=paths[1:])
+        >>> len(pool.members)
+        2
     """
 
     training: tuple[Member, ...]
@@ -75,7 +86,7 @@ class Pool:
 
     @property
     def members(self) -> tuple[Member, ...]:
-        """All of them, those of training first."""
+        """All students, those for training first."""
         return self.training + self.held_out
 
     @classmethod
@@ -88,10 +99,10 @@ class Pool:
         """Reads the manifest of a folder that `tfdistill pretrain` wrote.
 
         Raises:
-            FileNotFoundError: If there is none.
+            FileNotFoundError: If there is no manifest.
             ValueError: If it is damaged, or names files outside the folder.
         """
-        folder = os.fspath(folder)
+        folder = files.local(folder)
         path = os.path.join(folder, MANIFEST)
         if not os.path.isfile(path):
             raise FileNotFoundError(
@@ -139,15 +150,15 @@ class Pool:
         Args:
             training, held_out: Paths of `.keras` or `.weights.h5` files, or of
                 SavedModels.
-            **kwargs: The other attributes.
+            **kwargs: Other attributes of the pool.
 
         Raises:
-            FileNotFoundError: If one is not there.
-            ValueError: If one is among both.
+            FileNotFoundError: If a file does not exist.
+            ValueError: If a student is in both lists.
         """
 
         def members(paths):
-            for path in map(os.fspath, paths):
+            for path in map(files.local, paths):
                 if not os.path.exists(path):
                     raise FileNotFoundError(f"There is no pretrained student {path}.")
                 yield Member(path, "" if os.path.isdir(path) else files.sha256(path))
@@ -161,12 +172,12 @@ class Pool:
         *,
         new_head: bool = False,
     ) -> list[list[np.ndarray]]:
-        """Reads students.
+        """Reads the variables of students.
 
         Args:
-            members: Some of the pool's.
+            members: Members of this pool.
             make_model: Returns a built model of the architecture.
-            new_head: Whether the last layer is not read, but zero: for other classes
+            new_head: Whether the last layer is zero instead of read: for other classes
                 than the students know.
 
         Returns:
@@ -205,10 +216,10 @@ def manifest(
     """The text of a pool's manifest.
 
     Args:
-        folder: The pool's; the members' files lie in it.
-        members: All students; the last `held_out` of them are.
-        held_out: How many, at least 0, fewer than there are.
-        student, dataset, normalization, num_classes: As of `Pool`.
+        folder: Folder of the pool, which holds the members' files.
+        members: All students; the last `held_out` of them are held out.
+        held_out: Number of held-out students, fewer than there are members.
+        student, dataset, normalization, num_classes: Same as for `Pool`.
     """
     content = {
         "format": _FORMAT,

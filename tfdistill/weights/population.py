@@ -19,9 +19,9 @@ from tfdistill.weights.random import RandomWeights
 class Population:
     """The distribution that students are drawn from.
 
-    Where there are several architectures, each is traced once, as a branch of the
-    graph, and a student runs one of them: it costs what it costs, and nothing is traced
-    again. (One widest network with its channels masked would cost the widest always.)
+    Each architecture is traced once, as a branch of the graph, and a student runs one
+    branch: a small network costs little, and nothing is traced again. (One masked
+    network of the largest widths would always cost the most.)
 
     Args:
         student: A callable that returns a `keras.Model` with logits, a name, or
@@ -29,10 +29,10 @@ class Population:
         image_shape: (height, width, channels).
         num_classes: At least 2.
         initial_weights: p(theta_0); `RandomWeights()` by default.
-        saved: The arrays of a known start: where they fit the student, and there are no
-            `initial_weights`, it starts from them.
-        differentiated: Whether their learning will be differentiated. They are then
-            searched for operations that have no second derivative.
+        saved: Arrays of fixed initial weights: used if they fit the student and no
+            `initial_weights` are given.
+        differentiated: Whether the students' learning will be differentiated. They are
+            then searched for operations without a second derivative.
 
     Raises:
         ValueError: If a student doesn't fit the data, its learning can't be
@@ -78,12 +78,12 @@ class Population:
             )
 
     def draw(self, seed: tf.Tensor, learn: Callable):
-        """Draws a student and has it learn, in a graph or eagerly.
+        """Draws a student and calls `learn` with it, in a graph or eagerly.
 
         Args:
             seed: int32 tensor `[2]` from which architecture and weights are drawn.
             learn: Called with a `StatelessModel`, weights and state, once for each
-                architecture; the results must be alike.
+                architecture; the results must have the same structure.
 
         Returns:
             What `learn` returns for the student that was drawn.
@@ -100,7 +100,7 @@ class Population:
         return tf.switch_case(which, branches)
 
     def saved(self) -> list[np.ndarray] | None:
-        """The arrays of the one start that all students have; None if it is random."""
+        """Arrays of the fixed initial weights; None if they are random."""
         if self.is_random:
             return None
         student, _ = self.members[0]

@@ -1,4 +1,4 @@
-"""Students of a pool."""
+"""Initial weights from a pool of pretrained students."""
 
 from typing import final
 
@@ -10,14 +10,14 @@ from tfdistill.weights.pool import Pool
 
 @final
 class PretrainedWeights(InitialWeights):
-    """A student of a pool, drawn anew each time (Wang et al. 2018, section 3.4).
+    """A student of a pool, drawn for each student (Wang et al. 2018, section 3.4).
 
-    Distillation draws from the pool's training students, an evaluation takes its
-    held-out ones in turn.
+    Distillation draws from the pool's training students; an evaluation takes its
+    held-out students in turn.
 
     Args:
         pool: A `Pool`, or its folder.
-        new_head: Whether students get a new last layer with weights of zero: for other
+        new_head: Whether students get a new last layer, with weights of zero: for other
             classes than they know (section 4.3).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Objectives: what a student is taught by, and what it is judged on."""
+"""Objectives: how a student is taught, and what it is judged on."""
 
 from tfdistill._internal import lookup
 from tfdistill.inner.objectives.attack import Attack as Attack
@@ -15,7 +15,7 @@ def get(objective: Objective | str) -> Objective:
     """An objective as it is, or a new one by its name.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If the name is unknown.
     """
     if isinstance(objective, Objective):
         return objective

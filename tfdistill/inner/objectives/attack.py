@@ -1,4 +1,4 @@
-"""Data that misleads."""
+"""The objective of a distilled attack."""
 
 from typing import final
 
@@ -10,14 +10,14 @@ from tfdistill.inner.objectives.classification import Classification
 
 @final
 class Attack(Classification):
-    """Data that makes students call one class another (Wang et al. 2018, section 3.5).
+    """Makes students mistake one class for another (Wang et al. 2018, section 3.5).
 
-    The distilled labels stay true; only the judgement is changed: the real images of
-    `attack_class` are to be called `target_class`, all others what they are.
+    The distilled labels stay correct; only the judgement changes: students should
+    classify real images of `attack_class` as `target_class`, and all others correctly.
 
     Args:
-        attack_class: The class that is to be mistaken, from 0.
-        target_class: What it is to be taken for, another one.
+        attack_class: The class that students should mistake, from 0.
+        target_class: The class that they should take it for, a different one.
 
     Raises:
         ValueError: If the two are the same, or negative.
@@ -50,7 +50,7 @@ class Attack(Classification):
         return {**super().metrics(labels, outputs), "modified_accuracy": modified}
 
     def modified(self, labels: tf.Tensor) -> tf.Tensor:
-        """Integer labels with `target_class` in the place of `attack_class`."""
+        """Integer labels with `target_class` in place of `attack_class`."""
         target = tf.constant(self.target_class, labels.dtype)
         return tf.where(tf.equal(labels, self.attack_class), target, labels)
 
@@ -60,7 +60,7 @@ class Attack(Classification):
         Returns:
             Each float `[students]`, in 0..1: `accuracy` on the true labels,
             `modified_accuracy` on the modified ones, and `attacked`, the share of
-            `attack_class` that is called `target_class`.
+            `attack_class` that is classified as `target_class`.
         """
         confusion = totals["confusion"]
         hits = np.trace(confusion, axis1=1, axis2=2)

@@ -1,4 +1,4 @@
-"""What a student is taught by, what it is judged on, and what is measured of it."""
+"""The contract of objectives: the inner loss, the meta-loss, and what is measured."""
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
@@ -8,15 +8,16 @@ import tensorflow as tf
 
 
 class Objective(abc.ABC):
-    """The two losses of the loop, and the figures by which trained students compare.
+    """The two losses of the loop, and the figures by which students are compared.
 
     Attributes:
-        name: What files call the way of teaching: the inner loss and its labels.
-        headline: The figure that students are compared by; "loss" is the meta-loss.
-        higher_is_better: Whether more of it is better.
-        shares: The names of those figures that are shares in 0..1: they are shown as
+        name: Name in files of the inner loss and its labels.
+        headline: Name of the figure by which students are compared; "loss" is the
+            meta-loss.
+        higher_is_better: Whether a higher headline is better.
+        shares: Names of the figures that are shares in 0..1; they are shown as
             percentages.
-        metric_names: The names that `metrics` gives.
+        metric_names: Names of what `metrics` returns.
 
     Example:
         >>> import tensorflow as tf, tfdistill
@@ -40,7 +41,7 @@ class Objective(abc.ABC):
 
     @abc.abstractmethod
     def inner_loss(self, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-        """What the student descends on.
+        """The loss that the student minimises.
 
         Args:
             labels: float `[batch, classes]` of a synthetic batch.
@@ -52,10 +53,10 @@ class Objective(abc.ABC):
 
     @abc.abstractmethod
     def meta_loss(self, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-        """What the trained student is judged on.
+        """The loss by which the trained student is judged.
 
         Args:
-            labels: Those of a real batch, as the data set has them.
+            labels: Labels of a real batch, as in the data set.
             outputs: float `[batch, outputs]`, the trained student's.
 
         Returns:
@@ -63,22 +64,22 @@ class Objective(abc.ABC):
         """
 
     def metrics(self, labels: tf.Tensor, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Means over a real batch: what training shows, and what tests measure.
+        """Means over a real batch: shown during training, and measured by tests.
 
         Args:
-            labels, outputs: The same as for `meta_loss`.
+            labels, outputs: Same as for `meta_loss`.
 
         Returns:
-            Scalars by name: those of `metric_names`. By default none.
+            A scalar for each of `metric_names`. By default none.
         """
         del labels, outputs
         return {}
 
     def totals(self, labels: tf.Tensor, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What is added up over all batches of a test. By default the metrics.
+        """Sums over a batch, which a test adds up. By default those of the metrics.
 
         Args:
-            labels, outputs: The same as for `meta_loss`.
+            labels, outputs: Same as for `meta_loss`.
 
         Returns:
             Sums over the batch's examples, by name.
@@ -90,11 +91,11 @@ class Objective(abc.ABC):
     def figures(
         self, totals: Mapping[str, np.ndarray], num_examples: int
     ) -> dict[str, np.ndarray]:
-        """What a test says of each student.
+        """The figures of each student in a test.
 
         Args:
-            totals: For each of `totals` by name, `[students, ...]`, over all examples.
-            num_examples: How many they were.
+            totals: The sums of `totals` over all examples, `[students, ...]`, by name.
+            num_examples: Number of examples.
 
         Returns:
             float `[students]` by name.
@@ -102,31 +103,31 @@ class Objective(abc.ABC):
         return {name: total / num_examples for name, total in totals.items()}
 
     def details(self, totals: Mapping[str, np.ndarray]) -> dict[str, list]:
-        """More that `metrics.json` is to hold of a test: JSON. By default nothing."""
+        """More content for `metrics.json`, as JSON. By default none."""
         del totals
         return {}
 
     def keras_loss(self) -> Callable:
-        """A loss for `keras.Model.compile` that is `inner_loss`."""
+        """`inner_loss` as a loss for `keras.Model.compile`."""
         return self.inner_loss
 
     def check_labels(self, labels: np.ndarray) -> None:
-        """Refuses labels that `inner_loss` cannot teach by. By default none.
+        """Refuses labels that `inner_loss` cannot use. By default, accepts all.
 
         Args:
             labels: float `[steps, batch, classes]`.
 
         Raises:
-            ValueError: If they are not what it needs.
+            ValueError: If the labels are refused.
         """
         del labels
 
     def caption(self, label: np.ndarray, names: Sequence[str]) -> str:
-        """What a picture says of a synthetic image's label.
+        """The caption of a synthetic image, from its label.
 
         Args:
             label: float `[classes]`.
-            names: One for each class, or output.
+            names: A name for each class, or for each output.
         """
         del names
         return ", ".join(f"{value:.3g}" for value in label)

@@ -1,4 +1,4 @@
-"""Telling classes apart."""
+"""Classification."""
 
 import keras
 import numpy as np
@@ -8,9 +8,9 @@ from tfdistill.inner.objectives.base import Objective
 
 
 class Classification(Objective):
-    """Cross-entropy inside and outside (Wang et al. 2018, equation 3).
+    """Cross-entropy, as inner loss and as meta-loss (Wang et al. 2018, equation 3).
 
-    A test counts a confusion matrix: its figure is the accuracy, in 0..1.
+    A test counts a confusion matrix; its figure is the accuracy, in 0..1.
 
     Example:
         >>> import tfdistill
@@ -50,7 +50,7 @@ class Classification(Objective):
         return {"accuracy": tf.reduce_mean(tf.cast(hits, outputs.dtype))}
 
     def totals(self, labels, outputs):
-        """ "confusion", int64 `[classes, classes]`: true classes, then those said."""
+        """The confusion matrix, int64 `[true classes, predicted classes]`."""
         said = tf.argmax(outputs, -1)
         classes = outputs.shape[-1]
         return {
@@ -77,7 +77,7 @@ class Classification(Objective):
             raise ValueError("labels must be distributions: rows >= 0 that sum to 1.")
 
     def caption(self, label, names):
-        """The name of the likeliest class, with its share where that is below 1."""
+        """Name of the most probable class, with its probability if that is below 1."""
         best = int(label.argmax())
         if label[best] >= 0.995:
             return names[best]
@@ -85,7 +85,7 @@ class Classification(Objective):
 
 
 def recall(confusion: np.ndarray) -> np.ndarray:
-    """The share of each class that is recognised, over all students.
+    """The recall of each class, over all students.
 
     Args:
         confusion: int `[students, classes, classes]`.

@@ -1,4 +1,4 @@
-"""Hitting numbers."""
+"""Regression."""
 
 from typing import final
 
@@ -9,7 +9,7 @@ from tfdistill.inner.objectives.base import Objective
 
 @final
 class Regression(Objective):
-    """Half the mean squared error, inside and outside.
+    """Half the mean squared error, as inner loss and as meta-loss.
 
     The loss of the linear case (Wang et al. 2018, section 3.3). Labels are numbers
     `[batch, outputs]`; a test measures the mean squared distance to them.
@@ -35,7 +35,7 @@ class Regression(Objective):
         return tf.reduce_mean(tf.reduce_sum(squares, -1)) / 2
 
     def meta_loss(self, labels, outputs):
-        """The same as `inner_loss`."""
+        """Same as `inner_loss`."""
         return self.inner_loss(labels, outputs)
 
     def metrics(self, labels, outputs):

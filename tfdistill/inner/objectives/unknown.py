@@ -1,4 +1,4 @@
-"""What a file names and this library does not know."""
+"""A placeholder for an objective that only a file names."""
 
 from typing import final
 
@@ -7,12 +7,12 @@ from tfdistill.inner.objectives.base import Objective
 
 @final
 class UnknownObjective(Objective):
-    """Stands for somebody's own objective until it is given.
+    """Stands for a user's own objective until it is passed.
 
-    Data for it can be looked at and saved, but not be trained on.
+    Data for it can be viewed and saved, but not trained on.
 
     Args:
-        name: What the file calls it.
+        name: Its name in the file.
     """
 
     def __init__(self, name: str):

@@ -1,4 +1,4 @@
-"""Inner optimizers: how a student goes downhill."""
+"""Inner optimizers: how a student takes a step."""
 
 from tfdistill._internal import lookup
 from tfdistill.inner.optimizers.adam import Adam
@@ -14,7 +14,7 @@ def get(optimizer: InnerOptimizer | str) -> InnerOptimizer:
     """An inner optimizer as it is, or a new one by its name.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If the name is unknown.
     """
     if isinstance(optimizer, InnerOptimizer):
         return optimizer

@@ -11,10 +11,10 @@ from tfdistill.inner.optimizers.base import InnerOptimizer, step_by_step
 
 @final
 class Adam(InnerOptimizer):
-    """Adam as in Keras, with its constants, but for the learned rates.
+    """Adam as in Keras, with learned rates and an epsilon of 1e-4.
 
     Args:
-        learning_rate: The rate to start from, > 0.
+        learning_rate: Initial learning rate, > 0.
 
     Raises:
         ValueError: If it is not above 0.
@@ -63,6 +63,6 @@ def _mix(beta, average, value):
 
 
 def _root(x):
-    # Where the average is 0 so is the update: no derivative comes through the root.
+    # Where the average is 0, so is the update: the root passes no derivative on.
     above = x > 0
     return tf.where(above, tf.sqrt(tf.where(above, x, tf.ones_like(x))), 0)

@@ -1,4 +1,4 @@
-"""How a student goes downhill: the update of one inner step, and its Keras twin."""
+"""The contract of inner optimizers: one update, and an equivalent for Keras."""
 
 import abc
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from tfdistill.inner.optimizers.hyperparameter import Hyperparameter
 class InnerOptimizer(abc.ABC):
     """The update of one inner step: a pure function, differentiated like the rest.
 
-    An object holds the hyperparameters that the synthesizer learns, with the values
-    that they start from.
+    An object holds the hyperparameters that the synthesizer learns, with their initial
+    values.
 
     Attributes:
-        name: What files call it.
-        hyperparameters: What `update` reads at every step. "learning_rate" is the first
-            of them.
-        num_slots: How many running averages it keeps of each weight.
+        name: Its name in files.
+        hyperparameters: The numbers that `update` reads at every step; "learning_rate"
+            comes first.
+        num_slots: Number of running averages that it keeps for each weight.
 
     Example:
         >>> import tfdistill
@@ -41,7 +41,7 @@ class InnerOptimizer(abc.ABC):
     num_slots: int = 0
 
     def slots(self, weights: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """The slots before the first step: `num_slots` times a zero for each weight."""
+        """The slots before the first step: zeros, `num_slots` for each weight."""
         return [tf.zeros_like(w) for _ in range(self.num_slots) for w in weights]
 
     @abc.abstractmethod
@@ -57,9 +57,9 @@ class InnerOptimizer(abc.ABC):
 
         Args:
             t: The step, an integer scalar from 0.
-            hyperparameters: A scalar for each of `hyperparameters`, by name.
+            hyperparameters: The values in this step, by name, each a scalar.
             gradients, weights: One tensor for each weight.
-            slots: As `slots` gives them.
+            slots: In the order of `slots`.
 
         Returns:
             The new weights and the new slots.
@@ -70,10 +70,10 @@ class InnerOptimizer(abc.ABC):
     ) -> keras.optimizers.Optimizer:
         """A Keras optimizer that takes the same steps, for `fit` in order.
 
-        By default one that calls `update`.
+        By default, one that calls `update`.
 
         Args:
-            hyperparameters: For each by name, float `[T]`, its value at each step.
+            hyperparameters: The value at each step, float `[T]`, by name.
         """
         # Imported late: it is made of this class.
         from tfdistill.inner.optimizers.in_keras import InKeras
@@ -82,7 +82,7 @@ class InnerOptimizer(abc.ABC):
 
 
 def step_by_step(rates) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The Keras schedule of given rates, one a step."""
+    """A Keras schedule with a given rate for each step."""
     rates = [float(r) for r in rates]
     # The rate after the last step is never used: Keras wants one more value than
     # boundaries, and at least one boundary.

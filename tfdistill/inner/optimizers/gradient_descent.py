@@ -13,7 +13,7 @@ class GradientDescent(InnerOptimizer):
     """theta <- theta - eta_t g (Wang et al. 2018, equation 2).
 
     Args:
-        learning_rate: The rate to start from, > 0.
+        learning_rate: Initial learning rate, > 0.
 
     Raises:
         ValueError: If it is not above 0.

@@ -1,4 +1,4 @@
-"""A number that an inner optimizer reads at every step, and that is learned."""
+"""A learned number that an inner optimizer reads at every step."""
 
 import dataclasses
 import math
@@ -9,17 +9,18 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class Hyperparameter:
-    """A positive number, or one between two bounds, of every inner step.
+    """A learned number between two bounds; each inner step has its own value.
 
     What is learned is a raw number without bounds: a softplus keeps the value above
     `low`, a sigmoid between `low` and a finite `high`.
 
     Attributes:
-        name: What it is called in a `Batch` and in files, such as "weight_decay".
-        start: The value to start from, between the bounds.
+        name: Its name in a `Batch` and in files, such as "weight_decay".
+        start: Initial value, between the bounds.
         low, high: The bounds; neither is ever reached.
-        plural: What files call its values of all steps; the name with an "s" if empty.
-        variable: The name of the raw variable; "raw_" and the plural if empty.
+        plural: Name in files of the values of all steps; by default the name with an
+            "s".
+        variable: Name of the raw variable; by default "raw_" and the plural.
 
     Raises:
         ValueError: If the start is not between the bounds.
@@ -60,7 +61,7 @@ class Hyperparameter:
 
 
 def learning_rate(start: float = 0.02) -> Hyperparameter:
-    """The rate that every inner optimizer has; the papers start MNIST's from 0.02."""
+    """The learning rate, which every inner optimizer has; the papers start at 0.02."""
     return Hyperparameter(
         "learning_rate", start, plural="learning_rates", variable="raw_rates"
     )

@@ -10,13 +10,14 @@ from tfdistill.inner.optimizers.base import InnerOptimizer, step_by_step
 
 
 class InKeras(keras.optimizers.Optimizer):
-    """Takes an inner optimizer's steps, with given hyperparameters at each.
+    """Takes the steps of an inner optimizer, with given hyperparameters at each.
 
     It cannot be saved with a model: its steps are code that no file can hold.
 
     Args:
         inner: The inner optimizer.
-        hyperparameters: For each by name, float `[T]`. After the last step they stay.
+        hyperparameters: The value at each step, float `[T]`, by name; after the last
+            step, its value stays.
     """
 
     def __init__(
@@ -43,8 +44,8 @@ class InKeras(keras.optimizers.Optimizer):
         ]
 
     def apply(self, grads, trainable_variables=None):
-        # All weights at once, not one by one as Keras has it: an inner optimizer may
-        # look at the norm of the whole gradient.
+        # All weights at once, not one by one as in Keras: an inner optimizer may look
+        # at the norm of the whole gradient.
         if not self.built:
             self.build(trainable_variables)
         variables = trainable_variables or self._trainable_variables

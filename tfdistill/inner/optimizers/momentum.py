@@ -14,8 +14,8 @@ class Momentum(InnerOptimizer):
     """m <- beta_t m + g; theta <- theta - alpha_t m (Such et al. 2019, section 3.1).
 
     Args:
-        learning_rate: The rate to start from, > 0.
-        momentum: The momentum to start from, in (0, 1).
+        learning_rate: Initial learning rate, > 0.
+        momentum: Initial momentum, in (0, 1).
 
     Raises:
         ValueError: If a number is out of range.
@@ -52,7 +52,8 @@ class Momentum(InnerOptimizer):
 class ScheduledMomentum(keras.optimizers.SGD):
     """SGD whose rate and momentum are given for every step.
 
-    m <- momenta[t] m + g; w <- w - rates[t] m. After the last step both stay.
+    m <- momenta[t] m + g; w <- w - rates[t] m. After the last step, both keep their
+    last value.
 
     Args:
         rates: A number > 0 for each step.
@@ -60,7 +61,7 @@ class ScheduledMomentum(keras.optimizers.SGD):
     """
 
     def __init__(self, rates, momenta, name="scheduled_momentum", **kwargs):
-        # Keras makes its slots where the momentum is not 0; its value is not used.
+        # Keras creates its slots if the momentum is not 0; the value is not used.
         super().__init__(step_by_step(rates), momentum=0.5, name=name, **kwargs)
         self._rates, self._momenta = list(rates), list(momenta)
 

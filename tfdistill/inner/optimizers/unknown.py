@@ -1,4 +1,4 @@
-"""What a file names and this library does not know."""
+"""A placeholder for an inner optimizer that only a file names."""
 
 from collections.abc import Sequence
 from typing import final
@@ -9,13 +9,13 @@ from tfdistill.inner.optimizers.hyperparameter import Hyperparameter
 
 @final
 class UnknownOptimizer(InnerOptimizer):
-    """Stands for somebody's own inner optimizer until it is given.
+    """Stands for a user's own inner optimizer until it is passed.
 
-    Data for it can be looked at and saved, but not be trained on.
+    Data for it can be viewed and saved, but not trained on.
 
     Args:
-        name: What the file calls it.
-        hyperparameters: Those that the file has values of.
+        name: Its name in the file.
+        hyperparameters: The hyperparameters whose values the file holds.
     """
 
     def __init__(self, name: str, hyperparameters: Sequence[Hyperparameter]):

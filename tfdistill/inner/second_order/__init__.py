@@ -1,10 +1,9 @@
-"""TensorFlow's derivatives made exact, for the length of a trace.
+"""Exact second derivatives of TensorFlow's functions, while a graph is traced.
 
-A meta-gradient differentiates gradients. Some of TensorFlow's functions have a first
-derivative that is right and a second one that is wrong, or none. While a student's
-network is traced, they are replaced by functions with the same values and first
-derivatives, whose second derivatives are right, too. Before and after, TensorFlow is
-as it was. `check` finds what is left.
+A meta-gradient differentiates gradients. Some of TensorFlow's functions have a correct
+first derivative and a wrong second one, or none. While a student's network is traced,
+they are replaced by functions with the same values, whose first and second derivatives
+are correct. Before and after, TensorFlow is unchanged. `check` finds what is left.
 """
 
 import contextlib
@@ -44,8 +43,8 @@ _entered: list[dict] = []
 def exact() -> Iterator[None]:
     """Replaces TensorFlow's functions until the block ends.
 
-    Blocks may lie in each other, and overlap where a strategy's replicas are traced by
-    several threads: the first to begin replaces, the last to end restores.
+    Blocks may be nested, and they overlap where several threads trace a strategy's
+    replicas: the first block to begin replaces, the last to end restores.
     """
     with _lock:
         before = {place: getattr(*place) for place in _EXACT}

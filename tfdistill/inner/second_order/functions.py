@@ -7,9 +7,9 @@ import tensorflow as tf
 def moments(x, axes, shift=None, keepdims=False, name=None):
     """`tf.nn.moments`.
 
-    TensorFlow's own stops the gradient at the mean inside the variance. That leaves
-    the first derivative right and makes the second one wrong, and with it the
-    meta-gradient through batch and group normalisation.
+    TensorFlow's own stops the gradient at the mean inside the variance. The first
+    derivative is still correct, but the second is wrong, and so is the meta-gradient
+    through batch and group normalisation.
     """
     del shift
     with tf.name_scope(name or "moments"):
@@ -21,7 +21,7 @@ def moments(x, axes, shift=None, keepdims=False, name=None):
 
 
 def softsign(features, name=None):
-    """`tf.nn.softsign`, whose first derivative has none in TensorFlow."""
+    """`tf.nn.softsign`, whose second derivative TensorFlow does not have."""
     with tf.name_scope(name or "softsign"):
         features = tf.convert_to_tensor(features)
         return features / (1 + tf.abs(features))
@@ -30,7 +30,7 @@ def softsign(features, name=None):
 def local_response_normalization(
     input, depth_radius=5, bias=1, alpha=1, beta=0.5, name=None
 ):
-    """`tf.nn.local_response_normalization`, whose first derivative has none, either."""
+    """`tf.nn.local_response_normalization`: TensorFlow's has no second derivative."""
     with tf.name_scope(name or "lrn"):
         input = tf.convert_to_tensor(input)
         channel = np.arange(input.shape[-1])
@@ -54,7 +54,7 @@ def softmax_cross_entropy_with_logits(labels, logits, axis=-1, name=None):
 
 
 def hsv_to_rgb(images, name=None):
-    """`tf.image.hsv_to_rgb`, which has no derivative at all in TensorFlow."""
+    """`tf.image.hsv_to_rgb`: TensorFlow's has no derivative at all."""
     with tf.name_scope(name or "hsv_to_rgb"):
         images = tf.convert_to_tensor(images)
         hue, saturation, value = tf.split(images, 3, -1)

@@ -1,7 +1,7 @@
-"""Finds what has no second derivative, before anything is distilled through it.
+"""Finds operations without a second derivative, before a student is distilled for.
 
-Where an operation has none, TensorFlow either fails in the middle of a trace, or leaves
-a part of the meta-gradient out and says nothing.
+For such an operation, TensorFlow either fails in the middle of a trace, or silently
+leaves out a part of the meta-gradient.
 """
 
 import re
@@ -43,7 +43,7 @@ _INSTEAD = {
 def check(student, image_shape: Sequence[int], name: str) -> None:
     """Searches a student's first gradient for what can't be differentiated again.
 
-    The gradient is traced once and computed never.
+    The gradient is traced, not computed.
 
     Args:
         student: A `StatelessModel`.
@@ -59,7 +59,7 @@ def check(student, image_shape: Sequence[int], name: str) -> None:
     try:
         traced = _traced(student, image_shape)
     except (TypeError, ValueError, NotImplementedError, tf.errors.OpError):
-        return  # not this check's matter: it fails again where it is traced in earnest
+        return  # not this check's concern: the real trace fails in the same way
     operations = list(on_paths(*traced))
     found = [(op, path) for op, path in operations if _is_wrong(op)]
     for operation, path in found:
@@ -79,7 +79,7 @@ def check(student, image_shape: Sequence[int], name: str) -> None:
 
 
 def _traced(student, image_shape):
-    """What is differentiated with respect to, and what is: tensors of one graph."""
+    """A graph of the first gradient; its sources; and what depends on them."""
     model = student.model
     graph = func_graph.FuncGraph("second_order")
     with graph.as_default():

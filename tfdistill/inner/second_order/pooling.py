@@ -117,7 +117,7 @@ def _composed(input, ksize, strides, padding, data_format):
 
 
 def _spatial(sizes, count):
-    """The sizes along `count` axes, of TensorFlow's many ways to write them."""
+    """The sizes along `count` axes, from any form that TensorFlow accepts."""
     sizes = _listed(sizes)
     return {1: sizes * count, count: sizes, count + 2: sizes[1:-1]}[len(sizes)]
 

@@ -1,4 +1,4 @@
-"""What is known of each architecture, and how well two rankings agree."""
+"""Candidate architectures with their results, and how well two rankings agree."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,13 +11,15 @@ class Candidate:
     """One architecture of a space.
 
     Attributes:
-        values: The hyperparameters that make it, by name.
-        parameters: How many weights it has.
-        accuracies: On validation images, of each network trained on distilled data.
-        seconds: What these cost, with building and tracing.
+        values: Its hyperparameters, by name.
+        parameters: Number of weights.
+        accuracies: Validation accuracy of each network that was trained on distilled
+            data.
+        seconds: Time that these took, including building and tracing.
         refusal: Why it was skipped; None if it was not.
-        real_accuracy: On all validation images, after real data; None if not known.
-        real_seconds: What that cost.
+        real_accuracy: Accuracy on all validation images after real data; None if
+            unknown.
+        real_seconds: Time that this took.
     """
 
     values: dict
@@ -42,13 +44,14 @@ class Agreement:
     """How well the ranking by distilled data agrees with real training.
 
     Attributes:
-        candidates: How many were trained on both.
+        candidates: Number of candidates that were trained on both.
         spearman: The rank correlation of the accuracies, -1 to 1.
-        top: k, of what follows.
-        overlap: Which part of the k best by distilled data is among the k best by real.
-        shortfall: What the best of the top k by distilled data lacks, in accuracy by
-            real data, to the best of all.
-        speedup: How much longer a candidate took on real data.
+        top: k, the number of best candidates that are compared.
+        overlap: Share of the k best by distilled data that is among the k best by real
+            data.
+        shortfall: Accuracy by real data that the best of the k best by distilled data
+            lacks to the best of all.
+        speedup: How many times longer a candidate took on real data.
     """
 
     candidates: int
@@ -60,10 +63,10 @@ class Agreement:
 
 
 def table(candidates: Sequence[Candidate]) -> str:
-    """Candidates, in the order given, as a Markdown table.
+    """A Markdown table of candidates, in the given order.
 
     Args:
-        candidates: None of them skipped.
+        candidates: Candidates that were not skipped.
     """
     lines = [
         "| rank | distilled data | real data | weights | seconds | architecture |",

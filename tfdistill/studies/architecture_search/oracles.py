@@ -1,4 +1,4 @@
-"""Which candidate is next: KerasTuner's oracles, asked and told."""
+"""Oracles of KerasTuner choose the next candidate."""
 
 import json
 import os
@@ -11,26 +11,27 @@ import tensorflow as tf
 from tfdistill._internal.checks import first_sentence
 
 #: How the next candidate is chosen: at random; where a Gaussian process on the scores
-#: so far expects most; at random, with more networks for the better ones.
+#: so far expects the best; at random, with more networks for better candidates.
 ORACLES = ("random", "bayesian", "hyperband")
-#: What a network that doesn't fit, or not into memory, is refused with.
+#: Errors of a network that doesn't fit the data, or the memory.
 REFUSALS = (ValueError, TypeError, tf.errors.OpError)
-# Draws until a space is given up, for want of a candidate that fits.
+# Number of draws before a space without a fitting candidate is given up.
 _DRAWS = 50
 
 
 class Oracle:
     """Proposes candidates of a space, given the scores of those before.
 
-    What it asks depends on its seed and on the answers alone: told the same, it asks
-    the same again.
+    Its proposals depend only on its seed and on the scores: with the same scores, it
+    makes the same proposals again.
 
     Args:
-        choices: As of `choices`.
+        choices: The result of `choices`.
         kind: One of `ORACLES`.
-        count: How many are wanted, at least 1; at most ten times as many are proposed.
-        num_students: How many networks a candidate's score is to be the mean of; by
-            Hyperband, the most.
+        count: Number of candidates wanted, at least 1; at most ten times as many are
+            proposed.
+        num_students: Number of networks whose mean is a candidate's score; for
+            Hyperband, the largest number.
         folder: Where KerasTuner keeps its own files, in `tuner`.
         seed: At least 0.
     """
@@ -78,7 +79,7 @@ class Oracle:
         """The next candidate: its hyperparameters, by name, and the number of networks.
 
         Returns:
-            None if there are no more.
+            The two, or None if there are no more candidates.
         """
         trial = self._trial = self._oracle.create_trial("search")
         if trial.status != "RUNNING":
@@ -89,7 +90,7 @@ class Oracle:
         return own, values.get("tuner/epochs", self._num_students)
 
     def tell(self, score: float | None) -> None:
-        """Answers the last question: a score, or None if the candidate doesn't fit."""
+        """Reports the last candidate's score, or None if the candidate doesn't fit."""
         trial: Any = self._trial
         if score is not None:
             self._oracle.update_trial(trial.trial_id, {"accuracy": score})
@@ -103,13 +104,14 @@ def choices(build: Callable, seed: int):
     Args:
         build: From a `keras_tuner.HyperParameters` to a model; raises one of `REFUSALS`
             if that doesn't fit.
-        seed: Of the networks, at least 0.
+        seed: Seed of these networks, at least 0.
 
     Returns:
         A `keras_tuner.HyperParameters`.
 
     Raises:
-        ValueError: If none of the networks fits: why the last one doesn't.
+        ValueError: If none of the networks fits; the message says why the last one
+            doesn't.
     """
     found = keras_tuner().HyperParameters()
     fits, error, since = False, Exception(), 0
@@ -147,8 +149,8 @@ def model_of(build: Callable, values: dict) -> keras.Model:
     """The network with these hyperparameters.
 
     Args:
-        build: As of `choices`.
-        values: As of `Oracle.ask`.
+        build: Same as for `choices`.
+        values: Hyperparameters from `Oracle.ask`.
     """
     hyperparameters = keras_tuner().HyperParameters()
     hyperparameters.values = dict(values)
@@ -156,15 +158,15 @@ def model_of(build: Callable, values: dict) -> keras.Model:
 
 
 def key(values: dict) -> str:
-    """By which equal hyperparameters are known."""
+    """A string that is the same for equal hyperparameters."""
     return json.dumps(values, sort_keys=True)
 
 
 def keras_tuner():
-    """The module.
+    """The module `keras_tuner`.
 
     Raises:
-        ImportError: If it is not installed: how it can be.
+        ImportError: If it is not installed; the message says how to install it.
     """
     try:
         import keras_tuner

@@ -2,7 +2,7 @@
 
 Such et al. 2019, section 4.3: a candidate trains on synthetic data alone, and is scored
 on the validation part of the real training data; only the best are trained on real
-data. An oracle of KerasTuner says which candidates there are.
+data. An oracle of KerasTuner chooses the candidates.
 """
 
 import dataclasses
@@ -32,36 +32,45 @@ from tfdistill.weights.random import RandomWeights
 
 
 class Search:
-    """A search for architectures, kept in a folder: a killed one goes on.
+    """A search for architectures, kept in a folder, so that a killed one can resume.
 
-    All answers to the oracle's questions are in `candidates.json`. A search that goes
-    on asks the same questions again, and what is known is not measured again.
+    All results are in `candidates.json`. A search that resumes tries the same
+    candidates again, and nothing is measured twice.
 
     Args:
-        space: The name of one that ships, "package.module:function", or a callable
+        space: The name of a shipped space, "package.module:function", or a callable
             `(hp, image_shape, num_classes) -> keras.Model`, as `architecture_spaces`
             describes it.
         distilled: The `DistilledDataset` that candidates train on.
         dataset: The real data, with a validation part (`Dataset.hold_out`).
-        folder: Where results are kept.
+        folder: Folder for results.
         oracle: "random", "bayesian" or "hyperband".
-        num_students: Networks, of other initial weights each, whose mean accuracy is a
-            candidate's score, at least 1. Hyperband gives the promising ones so many,
-            and the others fewer: at least 2.
-        passes: How often candidates go through the distilled images by Adam
-            (`DistilledDataset.by_adam`), at least 1; by default they take its learned
-            steps, which rank by how well those suit an architecture, too.
-        score_images: On how many validation images networks are tested after distilled
-            data, at most (at least 1), in the proportions of the classes.
-        seed: Of the oracle, of initial weights and of the choice of images, at least 0.
-        strategy: Over whose replicas a candidate's networks, and their batches of real
-            data, are spread. Call nothing of this in its scope: Keras is cleared after
-            each candidate, or memory would grow, which ends the scope.
+        num_students: Number of networks, each with other initial weights, whose mean
+            accuracy is a candidate's score, at least 1. Hyperband trains this many for
+            promising candidates and fewer for others: at least 2.
+        passes: Passes over the distilled images by Adam (`DistilledDataset.by_adam`),
+            at least 1. By default, candidates take the learned steps; these suit some
+            architectures better than others, which affects the ranking.
+        score_images: Largest number of validation images on which networks are tested
+            after distilled data, at least 1; classes keep their proportions.
+        seed: Seed of the oracle, the initial weights and the choice of images, at least
+            0.
+        strategy: A strategy whose replicas share a candidate's networks, and their
+            batches of real data. Call nothing of this class in its scope: clearing
+            Keras after each candidate, which keeps memory from growing, ends the scope.
 
     Raises:
-        ImportError: If there is no KerasTuner.
+        ImportError: If KerasTuner is not installed.
         ValueError: If there is no such space or oracle, none of the space's candidates
             fits, a number is out of range, or the data are of different kinds.
+
+    Example:
+        >>> import tempfile, tfdistill
+        >>> digits = tfdistill.load_dataset("digits").hold_out(0.1)
+        >>> distilled = tfdistill.baselines.random_real(digits, steps=2)
+        >>> search = tfdistill.architecture_search.Search(
+        ...     "small_convnets", distilled, digits, tempfile.mkdtemp()
+        ... )  # and then: search.explore(20), search.ranking
     """
 
     def __init__(
@@ -93,7 +102,7 @@ class Search:
         if passes is not None:
             distilled = distilled.by_adam(passes)
         self._distilled, self._dataset = distilled, dataset
-        self._folder = os.fspath(folder)
+        self._folder = files.local(folder)
         self._oracle, self._num_students = oracle, num_students
         self._seed = check_int("seed", seed, 0)
         self._score_images = check_int("score_images", score_images, 1)
@@ -110,7 +119,7 @@ class Search:
 
     @functools.cached_property
     def candidates(self) -> list[Candidate]:
-        """All that were tried so far, in their order.
+        """All candidates that were tried so far, in order.
 
         Raises:
             ValueError: If the folder holds another search.
@@ -119,19 +128,19 @@ class Search:
 
     @property
     def ranking(self) -> list[Candidate]:
-        """Those that were not skipped, the best on distilled data first."""
+        """Candidates that were not skipped, the best on distilled data first."""
         scored = [c for c in self.candidates if c.refusal is None]
         return sorted(scored, key=lambda c: c.score, reverse=True)
 
     def explore(
         self, count: int, after_each: Callable[[Candidate], None] = lambda _: None
     ) -> None:
-        """Trains candidates on distilled data until so many are ranked.
+        """Trains candidates on distilled data until `count` are ranked.
 
-        Fewer, if the space has no more; at most ten times as many are tried.
+        Fewer, if the space has no more; at most ten times `count` are tried.
 
         Args:
-            count: At least 1.
+            count: Number of candidates to rank, at least 1.
             after_each: Called with each candidate that was trained or skipped.
         """
         check_int("count", count, 1)
@@ -166,10 +175,11 @@ class Search:
         """Trains some candidates on real data, too.
 
         Args:
-            count: How many, evenly from the best to the worst of the ranking.
+            count: Number of candidates, evenly spaced from the best to the worst of the
+                ranking.
             epochs: Passes over the training images, at least 1.
             after_each: Called with each candidate that was trained.
-            **kwargs: Of `retrained`.
+            **kwargs: Other arguments of `retrained`.
         """
         ranking = self.ranking
         places = np.linspace(0, len(ranking) - 1, min(count, len(ranking)))
@@ -189,10 +199,10 @@ class Search:
         """Compares the two rankings of the candidates that `compare` has trained.
 
         Args:
-            top: k; less, if they are fewer than twice as many.
+            top: k; less, if there are fewer than 2 k candidates.
 
         Raises:
-            ValueError: If they are fewer than 3.
+            ValueError: If there are fewer than 3 candidates.
         """
         both = [c for c in self.ranking if c.real_accuracy is not None]
         if len(both) < 3:
@@ -237,11 +247,12 @@ class Search:
         """A network of a candidate's architecture, trained on real data from scratch.
 
         Args:
-            candidate: Whose.
+            candidate: The candidate.
             epochs: Passes over the training images, at least 1.
-            batch_size: At least 1.
-            learning_rate: Adam's at first, > 0; it is halved after each third.
-            backup, verbose: As of `pretraining.pretrain`.
+            batch_size: Batch size, at least 1.
+            learning_rate: Initial rate of Adam, > 0; it is halved after each third of
+                the epochs.
+            backup, verbose: Same as for `pretraining.pretrain`.
         """
         with self._strategy.scope():
             (model,) = pretrain(
@@ -298,7 +309,7 @@ class Search:
         return os.path.join(self._folder, "candidates.json")
 
     def _settings(self):
-        """What the candidates' results depend on."""
+        """Everything that the candidates' results depend on."""
         data = self._distilled
         key = hashlib.sha256()
         for array in (data.images, data.labels, data.learning_rates):
