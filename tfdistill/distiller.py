@@ -79,7 +79,11 @@ class Distiller(keras.Model):
         # The students' variables are not the distiller's to train: a Population hides
         # them from Keras's tracking.
         self.population = Population(
-            student, synthesizer.image_shape, synthesizer.num_classes, initial_weights
+            student,
+            synthesizer.image_shape,
+            synthesizer.num_classes,
+            initial_weights,
+            differentiated=True,
         )
         strategies.check_made_here(
             "synthesizer", synthesizer.trainable_variables, self.distribute_strategy

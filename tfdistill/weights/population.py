@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfdistill import students
 from tfdistill._internal.seeds import Draw, fold_in
+from tfdistill.inner import second_order
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.fixed import FixedWeights
@@ -30,10 +31,12 @@ class Population:
         initial_weights: p(theta_0); `RandomWeights()` by default.
         saved: Arrays of fixed initial weights: used if they fit the student and no
             `initial_weights` are given.
+        differentiated: Whether the students' learning will be differentiated. They are
+            then searched for operations without a second derivative.
 
     Raises:
-        ValueError: If a student doesn't fit the data, or several are to start from
-            weights that are not random.
+        ValueError: If a student doesn't fit the data, its learning can't be
+            differentiated, or several are to start from weights that are not random.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Population:
         num_classes: int,
         initial_weights: InitialWeights | None = None,
         saved: Sequence[np.ndarray] | None = None,
+        *,
+        differentiated: bool = False,
     ):
         self.name = students.name_of(student)
         architectures = students.each_of(student)
@@ -53,6 +58,10 @@ class Population:
                 return students.build(architecture, image_shape, num_classes)
 
             model = make_model()
+            learner = StatelessModel(model)
+            if differentiated:
+                name = students.name_of(architecture)
+                second_order.check(learner, image_shape, name)
             weights = initial_weights
             if weights is None:
                 fits = saved is not None and students.assign(model, saved)
@@ -60,7 +69,7 @@ class Population:
             elif len(architectures) > 1:
                 weights = copy.copy(weights)
             weights.build(make_model, model)
-            self.members.append((StatelessModel(model), weights))
+            self.members.append((learner, weights))
         self.is_random = self.members[0][1].is_random
         if len(architectures) > 1 and not self.is_random:
             raise ValueError(

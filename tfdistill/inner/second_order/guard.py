@@ -1,0 +1,142 @@
+"""Finds operations without a second derivative, before a student is distilled for.
+
+For such an operation, TensorFlow either fails in the middle of a trace, or silently
+leaves out a part of the meta-gradient.
+"""
+
+import re
+import warnings
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+from tensorflow.python.framework import func_graph, ops
+
+from tfdistill.inner.second_order.paths import on_paths
+
+#: Have a gradient, which is not the derivative of what they compute.
+_INEXACT = {
+    "ImageProjectiveTransformV2",
+    "ImageProjectiveTransformV3",
+    "PreventGradient",
+}
+#: What to use instead of operations whose names begin so.
+_INSTEAD = {
+    "AdjustContrast": "keras.layers.RandomContrast",
+    "AdjustHue": "keras.layers.RandomHue",
+    "AdjustSaturation": "keras.layers.RandomSaturation",
+    "CropAndResize": "keras.ops.image.crop_images and keras.ops.image.resize",
+    "Cudnn": "keras.layers.LSTM or GRU with use_cudnn=False",
+    "Dilation2D": "keras.layers.MaxPooling2D",
+    "Fractional": "keras.layers.AdaptiveMaxPooling2D or AdaptiveAveragePooling2D",
+    "HSVToRGB": "tf.image.hsv_to_rgb",
+    "ImageProjectiveTransform": "keras.ops.image.affine_transform",
+    "LRN": "tf.nn.local_response_normalization",
+    "MaxPool": "keras.layers.MaxPooling2D",
+    "PyFunc": "functions of TensorFlow or keras.ops",
+    "Resize": "keras.ops.image.resize",
+    "ScaleAndTranslate": "keras.ops.image.resize",
+    "Softsign": "tf.nn.softsign",
+}
+
+
+def check(student, image_shape: Sequence[int], name: str) -> None:
+    """Searches a student's first gradient for what can't be differentiated again.
+
+    The gradient is traced, not computed.
+
+    Args:
+        student: A `StatelessModel`.
+        image_shape: (height, width, channels).
+        name: What the sentences call the student.
+
+    Raises:
+        ValueError: If a meta-gradient through the student is impossible or wrong.
+
+    Warns:
+        UserWarning: If a layer stops gradients.
+    """
+    try:
+        traced = _traced(student, image_shape)
+    except (TypeError, ValueError, NotImplementedError, tf.errors.OpError):
+        return  # not this check's concern: the real trace fails in the same way
+    operations = list(on_paths(*traced))
+    found = [(op, path) for op, path in operations if _is_wrong(op)]
+    for operation, path in found:
+        if operation.type != "StopGradient":
+            kind = re.sub("(Grad|Backprop).*", "", operation.type)
+            # The gradients of functions do not carry the names of layers.
+            paths = [path, *(p for op, p in operations if op.type == kind)]
+            raise ValueError(_sentence(name, kind, _layer(student.model, paths)))
+    # The derivative of logsumexp does not depend on what is stopped in it.
+    stops = [path for _, path in found if "ReduceLogSumExp" not in path]
+    for layer in sorted({_layer(student.model, [path]) for path in stops}):
+        warnings.warn(
+            f"student {name}: {layer} stops gradients (tf.stop_gradient), so the "
+            "meta-gradient leaves out what flows through there.",
+            stacklevel=3,
+        )
+
+
+def _traced(student, image_shape):
+    """A graph of the first gradient; its sources; and what depends on them."""
+    model = student.model
+    graph = func_graph.FuncGraph("second_order")
+    with graph.as_default():
+        weights, state = (
+            [_placeholder(v.shape, v.dtype) for v in variables]
+            for variables in (model.trainable_variables, model.non_trainable_variables)
+        )
+        images = _placeholder((None, *image_shape), keras.config.floatx())
+        sources = [x for x in (*weights, *state, images) if x.dtype.is_floating]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            outputs, state, penalty = student(weights, state, images, training=True)
+            # Its gradient depends on the outputs, as that of any inner loss does.
+            loss = -tf.reduce_sum(tf.nn.log_softmax(outputs)[:, 0]) + penalty
+        try:
+            gradients = tape.gradient(loss, weights)
+        except LookupError:  # there is not even a first derivative
+            gradients = [loss]
+        targets = [
+            tf.convert_to_tensor(x) for x in (*gradients, *state) if x is not None
+        ]
+    return graph, sources, targets
+
+
+def _placeholder(shape, dtype):
+    return tf.compat.v1.placeholder(dtype, shape)
+
+
+def _is_wrong(operation):
+    """Whether the derivative of an operation on a path is missing or wrong."""
+    if operation.type in _INEXACT:
+        return True
+    if operation.type == "MaxPoolGrad":  # wrong on the CPU where the shape is kept
+        before, after = (x.shape[1:] for x in operation.inputs[:2])
+        return before == after
+    try:
+        return ops.get_gradient_function(operation) is None
+    except LookupError:
+        return True
+
+
+def _sentence(name, kind, layer):
+    found = (use for start, use in _INSTEAD.items() if kind.startswith(start))
+    instead = next(found, "functions that can be differentiated twice")
+    return (
+        f"student {name}: {layer} uses {kind}, whose second derivative TensorFlow does "
+        f"not have, so images cannot be distilled through it: use {instead}."
+    )
+
+
+def _layer(model, paths):
+    """The innermost layer whose name is in the scopes of an operation, of several."""
+    names = {layer.name for layer in model._flatten_layers(include_self=False)}
+    for path in paths:
+        for scope in reversed(path.split("/")[:-1]):
+            # Keras numbers the scopes of a layer that is called again.
+            for candidate in (scope, re.sub(r"_\d+$", "", scope)):
+                if candidate in names:
+                    return f"its layer {candidate!r}"
+    return "the model itself"
