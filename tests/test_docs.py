@@ -1,15 +1,368 @@
-"""The documentation: it builds, and its programs run."""
+"""The documentation: it builds, and every block of code in it is true.
 
+Each fenced block of README.md, CONTRIBUTING.md and docs/*.md is run (Python), compared
+with the source (Python that is quoted) or parsed (commands): there is no other kind.
+"""
+
+import configparser
+import dataclasses
+import doctest
+import importlib
 import importlib.util
+import inspect
 import os
+import pkgutil
 import re
+import shlex
 import subprocess
 import sys
+import textwrap
+import types
 from pathlib import Path
 
 import pytest
 
+import tfdistill
+from tfdistill.cli import main as commands
+
 ROOT = Path(__file__).parents[1]
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    ]
+}
+NOTEBOOKS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / "colab").glob("*.ipynb"))
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A fenced block."""
+
+    path: str
+    line: int
+    language: str
+    text: str
+
+    def __str__(self):
+        return f"{self.path}:{self.line}"
+
+
+def blocks(path):
+    text = DOCUMENTS[path]
+    fences = re.finditer(r"^```(\w*)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    return [Block(path, text[: m.start()].count("\n") + 1, *m.groups()) for m in fences]
+
+
+BLOCKS = [block for path in DOCUMENTS for block in blocks(path)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """Python blocks of a document, in their order: one process.
+
+    Attributes:
+        blocks: The first of the document's Python blocks, and the one after the last.
+        before: What the text says is there, in the same process.
+        changes: (old, new) of the blocks: smaller settings, what the reader fills in.
+        apart: Whether tfdistill must not be there.
+        optional: A module without which blocks that import it are only compiled.
+    """
+
+    blocks: tuple[int, int | None] = (0, None)
+    before: str = ""
+    changes: tuple[tuple[str, str], ...] = ()
+    apart: bool = False
+    optional: str = ""
+
+
+#: Blocks that are quoted from the source.
+QUOTED = {"docs/how_it_works.md"}
+#: Programs of a document share a folder.
+PROGRAMS = {
+    "README.md": [
+        Program((0, 1), changes=(("epochs=20,", "epochs=1,"),)),
+        Program(
+            (1, 2),
+            apart=True,
+            changes=(
+                (
+                    "model = ...  # your network, giving logits",
+                    "model = keras.Sequential([keras.Input((8, 8, 1)), "
+                    "keras.layers.Flatten(), keras.layers.Dense(10)])",
+                ),
+            ),
+        ),
+    ],
+    "docs/elsewhere.md": [
+        Program(
+            before="import numpy as np\nraw_images = np.zeros((2, 28, 28, 1), 'uint8')",
+            apart=True,
+            optional="torch",
+        )
+    ],
+    "docs/extending.md": [Program()],
+    "docs/linear.md": [
+        Program(
+            changes=(
+                ("(4, 8, 12, 15, 16, 24)", "(4, 16)"),
+                ("num_points)  #", "num_points, outer_steps=20)  #"),
+            )
+        )
+    ],
+    "docs/scaling.md": [
+        Program(
+            before="import tensorflow as tf, tfdistill\n"
+            "dataset = tfdistill.load_dataset('digits')",
+            changes=(
+                ("steps=10, epochs=3", "steps=1, epochs=1"),
+                ("tfdistill.students.lenet", "'linear'"),
+                ("epochs=20", "epochs=1"),
+            ),
+        )
+    ],
+}
+
+
+def test_every_block_is_of_a_kind():
+    for block in BLOCKS:
+        assert block.language in ("python", "sh"), block
+    in_python = {block.path for block in BLOCKS if block.language == "python"}
+    assert in_python == QUOTED | set(PROGRAMS)
+    for path, programs in PROGRAMS.items():
+        count = len([b for b in blocks(path) if b.language == "python"])
+        parts = [range(count)[slice(*program.blocks)] for program in programs]
+        taken = [number for part in parts for number in part]
+        assert taken == list(range(count)), path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PROGRAMS)
+def test_programs_run(path, tmp_path):
+    if path == "docs/elsewhere.md":
+        make_run(tmp_path)
+    in_python = [block for block in blocks(path) if block.language == "python"]
+    for program in PROGRAMS[path]:
+        texts = [block.text for block in in_python[slice(*program.blocks)]]
+        for old, new in program.changes:
+            assert any(old in text for text in texts), old
+            texts = [text.replace(old, new) for text in texts]
+        if program.optional and importlib.util.find_spec(program.optional) is None:
+            for text in texts:
+                compile(text, path, "exec")
+            wanted = f"import {program.optional}\n"
+            texts = [text for text in texts if wanted not in text]
+        apart = "import sys\nsys.modules['tfdistill'] = None\n" if program.apart else ""
+        run("\n".join([apart + program.before, *texts]), tmp_path)
+    if path == "README.md":
+        assert (tmp_path / "served" / "saved_model.pb").is_file()
+
+
+def run(program, folder):
+    process = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.returncode == 0, process.stderr
+
+
+def make_run(folder):
+    """What docs/elsewhere.md reads, of a tiny run."""
+    import numpy as np
+
+    from tfdistill.distilled import exports
+
+    pytest.importorskip("datasets", reason="datasets is not installed")
+    distilled = tfdistill.DistilledDataset(
+        np.random.default_rng(0).standard_normal((2, 10, 28, 28, 1)),
+        np.broadcast_to(np.eye(10), (2, 10, 10)),
+        np.full((3, 2), 0.02),
+        normalization=tfdistill.Normalization((0.1,), (0.3,), 255),
+        class_names=[str(digit) for digit in range(10)],
+    )
+    distilled.save(folder / "run" / "distilled")
+    distilled.to_npz(folder / "distilled.npz")
+    distilled.to_parquet(folder / "distilled.parquet")
+    model = distilled.train(tfdistill.students.linear())
+    distilled.serving_model(model).export(folder / "run" / "student", verbose=False)
+    exports.save_tflite(folder / "run" / "student", folder / "student.tflite")
+
+
+@pytest.mark.parametrize("path", sorted(QUOTED))
+def test_quoted_code_is_that_of_the_source(path):
+    sources = [
+        [line.rstrip() for line in file.read_text(encoding="utf-8").split("\n")]
+        for file in (ROOT / "tfdistill").rglob("*.py")
+    ]
+    for block in blocks(path):
+        lines = block.text.rstrip().split("\n")
+        assert any(holds(source, lines) for source in sources), str(block)
+
+
+def holds(source, lines):
+    """Whether lines follow each other in a source, all indented alike."""
+    return any(
+        textwrap.dedent("\n".join(source[i : i + len(lines)])) == "\n".join(lines)
+        for i, line in enumerate(source)
+        if line.lstrip() == lines[0]
+    )
+
+
+#: What is somebody else's to check.
+OTHER_PROGRAMS = {"cd", "git", "mkdocs", "pip", "pre-commit", "ruff", "tensorboard"}
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.language == "sh"], ids=lambda block: str(block)
+)
+def test_commands_are_right(block, tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "flags.txt").write_text("--dataset=digits\n")
+    monkeypatch.chdir(tmp_path)
+    for line in block.text.replace("\\\n", " ").split("\n"):
+        for words in split(line):
+            check_command(words)
+
+
+def split(line):
+    """The commands of a line, in words, without variables that it sets for them."""
+    words = []
+    for word in [*shlex.split(line, comments=True), "&&"]:
+        if word == "&&":
+            if words:
+                yield words
+            words = []
+        elif words or not re.match(r"[A-Z_]+=", word):
+            words.append(word)
+
+
+def check_command(words):
+    program, *arguments = words
+    program = program.removeprefix(".venv/bin/")
+    if program == "tfdistill":
+        check_tfdistill(*arguments)
+    elif program in ("python", "python3"):
+        check_python(*arguments)
+    else:
+        assert program in OTHER_PROGRAMS, words
+
+
+def check_tfdistill(name, *arguments):
+    if name == "help":
+        assert set(arguments) <= set(commands.COMMANDS)
+        return
+    command, given = commands.command(name), set(arguments) - {"..."}
+    if "..." in arguments:
+        for flag in ("--dataset=digits", "--workdir=run"):
+            if not any(a.startswith(flag.partition("=")[0]) for a in given):
+                given.add(flag)
+    command.parse(sorted(given))
+
+
+def check_python(first, *arguments):
+    if first == "main.py":  # of the PyTorch original
+        return
+    if first == "-m":
+        assert arguments[0] in ("venv", "pytest", "mypy"), arguments
+        for argument in arguments[1:]:
+            if argument.startswith("tests/"):
+                assert (ROOT / argument).exists(), argument
+        return
+    source = (ROOT / first).read_text(encoding="utf-8")
+    for argument in arguments:
+        name = argument.removeprefix("--").partition("=")[0]
+        assert re.search(rf'"(--)?{name}"', source), (first, argument)
+
+
+def test_commands_in_sentences_are_right():
+    """Their flags are known; values may be left out or stand for others."""
+    for path, text in DOCUMENTS.items():
+        outside = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+        for span in re.findall(r"`((?:tfdistill|python tools/)[^`]+)`", outside):
+            for words in split(span.replace("\n", " ")):
+                if words[0] == "python":
+                    check_python(*words[1:])
+                elif words[0] == "tfdistill" and len(words) > 1:
+                    check_flags(path, span, *words[1:])
+
+
+def check_flags(path, span, name, *arguments):
+    if name in ("help", "COMMAND", "--help"):
+        return
+    known = {*commands.command(name).flags, "flagfile", "help"}
+    for argument in arguments:
+        flag = argument.removeprefix("--").partition("=")[0]
+        assert not argument.startswith("--") or flag in known, (path, span)
+
+
+def test_names_in_documents_are_there():
+    for path, text in {**DOCUMENTS, **NOTEBOOKS}.items():
+        for name in set(re.findall(r"(?<![\w/.])tfdistill(?:\.[A-Za-z_]\w*)+", text)):
+            if name.endswith((".json", ".yml")):
+                continue
+            value, *parts = tfdistill, *name.split(".")[1:]
+            reached = "tfdistill"
+            for part in parts:
+                reached = f"{reached}.{part}"
+                if isinstance(value, types.ModuleType) and not hasattr(value, part):
+                    importlib.import_module(reached)
+                assert hasattr(value, part), (path, name)
+                value = getattr(value, part)
+
+
+def test_the_house_is_as_it_is_drawn():
+    """In docs/how_it_works.md, as the contract of setup.cfg has it."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    layers = setup["importlinter:contract:house"]["layers"].replace("|", " ").split()
+    text = DOCUMENTS["docs/how_it_works.md"].split("## The house")[1]
+    rooms = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", text, flags=re.MULTILINE)
+    assert rooms == [layer for layer in layers if layer != "__main__"]
+    for room in rooms:
+        assert importlib.util.find_spec(f"tfdistill.{room}"), room
+
+
+def test_imports_run_down_the_house():
+    pytest.importorskip("importlinter", reason="import-linter is not installed")
+    program = "import sys; from importlinter import cli; sys.exit(cli.lint_imports())"
+    process = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True
+    )
+    assert process.returncode == 0, process.stdout
+
+
+def test_public_classes_and_functions_have_an_example():
+    for name in tfdistill.__all__:
+        value = getattr(tfdistill, name)
+        if not isinstance(value, types.ModuleType):
+            assert "Example:\n" in inspect.getdoc(value), name
+
+
+def rooms():
+    """Folders and modules of the package, those with long examples marked slow."""
+    for room in pkgutil.iter_modules(tfdistill.__path__):
+        if room.name != "__main__":
+            marks = [pytest.mark.slow] if room.name == "testing" else []
+            yield pytest.param(room.name, marks=marks)
+
+
+@pytest.mark.parametrize("room", list(rooms()))
+def test_examples_of_docstrings_run(room, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(f"tfdistill.{room}")
+    inside = pkgutil.walk_packages(
+        getattr(module, "__path__", []), f"{module.__name__}."
+    )
+    for name in [module.__name__, *(part.name for part in inside)]:
+        assert doctest.testmod(importlib.import_module(name)).failed == 0, name
 
 
 def test_the_site_builds_without_warnings(tmp_path):
@@ -30,30 +383,11 @@ def test_the_site_builds_without_warnings(tmp_path):
     page = (tmp_path / "site" / "commands" / "distill" / "index.html").read_text()
     assert "Updates of the distilled images" in page
     assert "<code>--outer_steps=N</code> (1000, if there is no --minutes)" in page
-
-
-@pytest.mark.slow
-def test_the_programs_of_the_readme(tmp_path):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    first, second = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-    assert "epochs=20," in first and "model = ..." in second
-    run(first.replace("epochs=20,", "epochs=1,"), tmp_path, PYTHONPATH=str(ROOT))
-    assert (tmp_path / "served" / "saved_model.pb").is_file()
-    # In another job, to which tfdistill does not exist.
-    model = (
-        "model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), "
-        "keras.layers.Dense(10)])"
-    )
-    absent = "import sys\nsys.modules['tfdistill'] = None\n"
-    run(absent + second.replace("model = ...", model), tmp_path)
-
-
-def run(program, folder, **variables):
-    process = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **variables},
-    )
-    assert process.returncode == 0, process.stderr
+    shown = "".join(p.read_text() for p in (tmp_path / "site" / "api").rglob("*.html"))
+    assert "Momentum" in shown and "check_synthesizer" in shown
+    for name in tfdistill.__all__:
+        assert re.search(rf'id="tfdistill[\w.]*\.{name}"', shown) or isinstance(
+            getattr(tfdistill, name), types.ModuleType
+        ), name
+    for page in ("extending", "command_line", "changelog", "contributing"):
+        assert (tmp_path / "site" / page / "index.html").is_file(), page

@@ -39,7 +39,7 @@ OWN = {
     "export": set(),
     "report": set(),
 }
-EVERYWHERE = {"workdir", "overwrite", "threads", "strategy", "seed"}
+EVERYWHERE = {"workdir", "overwrite", "threads", "strategy", "seed", "verbose"}
 
 
 def in_library(place):
@@ -295,3 +295,22 @@ def test_only_checks_make_mistakes_the_users(command, monkeypatch, capsys):
     with pytest.raises(ValueError, match="even"):
         attempt(fail)
     assert capsys.readouterr().err == ""
+
+
+def test_paths_are_of_this_machine(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    home = main.command("report").parse(["--workdir=~/a,~/b", "--output=~/c.html"])
+    assert home.workdir == [f"{tmp_path}/a", f"{tmp_path}/b"]
+    assert home.output == f"{tmp_path}/c.html"
+    for command, flag in (("distill", "workdir"), ("evaluate", "pool")):
+        with pytest.raises(InputError, match=f"--{flag}=s3://x/y is a URL"):
+            main.command(command).parse(["--workdir=w", f"--{flag}=s3://x/y"])
+    # TFDS reads its data from buckets.
+    given = ["--workdir=w", "--data_dir=gs://tfds-data/datasets"]
+    found = main.command("distill").parse(given)
+    assert found.data_dir == "gs://tfds-data/datasets"
+    for function in (tfdistill.Backup, tfdistill.Pool.load, tfdistill.RunSummary):
+        with pytest.raises(ValueError, match="gs://b/f is a URL"):
+            function("gs://b/f")
+    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+        tfdistill.DistilledDataset.load("~/nothing")

@@ -4,6 +4,8 @@ import ast
 import functools
 import importlib
 import inspect
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -133,3 +135,33 @@ def test_the_wheel_holds_the_whole_package(tmp_path):
         if file.is_file() and "__pycache__" not in file.parts
     }
     assert packed == written
+
+
+@pytest.mark.parametrize(
+    ("settings", "backend", "says"),
+    [
+        ({}, "jax", "backend 'tensorflow', but the environment variable KERAS_BACKEND"),
+        ({"backend": "numpy"}, "", "keras.json says 'numpy'"),
+        ({"backend": "torch"}, "tensorflow", None),
+        ({"image_data_format": "channels_first"}, "", "'channels_last', but"),
+        ({"floatx": "float16"}, "", "floatx 'float32', but"),
+    ],
+)
+def test_keras_that_is_set_up_otherwise(settings, backend, says, tmp_path):
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    environment = {**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": backend}
+    if says is None:  # the environment has the last word
+        programs = [
+            ["-c", "from tfdistill._internal.keras_setup import check; check()"]
+        ]
+    else:
+        programs = [
+            ["-c", "import tfdistill\ntfdistill.Distiller"],
+            ["-m", "tfdistill", "distill", f"--workdir={tmp_path / 'run'}"],
+        ]
+    for program in programs:
+        process = subprocess.run(
+            [sys.executable, *program], capture_output=True, text=True, env=environment
+        )
+        assert (process.returncode == 0) == (says is None), process.stderr
+        assert says is None or says in process.stderr.splitlines()[-1]

@@ -121,28 +121,80 @@ def test_a_damaged_list_of_backups_is_not_needed(tmp_path):
     assert tfdistill.Backup(tmp_path).restore(model) == 4
 
 
-def test_sigterm_saves_within_an_epoch(tmp_path):
+class Raises(keras.callbacks.Callback):
+    """Sends a signal in the third outer step of an epoch."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 2:
+            signal.raise_signal(self.number)
+
+
+def small_model():
     digits = tfdistill.load_dataset("digits")
     synthesizer = tfdistill.DistilledImages.from_noise(digits, steps=1, epochs=1)
     model = tfdistill.Distiller(tfdistill.students.linear, synthesizer)
     model.compile()
+    return model, digits.train.batch(64, repeat=True)
 
-    class Terminate(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            if batch == 2:
-                signal.raise_signal(signal.SIGTERM)
 
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as exit:
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)],
+)
+def test_a_signal_saves_within_an_epoch(tmp_path, number, error):
+    model, batches = small_model()
+    before = signal.getsignal(number)
+    with pytest.raises(error) as exit:
         model.fit(
-            digits.train.batch(64, repeat=True),
+            batches,
             steps_per_epoch=100,
             verbose=0,
-            callbacks=[Terminate(), tfdistill.Backup(tmp_path)],
+            callbacks=[Raises(number), tfdistill.Backup(tmp_path)],
         )
-    signal.signal(signal.SIGTERM, before)
-    assert exit.value.code == 143
+    assert signal.getsignal(number) is before
+    if error is SystemExit:
+        assert exit.value.code == 143
     assert tfdistill.Backup(tmp_path).restore(model) == 3
+    # As after a notebook's stop button: the same object goes on.
+    model.fit(batches, steps_per_epoch=2, verbose=0)
+    assert int(model.optimizer.iterations) == 5
+
+
+def test_fit_goes_on_from_a_backup_that_is_ahead(tmp_path):
+    model, batches = small_model()
+    run = {"steps_per_epoch": 2, "verbose": 0}
+    model.fit(batches, epochs=2, callbacks=[tfdistill.Backup(tmp_path)], **run)
+
+    again, _ = small_model()
+    history = again.fit(
+        batches, epochs=3, callbacks=[tfdistill.Backup(tmp_path)], **run
+    )
+    assert history.epoch == [2] and int(again.optimizer.iterations) == 6
+    assert sorted(path.name for path in tmp_path.glob("*.index")) == [
+        "ckpt-4.index",
+        "ckpt-6.index",
+    ]
+    # A model that is ahead of the states stays as it is.
+    again.fit(batches, steps_per_epoch=1, verbose=0)
+    again.fit(batches, callbacks=[tfdistill.Backup(tmp_path)], **run)
+    assert int(again.optimizer.iterations) == 9
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_a_command_and_it_goes_on(tmp_path):
+    process = commands.start("distill", f"--workdir={tmp_path / 'run'}", *FLAGS)
+    wait_for(tmp_path / "run" / "backup" / "checkpoint", process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert errors.strip() == "tfdistill: Stopped; the same command goes on from here."
+    process = commands.start("distill", f"--workdir={tmp_path / 'run'}", *FLAGS)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0 and "Going on after outer step" in output, errors
 
 
 def test_a_backup_on_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):

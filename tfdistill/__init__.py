@@ -10,6 +10,8 @@ import importlib
 import os
 from pathlib import Path
 
+from tfdistill._internal import keras_setup
+
 # oneDNN's convolutions make the outer step two to three times faster on CPUs where
 # TensorFlow leaves them off. Has no effect once TensorFlow (or Keras) is imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -29,6 +31,7 @@ __all__ = sorted(name for name in _HOMES if not name.startswith("_"))
 def __getattr__(name):
     if name not in _HOMES:
         raise AttributeError(f"module 'tfdistill' has no attribute {name!r}")
+    keras_setup.check()
     module, original = _HOMES[name]
     try:
         return importlib.import_module(f"{module}.{original}")  # a module

@@ -1,21 +1,30 @@
-"""Pages of the documentation that are made of the code: hooks of tools/mkdocs.yml.
+"""Pages of the documentation that are made from the code: hooks of tools/mkdocs.yml.
 
     mkdocs build --strict -f tools/mkdocs.yml
 
 README is the first page; each command's page shows what it declares, as its --help
-does; the API reference names what `tfdistill` exports, home by home.
+does; the API reference shows what `tfdistill` and its packages export, by module.
 """
 
+import ast
 import html
+import inspect
 import os
 import re
 import sys
 import types
 
+import griffe
 from mkdocs.structure.files import File
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SOURCE = "https://github.com/tfdistill/tfdistill/blob/main/"
+#: Documents in the root folder, and their pages.
+ROOT_PAGES = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
 # The checkout's own tfdistill, installed or not.
 sys.path.insert(0, ROOT)
 
@@ -35,36 +44,60 @@ def on_files(files, config):
     """Adds the generated pages."""
     from tfdistill.cli import main
 
-    pages = {"index.md": first_page()}
+    pages = {page: root_page(path) for path, page in ROOT_PAGES.items()}
     for name, summary in main.COMMANDS.items():
         pages[f"commands/{name}.md"] = command_page(name, summary)
     for home, names in homes().items():
-        pages[f"api/{home}.md"] = api_page(home, names)
+        pages[f"api/{home}.md"] = api_page(names)
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
     return files
 
 
 def homes():
-    """What `tfdistill` exports, by module: names, or None for the whole module."""
+    """What `tfdistill` exports, by the home of each: full names, in their order.
+
+    A package that is exported has the names that it imports for others and that have
+    no page yet; any other module is shown whole.
+    """
     import tfdistill
 
-    found = {}
+    found, packages, known = {}, [], set()
     for name in tfdistill.__all__:
         module, original = tfdistill._HOMES[name]
-        if isinstance(getattr(tfdistill, name), types.ModuleType):
-            found[f"{module}.{original}"] = None
+        value, path = getattr(tfdistill, name), f"{module}.{original}"
+        if hasattr(value, "__path__"):
+            packages.append(value)
+        elif isinstance(value, types.ModuleType):
+            found[path] = [path]
         else:
-            found.setdefault(module, []).append(original)
+            found.setdefault(module, []).append(path)
+        known.add(path)
+    for package in packages:
+        names = [path for path in exported(package) if path not in known]
+        found[package.__name__] = names
+        known.update(names)
     return {home.removeprefix("tfdistill."): found[home] for home in sorted(found)}
 
 
-def first_page():
-    """README, as if it were in docs/."""
-    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-        readme = file.read().replace('src="docs/', 'src="')
-    readme = re.sub(r"\]\((?!\w+:|#|docs/)", "](../", readme)
-    return readme.replace("](docs/", "](")
+def exported(package):
+    """The full names, in their homes, of what a package imports for others."""
+    tree = ast.parse(inspect.getsource(package))
+    return [
+        f"{statement.module}.{alias.name}"
+        for statement in tree.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+        if alias.asname == alias.name
+    ]
+
+
+def root_page(path):
+    """A document of the root folder, as if it were in docs/."""
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        text = file.read().replace('src="docs/', 'src="')
+    text = re.sub(r"\]\((?!\w+:|#|docs/)", "](../", text)
+    return text.replace("](docs/", "](")
 
 
 def command_page(name, summary):
@@ -91,14 +124,27 @@ def command_page(name, summary):
     return "\n\n".join(parts) + "\n"
 
 
-def api_page(home, names):
-    """The reference of a module: of its exported names, or of all that is public."""
-    if names is None:
-        return f"# tfdistill.{home}\n\n::: tfdistill.{home}\n"
-    parts = [f"::: tfdistill.{home}.{name}\n" for name in names]
-    return f"# {', '.join(names)}\n\n" + "\n".join(parts)
+def api_page(names):
+    """The reference of what a module exports.
+
+    Args:
+        names: Full names.
+    """
+    title = ", ".join(name.rpartition(".")[2] for name in names)
+    return f"# {title}\n\n" + "\n".join(f"::: {name}\n" for name in names)
+
+
+class Examples(griffe.Extension):
+    """Shows a docstring's `Example:` as code: griffe knows the plural only."""
+
+    def on_object(self, *, obj, **_):
+        if obj.docstring:
+            text = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.M)
+            obj.docstring.value = text
 
 
 def on_page_markdown(markdown, **_):
-    """Points links to files outside docs/ at the repository."""
+    """Points links to files outside docs/ at their pages, or at the repository."""
+    for path, page in ROOT_PAGES.items():
+        markdown = markdown.replace(f"](../{path})", f"]({page})")
     return markdown.replace("](../", f"]({SOURCE}")

@@ -303,11 +303,11 @@ COMMAND = Command(
         Group("what is learned", _WHAT_IS_LEARNED),
         Group("how long", _HOW_LONG),
         Group("result", [*run_folder.flags("audit"), results.SEED]),
-        Group("machine", [machine.THREADS]),
+        Group("machine", [machine.THREADS, machine.VERBOSE]),
     ),
     run=run,
     resolve=_resolve,
-    unrecorded=("workdir", "overwrite", "threads"),
+    unrecorded=("workdir", "overwrite", "verbose", "threads"),
     examples=(
         "tfdistill audit --dataset=my_images/ --workdir=audit",
         "tfdistill audit --dataset=my_images/ --flip=0.1 --workdir=check",

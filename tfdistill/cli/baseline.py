@@ -332,7 +332,7 @@ COMMAND = Command(
             ],
         ),
         Group("result", _RESULT),
-        Group("machine", [machine.strategy_flag(), machine.THREADS]),
+        Group("machine", [machine.strategy_flag(), machine.THREADS, machine.VERBOSE]),
     ),
     run=run,
     resolve=_resolve,

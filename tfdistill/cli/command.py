@@ -15,7 +15,10 @@ from absl import flags as absl_flags
 
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError
+from tfdistill.runs import files
 
+# What help calls the values that are paths.
+_PATHS = ("FOLDER", "FILE", "FOLDER,...")
 #: What help shows, in this order.
 TITLES = ("data", "who learns", "what is learned", "how long", "result", "machine")
 
@@ -113,7 +116,9 @@ class Command:
         examples: Some whole command lines.
         resolve: Gives flags that are not given the values that follow from others, and
             refuses flags that don't go together, by an `InputError`.
-        unrecorded: Names of flags that don't change what comes out.
+        unrecorded: Names of flags that are not written into the run folder.
+        uncompared: Names of those that are, so that the run can be repeated, and that
+            may be others when it goes on: they don't change what comes out.
     """
 
     name: str
@@ -122,7 +127,10 @@ class Command:
     run: Callable[[Configuration], None]
     examples: tuple[str, ...]
     resolve: Callable[[Configuration], Configuration] = _as_it_is
-    unrecorded: tuple[str, ...] = ("workdir", "overwrite")
+    unrecorded: tuple[str, ...] = ("workdir", "overwrite", "verbose")
+    uncompared: tuple[str, ...] = (
+        *("threads", "strategy", "data_dir", "download", "keep_every"),
+    )
 
     @property
     def flags(self) -> dict[str, Flag]:
@@ -153,6 +161,10 @@ class Command:
                 "form --name=value only."
             )
         found = {name: values[name].value for name in self.flags}
+        for name, flag in self.flags.items():
+            # Where TFDS keeps its data may be a URL.
+            if flag.value in _PATHS and found[name] and name != "data_dir":
+                found[name] = _local(name, found[name])
         for name, value in found.items():
             # NaN and infinity, which no bounds keep out.
             if isinstance(value, float) and not math.isfinite(value):
@@ -198,12 +210,11 @@ class Command:
         with contextlib.suppress(InputError):
             before = self._lines(self.parse([*required, *known]))
         foreign = found - known
-        return sorted((before | foreign) ^ self._lines(configuration))
+        changed = (before | foreign) ^ self._lines(configuration)
+        return sorted(line for line in changed if _name(line) not in self.uncompared)
 
     def _knows(self, line):
-        dashes, name = line[:2], line[2:].partition("=")[0]
-        names = {name, name.removeprefix("no")}
-        return dashes == "--" and bool(names & set(self.flags))
+        return line[:2] == "--" and _name(line) in self.flags
 
     def _lines(self, configuration):
         return set(filter(None, self.record(configuration).split("\n")))
@@ -228,3 +239,19 @@ class Command:
             for word in named[0].split(" and ")
         ]
         return " and ".join(words) + sentence[named.end() :]
+
+
+def _local(name, value):
+    if isinstance(value, list):
+        return [_local(name, each) for each in value]
+    try:
+        return files.local(value)
+    except ValueError as error:
+        raise InputError(f"--{name}={error}") from error
+
+
+def _name(line):
+    """The flag of a flagfile's line: of --name=value, --name or --noname."""
+    name, equals, _ = line.removeprefix("--").partition("=")
+    off = not equals and name.startswith("no")
+    return name.removeprefix("no") if off else name

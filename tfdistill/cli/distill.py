@@ -58,6 +58,7 @@ _RESULT = [
 _MACHINE = [
     machine.strategy_flag(machines=True),
     machine.THREADS,
+    machine.VERBOSE,
     outer_loop.KEEP_EVERY,
 ]
 _AUGMENT = Flag(

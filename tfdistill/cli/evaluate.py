@@ -252,7 +252,7 @@ COMMAND = Command(
         Group("who learns", _WHO_LEARNS),
         Group("what is learned", _WHAT_IS_LEARNED),
         Group("result", _RESULT),
-        Group("machine", [machine.strategy_flag(), machine.THREADS]),
+        Group("machine", [machine.strategy_flag(), machine.THREADS, machine.VERBOSE]),
     ),
     run=run,
     resolve=_resolve,

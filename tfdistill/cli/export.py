@@ -9,7 +9,7 @@ The form follows the name's end:
 
 import os
 
-from tfdistill.cli import run_folder
+from tfdistill.cli import machine, run_folder
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -71,6 +71,7 @@ COMMAND = Command(
                 Flag("overwrite", bool, False, "Replace --output."),
             ],
         ),
+        Group("machine", [machine.VERBOSE]),
     ),
     run=run,
     resolve=_resolve,

@@ -15,6 +15,9 @@ THREADS = Flag(
     lowest=1,
     shown="the number of cores",
 )
+VERBOSE = Flag(
+    "verbose", bool, False, "Show TensorFlow's notes about the machine, too."
+)
 _STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")
 
 

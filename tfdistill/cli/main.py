@@ -6,8 +6,10 @@ import sys
 
 from absl import app, logging
 
+from tfdistill._internal import keras_setup
 from tfdistill._internal.version import __version__
 from tfdistill.cli import help as help_text
+from tfdistill.cli import quiet
 from tfdistill.cli.command import Command
 from tfdistill.cli.errors import InputError
 
@@ -44,8 +46,8 @@ def command(name: str) -> Command:
 def run() -> None:
     """The console script.
 
-    Exits with 0, or with 1 (failed), 2 (wrong input) or 143 (stopped by SIGTERM, with
-    its state saved: the same command goes on).
+    Exits with 0, or with 1 (failed), 2 (wrong input), 130 (stopped by Ctrl-C) or 143
+    (stopped by SIGTERM): with its state saved, and the same command goes on.
     """
     name, *arguments = sys.argv[1:] or ["--help"]
     if name == "--version":
@@ -62,7 +64,7 @@ def run() -> None:
     # Before TensorFlow is imported, or it has no effect.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Neither window nor display: pictures are files.
-    os.environ.setdefault("MPLBACKEND", "Agg")
+    os.environ["MPLBACKEND"] = "Agg"
     asked = command(name)
     if any(a in ("-h", "--help", "-help", "--helpfull") for a in arguments):
         _show(help_text.text(asked))
@@ -70,6 +72,12 @@ def run() -> None:
         configuration = asked.parse(arguments)
     except InputError as error:
         _refuse(str(error))
+    try:
+        keras_setup.check()
+    except ImportError as error:
+        _refuse(str(error))
+    if not configuration.verbose:
+        quiet.start()
     # absl starts the program; its own flags are not read.
     app.run(lambda _: _run(asked, configuration), argv=[f"tfdistill {name}"])
 
@@ -85,6 +93,8 @@ def _run(asked, configuration):
         asked.run(configuration)
     except InputError as error:
         _refuse(asked.in_flags(str(error)))
+    except KeyboardInterrupt:
+        _refuse(preemption.GOES_ON, status=preemption.INTERRUPTED)
     except FloatingPointError as error:
         _refuse(str(error), status=1)
     except Exception as error:

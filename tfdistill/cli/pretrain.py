@@ -192,7 +192,10 @@ COMMAND = Command(
         ),
         Group("how long", _HOW_LONG),
         Group("result", _RESULT),
-        Group("machine", [machine.strategy_flag(), machine.THREADS, _SIDE_BY_SIDE]),
+        Group(
+            "machine",
+            [machine.strategy_flag(), machine.THREADS, machine.VERBOSE, _SIDE_BY_SIDE],
+        ),
     ),
     run=run,
     resolve=_resolve,

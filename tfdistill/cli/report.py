@@ -7,6 +7,7 @@ Several runs are compared on it. It needs no other file, so it can be sent on.
 
 import os
 
+from tfdistill.cli import machine
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -73,6 +74,7 @@ COMMAND = Command(
                 ),
             ],
         ),
+        Group("machine", [machine.VERBOSE]),
     ),
     run=run,
     examples=("tfdistill report --workdir=run,means --output=report.html",),

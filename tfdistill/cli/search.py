@@ -371,11 +371,11 @@ COMMAND = Command(
         Group("who learns", _WHO_LEARNS),
         Group("how long", _HOW_LONG),
         Group("result", [*run_folder.flags("search"), _SEED]),
-        Group("machine", [machine.strategy_flag(), machine.THREADS]),
+        Group("machine", [machine.strategy_flag(), machine.THREADS, machine.VERBOSE]),
     ),
     run=run,
     resolve=_resolve,
-    unrecorded=("workdir", "overwrite", "threads"),
+    unrecorded=("workdir", "overwrite", "verbose", "threads"),
     examples=(
         "tfdistill search --distilled=run --candidates=60 --keep=3 --workdir=search",
         "tfdistill search --distilled=run --real_candidates=20 --workdir=check",

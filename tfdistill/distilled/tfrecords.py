@@ -139,7 +139,7 @@ def load(
     Raises:
         FileNotFoundError, ValueError: Same as for `DistilledDataset.load`.
     """
-    folder = os.fspath(folder)
+    folder = files.local(folder)
     path = os.path.join(folder, _METADATA)
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{folder} holds no distilled data set ({path}).")

@@ -18,6 +18,13 @@ class Batch(NamedTuple):
             sum to 1.
         hyperparameters: The inner optimizer's hyperparameters in this step, by name,
             each a float scalar: "learning_rate" and any others.
+
+    Example:
+        >>> import tensorflow as tf, tfdistill
+        >>> images, labels = tf.zeros([10, 8, 8, 1]), tf.eye(10)
+        >>> batch = tfdistill.Batch(images, labels, {"learning_rate": tf.constant(0.1)})
+        >>> float(batch.learning_rate) == float(tf.constant(0.1))
+        True
     """
 
     images: tf.Tensor

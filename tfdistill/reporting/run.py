@@ -13,6 +13,7 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.reporting import measure
+from tfdistill.runs import files
 
 MAIN = "distilled images"
 _FLAGS = re.compile(r"--(?P<off>no)?(?P<name>\w+)(?:=(?P<value>.*))?")
@@ -69,7 +70,7 @@ class Run:
             FileNotFoundError: If there is no distilled data set in the folder.
             ValueError: If the run is not finished, or a file of it is damaged.
         """
-        folder = os.fspath(folder)
+        folder = files.local(folder)
         path = os.path.join(folder, "metrics.json")
         if not os.path.isfile(path):
             raise ValueError(f"{folder} holds no finished run ({path} is absent).")

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.reporting import plots
-from tfdistill.runs import strategies
+from tfdistill.runs import files, strategies
 
 
 class RunSummary(keras.callbacks.Callback):
@@ -52,7 +52,7 @@ class RunSummary(keras.callbacks.Callback):
         name: str = "",
     ):
         super().__init__()
-        self._log_dir = os.fspath(log_dir)
+        self._log_dir = files.local(log_dir)
         self._hyperparameters, self._name = dict(hyperparameters or {}), name
         self._writers, self._writes = {}, True
 

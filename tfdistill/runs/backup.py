@@ -18,7 +18,12 @@ class Backup(keras.callbacks.Callback):
     The newest two states are kept; each appears complete or not at all. If the newest
     is damaged, the one before it is restored, with a warning. On SIGTERM, the state is
     saved after the current outer step, and the process exits with the status 143
-    (`preemption.EXIT_STATUS`).
+    (`preemption.EXIT_STATUS`). On Ctrl-C, or a notebook's stop button, it is saved
+    likewise, and `fit` raises KeyboardInterrupt.
+
+    `fit` starts from the newest state if that is ahead of the model, as with
+    `keras.callbacks.BackupAndRestore`. Call `restore` before `fit` to know how many
+    steps are done, so that the real batches go on, too.
 
     The attribute `checkpointed` of the model, a dict of trackable objects, holds its
     state besides the optimizer's.
@@ -26,8 +31,8 @@ class Backup(keras.callbacks.Callback):
     Args:
         folder: Folder for the states, on a file system that all workers see.
         anneal: The run's `Anneal`, whose state is saved too.
-        within_epochs: Whether to save on SIGTERM in the middle of an epoch; if not, the
-            process exits at once, and the run resumes from the last epoch.
+        within_epochs: Whether to save on SIGTERM or Ctrl-C in the middle of an epoch;
+            if not, the process exits at once, and the run resumes from the last epoch.
 
     Example:
         >>> import tempfile, tfdistill
@@ -54,11 +59,13 @@ class Backup(keras.callbacks.Callback):
         within_epochs: bool = True,
     ):
         super().__init__()
-        self._folder, self._anneal = os.fspath(folder), anneal
+        self._folder, self._anneal = files.local(folder), anneal
         #: One dict for each epoch: `outer_step` and the epoch's logs.
         self.history = []
         self._within_epochs = within_epochs
-        self._sigterm = preemption.Watch()
+        self._watch = preemption.Watch()
+        # Of which model the state is what `restore` has found.
+        self._restored: keras.Model | None = None
 
     def _checkpoint(self, model):
         self._json = tf.Variable("", trainable=False)
@@ -75,6 +82,7 @@ class Backup(keras.callbacks.Callback):
         Raises:
             ValueError: If there are states and none can be read.
         """
+        self._restored = model
         checkpoint = self._checkpoint(model)
         failures = []
         for path in self._saved():
@@ -115,6 +123,11 @@ class Backup(keras.callbacks.Callback):
         return sorted(numbers, key=numbers.get, reverse=True)
 
     def on_train_begin(self, logs=None):
+        if self._restored is not self.model and self._is_ahead():
+            done, steps = self.restore(self.model), self.params.get("steps")
+            if steps:
+                # As Keras's own `BackupAndRestore` says where `fit` goes on.
+                self.model._initial_epoch = done // steps
         try:
             tf.train.get_checkpoint_state(self._folder)
         except ValueError:  # the list is damaged; the next state rewrites it
@@ -123,23 +136,36 @@ class Backup(keras.callbacks.Callback):
             self._checkpoint(self.model), self._folder, max_to_keep=2
         )
         if self._within_epochs:
-            self._sigterm.start()
+            self._watch.start()
+
+    def _is_ahead(self):
+        """Whether a state has done more steps than the model."""
+        done = int(self.model.optimizer.iterations.numpy())
+        saved = [int(path.rpartition("-")[2]) for path in self._saved()]
+        return max(saved, default=0) > done
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model._initial_epoch = None  # of this call of `fit` alone
 
     def on_train_end(self, logs=None):
-        self._sigterm.stop()
-        self._sigterm.exit_if_asked()
+        self.model._initial_epoch = None
+        self._watch.stop()
+        self._watch.exit_if_asked()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._sigterm.asked:
+        if self._watch.asked:
             self._save()
-            self._sigterm.exit_if_asked()
+            self._watch.stop()
+            self._watch.exit_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
         step = int(self.model.optimizer.iterations.numpy())
         numbers = {name: float(value) for name, value in (logs or {}).items()}
         self.history.append({"outer_step": step, **numbers})
         self._save()
-        self._sigterm.exit_if_asked()
+        if self._watch.asked:
+            self._watch.stop()
+            self._watch.exit_if_asked()
 
     def _save(self):
         record = {"history": self.history}

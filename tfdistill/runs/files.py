@@ -10,6 +10,21 @@ import uuid
 from collections.abc import Iterator
 
 
+def local(path: str | os.PathLike) -> str:
+    """A path of this machine, as a string; "~" is the user's home.
+
+    Raises:
+        ValueError: If it is a URL, such as gs://bucket/folder.
+    """
+    path = os.fspath(path)
+    if "://" in path:
+        raise ValueError(
+            f"{path} is a URL, but only files of this machine can be read and written: "
+            "use a local folder, and copy it."
+        )
+    return os.path.expanduser(path)
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[str]:
     """Writes a file, or a folder, under another name first.
@@ -31,7 +46,7 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[st
         FileExistsError: If the path exists and overwrite is False; raised before
             anything is done.
     """
-    path = os.path.abspath(os.fspath(path))
+    path = os.path.abspath(local(path))
     if os.path.exists(path) and not overwrite:
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
     folder, name = os.path.split(path)

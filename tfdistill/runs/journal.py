@@ -20,7 +20,7 @@ class Journal:
     """
 
     def __init__(self, folder: str | os.PathLike, *, writes: bool = True):
-        self._folder, self._writes = os.fspath(folder), writes
+        self._folder, self._writes = files.local(folder), writes
 
     def entry(self, arrays: Iterable[np.ndarray], *settings) -> "Entry":
         """The results of one evaluation.

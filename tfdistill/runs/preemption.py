@@ -1,4 +1,4 @@
-"""SIGTERM: how a scheduler announces that it takes the machine away."""
+"""SIGTERM and Ctrl-C: a scheduler takes the machine away, or a person wants it back."""
 
 import contextlib
 import os
@@ -9,48 +9,80 @@ import threading
 #: 128 + SIGTERM: schedulers (and TensorFlow's own preemption handling) restart a job
 #: that exits with this status.
 EXIT_STATUS = 128 + signal.SIGTERM
+#: 128 + SIGINT: a person has pressed Ctrl-C.
+INTERRUPTED = 128 + signal.SIGINT
+#: What a person is told then.
+GOES_ON = "Stopped; the same command goes on from here."
 
 
 def exit_when_asked() -> None:
-    """From now on, SIGTERM ends the process with `EXIT_STATUS`; files stay whole."""
-    signal.signal(signal.SIGTERM, _exit)
+    """From now on, SIGTERM and Ctrl-C end the process; files stay whole.
+
+    The exit status is `EXIT_STATUS` or `INTERRUPTED`; a person is told that the same
+    command goes on.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
 
 
-def _exit(*_):
+def _exit(number, _):
     # Not by an exception: it would be raised in whatever runs at that moment, and some
     # code (TensorFlow's `DType.max`, for one) catches every exception. Files are whole
     # at any moment, by renaming; only printed text must be flushed.
     with contextlib.suppress(Exception):
         sys.stdout.flush()
+        if number == signal.SIGINT:
+            print(f"\n{GOES_ON}", file=sys.stderr)
         sys.stderr.flush()
-    os._exit(EXIT_STATUS)
+    os._exit(128 + number)
 
 
 class Watch:
-    """Records SIGTERM instead of obeying it.
+    """Records SIGTERM and Ctrl-C instead of obeying them.
 
-    Python handles signals only in its main thread; in others, nothing is recorded.
+    Python handles signals only in its main thread; in others, nothing is recorded. A
+    second Ctrl-C is obeyed at once.
     """
 
     def __init__(self):
-        self.asked = False
-        self._before = None
+        self._asked: int | None = None
+        self._before: dict = {}
+
+    @property
+    def asked(self) -> bool:
+        """Whether a signal has come."""
+        return self._asked is not None
 
     def start(self) -> None:
         """Begins to watch."""
+        self._asked = None
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._note)
+            self._before = {
+                number: signal.signal(number, self._note)
+                for number in (signal.SIGTERM, signal.SIGINT)
+            }
 
     def stop(self) -> None:
-        """Restores the previous handler of SIGTERM."""
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
-            self._before = None
+        """Restores the previous handlers."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
 
     def exit_if_asked(self) -> None:
-        """Ends the process if SIGTERM has come."""
-        if self.asked:
-            sys.exit(EXIT_STATUS)
+        """Ends the process if SIGTERM has come.
 
-    def _note(self, *_):
-        self.asked = True
+        Raises:
+            SystemExit: With `EXIT_STATUS`, if SIGTERM has come.
+            KeyboardInterrupt: If Ctrl-C was pressed, or a notebook's stop button.
+        """
+        if self._asked == signal.SIGTERM:
+            sys.exit(EXIT_STATUS)
+        if self._asked == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    def _note(self, number, _):
+        if number == signal.SIGINT:
+            # For whoever is in a hurry.
+            signal.signal(number, self._before[number])
+        if self._asked is None or number == signal.SIGTERM:
+            self._asked = number

@@ -24,6 +24,7 @@ from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.distiller import Distiller
+from tfdistill.runs import files
 from tfdistill.runs.annealing import Anneal
 from tfdistill.runs.backup import Backup
 from tfdistill.runs.journal import read_arrays, write_arrays
@@ -248,7 +249,7 @@ def _half(split, seed):
 
 def _judged(dataset, held, recipe, number, folder):
     """The result of `_judge` and its CPU-seconds, from the folder or kept there."""
-    path = folder and os.path.join(folder, f"part-{number}")
+    path = folder and os.path.join(files.local(folder), f"part-{number}")
     kept = path and read_arrays(f"{path}.npz")
     if kept and len(kept["probabilities"]) == held.sum():
         return kept["probabilities"], float(kept["cpu_seconds"])

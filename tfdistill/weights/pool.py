@@ -102,7 +102,7 @@ class Pool:
             FileNotFoundError: If there is no manifest.
             ValueError: If it is damaged, or names files outside the folder.
         """
-        folder = os.fspath(folder)
+        folder = files.local(folder)
         path = os.path.join(folder, MANIFEST)
         if not os.path.isfile(path):
             raise FileNotFoundError(
@@ -158,7 +158,7 @@ class Pool:
         """
 
         def members(paths):
-            for path in map(os.fspath, paths):
+            for path in map(files.local, paths):
                 if not os.path.exists(path):
                     raise FileNotFoundError(f"There is no pretrained student {path}.")
                 yield Member(path, "" if os.path.isdir(path) else files.sha256(path))

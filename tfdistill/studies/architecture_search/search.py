@@ -102,7 +102,7 @@ class Search:
         if passes is not None:
             distilled = distilled.by_adam(passes)
         self._distilled, self._dataset = distilled, dataset
-        self._folder = os.fspath(folder)
+        self._folder = files.local(folder)
         self._oracle, self._num_students = oracle, num_students
         self._seed = check_int("seed", seed, 0)
         self._score_images = check_int("score_images", score_images, 1)
