@@ -69,7 +69,7 @@ def test_noise_by_pairs(digits):
     )
     found = audit.examine(
         dataclasses.replace(digits, train=train),
-        audit.Recipe(rounds=1, outer_steps=100),
+        audit.Recipe("mlp", rounds=1, outer_steps=80),
     )
     noise = found.noise()
     assert noise.sum() == pytest.approx(1)
@@ -116,13 +116,20 @@ def test_nothing_is_suspect_where_nothing_is_contradicted():
         audit.fitted(found, given)
 
 
-def test_command(tmp_path):
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a finished audit, its flags, and what it printed."""
+    folder = tmp_path_factory.mktemp("audits")
     model = tfdistill.students.mlp((8, 8, 1), 10)
-    model.save(tmp_path / "mine.keras")
-    work = tmp_path / "audit"
-    flags = [*FLAGS, "--flip=0.1", f"--model={tmp_path / 'mine.keras'}"]
-    result = run(work, *flags, fresh=True)
+    model.save(folder / "mine.keras")
+    flags = [*FLAGS, "--flip=0.1", f"--model={folder / 'mine.keras'}"]
+    result = run(folder / "audit", *flags, fresh=True)
     assert result.returncode == 0, result.stdout + result.stderr
+    return folder / "audit", flags, result
+
+
+def test_command(finished):
+    work, flags, result = finished
     assert "labels of digits are suspect" in result.stdout
     assert "--model gives" in result.stdout
     metrics = json.loads((work / "metrics.json").read_text())
@@ -144,18 +151,17 @@ def test_command(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_audit_goes_on(tmp_path):
-    whole = run(tmp_path / "whole", *FLAGS)
-    assert whole.returncode == 0, whole.stderr
-    process = commands.start("audit", f"--workdir={tmp_path / 'killed'}", *FLAGS)
+def test_a_killed_audit_goes_on(finished, tmp_path):
+    whole, flags, _ = finished
+    process = commands.start("audit", f"--workdir={tmp_path / 'killed'}", *flags)
     assert process.stdout.readline().startswith("Distillation 1 of 2")
     process.kill()
     process.communicate()
     (tmp_path / "killed" / "parts" / "part-1.npz").write_bytes(b"damaged")
-    again = run(tmp_path / "killed", *FLAGS)
+    again = run(tmp_path / "killed", *flags)
     assert again.returncode == 0, again.stderr
     assert "part-1.npz is damaged" in again.stderr
-    whole, killed = (probabilities(tmp_path / name) for name in ("whole", "killed"))
+    whole, killed = (probabilities(path) for path in (whole, tmp_path / "killed"))
     # TensorFlow adds in another order each time, and training carries it on.
     assert np.abs(whole - killed).mean() < 0.02
 

@@ -22,13 +22,16 @@ def problem():
 def _sampled_excess(problem, points, num_students):
     """Students of one step, one after another: no closed form."""
     student = StatelessModel(problem.student())
+
+    @tf.function
+    def train(start):
+        return unroll.train(student, points, Regression(), [start], [])[0][0]
+
     rng = np.random.default_rng(1)
     losses = []
     for _ in range(num_students):
         start = rng.normal(0, problem.std, (problem.dimension, 1))
-        (weights,), _ = unroll.train(
-            student, points, Regression(), [tf.constant(start)], []
-        )
+        weights = train(tf.constant(start))
         losses.append(problem.loss(weights.numpy()[:, 0]))
     return np.mean(losses) - problem.loss(problem.optimum), np.std(losses)
 
@@ -65,13 +68,13 @@ def test_the_bounds_hold_for_the_best_of_fewer_points(problem):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [4, 8, 12, 15, 16, 24])
+@pytest.mark.parametrize("count", [4, 15, 16, 24])
 def test_distillation_finds_what_the_theory_allows(problem, count):
-    start = linear.distil(problem, count, outer_steps=1, outer_learning_rate=1e-9)
-    before = problem.excess_loss(*start.values())
     after = problem.excess_loss(*linear.distil(problem, count).values())
     low, high = problem.bounds(count)
     if count >= DIMENSION:
+        start = linear.distil(problem, count, outer_steps=1, outer_learning_rate=1e-9)
+        before = problem.excess_loss(*start.values())
         assert after < 1e-6 * before
     else:
         # The rounding of an optimum that is not quite reached is above it.

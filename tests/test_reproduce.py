@@ -188,8 +188,8 @@ def test_pools_are_made_once_and_serve_several_tables(reproduce, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_linear_case_is_drawn(tmp_path):
-    run = _in_a_process("linear", "--budget=smoke", f"--workdir={tmp_path}")
+def test_the_linear_case_is_drawn(reproduce, tmp_path):
+    run = reproduce("linear", "--budget=smoke", f"--workdir={tmp_path}")
     assert run.returncode == 0, run.stderr[-2000:]
     assert "| 16 |" in run.stdout
     assert (tmp_path / "linear.png").stat().st_size > 10_000

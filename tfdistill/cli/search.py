@@ -320,7 +320,7 @@ def _keep(c, search, dataset):
 def _finish(c, search, dataset, agreement, kept):
     """Shows the result and writes the folder's files, metrics last."""
     from tfdistill.reporting import plots
-    from tfdistill.studies.architecture_search import search as architecture_search
+    from tfdistill.studies import architecture_search
 
     ranking = search.ranking
     print(architecture_search.table(ranking[:_SHOWN]))
