@@ -79,8 +79,13 @@ class Distiller(keras.Model):
         # The students' variables are not the distiller's to train: a Population hides
         # them from Keras's tracking.
         self.population = Population(
-            student, synthesizer.image_shape, synthesizer.num_classes, initial_weights
+            student,
+            synthesizer.image_shape,
+            synthesizer.num_classes,
+            initial_weights,
+            logits=self.objective.takes_logits,
         )
+        stability.check_precision(synthesizer.trainable_variables)
         strategies.check_made_here(
             "synthesizer", synthesizer.trainable_variables, self.distribute_strategy
         )
@@ -131,6 +136,9 @@ class Distiller(keras.Model):
             jit_compile: Whether XLA compiles the outer step. By default it does on
                 GPU and TPU, and not on CPU, where it was measured to be slower.
             **kwargs: Passed to `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a number is out of range, or the optimizer scales losses.
         """
         check_int("students_per_step", students_per_step, 1)
         check_int("validation_students", validation_students, 1)
@@ -160,6 +168,7 @@ class Distiller(keras.Model):
             optimizer = keras.optimizers.get(
                 optimizer or keras.optimizers.Adam(0.01, beta_1=0.5)
             )
+            stability.check_unscaled(optimizer)
             if not optimizer.built:
                 optimizer.build(self.synthesizer.trainable_variables)
         strategies.check_made_here(
@@ -168,7 +177,9 @@ class Distiller(keras.Model):
         super().compile(
             optimizer=optimizer,
             jit_compile=False,
-            **kwargs,
+            # The outer step scales no loss, so that its gradients are not to be
+            # divided either, whatever the precision of the layers.
+            **{**kwargs, "auto_scale_loss": False},
         )
 
     @property

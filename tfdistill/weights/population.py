@@ -30,6 +30,7 @@ class Population:
         initial_weights: p(theta_0); `RandomWeights()` by default.
         saved: The arrays of a known start: where they fit the student, and there are no
             `initial_weights`, it starts from them.
+        logits: The same as for `students.build`.
 
     Raises:
         ValueError: If a student doesn't fit the data, or several are to start from
@@ -43,6 +44,8 @@ class Population:
         num_classes: int,
         initial_weights: InitialWeights | None = None,
         saved: Sequence[np.ndarray] | None = None,
+        *,
+        logits: bool = True,
     ):
         self.name = students.name_of(student)
         architectures = students.each_of(student)
@@ -50,7 +53,9 @@ class Population:
         for architecture in architectures:
 
             def make_model(architecture=architecture) -> keras.Model:
-                return students.build(architecture, image_shape, num_classes)
+                return students.build(
+                    architecture, image_shape, num_classes, logits=logits
+                )
 
             model = make_model()
             weights = initial_weights
@@ -95,4 +100,4 @@ class Population:
         if self.is_random:
             return None
         student, _ = self.members[0]
-        return [np.asarray(x) for x in student.weights + student.state]
+        return student.arrays()

@@ -17,6 +17,8 @@ class Objective(abc.ABC):
         shares: The names of those figures that are shares in 0..1: they are shown as
             percentages.
         metric_names: The names that `metrics` gives.
+        takes_logits: Whether outputs are logits, so that students that end in a softmax
+            or a sigmoid are refused.
 
     Example:
         >>> import tensorflow as tf, tfdistill
@@ -37,6 +39,7 @@ class Objective(abc.ABC):
     higher_is_better: bool = False
     shares: tuple[str, ...] = ()
     metric_names: tuple[str, ...] = ()
+    takes_logits: bool = False
 
     @abc.abstractmethod
     def inner_loss(self, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
