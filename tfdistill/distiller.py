@@ -84,7 +84,9 @@ class Distiller(keras.Model):
             synthesizer.num_classes,
             initial_weights,
             differentiated=True,
+            logits=self.objective.takes_logits,
         )
+        stability.check_precision(synthesizer.trainable_variables)
         strategies.check_made_here(
             "synthesizer", synthesizer.trainable_variables, self.distribute_strategy
         )
@@ -136,6 +138,9 @@ class Distiller(keras.Model):
             jit_compile: Whether XLA compiles the outer step. By default, on GPU and
                 TPU; on CPU, it was measured to be slower.
             **kwargs: Passed to `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a number is out of range, or the optimizer scales losses.
         """
         check_int("students_per_step", students_per_step, 1)
         check_int("validation_students", validation_students, 1)
@@ -165,6 +170,7 @@ class Distiller(keras.Model):
             optimizer = keras.optimizers.get(
                 optimizer or keras.optimizers.Adam(0.01, beta_1=0.5)
             )
+            stability.check_unscaled(optimizer)
             if not optimizer.built:
                 optimizer.build(self.synthesizer.trainable_variables)
         strategies.check_made_here(
@@ -173,7 +179,9 @@ class Distiller(keras.Model):
         super().compile(
             optimizer=optimizer,
             jit_compile=False,
-            **kwargs,
+            # The outer step scales no loss, so that its gradients are not to be
+            # divided either, whatever the precision of the layers.
+            **{**kwargs, "auto_scale_loss": False},
         )
 
     @property

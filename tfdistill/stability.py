@@ -4,6 +4,7 @@ Both look at each student: one that diverges must neither dominate the others no
 unnoticed.
 """
 
+import keras
 import tensorflow as tf
 
 from tfdistill.runs import strategies
@@ -138,3 +139,37 @@ def mean_over_students(values: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
     count = tf.reduce_sum(tf.cast(finite, values.dtype))
     total, count = strategies.total([total, count])
     return total / count
+
+
+def check_unscaled(optimizer: keras.optimizers.Optimizer) -> None:
+    """Refuses an outer optimizer that divides gradients by the scale of a loss.
+
+    Raises:
+        ValueError: If it does.
+    """
+    scaled = getattr(optimizer, "loss_scale_factor", None) is not None
+    if scaled or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            "The outer optimizer must not scale losses, for the meta-loss is in "
+            f"float32: pass a plain one, not {type(optimizer).__name__} with a loss "
+            "scale."
+        )
+
+
+def check_precision(variables) -> None:
+    """Refuses to learn variables in half precision.
+
+    Args:
+        variables: A synthesizer's.
+
+    Raises:
+        ValueError: If one is neither float32 nor float64.
+    """
+    for variable in variables:
+        dtype = keras.backend.standardize_dtype(variable.dtype)
+        if dtype not in ("float32", "float64"):
+            raise ValueError(
+                f"The synthesizer's variable {variable.name!r} is {dtype}, in which "
+                "nothing is learned: make it with dtype='float32', or set a mixed "
+                "policy such as 'mixed_bfloat16'."
+            )

@@ -181,7 +181,6 @@ def _draw(c, dataset, start):
 
 def _with_start(c, sets, start):
     import keras
-    import numpy as np
 
     from tfdistill.inner.stateless import StatelessModel
 
@@ -193,8 +192,7 @@ def _with_start(c, sets, start):
     model = make_model()
     start.build(make_model, model)
     student = StatelessModel(model)
-    values = [np.asarray(v) for v in student.weights + student.state]
-    return [each.replace(initial_weights=values) for each in sets]
+    return [each.replace(initial_weights=student.arrays()) for each in sets]
 
 
 def _evaluator(c, sets, start):

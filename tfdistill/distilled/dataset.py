@@ -280,6 +280,8 @@ class DistilledDataset:
             self.optimizer(),
             self.objective.keras_loss(),
             jit_compile=False,
+            # Scaling would leave steps out, and the learned ones are counted.
+            auto_scale_loss=False,
         )
         model.fit(self.as_dataset(), epochs=self.epochs, shuffle=False, verbose=verbose)
         return model

@@ -12,6 +12,7 @@ from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.stateless import in_precision
 from tfdistill.runs.journal import Journal
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
@@ -67,6 +68,7 @@ class Evaluator:
                 like.num_classes,
                 initial_weights,
                 saved=like.initial_weights,
+                logits=(objective or like.objective).takes_logits,
             )
             self._curriculum = _Replaceable(like)
         if not population.is_random:
@@ -212,7 +214,8 @@ def evaluate_model(
 
     @tf.function(reduce_retracing=True, autograph=False)
     def judge(images, labels):
-        outputs = model(images, training=False)
+        images = tf.convert_to_tensor(images)
+        outputs = in_precision(model(images, training=False), images)
         loss = objective.meta_loss(labels, outputs)
         size = tf.cast(tf.shape(outputs)[0], outputs.dtype)
         return {"loss": size * loss, **objective.totals(labels, outputs)}

@@ -86,7 +86,8 @@ class BackGradient(Unroll):
                     output_gradients=cotangents,
                     unconnected_gradients="zero",
                 )
-                cotangents, shares = products[: len(origin)], products[len(origin) :]
+                cotangents = unroll.dense(products[: len(origin)])
+                shares = products[len(origin) :]
                 gradients = [_add(g, share) for g, share in zip(gradients, shares)]
                 if last == 0:
                     return t - 1, loss, cotangents, gradients

@@ -3,9 +3,44 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfdistill.inner import second_order
+
+
+def in_precision(outputs: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+    """A student's outputs in the precision of the losses.
+
+    That is float64 where images and outputs both are, and else float32: half precision
+    is a matter of the layers, and sums over a batch are not for it.
+    """
+    double = images.dtype == outputs.dtype == tf.float64
+    return tf.cast(outputs, tf.float64 if double else tf.float32)
+
+
+def call(model: keras.Model, weights, state, inputs, training: bool):
+    """Calls a model as Keras's `fit` does, with the variables' values from elsewhere.
+
+    Its `stateless_call` goes past `Layer.__call__`: without that nothing tells the
+    layers of a subclassed model, whose `call` may have no `training`, that they are
+    being trained, nor casts what mixed precision has to.
+
+    Args:
+        model: A built model.
+        weights, state: One tensor for each trainable variable, and each other one.
+        inputs: What it takes.
+        training: Whether dropout, batch norm etc. are in training mode.
+
+    Returns:
+        The outputs, the new state, and the penalties, a list.
+    """
+    others = model.non_trainable_variables
+    values = [*zip(model.trainable_variables, weights), *zip(others, state)]
+    with keras.StatelessScope(values, collect_losses=True) as scope:
+        outputs = model(inputs, training=training)
+        penalties = list(model.losses)
+    return outputs, [scope.get_current_value(v) for v in others], penalties
 
 
 class StatelessModel:
@@ -35,6 +70,13 @@ class StatelessModel:
             tf.convert_to_tensor(v.value) for v in self.model.non_trainable_variables
         ]
 
+    def arrays(self) -> list[np.ndarray]:
+        """The present values of weights and state, in types that files can hold."""
+        values = [np.asarray(x) for x in self.weights + self.state]
+        return [
+            x.astype("float32") if x.dtype.name == "bfloat16" else x for x in values
+        ]
+
     def __call__(
         self,
         weights: Sequence[tf.Tensor],
@@ -51,19 +93,19 @@ class StatelessModel:
             training: Whether dropout, batch norm etc. are in training mode.
 
         Returns:
-            The outputs, the new state, and the sum of the model's own penalties
-            (regularisers, activity losses): a scalar, 0 if there are none.
+            The outputs, in the precision of the losses (`in_precision`), the new
+            state, and the sum of the model's own penalties (regularisers, activity
+            losses): a scalar of the same type, 0 if there are none.
         """
         with second_order.exact():
-            outputs, state, penalties = self.model.stateless_call(
-                list(weights),
-                list(state),
-                images,
-                training=training,
-                return_losses=True,
+            outputs, after, penalties = call(
+                self.model, weights, state, images, training
             )
-        penalty = tf.add_n(penalties) if penalties else tf.zeros([], outputs.dtype)
-        return outputs, list(state), penalty
+        outputs = in_precision(outputs, tf.convert_to_tensor(images))
+        penalty = tf.zeros([], outputs.dtype)
+        if penalties:
+            penalty = tf.add_n([tf.cast(p, outputs.dtype) for p in penalties])
+        return outputs, after, penalty
 
     def assign(self, weights: Sequence[tf.Tensor], state: Sequence[tf.Tensor]) -> None:
         """Writes weights and state into the model's own variables."""

@@ -29,6 +29,10 @@ class Learner(NamedTuple):
 def start(problem: Problem) -> Learner:
     """The student before its first step."""
     slots = problem.curriculum.inner_optimizer.slots(problem.weights)
+    # The derivative of Adam's root, of a running average, is too large for half
+    # precision, which weights may have.
+    half = tf.float16, tf.bfloat16
+    slots = [tf.cast(s, tf.float32) if s.dtype in half else s for s in slots]
     return Learner(problem.weights, problem.state, slots)
 
 
@@ -42,7 +46,7 @@ def step(problem: Problem, t, learner: Learner) -> Learner:
         )
         loss = problem.objective.inner_loss(batch.labels, outputs) + penalty
     gradients = tape.gradient(loss, learner.weights, unconnected_gradients="zero")
-    weights, slots = problem.curriculum.inner_optimizer.update(
+    weights, slots = problem.curriculum.inner_optimizer.take(
         t, batch.hyperparameters, gradients, learner.weights, learner.slots
     )
     return Learner(weights, state, slots)
@@ -103,7 +107,12 @@ def judge(problem: Problem, learner: Learner, images, labels):
         )
         loss = problem.objective.meta_loss(labels, outputs)
     gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
-    return loss, outputs, gradients
+    return loss, outputs, dense(gradients)
+
+
+def dense(gradients) -> list[tf.Tensor]:
+    """Gradients as tensors; those of layers that gather rows are `tf.IndexedSlices`."""
+    return [tf.convert_to_tensor(g) for g in gradients]
 
 
 def room(learner: Learner, length) -> list[tf.TensorArray]:

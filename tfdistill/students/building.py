@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import first_sentence
+from tfdistill.students.logits import what_else
 from tfdistill.students.names import get, name_of
 
 
@@ -15,6 +16,8 @@ def build(
     student: str | Callable[..., keras.Model],
     image_shape: Sequence[int],
     num_classes: int,
+    *,
+    logits: bool = True,
 ) -> keras.Model:
     """Makes a student's model and checks that it can be distilled for.
 
@@ -23,6 +26,8 @@ def build(
             keyword to a callable that has such parameters.
         image_shape: (height, width, channels) of the data.
         num_classes: Number of classes of the data.
+        logits: Whether probabilities in their place are refused: what a softmax at the
+            end gives, under whatever name. Only a classification needs logits.
 
     Returns:
         A built model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
@@ -50,7 +55,10 @@ def build(
     _check_outputs(model, outputs, name, num_classes)
     if not model.trainable_variables:
         raise ValueError(f"student {name} has no trainable weights.")
+    _check_constraints(model, name)
     _without_cudnn(model)
+    if logits:
+        _check_logits(model, name, image_shape, num_classes)
     return model
 
 
@@ -139,6 +147,9 @@ def _check_outputs(model, outputs, name, num_classes):
             f"student {name} gives {shape[1]} outputs but the data set has "
             f"{num_classes} classes."
         )
+
+
+def _check_logits(model, name, image_shape, num_classes):
     final = model
     while isinstance(final, keras.Model):
         final = (getattr(final, "operations", None) or final.layers or [None])[-1]
@@ -152,3 +163,23 @@ def _check_outputs(model, outputs, name, num_classes):
             f"student {name} must return logits, but its final layer {final.name!r} "
             f"applies a {applied.pop()}."
         )
+    # In a stateless scope, where `RandomWeights` looks at initialisers, there are no
+    # values to ask with.
+    if num_classes < 2 or any(v._initializer is not None for v in model.variables):
+        return
+    given = what_else(model, image_shape)
+    if given:
+        raise ValueError(
+            f"student {name} must return logits, but it gives {given}; leave out the "
+            "activation at its end."
+        )
+
+
+def _check_constraints(model, name):
+    for variable in model.trainable_variables:
+        if variable.constraint is not None:
+            raise ValueError(
+                f"student {name} has the constraint "
+                f"{type(variable.constraint).__name__} on {variable.path!r}, which the "
+                "steps of a distilled data set do not keep; build it without."
+            )

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfdistill import students
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Draw, fold_in
+from tfdistill.inner import stateless
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.students.teaching_networks import gtn_generator
@@ -258,7 +259,8 @@ class Generator(Synthesizer):
 
         def make(t, latents, labels, weights):
             fed = [tf.gather(latents, t), tf.gather(labels, t)]
-            return network.stateless_call(weights, state, fed, training=True)[0]
+            images, _, _ = stateless.call(network, weights, state, fed, training=True)
+            return tf.cast(images, self.dtype)  # a network of mixed precision's, too
 
         # A plain tape around the loop would keep the network's activations of every
         # step; this one makes each step's images again.

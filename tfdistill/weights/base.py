@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfdistill._internal.seeds import fold_in
 from tfdistill.inner.stateless import StatelessModel
+from tfdistill.students.frozen import frozen
 
 #: Keras's name for the variable that holds a stochastic layer's seed.
 SEED_STATE = "seed_generator_state"
@@ -81,6 +82,22 @@ class InitialWeights(abc.ABC):
         return [
             layer_seed(seed, index) if variable.name == SEED_STATE else value
             for index, (variable, value) in enumerate(zip(variables, state))
+        ]
+
+    def with_frozen(self, state: list[tf.Tensor]) -> list[tf.Tensor]:
+        """A state in which frozen layers have the values that the model has.
+
+        For distributions that draw states themselves: what a student knows from
+        elsewhere, and is not to learn anew, is not theirs to draw.
+
+        Args:
+            state: One tensor for each variable of the model that is not trained.
+        """
+        kept = {id(v) for v in frozen(self.student.model)}
+        variables = self.student.model.non_trainable_variables
+        return [
+            tf.convert_to_tensor(variable.value) if id(variable) in kept else value
+            for variable, value in zip(variables, state)
         ]
 
 

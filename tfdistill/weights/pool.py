@@ -259,7 +259,7 @@ def _read(member, model):
                 model.load_weights(path)
             values = _variables(model)
         else:
-            values = _variables(keras.models.load_model(path, compile=False))
+            values = _in_order_of(model, keras.models.load_model(path, compile=False))
     # What h5py, zipfile and TensorFlow raise depends on which byte is wrong.
     except (
         OSError,
@@ -282,6 +282,14 @@ def _read(member, model):
     if not all(np.isfinite(v).all() for v in values if v.dtype.kind == "f"):
         raise ValueError(f"The pretrained student {path} has weights that are NaN.")
     return values
+
+
+def _in_order_of(model, saved):
+    """The values of a saved model in the order of one where other layers are frozen."""
+    if [v.shape for v in saved.variables] != [v.shape for v in model.variables]:
+        return _variables(saved)
+    values = {id(v): np.asarray(w) for v, w in zip(model.variables, saved.variables)}
+    return [values[id(v)] for v in _in_order(model)]
 
 
 def _in_order(model):

@@ -33,6 +33,7 @@ class Population:
             `initial_weights` are given.
         differentiated: Whether the students' learning will be differentiated. They are
             then searched for operations without a second derivative.
+        logits: Same as for `students.build`.
 
     Raises:
         ValueError: If a student doesn't fit the data, its learning can't be
@@ -47,6 +48,7 @@ class Population:
         initial_weights: InitialWeights | None = None,
         saved: Sequence[np.ndarray] | None = None,
         *,
+        logits: bool = True,
         differentiated: bool = False,
     ):
         self.name = students.name_of(student)
@@ -55,7 +57,9 @@ class Population:
         for architecture in architectures:
 
             def make_model(architecture=architecture) -> keras.Model:
-                return students.build(architecture, image_shape, num_classes)
+                return students.build(
+                    architecture, image_shape, num_classes, logits=logits
+                )
 
             model = make_model()
             learner = StatelessModel(model)
@@ -104,4 +108,4 @@ class Population:
         if self.is_random:
             return None
         student, _ = self.members[0]
-        return [np.asarray(x) for x in student.weights + student.state]
+        return student.arrays()

@@ -1,21 +1,27 @@
 """Fresh draws from the model's own initialisers."""
 
 import copy
+import warnings
 
 import keras
 import tensorflow as tf
 
+from tfdistill.students.frozen import constants, frozen
 from tfdistill.weights.base import SEED_STATE, InitialWeights, layer_seed
+
+_KINDS = ("trainable_variables", "non_trainable_variables")
 
 
 class RandomWeights(InitialWeights):
     """A fresh draw from the model's own initialisers for every student.
 
-    Weights that the student's callable loads are not used: `FixedWeights` keeps them.
+    Frozen layers, such as a pretrained backbone with `trainable = False`, keep the
+    values that the model has. Other weights that the student's callable loads are not
+    used: `FixedWeights` keeps them.
 
     Raises:
         ValueError: By `build`, if the model's initialisers cannot be found, or its
-            callable gives another architecture each time.
+            callable gives another architecture, or the same layers, each time.
 
     Example:
         >>> import tfdistill
@@ -30,46 +36,97 @@ class RandomWeights(InitialWeights):
         super().build(make_model, model)
         # Inside a stateless scope a Keras variable keeps its initialiser until the
         # scope ends: this shows the one of every variable, whichever layer made it.
+        # What is loaded into variables is noted by the scope.
         try:
-            with keras.StatelessScope():
+            with keras.StatelessScope() as scope:
                 twin = make_model()
-                found = {
+                ended = keras.Variable("zeros", ())._initializer is None
+                self._initializers = {
                     kind: [v._initializer for v in getattr(twin, kind)]
-                    for kind in ("trainable_variables", "non_trainable_variables")
+                    for kind in _KINDS
                 }
         except ValueError as error:
             raise ValueError(
                 "RandomWeights() cannot find the initialisers of the student's "
                 f"variables; use FixedWeights() (Keras says: {error})"
             ) from error
-        self._initializers = found
-        for kind, initializers in found.items():
+        if ended:
+            raise ValueError(
+                "The student's callable calls keras.utils.clear_session(), after which "
+                "its initialisers cannot be found: leave that call out."
+            )
+        for kind in _KINDS:
             shapes = [v.shape for v in getattr(model, kind)]
             if [v.shape for v in getattr(twin, kind)] != shapes:
                 raise ValueError(
                     "The student's callable gave two different models in a row; "
                     "RandomWeights() needs one architecture."
                 )
-            if any(initializer is None for initializer in initializers):
-                raise ValueError(
-                    "The student has variables without an initializer, so its "
-                    "weights cannot be drawn afresh: use FixedWeights()."
-                )
+        known = {id(v) for v in model.variables}
+        shared = [v.path for v in twin.trainable_variables if id(v) in known]
+        if shared:
+            raise ValueError(
+                f"The student's callable gave the same layers twice ({shared[0]}), but "
+                "weights are drawn afresh for new ones: make the layers inside the "
+                "callable, freeze them (trainable = False), or use FixedWeights()."
+            )
+        loaded = [
+            [scope.get_current_value(v) is not None for v in getattr(twin, kind)]
+            for kind in _KINDS
+        ]
+        self._kept = {id(v) for v in frozen(model)}
+        # Loaded constants, such as what a normalisation was adapted to, would never be
+        # learned anew either.
+        fixed = {id(v) for v in constants(model)}
+        self._kept |= {
+            id(v)
+            for v, is_loaded in zip(model.non_trainable_variables, loaded[1])
+            if is_loaded and id(v) in fixed
+        }
+        for kind, initializers in self._initializers.items():
+            for variable, initializer in zip(getattr(model, kind), initializers):
+                if initializer is None and id(variable) not in self._kept:
+                    raise ValueError(
+                        f"The student has a variable without an initializer "
+                        f"({variable.path}), so its weights cannot be drawn afresh: "
+                        "use FixedWeights()."
+                    )
+        self._say(any(loaded[0]))
 
     def sample(self, seed):
         seeds = _Seeds(seed)
         model = self.student.model
         return tuple(
             [
-                seeds.next()
-                if variable.name == SEED_STATE
-                else _draw(initializer, variable, seeds)
+                self._one(variable, initializer, seeds)
                 for variable, initializer in zip(
                     getattr(model, kind), self._initializers[kind]
                 )
             ]
-            for kind in ("trainable_variables", "non_trainable_variables")
+            for kind in _KINDS
         )
+
+    def _one(self, variable, initializer, seeds):
+        if variable.name == SEED_STATE:
+            return seeds.next()
+        if id(variable) in self._kept:
+            return tf.convert_to_tensor(variable.value)
+        return _draw(initializer, variable, seeds)
+
+    def _say(self, has_loaded):
+        if self._kept:
+            warnings.warn(
+                f"{len(self._kept)} variables of the student belong to frozen layers: "
+                "every student keeps their values, and all others are drawn afresh.",
+                stacklevel=3,
+            )
+        if has_loaded:
+            warnings.warn(
+                "The student's callable loads weights that RandomWeights() does not "
+                "use, for each student is drawn afresh: FixedWeights() keeps them, "
+                "and so do frozen layers.",
+                stacklevel=3,
+            )
 
 
 class _Seeds(keras.random.SeedGenerator):

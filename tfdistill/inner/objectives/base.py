@@ -18,6 +18,8 @@ class Objective(abc.ABC):
         shares: Names of the figures that are shares in 0..1; they are shown as
             percentages.
         metric_names: Names of what `metrics` returns.
+        takes_logits: Whether outputs are logits, so that students that end in a softmax
+            or a sigmoid are refused.
 
     Example:
         >>> import tensorflow as tf, tfdistill
@@ -38,6 +40,7 @@ class Objective(abc.ABC):
     higher_is_better: bool = False
     shares: tuple[str, ...] = ()
     metric_names: tuple[str, ...] = ()
+    takes_logits: bool = False
 
     @abc.abstractmethod
     def inner_loss(self, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:

@@ -22,6 +22,7 @@ class Classification(Objective):
     headline, higher_is_better = "accuracy", True
     shares: tuple[str, ...] = ("accuracy",)
     metric_names: tuple[str, ...] = ("accuracy",)
+    takes_logits = True
 
     def inner_loss(self, labels, outputs):
         """Mean cross-entropy.
@@ -33,6 +34,7 @@ class Classification(Objective):
         # Not softmax_cross_entropy_with_logits: the gradient of its gradient with
         # respect to the labels is silently zero, and soft labels would never learn.
         log_probabilities = tf.nn.log_softmax(outputs)
+        labels = tf.cast(labels, outputs.dtype)
         return -tf.reduce_mean(tf.reduce_sum(labels * log_probabilities, -1))
 
     def meta_loss(self, labels, outputs):

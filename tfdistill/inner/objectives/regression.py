@@ -31,7 +31,7 @@ class Regression(Objective):
             labels: float `[batch, outputs]`.
             outputs: float `[batch, outputs]`.
         """
-        squares = tf.math.squared_difference(outputs, labels)
+        squares = tf.math.squared_difference(outputs, tf.cast(labels, outputs.dtype))
         return tf.reduce_mean(tf.reduce_sum(squares, -1)) / 2
 
     def meta_loss(self, labels, outputs):

@@ -65,6 +65,39 @@ class InnerOptimizer(abc.ABC):
             The new weights and the new slots.
         """
 
+    def take(
+        self,
+        t: tf.Tensor,
+        hyperparameters: Mapping[str, tf.Tensor],
+        gradients: Sequence,
+        weights: list[tf.Tensor],
+        slots: list[tf.Tensor],
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """`update`, whatever the types of the weights and of their gradients.
+
+        It is computed in float32, or in float64 if anything is float64; weights and
+        slots keep their types. The gradients of layers that gather rows are made dense.
+
+        Args:
+            t, hyperparameters, weights, slots: The same as for `update`.
+            gradients: A tensor, or `tf.IndexedSlices`, for each weight.
+        """
+        gradients = [tf.convert_to_tensor(g) for g in gradients]
+        numbers = [tf.convert_to_tensor(h) for h in hyperparameters.values()]
+        types = {x.dtype for x in [*numbers, *weights, *slots]}
+        dtype = tf.float64 if tf.float64 in types else tf.float32
+
+        def cast(values):
+            return [tf.cast(x, dtype) for x in values]
+
+        named = dict(zip(hyperparameters, cast(numbers)))
+        after = self.update(t, named, cast(gradients), cast(weights), cast(slots))
+        new_weights, new_slots = (
+            [tf.cast(x, x_before.dtype) for x, x_before in zip(*pair)]
+            for pair in zip(after, (weights, slots))
+        )
+        return new_weights, new_slots
+
     def to_keras(
         self, hyperparameters: Mapping[str, np.ndarray]
     ) -> keras.optimizers.Optimizer:

@@ -51,11 +51,12 @@ class InKeras(keras.optimizers.Optimizer):
         variables = trainable_variables or self._trainable_variables
         t = tf.cast(self.iterations, tf.int32)
         weights = [tf.convert_to_tensor(v.value) for v in variables]
-        weights, slots = self._inner.update(
+        double = any(w.dtype == tf.float64 for w in weights)
+        weights, slots = self._inner.take(
             t,
             {
                 name: tf.gather(
-                    tf.constant(values, weights[0].dtype),
+                    tf.constant(values, "float64" if double else "float32"),
                     tf.minimum(t, len(values) - 1),
                 )
                 for name, values in self._hyperparameters.items()
@@ -66,5 +67,9 @@ class InKeras(keras.optimizers.Optimizer):
         )
         for variable, value in zip([*variables, *self._slots], [*weights, *slots]):
             variable.assign(value)
+        for variable in variables:
+            # As in every optimizer of Keras.
+            if variable.constraint is not None:
+                variable.assign(variable.constraint(variable))
         self.iterations.assign_add(1)
         return self.iterations

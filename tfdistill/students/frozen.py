@@ -1,0 +1,41 @@
+"""Variables that training leaves alone because somebody froze their layer."""
+
+import inspect
+
+import keras
+
+
+def frozen(model: keras.Model) -> list[keras.Variable]:
+    """Variables of frozen layers: a backbone with `trainable = False`, say.
+
+    These are all variables of a layer that is not trainable, the statistics of batch
+    norm included, and weights that were switched off one by one. The statistics of
+    layers that are trained are not among them, nor the seeds of stochastic layers.
+
+    Args:
+        model: A built model.
+
+    Returns:
+        Some of its `non_trainable_variables`, in their order.
+    """
+    found = set()
+    for layer in model._flatten_layers():
+        born_trainable = layer._trainable_variables
+        if layer.trainable:
+            found |= {id(v) for v in born_trainable if not v.trainable}
+        else:
+            found |= {id(v) for v in born_trainable + layer._non_trainable_variables}
+    return [v for v in model.non_trainable_variables if id(v) in found]
+
+
+def constants(model: keras.Model) -> list[keras.Variable]:
+    """Variables that are not trained in layers that act alike in training and tests.
+
+    What a `Normalization` was adapted to, for one. Statistics that training updates are
+    not among them.
+    """
+    found = set()
+    for layer in model._flatten_layers():
+        if "training" not in inspect.signature(layer.call).parameters:
+            found |= {id(v) for v in layer._non_trainable_variables}
+    return [v for v in model.non_trainable_variables if id(v) in found]
