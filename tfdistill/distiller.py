@@ -243,17 +243,9 @@ class Distiller(keras.Model):
 
         def judged(seeds, images, labels):
             def learn(curriculum, student, weights, state):
-                return self.meta_gradient(
-                    Problem(
-                        student,
-                        curriculum,
-                        self.objective,
-                        weights,
-                        state,
-                        images,
-                        labels,
-                    )
-                )
+                start = (self.objective, weights, state)
+                problem = Problem(student, curriculum, *start, images, labels)
+                return self.meta_gradient(problem)
 
             return [
                 self.population.draw(
@@ -262,17 +254,15 @@ class Distiller(keras.Model):
                 for k, seed in enumerate(seeds)
             ]
 
-        if self._compiled_by_xla:
-            # XLA compiles the work of one replica; communication stays outside.
+        if self._compiled_by_xla:  # the work of one replica, without communication
             judged = tf.function(judged, jit_compile=True, autograph=False)
         return judged(seeds, images, labels)
 
     def _logs(self, judgements, loss):
         some = tf.math.is_finite(loss)
         self.failures.assign(tf.where(some, 0, self.failures + 1))
-        self._loss.update_state(
-            tf.where(some, loss, tf.zeros_like(loss)), tf.cast(some, loss.dtype)
-        )
+        shown = tf.where(some, loss, tf.zeros_like(loss))
+        self._loss.update_state(shown, tf.cast(some, loss.dtype))
         for judgement in judgements:
             metrics = self.objective.metrics(judgement.labels, judgement.outputs)
             for name, value in metrics.items():
