@@ -330,15 +330,6 @@ def test_the_house_is_as_it_is_drawn():
         assert importlib.util.find_spec(f"tfdistill.{room}"), room
 
 
-def test_imports_run_down_the_house():
-    pytest.importorskip("importlinter", reason="import-linter is not installed")
-    program = "import sys; from importlinter import cli; sys.exit(cli.lint_imports())"
-    process = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True
-    )
-    assert process.returncode == 0, process.stdout
-
-
 def test_public_classes_and_functions_have_an_example():
     for name in tfdistill.__all__:
         value = getattr(tfdistill, name)
