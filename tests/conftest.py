@@ -3,6 +3,7 @@
 import gc
 
 import commands
+import pytest
 
 import tfdistill  # noqa: F401  (before TensorFlow: it turns on oneDNN)
 
@@ -17,6 +18,12 @@ tf.config.set_logical_device_configuration(
 # look at it again.
 gc.collect()
 gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def mirrored():
+    """A strategy of two devices: the one of this process, for two would share keys."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 def pytest_sessionfinish():

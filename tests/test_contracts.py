@@ -10,11 +10,6 @@ import tfdistill
 from tfdistill import inner, testing
 
 
-@pytest.fixture(scope="module")
-def mirrored():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-
 @pytest.mark.parametrize("name", descriptors.META_GRADIENTS)
 def test_meta_gradients(name, mirrored):
     testing.check_meta_gradient(

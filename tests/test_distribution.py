@@ -38,11 +38,6 @@ FLAGS = [
 
 
 @pytest.fixture(scope="module")
-def mirrored():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-
-@pytest.fixture(scope="module")
 def digits():
     return tfdistill.load_dataset("digits")
 
