@@ -10,9 +10,12 @@ from tfdistill.data.loading import from_arrays as from_arrays
 from tfdistill.data.loading import from_tf_data as from_tf_data
 from tfdistill.data.loading import load_dataset as load_dataset
 from tfdistill.data.normalization import Normalization as Normalization
+from tfdistill.data.random_changes import RandomChanges as RandomChanges
 from tfdistill.data.split import Split as Split
 from tfdistill.distilled.dataset import DistilledDataset as DistilledDataset
-from tfdistill.distilled.recipe import LearnedSchedule as LearnedSchedule
+from tfdistill.distilled.learned_schedule import LearnedSchedule as LearnedSchedule
+from tfdistill.distilled.ordinary import OrdinaryTraining as OrdinaryTraining
+from tfdistill.distilled.recipe import Recipe as Recipe
 from tfdistill.distiller import Distiller as Distiller
 from tfdistill.evaluation.evaluator import Evaluator as Evaluator
 from tfdistill.evaluation.evaluator import evaluate as evaluate
@@ -26,9 +29,11 @@ from tfdistill.inner.full_unroll import FullUnroll as FullUnroll
 from tfdistill.inner.objectives.attack import Attack as Attack
 from tfdistill.inner.objectives.base import Objective as Objective
 from tfdistill.inner.objectives.classification import Classification as Classification
+from tfdistill.inner.objectives.least_squares import LeastSquares as LeastSquares
 from tfdistill.inner.objectives.regression import Regression as Regression
 from tfdistill.inner.optimizers.base import InnerOptimizer as InnerOptimizer
 from tfdistill.inner.problem import MetaGradient as MetaGradient
+from tfdistill.inner.ridge import RidgeRegression as RidgeRegression
 from tfdistill.reporting import plots as plots
 from tfdistill.reporting import report as report
 from tfdistill.reporting.tensorboard import RunSummary as RunSummary
@@ -49,6 +54,7 @@ from tfdistill.synthesizers.real import RealBatches as RealBatches
 from tfdistill.synthesizers.schedule import Schedule as Schedule
 from tfdistill.weights.base import InitialWeights as InitialWeights
 from tfdistill.weights.fixed import FixedWeights as FixedWeights
+from tfdistill.weights.learning import LearningStudents as LearningStudents
 from tfdistill.weights.pool import Pool as Pool
 from tfdistill.weights.pretrained import PretrainedWeights as PretrainedWeights
 from tfdistill.weights.random import RandomWeights as RandomWeights

@@ -9,6 +9,7 @@ from tfdistill import stability
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.distilled.recipe import Teacher
 from tfdistill.evaluation.fresh_students import FreshStudents
 from tfdistill.inner import objectives
 from tfdistill.inner.back_gradient import BackGradient
@@ -103,6 +104,7 @@ class Distiller(keras.Model):
         self.failures = self._add_scalar("failed", "int32")
         self._validation_students = 4
         self._fresh_students: FreshStudents | None = None
+        self._teacher: Teacher | None = None
         # All variables are there from the start, those of synthesizers too.
         self.built = synthesizer.built = True
 
@@ -196,7 +198,13 @@ class Distiller(keras.Model):
             "synthesizer": self.synthesizer,
             "norms": [norm.value for norm in self.gradient_norms],
             "usual_loss": self.usual_loss.value,
+            # Backups of earlier versions have none.
+            **({"students": students} if (students := self._kept_students()) else {}),
         }
+
+    def _kept_students(self):
+        with self.distribute_strategy.scope():
+            return self.population.variables
 
     @property
     def metrics(self):
@@ -242,14 +250,16 @@ class Distiller(keras.Model):
         """Trains each student and judges it on the real batch."""
 
         def judged(seeds, images, labels):
-            def learn(curriculum, student, weights, state):
-                start = (self.objective, weights, state)
-                problem = Problem(student, curriculum, *start, images, labels)
-                return self.meta_gradient(problem)
+            def learn(seed, curriculum, initial_weights, weights, state):
+                start = (initial_weights.student, curriculum, self.objective)
+                problem = Problem(*start, weights, state, images, labels)
+                judgement = self.meta_gradient(problem)
+                initial_weights.advance(seed, problem)
+                return judgement
 
             return [
                 self.population.draw(
-                    seed, functools.partial(learn, curricula[k % len(curricula)])
+                    seed, functools.partial(learn, seed, curricula[k % len(curricula)])
                 )
                 for k, seed in enumerate(seeds)
             ]
@@ -352,13 +362,19 @@ class Distiller(keras.Model):
     def test(self, batches, num_students: int):
         """Trains and tests fresh students, never those of training: an `Evaluation`."""
         if self._fresh_students is None:
+            if self.synthesizer.recipe is not None:
+                data = self.distilled()
+                with self.distribute_strategy.scope():
+                    self._teacher = data.recipe.teacher(data)
             self._fresh_students = FreshStudents(
                 self.population,
-                self.synthesizer,
+                self._teacher or self.synthesizer,
                 self.objective,
                 side_by_side=2 if num_students > 1 else 1,
                 strategy=self.distribute_strategy,
             )
+        if self._teacher is not None:
+            self._teacher.assign(self.distilled())
         return self._fresh_students.evaluate(batches, num_students, self.seed)
 
     def distilled(self, **provenance) -> DistilledDataset:

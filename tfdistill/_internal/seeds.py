@@ -25,6 +25,9 @@ class Draw(enum.IntEnum):
 
     CURRICULUM = 1
     ARCHITECTURE = 2
+    MEMBER = 3
+    CHANGES = 4
+    ORDER = 5
 
 
 #: Follows the seed in the NumPy generators of an audit.

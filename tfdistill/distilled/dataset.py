@@ -11,7 +11,8 @@ from tfdistill import students
 from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
 from tfdistill.distilled import exports, synthesized, tfrecords
-from tfdistill.distilled.recipe import LearnedSchedule
+from tfdistill.distilled.learned_schedule import LearnedSchedule
+from tfdistill.distilled.recipe import Recipe
 from tfdistill.distilled.serving import Normalize
 from tfdistill.inner import objectives, optimizers
 from tfdistill.inner.objectives.base import Objective
@@ -20,13 +21,18 @@ from tfdistill.synthesizers.base import Synthesizer
 
 
 class DistilledDataset:
-    """Distilled batches in their order, and how to take a step on each.
+    """Distilled images and labels, and how to train on them.
+
+    Learned steps, in order, are given by `learning_rates`, `inner_optimizer` and
+    `hyperparameters`; any other way to train, by `recipe`.
 
     Args:
         images: float `[steps, batch, *image_shape]`, normalised.
         labels: float `[steps, batch, classes]`: for classification one-hot or soft,
             rows that sum to 1.
         learning_rates: float `[epochs, steps]`, > 0.
+        recipe: How to train on the data, such as `OrdinaryTraining`, in place of
+            learned steps.
         inner_optimizer: The optimizer that the rates are for: an `InnerOptimizer`, or
             the name of one that ships ("sgd", "momentum", "adam").
         hyperparameters: The inner optimizer's other hyperparameters, by name, float
@@ -41,7 +47,7 @@ class DistilledDataset:
         provenance: How the data was made: values that JSON can hold.
 
     Attributes:
-        recipe: How to train on it, a `LearnedSchedule`.
+        recipe: How to train on it, a `Recipe`: `LearnedSchedule` or `OrdinaryTraining`.
 
     Raises:
         ValueError: If shapes don't fit, or a number is not finite or out of range.
@@ -59,8 +65,9 @@ class DistilledDataset:
         self,
         images: np.ndarray,
         labels: np.ndarray,
-        learning_rates: np.ndarray,
+        learning_rates: np.ndarray | None = None,
         *,
+        recipe: Recipe | None = None,
         inner_optimizer: InnerOptimizer | str = "sgd",
         hyperparameters: Mapping[str, np.ndarray] | None = None,
         objective: Objective | str = "classification",
@@ -72,7 +79,9 @@ class DistilledDataset:
     ):
         self.images = _numbers("images", images)
         self.labels = _numbers("labels", labels)
-        self.recipe = LearnedSchedule(
+        if (recipe is None) == (learning_rates is None):
+            raise ValueError("Give either learning_rates or a recipe.")
+        self.recipe: Recipe = recipe or LearnedSchedule(
             optimizers.get(inner_optimizer),
             {"learning_rate": learning_rates, **(hyperparameters or {})},
         )
@@ -102,11 +111,7 @@ class DistilledDataset:
                 f"{[*images.shape[:2], len(self.class_names)]}, "
                 f"not {list(labels.shape)}."
             )
-        if self.recipe.steps != len(images):
-            raise ValueError(
-                f"learning_rates must have the shape [epochs, {len(images)}], "
-                f"not {list(self.learning_rates.shape)}."
-            )
+        self.recipe.check(len(images))
         if not np.isfinite(images).all():
             raise ValueError("images must be finite; some pixels are NaN or infinite.")
         if not np.isfinite(labels).all():
@@ -120,13 +125,13 @@ class DistilledDataset:
 
     @property
     def hyperparameters(self) -> Mapping[str, np.ndarray]:
-        """The inner optimizer's hyperparameters by name, float32 `[epochs, steps]`."""
+        """The optimizer's learned numbers by name, each float32 `[epochs, steps]`."""
         return self.recipe.hyperparameters
 
     @property
-    def learning_rates(self) -> np.ndarray:
-        """float32 `[epochs, steps]`."""
-        return self.hyperparameters["learning_rate"]
+    def learning_rates(self) -> np.ndarray | None:
+        """float32 `[epochs, steps]`; None if no rates are learned."""
+        return self.hyperparameters.get("learning_rate")
 
     @property
     def momenta(self) -> np.ndarray | None:
@@ -155,13 +160,14 @@ class DistilledDataset:
 
     @property
     def epochs(self) -> int:
-        """Number of passes over the steps."""
-        return self.recipe.epochs
+        """Number of passes over the learned steps; 1 if none are learned."""
+        rates = self.learning_rates
+        return 1 if rates is None else len(rates)
 
     @property
     def num_steps(self) -> int:
-        """Number of inner steps: steps * epochs."""
-        return self.steps * self.epochs
+        """Number of a student's updates: of learned steps, steps * epochs."""
+        return self.recipe.num_steps(self.steps)
 
     @property
     def num_images(self) -> int:
@@ -179,7 +185,16 @@ class DistilledDataset:
         return self.images.shape[2:]
 
     def optimizer(self) -> keras.optimizers.Optimizer:
-        """A new Keras optimizer that takes the learned steps, for `fit` in order."""
+        """A new Keras optimizer that takes the learned steps, for `fit` in order.
+
+        Raises:
+            ValueError: If no steps are learned.
+        """
+        if not isinstance(self.recipe, LearnedSchedule):
+            raise ValueError(
+                "The data has no learned steps, but is for ordinary training: call "
+                "train()."
+            )
         return self.recipe.optimizer()
 
     def replace(self, **changes) -> "DistilledDataset":
@@ -189,13 +204,21 @@ class DistilledDataset:
             **changes: Arguments of the constructor; a `provenance` is merged into the
                 current one.
         """
-        others = dict(self.hyperparameters)
+        steps = {"learning_rates", "inner_optimizer", "hyperparameters"} & set(changes)
+        training: dict = {"recipe": self.recipe}
+        if "recipe" in changes:
+            training = {}
+        elif steps:
+            others = dict(self.hyperparameters)
+            training = {
+                "learning_rates": others.pop("learning_rate", None),
+                "inner_optimizer": self.inner_optimizer,
+                "hyperparameters": others,
+            }
         kept = dict(
+            **training,
             images=self.images,
             labels=self.labels,
-            learning_rates=others.pop("learning_rate"),
-            inner_optimizer=self.inner_optimizer,
-            hyperparameters=others,
             objective=self.objective,
             normalization=self.normalization,
             class_names=self.class_names,
@@ -263,7 +286,7 @@ class DistilledDataset:
         )
 
     def train(self, model: keras.Model, *, verbose: int = 0) -> keras.Model:
-        """Trains a model by `fit`: the learned steps, the batches in order.
+        """Trains a model by `keras.Model.fit`, as the recipe says.
 
         If the data was distilled for fixed initial weights that fit the model, it
         starts from them; otherwise from the weights that it has.
@@ -276,14 +299,7 @@ class DistilledDataset:
             The same model.
         """
         self.assign_initial_weights(model)
-        model.compile(
-            self.optimizer(),
-            self.objective.keras_loss(),
-            jit_compile=False,
-            # Scaling would leave steps out, and the learned ones are counted.
-            auto_scale_loss=False,
-        )
-        model.fit(self.as_dataset(), epochs=self.epochs, shuffle=False, verbose=verbose)
+        self.recipe.fit(model, self, verbose)
         return model
 
     def serving_model(

@@ -1,135 +1,100 @@
-"""How to train on distilled data: what files hold besides images and labels."""
+"""The contract of recipes: how to train on distilled data."""
 
-import dataclasses
+import abc
 from collections.abc import Mapping
 
 import keras
 import numpy as np
 
-from tfdistill.inner import optimizers
+from tfdistill.inner.curriculum import Curriculum
 from tfdistill.inner.optimizers.base import InnerOptimizer
-from tfdistill.inner.optimizers.hyperparameter import Hyperparameter
-from tfdistill.inner.optimizers.unknown import UnknownOptimizer
 
 
-@dataclasses.dataclass(frozen=True)
-class LearnedSchedule:
-    """The learned steps, in order: an optimizer and its hyperparameters at each step.
+class Teacher(abc.ABC):
+    """Trains students on data sets of one shape, of which it holds one at a time.
 
-    Attributes:
-        inner_optimizer: The optimizer that takes the steps.
-        hyperparameters: The optimizer's hyperparameters by name, float32 `[epochs,
-            steps]`.
-
-    Raises:
-        ValueError: If a hyperparameter is missing or is not the optimizer's, shapes
-            differ, or a value is not finite or out of its bounds.
-
-    Example:
-        >>> import numpy as np, tfdistill
-        >>> recipe = tfdistill.LearnedSchedule(
-        ...     tfdistill.inner.GradientDescent(),
-        ...     {"learning_rate": np.full((3, 10), 0.02)},
-        ... )
-        >>> recipe.epochs, recipe.steps
-        (3, 10)
+    A graph is traced once, and serves all that is assigned later.
     """
 
+    @abc.abstractmethod
+    def assign(self, distilled, order: np.ndarray | None = None) -> None:
+        """Takes a data set of the same shape, whose recipe is of the same kind.
+
+        Args:
+            distilled: A `DistilledDataset`.
+            order: For learned steps, an order of all of them; by default their own.
+        """
+
+    @abc.abstractmethod
+    def forget(self) -> None:
+        """Takes no steps at all from now on."""
+
+    @abc.abstractmethod
+    def curriculum(self, seed) -> Curriculum:
+        """What one student learns from.
+
+        Args:
+            seed: Seed of all random draws, int32 `[2]`.
+        """
+
+
+class Recipe(abc.ABC):
+    """How to train on distilled data: what files hold besides images and labels.
+
+    Attributes:
+        kind: Its name in files.
+        is_ordered: Whether the batches have an order that matters.
+        inner_optimizer: The optimizer that takes the steps.
+        hyperparameters: The optimizer's learned hyperparameters by name, float32
+            `[epochs, steps]`; empty if none are learned.
+    """
+
+    kind: str
+    is_ordered: bool
     inner_optimizer: InnerOptimizer
     hyperparameters: Mapping[str, np.ndarray]
 
-    def __post_init__(self):
-        known = {h.name: h for h in self.inner_optimizer.hyperparameters}
-        if set(known) != set(self.hyperparameters):
-            raise ValueError(
-                f"The inner optimizer {self.inner_optimizer.name!r} needs the "
-                f"hyperparameters {', '.join(known)}, not "
-                f"{', '.join(self.hyperparameters) or 'none'}."
-            )
-        arrays = {name: np.asarray(self.hyperparameters[name]) for name in known}
-        for name, values in arrays.items():
-            plural = known[name].plural
-            if values.dtype.kind not in "biuf":
-                raise ValueError(f"{plural} must be numbers, not {values.dtype}.")
-            if values.ndim != 2 or len(values) < 1:
-                raise ValueError(
-                    f"{plural} must have the shape [epochs, steps], not "
-                    f"{list(values.shape)}."
-                )
-            rates = arrays["learning_rate"].shape
-            if values.shape != rates:
-                raise ValueError(
-                    f"{plural} must have the shape {list(rates)} of the learning "
-                    f"rates, not {list(values.shape)}."
-                )
-            arrays[name] = values = values.astype("float32")
-            _check_range(known[name], values)
-        object.__setattr__(self, "hyperparameters", arrays)
-
-    @property
-    def epochs(self) -> int:
-        """Number of passes over the steps."""
-        return len(self.hyperparameters["learning_rate"])
-
-    @property
-    def steps(self) -> int:
-        """Number of steps in each epoch."""
-        return self.hyperparameters["learning_rate"].shape[1]
-
-    def columns(self) -> dict[str, np.ndarray]:
-        """The hyperparameters, float32 `[epochs, steps]`, by their names in files."""
-        return {
-            h.plural: self.hyperparameters[h.name]
-            for h in self.inner_optimizer.hyperparameters
-        }
-
-    def optimizer(self) -> keras.optimizers.Optimizer:
-        """A new Keras optimizer that takes the learned steps, for `fit` in order."""
-        flat = {name: v.reshape(-1) for name, v in self.hyperparameters.items()}
-        return self.inner_optimizer.to_keras(flat)
-
-    @classmethod
-    def of_columns(
-        cls,
-        inner_optimizer: InnerOptimizer | str,
-        columns: Mapping[str, np.ndarray],
-    ) -> "LearnedSchedule":
-        """The schedule from the arrays of a file.
+    @abc.abstractmethod
+    def num_steps(self, steps: int) -> int:
+        """Number of a student's updates.
 
         Args:
-            inner_optimizer: An `InnerOptimizer`, or its name. An unknown name is kept:
-                such data can be viewed, but not trained on.
-            columns: Arrays by the names of `columns`; others are ignored.
+            steps: Number of batches that the images are in.
         """
-        if isinstance(inner_optimizer, str):
-            name = inner_optimizer
-            if name in optimizers.INNER_OPTIMIZERS:
-                inner_optimizer = optimizers.get(name)
-            else:
-                inner_optimizer = UnknownOptimizer(name, _guessed(columns))
-        return cls(
-            inner_optimizer,
-            {
-                h.name: columns[h.plural]
-                for h in inner_optimizer.hyperparameters
-                if h.plural in columns
-            },
-        )
 
+    @abc.abstractmethod
+    def check(self, steps: int) -> None:
+        """Refuses data that it is not for.
 
-def _check_range(hyperparameter: Hyperparameter, values: np.ndarray) -> None:
-    plural, low, high = (
-        getattr(hyperparameter, name) for name in ("plural", "low", "high")
-    )
-    if np.isinf(high) and not (np.isfinite(values) & (values > low)).all():
-        raise ValueError(f"{plural} must all be finite and above {low:g}.")
-    # float32 rounds a sigmoid to its bounds.
-    if not ((values >= low) & (values <= high)).all():
-        raise ValueError(f"{plural} must lie in {low:g}..{high:g}.")
+        Args:
+            steps: Number of batches that the images are in.
 
+        Raises:
+            ValueError: If the data is refused.
+        """
 
-def _guessed(columns):
-    """Hyperparameters of an unknown optimizer: any numbers."""
-    for plural in columns:
-        name = "learning_rate" if plural == "learning_rates" else plural
-        yield Hyperparameter(name, 1.0, low=-np.inf, plural=plural)
+    @abc.abstractmethod
+    def teacher(self, distilled) -> Teacher:
+        """A `Teacher` for data of the same shape, which holds this data at first.
+
+        Args:
+            distilled: A `DistilledDataset` with such a recipe.
+        """
+
+    @abc.abstractmethod
+    def fit(self, model: keras.Model, distilled, verbose: int) -> None:
+        """Trains a model by `keras.Model.fit`, and nothing else.
+
+        Args:
+            model: A built model.
+            distilled: The `DistilledDataset`.
+            verbose: Same as for `keras.Model.fit`.
+        """
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Learned numbers, float32 `[epochs, steps]`, by their names in files."""
+        return {}
+
+    def to_config(self) -> dict:
+        """Everything else, as JSON."""
+        return {"kind": self.kind}

@@ -27,6 +27,15 @@ def made_by(synthesizer: Synthesizer) -> dict:
     curriculum = synthesizer.curriculum(synthesizer.exported_seed())
     batches = [curriculum.batch(t) for t in range(curriculum.num_steps)]
     once = batches[: len(batches) // synthesizer.epochs]
+    made = {
+        "images": np.stack([convert_to_numpy(b.images) for b in once]),
+        "labels": np.stack([convert_to_numpy(b.labels) for b in once]),
+        "normalization": source.normalization,
+        "class_names": source.class_names,
+        "provenance": {"dataset": source.name},
+    }
+    if synthesizer.recipe is not None:
+        return {**made, "recipe": synthesizer.recipe}
     hyperparameters = {
         h.name: np.reshape(
             [convert_to_numpy(b.hyperparameters[h.name]) for b in batches],
@@ -35,12 +44,8 @@ def made_by(synthesizer: Synthesizer) -> dict:
         for h in curriculum.inner_optimizer.hyperparameters
     }
     return {
-        "images": np.stack([convert_to_numpy(b.images) for b in once]),
-        "labels": np.stack([convert_to_numpy(b.labels) for b in once]),
+        **made,
         "learning_rates": hyperparameters.pop("learning_rate"),
         "inner_optimizer": curriculum.inner_optimizer,
         "hyperparameters": hyperparameters,
-        "normalization": source.normalization,
-        "class_names": source.class_names,
-        "provenance": {"dataset": source.name},
     }

@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from tfdistill._internal.version import __version__
 from tfdistill.data.normalization import Normalization
-from tfdistill.distilled.recipe import LearnedSchedule
+from tfdistill.distilled.learned_schedule import LearnedSchedule
+from tfdistill.distilled.ordinary import OrdinaryTraining
+from tfdistill.distilled.recipe import Recipe
 from tfdistill.inner import objectives
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
@@ -99,6 +101,7 @@ def _write(distilled, folder):
         "steps": distilled.steps,
         "batch": distilled.images.shape[1],
         "image_shape": list(distilled.image_shape),
+        "recipe": distilled.recipe.to_config(),
         "inner_optimizer": distilled.inner_optimizer.name,
         "hyperparameters": list(per_step),
         "objective": distilled.objective.name,
@@ -162,14 +165,10 @@ def load(
         weights = None
         if fixed:
             weights = _read_weights(os.path.join(folder, _WEIGHTS))
-        recipe = _recipe(content, inner_optimizer)
-        others = dict(recipe.hyperparameters)
         return make(
             images,
             labels,
-            others.pop("learning_rate"),
-            inner_optimizer=recipe.inner_optimizer,
-            hyperparameters=others,
+            recipe=_recipe(content, inner_optimizer),
             objective=_objective(content, objective),
             normalization=normalization,
             class_names=content["class_names"],
@@ -184,7 +183,12 @@ def load(
         ) from error
 
 
-def _recipe(content, given):
+def _recipe(content, given) -> Recipe:
+    config = content.get("recipe", {"kind": LearnedSchedule.kind})
+    if config["kind"] == OrdinaryTraining.kind:
+        return OrdinaryTraining.from_config(config)
+    if config["kind"] != LearnedSchedule.kind:
+        raise ValueError(f"its recipe is {config['kind']!r}, which is unknown")
     # Absent from files of earlier versions.
     name = content.get("inner_optimizer", "sgd")
     if not isinstance(name, str):

@@ -1,7 +1,5 @@
 """Evaluation: fresh students learn from distilled data, and are tested."""
 
-from typing import final
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,7 +7,6 @@ import tensorflow as tf
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.evaluation.fresh_students import FreshStudents
 from tfdistill.evaluation.result import Evaluation
-from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
 from tfdistill.inner.stateless import in_precision
@@ -70,14 +67,14 @@ class Evaluator:
                 saved=like.initial_weights,
                 logits=(objective or like.objective).takes_logits,
             )
-            self._curriculum = _Replaceable(like)
+            self._teacher = like.recipe.teacher(like)
         if not population.is_random:
             side_by_side = 1  # two at once would be the same student twice
         self._population, self._journal = population, journal
         self._objective = objective or like.objective
         self._students = FreshStudents(
             population,
-            self._curriculum,
+            self._teacher,
             self._objective,
             side_by_side=side_by_side,
             strategy=strategy,
@@ -100,10 +97,10 @@ class Evaluator:
 
         def deal(group):
             data = sets[group % len(sets)]
-            order = np.arange(data.num_steps)
-            if shuffle_steps:
-                order = np.random.default_rng([seed, group]).permutation(order)
-            self._curriculum.assign(data, order)
+            order = None
+            if shuffle_steps and data.recipe.is_ordered:
+                order = np.random.default_rng([seed, group]).permutation(data.num_steps)
+            self._teacher.assign(data, order)
 
         batches = _batches(test, batch_size)
         entry = self._entry(batches, sets, seed, shuffle_steps)
@@ -113,7 +110,7 @@ class Evaluator:
         self, test, num_students: int = 20, *, seed: int = 0, batch_size: int = 1000
     ) -> Evaluation:
         """Tests the same students untrained: pretrained ones without adaptation."""
-        self._curriculum.forget()
+        self._teacher.forget()
         batches = _batches(test, batch_size)
         entry = self._entry(batches, [], seed, False)
         return self._students.evaluate(batches, num_students, seed, journal=entry)
@@ -130,7 +127,11 @@ class Evaluator:
         for data in sets:
             arrays += [data.images, data.labels, *data.hyperparameters.values()]
         measured = type(self._objective).__name__, sorted(vars(self._objective).items())
-        return self._journal.entry(arrays, seed, shuffle_steps, len(sets), measured)
+        # Learned steps are in the arrays.
+        recipes = [s.recipe.to_config() for s in sets if not s.recipe.is_ordered]
+        return self._journal.entry(
+            arrays, seed, shuffle_steps, len(sets), measured, *recipes
+        )
 
 
 def evaluate(
@@ -232,55 +233,3 @@ def evaluate_model(
 
 def _batches(test, batch_size):
     return test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
-
-
-@final
-class _Replaceable(Curriculum):
-    """Batches and hyperparameters that can change without being traced again."""
-
-    def __init__(self, distilled):
-        self.inner_optimizer = distilled.inner_optimizer
-        self._images = tf.Variable(distilled.images, trainable=False)
-        self._labels = tf.Variable(distilled.labels, trainable=False)
-        self._order = _of_any_length("int32")
-        self._hyperparameters = {
-            name: _of_any_length("float32") for name in distilled.hyperparameters
-        }
-
-    def assign(self, distilled, order):
-        """Takes a data set of the same shape, with an order of all its steps."""
-        self._images.assign(distilled.images)
-        self._labels.assign(distilled.labels)
-        self._order.assign((order % distilled.steps).astype("int32"))
-        for name, values in distilled.hyperparameters.items():
-            self._hyperparameters[name].assign(values.reshape(-1)[order])
-
-    def forget(self):
-        """Takes no steps at all."""
-        self._order.assign(np.zeros(0, "int32"))
-
-    def curriculum(self, seed):
-        """Itself, as a `Synthesizer` gives one."""
-        del seed
-        return self
-
-    @property
-    def num_steps(self):  # type: ignore[override]
-        return tf.size(self._order)
-
-    @property
-    def sources(self):
-        return []
-
-    def batch(self, t):
-        step = tf.gather(self._order, t)
-        return Batch(
-            tf.gather(self._images, step),
-            tf.gather(self._labels, step),
-            {n: tf.gather(values, t) for n, values in self._hyperparameters.items()},
-        )
-
-
-def _of_any_length(dtype):
-    shape = tf.TensorShape([None])
-    return tf.Variable(np.zeros(1, dtype), trainable=False, shape=shape)

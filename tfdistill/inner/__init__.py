@@ -15,6 +15,7 @@ from tfdistill.inner.optimizers.hyperparameter import momentum as momentum
 from tfdistill.inner.problem import Judgement as Judgement
 from tfdistill.inner.problem import MetaGradient as MetaGradient
 from tfdistill.inner.problem import Problem as Problem
+from tfdistill.inner.ridge import RidgeRegression as RidgeRegression
 from tfdistill.inner.stateless import StatelessModel as StatelessModel
 from tfdistill.inner.tracing import as_traced as as_traced
 from tfdistill.inner.unroll import train as train

@@ -1,6 +1,7 @@
 """A Keras model seen as a pure function of its weights."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -41,6 +42,54 @@ def call(model: keras.Model, weights, state, inputs, training: bool):
         outputs = model(inputs, training=training)
         penalties = list(model.losses)
     return outputs, [scope.get_current_value(v) for v in others], penalties
+
+
+@contextlib.contextmanager
+def observed(model: keras.Model, name: str | None) -> Iterator[list]:
+    """Notes, until the block ends, what goes through one layer of a model.
+
+    Args:
+        model: Any model, functional or subclassed.
+        name: Of the layer whose outputs are noted; None for the inputs of the last
+            dense layer.
+
+    Yields:
+        A list that grows with each call.
+
+    Raises:
+        ValueError: If there is no such layer, or the model does not end in a dense one.
+    """
+    layers = [x for x in model._flatten_layers() if not list(x._layers)]
+    if name is None:
+        dense = [x for x in layers if isinstance(x, keras.layers.Dense)]
+        if not dense or dense[-1].units != model.output_shape[-1]:
+            raise ValueError(
+                f"The student {model.name!r} does not end in a dense layer: name the "
+                "layer whose outputs are its features."
+            )
+        layer = dense[-1]
+    else:
+        named = [x for x in model._flatten_layers() if x.name == name]
+        if not named:
+            raise ValueError(
+                f"The student {model.name!r} has no layer {name!r}, but "
+                f"{', '.join(x.name for x in layers)}."
+            )
+        layer = named[0]
+    seen: list = []
+    original = layer.call
+
+    def call(inputs, *args, **kwargs):
+        outputs = original(inputs, *args, **kwargs)
+        seen.append(inputs if name is None else outputs)
+        return outputs
+
+    # Keras tracks attributes of its layers, and this one is to leave no trace.
+    object.__setattr__(layer, "call", call)
+    try:
+        yield seen
+    finally:
+        object.__delattr__(layer, "call")
 
 
 class StatelessModel:
@@ -106,6 +155,37 @@ class StatelessModel:
         if penalties:
             penalty = tf.add_n([tf.cast(p, outputs.dtype) for p in penalties])
         return outputs, after, penalty
+
+    def features(
+        self,
+        weights: Sequence[tf.Tensor],
+        state: Sequence[tf.Tensor],
+        images: tf.Tensor,
+        layer: str | None = None,
+    ) -> tf.Tensor:
+        """What the network makes of images before its last layer, not in training mode.
+
+        Args:
+            weights, state, images: Same as for a call.
+            layer: Name of the layer whose outputs they are; by default they are the
+                inputs of the last layer, which is dense.
+
+        Returns:
+            float `[batch, features]`, in the precision of the losses.
+
+        Raises:
+            ValueError: If there is no such layer.
+        """
+        with observed(self.model, layer) as seen:
+            self(weights, state, images, training=False)
+        if len(seen) != 1:
+            raise ValueError(
+                f"The layer {layer or 'that comes last'!r} of the student "
+                f"{self.model.name!r} must be called once, not {len(seen)} times."
+            )
+        images = tf.convert_to_tensor(images)
+        found = in_precision(tf.convert_to_tensor(seen[0]), images)
+        return keras.layers.Flatten()(found)
 
     def assign(self, weights: Sequence[tf.Tensor], state: Sequence[tf.Tensor]) -> None:
         """Writes weights and state into the model's own variables."""

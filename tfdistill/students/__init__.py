@@ -17,4 +17,6 @@ from tfdistill.students.networks import convnet as convnet
 from tfdistill.students.networks import lenet as lenet
 from tfdistill.students.networks import linear as linear
 from tfdistill.students.networks import mlp as mlp
+from tfdistill.students.networks import wide_convnet as wide_convnet
+from tfdistill.students.networks import wide_convnet_bn as wide_convnet_bn
 from tfdistill.students.teaching_networks import gtn_learner as gtn_learner

@@ -28,13 +28,25 @@ from tfdistill.students.networks import (
     lenet,
     linear,
     mlp,
+    wide_convnet,
+    wide_convnet_bn,
 )
 from tfdistill.students.teaching_networks import gtn_learner
 
 #: The students that ship, by name.
 STUDENTS: dict[str, Callable[..., keras.Model]] = {
     student.__name__: student
-    for student in (lenet, alex_cifar_net, alexnet, convnet, mlp, linear, gtn_learner)
+    for student in (
+        lenet,
+        alex_cifar_net,
+        alexnet,
+        convnet,
+        wide_convnet,
+        wide_convnet_bn,
+        mlp,
+        linear,
+        gtn_learner,
+    )
 }
 
 

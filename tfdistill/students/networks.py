@@ -205,6 +205,60 @@ def convnet(
     return _classifier("convnet", image_shape, layers, num_classes, smallest=2**depth)
 
 
+def wide_convnet(
+    image_shape: Sequence[int] = (28, 28, 1),
+    num_classes: int = 10,
+    *,
+    widths: Sequence[int] = (128, 256, 512),
+    batch_norm: bool = False,
+) -> keras.Model:
+    """Convolutions that grow wider, without a norm: the network of Zhou et al. 2022.
+
+    Args:
+        image_shape: (height, width, channels), sides of at least 2 ** depth.
+        num_classes: Number of classes, at least 2.
+        widths: Channels of each convolution, at least 1; each block halves the image.
+        batch_norm: Whether there is batch norm before each ReLU.
+
+    Returns:
+        A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
+
+    Raises:
+        ValueError: If the images are too small, or a number is not an integer.
+    """
+    if not isinstance(widths, Sequence) or not all(map(_is_count, widths)):
+        raise ValueError(f"widths must be whole numbers of at least 1, not {widths!r}.")
+    layers: list = []
+    for width in widths:
+        layers.append(_conv(width, 3, activation=None))
+        if batch_norm:
+            layers.append(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5))
+        layers += [keras.layers.ReLU(), keras.layers.AveragePooling2D(2)]
+    layers.append(keras.layers.Flatten())
+    name = "wide_convnet_bn" if batch_norm else "wide_convnet"
+    return _classifier(name, image_shape, layers, num_classes, 2 ** len(widths))
+
+
+def wide_convnet_bn(
+    image_shape: Sequence[int] = (28, 28, 1),
+    num_classes: int = 10,
+    *,
+    widths: Sequence[int] = (128, 256, 512),
+) -> keras.Model:
+    """`wide_convnet` with batch norm, as Zhou et al. 2022 distil through it.
+
+    Args:
+        image_shape, num_classes, widths: Same as for `wide_convnet`.
+
+    Returns:
+        A model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
+
+    Raises:
+        ValueError: If the images are too small, or a number is not an integer.
+    """
+    return wide_convnet(image_shape, num_classes, widths=widths, batch_norm=True)
+
+
 def mlp(
     image_shape: Sequence[int] = (28, 28, 1),
     num_classes: int = 10,

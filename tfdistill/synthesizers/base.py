@@ -50,6 +50,8 @@ class Synthesizer(keras.layers.Layer, abc.ABC):
             labels.
         is_random: Whether students may have different curricula.
         source: The `DataSource` of the images; with None they cannot be exported.
+        recipe: How to train on what is exported, such as `OrdinaryTraining`; None for
+            the learned steps, in order.
 
     Example:
         >>> import keras, tensorflow as tf, tfdistill
@@ -81,6 +83,7 @@ class Synthesizer(keras.layers.Layer, abc.ABC):
     epochs: int = 1
     is_random: bool = False
     source: DataSource | None = None
+    recipe = None
 
     @abc.abstractmethod
     def curriculum(self, seed: tf.Tensor) -> Curriculum:

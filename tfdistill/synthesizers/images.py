@@ -28,6 +28,12 @@ class DistilledImages(Synthesizer, Curriculum):
         soft_labels: Whether labels are learned, too. Each is a softmax over logits,
             which starts at `label_confidence` for the given class.
         label_confidence: Initial probability of the given class, in (1 / classes, 1).
+        centred_labels: Whether labels are learned as plain numbers, for `LeastSquares`
+            and `RidgeRegression`. They start as one-hot labels less 1 / classes, over
+            the root of classes / 10 (Zhou et al. 2022).
+        learned_rates: Whether the rates are learned; otherwise they stay.
+        recipe: How to train on the result, such as `OrdinaryTraining`; by default by
+            the learned steps, in order.
         source: The `DataSource` of the images; `from_noise` and `from_real` set it.
 
     Raises:
@@ -52,6 +58,9 @@ class DistilledImages(Synthesizer, Curriculum):
         learning_rate: float | None = None,
         soft_labels: bool = False,
         label_confidence: float = 0.9,
+        centred_labels: bool = False,
+        learned_rates: bool = True,
+        recipe=None,
         source: "DataSource | None" = None,
         **kwargs,
     ):
@@ -79,10 +88,12 @@ class DistilledImages(Synthesizer, Curriculum):
                 f"label_confidence must lie between 1 / {num_classes} and 1, "
                 f"not {label_confidence}."
             )
+        if soft_labels and centred_labels:
+            raise ValueError("Labels are either soft_labels or centred_labels.")
         self.steps, self.epochs = images.shape[0], epochs
         self.num_classes = num_classes
         self.image_shape = images.shape[2:]
-        self.source = source
+        self.source, self.recipe = source, recipe
         self.classes = labels.astype("int32")
         self.images = self.add_weight(
             shape=images.shape,
@@ -94,10 +105,21 @@ class DistilledImages(Synthesizer, Curriculum):
             self.steps,
             inner_optimizer=inner_optimizer,
             learning_rate=learning_rate,
+            learned=learned_rates,
             dtype=self.dtype_policy,
         )
         self.inner_optimizer = self.schedule.inner_optimizer
-        self.label_logits = None
+        self.label_logits = self.label_values = None
+        if centred_labels:
+            values = np.eye(num_classes)[labels] - 1 / num_classes
+            values /= np.sqrt(num_classes / 10)
+            self.label_values = self.add_weight(
+                shape=(self.steps, *values.shape),
+                initializer=lambda shape, dtype: tf.cast(
+                    np.broadcast_to(values, shape), dtype
+                ),
+                name="label_values",
+            )
         if soft_labels:
             odds = label_confidence * (num_classes - 1) / (1 - label_confidence)
             logits = np.log(odds) * np.eye(num_classes)[labels]
@@ -219,7 +241,9 @@ class DistilledImages(Synthesizer, Curriculum):
 
     @property
     def labels(self) -> tf.Tensor:
-        """One-hot or soft labels, float `[steps, batch, classes]`."""
+        """One-hot, soft or centred labels, float `[steps, batch, classes]`."""
+        if self.label_values is not None:
+            return self.label_values.value
         if self.label_logits is not None:
             return tf.nn.softmax(self.label_logits)
         one_hot = tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
@@ -232,7 +256,9 @@ class DistilledImages(Synthesizer, Curriculum):
     def batch(self, t) -> Batch:
         """The batch of inner step t, a scalar integer in 0..num_steps - 1."""
         step = t % self.steps
-        if self.label_logits is None:
+        if self.label_values is not None:
+            labels = tf.gather(self.label_values.value, step)
+        elif self.label_logits is None:
             labels = tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
         else:
             labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))

@@ -18,6 +18,7 @@ class Schedule(keras.layers.Layer):
         inner_optimizer: An `InnerOptimizer`, which has the hyperparameters and their
             initial values; or the name of one that ships: "sgd", "momentum" or "adam".
         learning_rate: Initial learning rate, > 0, in place of the optimizer's.
+        learned: Whether the values are learned; otherwise they stay.
 
     Raises:
         ValueError: If a number is out of range, or there is no such optimizer.
@@ -36,6 +37,7 @@ class Schedule(keras.layers.Layer):
         *,
         inner_optimizer: InnerOptimizer | str = "sgd",
         learning_rate: float | None = None,
+        learned: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -51,6 +53,7 @@ class Schedule(keras.layers.Layer):
             variable = self.add_weight(
                 shape=shape,
                 initializer=keras.initializers.Constant(float(raw)),
+                trainable=learned,
                 aggregation="only_first_replica",  # `scale_rates` gives all the same
                 name=hyperparameter.variable,
             )

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfdistill._internal.seeds import fold_in
+from tfdistill.inner.problem import Problem
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.students.frozen import frozen
 
@@ -70,6 +71,20 @@ class InitialWeights(abc.ABC):
         """
         del number
         return self.sample(seed)
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """What `advance` changes, to be saved with a run. By default nothing."""
+        return []
+
+    def advance(self, seed: tf.Tensor, problem: Problem) -> None:
+        """Called after the student of a seed has been judged. By default does nothing.
+
+        Args:
+            seed: The same as of `sample`.
+            problem: What the student learned from, with the weights that it had.
+        """
+        del seed, problem
 
     def reseeded(self, state: list[tf.Tensor], seed: tf.Tensor) -> list[tf.Tensor]:
         """A state in which stochastic layers (dropout) have seeds derived from `seed`.

@@ -86,22 +86,36 @@ class Population:
 
         Args:
             seed: int32 tensor `[2]` from which architecture and weights are drawn.
-            learn: Called with a `StatelessModel`, weights and state, once for each
-                architecture; the results must have the same structure.
+            learn: Called with the student's `InitialWeights`, weights and state, once
+                for each architecture; the results must have the same structure.
 
         Returns:
             What `learn` returns for the student that was drawn.
         """
 
-        def branch(student, weights):
-            return lambda: learn(student, *weights.sample(seed))
+        def branch(weights):
+            return lambda: learn(weights, *weights.sample(seed))
 
-        branches = [branch(*member) for member in self.members]
+        branches = [branch(weights) for _, weights in self.members]
         if len(branches) == 1:
             return branches[0]()
         own = fold_in(seed, Draw.ARCHITECTURE)
         which = tf.random.stateless_uniform([], own, 0, len(branches), tf.int32)
         return tf.switch_case(which, branches)
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """What students keep from one outer step to the next.
+
+        Under a strategy, each replica has variables of its own, and all are listed.
+        """
+        strategy = tf.distribute.get_strategy()
+        return [
+            own
+            for _, weights in self.members
+            for variable in weights.variables
+            for own in strategy.experimental_local_results(variable)
+        ]
 
     def saved(self) -> list[np.ndarray] | None:
         """Arrays of the fixed initial weights; None if they are random."""

@@ -4,11 +4,12 @@ from tfdistill._internal import lookup
 from tfdistill.inner.objectives.attack import Attack as Attack
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.objectives.least_squares import LeastSquares
 from tfdistill.inner.objectives.regression import Regression
 
 #: Those that ship and have no options, by the names that files use. (An attack teaches
 #: as classification does.)
-OBJECTIVES = {kind.name: kind for kind in (Classification, Regression)}
+OBJECTIVES = {kind.name: kind for kind in (Classification, LeastSquares, Regression)}
 
 
 def get(objective: Objective | str) -> Objective:

@@ -15,9 +15,12 @@ class Adam(InnerOptimizer):
 
     Args:
         learning_rate: Initial learning rate, > 0.
+        epsilon: Added to the root of the second moment, > 0. Steps that are
+            differentiated need the default, and so does data that is saved; it is for
+            steps that are not.
 
     Raises:
-        ValueError: If it is not above 0.
+        ValueError: If a number is not above 0.
 
     Example:
         >>> import tfdistill
@@ -33,7 +36,10 @@ class Adam(InnerOptimizer):
     # makes meta-gradients explode.
     _epsilon = 1e-4
 
-    def __init__(self, learning_rate: float = 0.02):
+    def __init__(self, learning_rate: float = 0.02, *, epsilon: float = _epsilon):
+        if not epsilon > 0:
+            raise ValueError(f"epsilon must be above 0, not {epsilon!r}.")
+        self._epsilon = epsilon
         self.hyperparameters = (hyperparameter.learning_rate(learning_rate),)
 
     def update(self, t, hyperparameters, gradients, weights, slots):

@@ -1,0 +1,217 @@
+"""The recipe of unrolled methods: learned steps, in order."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import final
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.distilled.recipe import Recipe, Teacher
+from tfdistill.inner import optimizers
+from tfdistill.inner.curriculum import Batch, Curriculum
+from tfdistill.inner.optimizers.base import InnerOptimizer
+from tfdistill.inner.optimizers.hyperparameter import Hyperparameter
+from tfdistill.inner.optimizers.unknown import UnknownOptimizer
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class LearnedSchedule(Recipe):
+    """The learned steps, in order: an optimizer and its hyperparameters at each step.
+
+    Attributes:
+        inner_optimizer: The optimizer that takes the steps.
+        hyperparameters: The optimizer's hyperparameters by name, float32 `[epochs,
+            steps]`.
+
+    Raises:
+        ValueError: If a hyperparameter is missing or is not the optimizer's, shapes
+            differ, or a value is not finite or out of its bounds.
+
+    Example:
+        >>> import numpy as np, tfdistill
+        >>> recipe = tfdistill.LearnedSchedule(
+        ...     tfdistill.inner.GradientDescent(),
+        ...     {"learning_rate": np.full((3, 10), 0.02)},
+        ... )
+        >>> recipe.epochs, recipe.steps
+        (3, 10)
+    """
+
+    inner_optimizer: InnerOptimizer
+    hyperparameters: Mapping[str, np.ndarray]
+
+    kind = "learned"
+    is_ordered = True
+
+    def __post_init__(self):
+        known = {h.name: h for h in self.inner_optimizer.hyperparameters}
+        if set(known) != set(self.hyperparameters):
+            raise ValueError(
+                f"The inner optimizer {self.inner_optimizer.name!r} needs the "
+                f"hyperparameters {', '.join(known)}, not "
+                f"{', '.join(self.hyperparameters) or 'none'}."
+            )
+        arrays = {name: np.asarray(self.hyperparameters[name]) for name in known}
+        for name, values in arrays.items():
+            plural = known[name].plural
+            if values.dtype.kind not in "biuf":
+                raise ValueError(f"{plural} must be numbers, not {values.dtype}.")
+            if values.ndim != 2 or len(values) < 1:
+                raise ValueError(
+                    f"{plural} must have the shape [epochs, steps], not "
+                    f"{list(values.shape)}."
+                )
+            rates = arrays["learning_rate"].shape
+            if values.shape != rates:
+                raise ValueError(
+                    f"{plural} must have the shape {list(rates)} of the learning "
+                    f"rates, not {list(values.shape)}."
+                )
+            arrays[name] = values = values.astype("float32")
+            _check_range(known[name], values)
+        object.__setattr__(self, "hyperparameters", arrays)
+
+    @property
+    def epochs(self) -> int:
+        """Number of passes over the steps."""
+        return len(self.hyperparameters["learning_rate"])
+
+    @property
+    def steps(self) -> int:
+        """Number of steps in each epoch."""
+        return self.hyperparameters["learning_rate"].shape[1]
+
+    def num_steps(self, steps):
+        return self.epochs * steps
+
+    def check(self, steps):
+        if self.steps != steps:
+            shape = list(self.hyperparameters["learning_rate"].shape)
+            raise ValueError(
+                f"learning_rates must have the shape [epochs, {steps}], not {shape}."
+            )
+
+    def teacher(self, distilled):
+        return _StepByStep(distilled)
+
+    def fit(self, model, distilled, verbose):
+        model.compile(
+            self.optimizer(),
+            distilled.objective.keras_loss(),
+            jit_compile=False,
+            # Scaling would leave steps out, and the learned ones are counted.
+            auto_scale_loss=False,
+        )
+        batches = distilled.as_dataset()
+        model.fit(batches, epochs=self.epochs, shuffle=False, verbose=verbose)
+
+    def columns(self):
+        return {
+            h.plural: self.hyperparameters[h.name]
+            for h in self.inner_optimizer.hyperparameters
+        }
+
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """A new Keras optimizer that takes the learned steps, for `fit` in order."""
+        flat = {name: v.reshape(-1) for name, v in self.hyperparameters.items()}
+        return self.inner_optimizer.to_keras(flat)
+
+    @classmethod
+    def of_columns(
+        cls,
+        inner_optimizer: InnerOptimizer | str,
+        columns: Mapping[str, np.ndarray],
+    ) -> "LearnedSchedule":
+        """The schedule from the arrays of a file.
+
+        Args:
+            inner_optimizer: An `InnerOptimizer`, or its name. An unknown name is kept:
+                such data can be viewed, but not trained on.
+            columns: Arrays by the names of `columns`; others are ignored.
+        """
+        if isinstance(inner_optimizer, str):
+            name = inner_optimizer
+            if name in optimizers.INNER_OPTIMIZERS:
+                inner_optimizer = optimizers.get(name)
+            else:
+                inner_optimizer = UnknownOptimizer(name, _guessed(columns))
+        return cls(
+            inner_optimizer,
+            {
+                h.name: columns[h.plural]
+                for h in inner_optimizer.hyperparameters
+                if h.plural in columns
+            },
+        )
+
+
+def _check_range(hyperparameter: Hyperparameter, values: np.ndarray) -> None:
+    plural, low, high = (
+        getattr(hyperparameter, name) for name in ("plural", "low", "high")
+    )
+    if np.isinf(high) and not (np.isfinite(values) & (values > low)).all():
+        raise ValueError(f"{plural} must all be finite and above {low:g}.")
+    # float32 rounds a sigmoid to its bounds.
+    if not ((values >= low) & (values <= high)).all():
+        raise ValueError(f"{plural} must lie in {low:g}..{high:g}.")
+
+
+def _guessed(columns):
+    """Hyperparameters of an unknown optimizer: any numbers."""
+    for plural in columns:
+        name = "learning_rate" if plural == "learning_rates" else plural
+        yield Hyperparameter(name, 1.0, low=-np.inf, plural=plural)
+
+
+@final
+class _StepByStep(Teacher, Curriculum):
+    """Batches and hyperparameters that can change without being traced again."""
+
+    def __init__(self, distilled):
+        self.inner_optimizer = distilled.inner_optimizer
+        self._images = tf.Variable(distilled.images, trainable=False)
+        self._labels = tf.Variable(distilled.labels, trainable=False)
+        self._order = _of_any_length("int32")
+        self._hyperparameters = {
+            name: _of_any_length("float32") for name in distilled.hyperparameters
+        }
+
+    def assign(self, distilled, order=None):
+        if order is None:
+            order = np.arange(distilled.num_steps)
+        self._images.assign(distilled.images)
+        self._labels.assign(distilled.labels)
+        self._order.assign((order % distilled.steps).astype("int32"))
+        for name, values in distilled.hyperparameters.items():
+            self._hyperparameters[name].assign(values.reshape(-1)[order])
+
+    def forget(self):
+        self._order.assign(np.zeros(0, "int32"))
+
+    def curriculum(self, seed):
+        del seed
+        return self
+
+    @property
+    def num_steps(self):  # type: ignore[override]
+        return tf.size(self._order)
+
+    @property
+    def sources(self):
+        return []
+
+    def batch(self, t):
+        step = tf.gather(self._order, t)
+        return Batch(
+            tf.gather(self._images, step),
+            tf.gather(self._labels, step),
+            {n: tf.gather(values, t) for n, values in self._hyperparameters.items()},
+        )
+
+
+def _of_any_length(dtype):
+    shape = tf.TensorShape([None])
+    return tf.Variable(np.zeros(1, dtype), trainable=False, shape=shape)

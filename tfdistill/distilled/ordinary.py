@@ -1,0 +1,224 @@
+"""Ordinary training: what anybody does with a small data set."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import final
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfdistill._internal.checks import check_int
+from tfdistill._internal.seeds import Draw, fold_in
+from tfdistill.data.random_changes import RandomChanges
+from tfdistill.distilled.recipe import Recipe, Teacher
+from tfdistill.inner.curriculum import Batch, Curriculum
+from tfdistill.inner.optimizers.adam import Adam
+
+_EPSILON = 1e-7  # Keras's
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class OrdinaryTraining(Recipe):
+    """Training by shuffled batches, randomly changed, with Adam.
+
+    The rate falls to 0 along a half cosine. The order of the images does not matter.
+
+    Args:
+        updates: Number of updates, at least 1.
+        learning_rate: Rate of the first update, > 0.
+        batch_size: Images of each update; at most all of them are in one batch.
+        changes: `RandomChanges` to each batch.
+
+    Raises:
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> data = tfdistill.baselines.random_real(digits, steps=2)
+        >>> data = data.replace(recipe=tfdistill.OrdinaryTraining(updates=50))
+        >>> model = data.train(tfdistill.students.linear(digits.image_shape))
+    """
+
+    updates: int = 1000
+    learning_rate: float = 1e-3
+    batch_size: int = 256
+    changes: RandomChanges = RandomChanges()
+
+    kind = "ordinary"
+    is_ordered = False
+
+    def __post_init__(self):
+        check_int("updates", self.updates, 1)
+        check_int("batch_size", self.batch_size, 1)
+        rate = self.learning_rate
+        number = isinstance(rate, (int, float, np.number))
+        if not number or not 0 < rate < math.inf:
+            raise ValueError(f"learning_rate must be above 0, not {rate!r}.")
+        if not isinstance(self.changes, RandomChanges):
+            raise ValueError(
+                f"changes must be RandomChanges, not {type(self.changes).__name__}."
+            )
+
+    @property
+    def inner_optimizer(self):  # type: ignore[override]
+        """Adam, as in Keras."""
+        return Adam(float(self.learning_rate), epsilon=_EPSILON)
+
+    @property
+    def hyperparameters(self):  # type: ignore[override]
+        """None are learned."""
+        return {}
+
+    def num_steps(self, steps):
+        del steps
+        return self.updates
+
+    def check(self, steps):
+        """Accepts data in any number of batches."""
+
+    def teacher(self, distilled):
+        return _Ordinarily(distilled)
+
+    def fit(self, model, distilled, verbose):
+        flat = (-1, *distilled.image_shape)
+        images = distilled.images.reshape(flat)
+        labels = distilled.labels.reshape(len(images), -1)
+        size = min(self.batch_size, len(images))
+        batches = tf.data.Dataset.from_tensor_slices((images, labels))
+        batches = batches.shuffle(len(images)).repeat().batch(size)
+        if not self.changes.changes_nothing:
+            layer = self.changes.layer(int(keras.random.randint((), 0, 2**30)))
+            batches = batches.map(lambda x, y: (layer(x, training=True), y))
+        model.compile(
+            keras.optimizers.Adam(
+                keras.optimizers.schedules.CosineDecay(
+                    float(self.learning_rate), self.updates
+                )
+            ),
+            distilled.objective.keras_loss(),
+            jit_compile=False,
+            auto_scale_loss=False,
+        )
+        epochs = max(1, self.updates // 100)
+        done = 0
+        for epoch in range(epochs):
+            # Equal parts; Keras's log has a line for each.
+            until = self.updates * (epoch + 1) // epochs
+            model.fit(
+                batches.take(until - done),
+                epochs=epoch + 1,
+                initial_epoch=epoch,
+                verbose=verbose,
+            )
+            done = until
+
+    def to_config(self):
+        config = dataclasses.asdict(self)
+        return {"kind": self.kind, **config, "changes": self.changes.to_config()}
+
+    @classmethod
+    def from_config(cls, config: Mapping) -> "OrdinaryTraining":
+        """What `to_config` wrote.
+
+        Raises:
+            ValueError, TypeError: If a name or a value is not one of its.
+        """
+        values = {name: value for name, value in config.items() if name != "kind"}
+        known = {field.name for field in dataclasses.fields(cls)}
+        if not set(values) <= known:
+            unknown = ", ".join(sorted(set(values) - known))
+            raise ValueError(f"ordinary training has no {unknown}")
+        if "changes" in values:
+            values["changes"] = RandomChanges.from_config(values["changes"])
+        return cls(**values)
+
+
+@final
+class _Ordinarily(Teacher):
+    def __init__(self, distilled):
+        images, labels = _flat(distilled)
+        self._images = tf.Variable(images, trainable=False)
+        self._labels = tf.Variable(labels, trainable=False)
+        self._updates = tf.Variable(0, trainable=False)
+        self._rate = tf.Variable(0.0, trainable=False)
+        self._kind = _structure(distilled.recipe)
+        self._recipe = distilled.recipe
+        self.assign(distilled)
+
+    def assign(self, distilled, order=None):
+        if _structure(distilled.recipe) != self._kind:
+            raise ValueError(
+                "Data sets that are compared in one graph differ in updates and "
+                "learning rate alone: they need the same batch size and changes."
+            )
+        images, labels = _flat(distilled)
+        self._images.assign(images)
+        self._labels.assign(labels)
+        self._updates.assign(distilled.recipe.updates)
+        self._rate.assign(distilled.recipe.learning_rate)
+
+    def forget(self):
+        self._updates.assign(0)
+
+    def curriculum(self, seed):
+        return _Shuffled(
+            self._images, self._labels, self._updates, self._rate, self._recipe, seed
+        )
+
+
+@final
+class _Shuffled(Curriculum):
+    """Batches of images in a random order, changed at random, with falling rates."""
+
+    def __init__(self, images, labels, updates, rate, recipe, seed):
+        self._images, self._labels = images, labels
+        self._updates, self._rate, self._recipe = updates, rate, recipe
+        self._order = fold_in(seed, Draw.ORDER)
+        self._seed = fold_in(seed, Draw.CHANGES)
+        self.inner_optimizer = recipe.inner_optimizer
+
+    @property
+    def num_steps(self):  # type: ignore[override]
+        return tf.convert_to_tensor(self._updates)
+
+    @property
+    def sources(self):
+        return []
+
+    def batch(self, t):
+        count = self._images.shape[0]
+        size = min(self._recipe.batch_size, count)
+        images, labels = self._images, self._labels
+        if size < count:
+            # Without end: a batch may hold the last images of one order and the first
+            # of the next, as in `tf.data`'s shuffle, repeat and batch.
+            rows = t * size + tf.range(size)
+            passes = [t * size // count, (t * size + size - 1) // count]
+            orders = [self._shuffled(count, number) for number in passes]
+            which = tf.cast(rows // count > passes[0], tf.int32)
+            rows = tf.gather_nd(tf.stack(orders), tf.stack([which, rows % count], 1))
+            images, labels = tf.gather(images, rows), tf.gather(labels, rows)
+        else:
+            images, labels = tf.identity(images), tf.identity(labels)
+        if not self._recipe.changes.changes_nothing:
+            images = self._recipe.changes(images, fold_in(self._seed, t))
+        done = tf.cast(t, tf.float32) / tf.cast(self._updates, tf.float32)
+        rate = self._rate * (1 + tf.cos(math.pi * done)) / 2
+        return Batch(images, labels, {"learning_rate": rate})
+
+    def _shuffled(self, count, number):
+        seed = fold_in(self._order, number)
+        return tf.random.experimental.stateless_shuffle(tf.range(count), seed)
+
+
+def _flat(distilled):
+    images = distilled.images.reshape(-1, *distilled.image_shape)
+    return images, distilled.labels.reshape(len(images), -1)
+
+
+def _structure(recipe):
+    return recipe.batch_size, recipe.changes

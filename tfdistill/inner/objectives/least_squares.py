@@ -1,0 +1,75 @@
+"""Classification by least squares."""
+
+from typing import final
+
+import keras
+import tensorflow as tf
+
+from tfdistill.inner.objectives.classification import Classification
+
+
+@final
+class LeastSquares(Classification):
+    """Classification by regression onto centred labels.
+
+    Outputs are regressed onto one-hot labels less 1 / classes, in students' training
+    and in the judgement: half the squared distance, a mean over images (Zhou et al.
+    2022, section 3). A student's answer is the class of its largest output. Labels of
+    distilled images may be any numbers, so that a ridge regression, or any optimizer,
+    learns from them without a softmax.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.LeastSquares().headline
+        'accuracy'
+    """
+
+    name = "least_squares"
+
+    def inner_loss(self, labels, outputs):
+        """Half the mean over examples of the squared distance.
+
+        Args:
+            labels: float `[batch, classes]`, centred: one-hot labels less 1 / classes,
+                or learned numbers.
+            outputs: float `[batch, classes]`.
+        """
+        squares = tf.math.squared_difference(outputs, tf.cast(labels, outputs.dtype))
+        return tf.reduce_mean(tf.reduce_sum(squares, -1)) / 2
+
+    def meta_loss(self, labels, outputs):
+        """Half the mean squared distance to the centred one-hot labels.
+
+        Args:
+            labels: int `[batch]`, 0 to classes - 1.
+            outputs: float `[batch, classes]`.
+        """
+        return self.inner_loss(centred(labels, outputs.shape[-1]), outputs)
+
+    def keras_loss(self):
+        return half_squared_distance
+
+    def check_labels(self, labels):
+        """Accepts any numbers."""
+
+    def caption(self, label, names):
+        """Name of the class with the largest number."""
+        return names[int(label.argmax())]
+
+
+def centred(labels: tf.Tensor, num_classes: int, dtype=tf.float32) -> tf.Tensor:
+    """One-hot labels less 1 / classes: rows that sum to 0.
+
+    Args:
+        labels: int `[...]`, 0 to classes - 1.
+        num_classes: Number of classes.
+        dtype: Type of the result, `[..., classes]`.
+    """
+    return tf.one_hot(labels, num_classes, dtype=dtype) - 1 / num_classes
+
+
+@keras.saving.register_keras_serializable("tfdistill")
+def half_squared_distance(y_true, y_pred):
+    """Half the squared distance of each example, as a loss for Keras."""
+    y_true = tf.cast(y_true, y_pred.dtype)
+    return tf.reduce_sum(tf.math.squared_difference(y_pred, y_true), -1) / 2

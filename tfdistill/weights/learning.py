@@ -1,0 +1,178 @@
+"""Students that are learning: p(theta) over whole training trajectories."""
+
+import copy
+from typing import final
+
+import tensorflow as tf
+
+from tfdistill._internal.checks import check_int
+from tfdistill._internal.seeds import Draw, fold_in
+from tfdistill.data.random_changes import RandomChanges
+from tfdistill.inner import unroll
+from tfdistill.inner.curriculum import Curriculum
+from tfdistill.inner.optimizers.adam import Adam
+from tfdistill.inner.optimizers.base import InnerOptimizer
+from tfdistill.inner.problem import Problem
+from tfdistill.weights.base import InitialWeights
+from tfdistill.weights.random import RandomWeights
+
+
+@final
+class LearningStudents(InitialWeights):
+    """A pool of students of all ages, who learn from the distilled data as it is now.
+
+    A student is drawn from the pool, judges the data, takes a step of its own training
+    on them, and is drawn afresh when it has reached an age (Zhou et al. 2022, algorithm
+    1). Ages are staggered from the start. Each replica of a strategy, and each
+    architecture of `students.Sampled`, has a pool of its own. Tests train fresh
+    students.
+
+    Args:
+        size: Number of students in the pool, at least 1.
+        max_age: Number of steps after which a student is drawn afresh, at least 1.
+        steps: Number of own steps that a student takes each time, at least 1.
+        optimizer: How a student takes its own steps, an `InnerOptimizer` whose initial
+            hyperparameters stay; Adam(3e-4, epsilon=1e-7) by default.
+        changes: `RandomChanges` to the images of each step; by default none.
+        start: The distribution of students of age 0; `RandomWeights()` by default.
+
+    Raises:
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.DistilledImages.from_real(digits, steps=1)
+        >>> students = tfdistill.LearningStudents(size=5, max_age=50)
+        >>> distiller = tfdistill.Distiller("mlp", images, students)
+    """
+
+    is_random = True
+
+    def __init__(
+        self,
+        size: int = 10,
+        max_age: int = 100,
+        *,
+        steps: int = 1,
+        optimizer: InnerOptimizer | None = None,
+        changes: RandomChanges | None = None,
+        start: InitialWeights | None = None,
+    ):
+        self.size = check_int("size", size, 1)
+        self.max_age = check_int("max_age", max_age, 1)
+        self.steps = check_int("steps", steps, 1)
+        self.optimizer = optimizer or Adam(3e-4, epsilon=1e-7)
+        self.changes = changes
+        self._start = start or RandomWeights()
+        if not self._start.is_random:
+            raise ValueError(
+                "start must be random: from fixed initial weights all students of the "
+                "pool would be the same."
+            )
+
+    def build(self, make_model, model):
+        super().build(make_model, model)
+        # One object may be bound to several architectures.
+        self._start = copy.copy(self._start)
+        self._start.build(make_model, model)
+        weights, state = self._start.sample(tf.constant([0, 0]))
+        slots = self.optimizer.slots(weights)
+        self._kept = tf.nest.map_structure(
+            lambda x: self._variable(tf.zeros([self.size, *x.shape], x.dtype)),
+            unroll.Learner(weights, state, slots),
+        )
+        # A student that was never drawn is older than any.
+        self._ages = self._variable(tf.fill([self.size], -1))
+
+    def _variable(self, value):
+        return tf.Variable(
+            value,
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.NONE,
+        )
+
+    @property
+    def variables(self):
+        """The pool: one variable for each of a student's tensors, and the ages."""
+        return [*tf.nest.flatten(self._kept), self._ages]
+
+    def sample(self, seed):
+        index = self._index(seed)
+        age = tf.gather(self._ages, index)
+
+        def kept():
+            weights, state, _ = self._kept
+            return (
+                [tf.gather(w, index) for w in weights],
+                [tf.gather(s, index) for s in state],
+            )
+
+        return tf.cond(
+            self._is_fresh(age), lambda: tuple(self._start.sample(seed)), kept
+        )
+
+    def sample_held_out(self, seed, number):
+        return self._start.sample_held_out(seed, number)
+
+    def advance(self, seed: tf.Tensor, problem: Problem) -> None:
+        """The student that `sample` drew takes its own steps, and goes back.
+
+        Args:
+            seed: The same as of `sample`.
+            problem: What it learned from.
+        """
+        index = self._index(seed)
+        age = tf.gather(self._ages, index)
+        fresh = self._is_fresh(age)
+        # At first, students are of every age, so that later a few at a time are new.
+        first = tf.cast(index * self.max_age // self.size, age.dtype)
+        age = tf.where(fresh, tf.where(age < 0, first, tf.zeros_like(age)), age)
+        slots = [
+            tf.where(fresh, tf.zeros_like(s[0]), tf.gather(s, index))
+            for s in self._kept.slots
+        ]
+        learner = unroll.Learner(problem.weights, problem.state, slots)
+        own = _Own(problem.curriculum, self.optimizer, self.changes, seed)
+        problem = problem._replace(curriculum=own)
+        # Adam counts a student's steps from its first one in the pool.
+        learner, _ = unroll.walk(problem, learner, age, age + self.steps)
+        kept = [*tf.nest.flatten(self._kept), self._ages]
+        for variable, value in zip(kept, [*tf.nest.flatten(learner), age + self.steps]):
+            # In place: the pool is large. The handle is that of this replica.
+            tf.raw_ops.ResourceScatterNdUpdate(
+                ref=variable.handle, indices=[[index]], updates=value[None]
+            )
+
+    def _index(self, seed):
+        own = fold_in(seed, Draw.MEMBER)
+        return tf.random.stateless_uniform([], own, 0, self.size, tf.int32)
+
+    def _is_fresh(self, age):
+        return (age < 0) | (age >= self.max_age)
+
+
+@final
+class _Own(Curriculum):
+    """The batches of another curriculum, again and again, for an own optimizer."""
+
+    def __init__(self, curriculum, optimizer, changes, seed):
+        self._curriculum, self._changes = curriculum, changes
+        self._seed = fold_in(seed, Draw.CHANGES)
+        self.inner_optimizer = optimizer
+        self.num_steps = curriculum.num_steps
+        self._constants = {
+            h.name: tf.constant(h.start, tf.float32) for h in optimizer.hyperparameters
+        }
+
+    @property
+    def sources(self):
+        return []
+
+    def batch(self, t):
+        batch = self._curriculum.batch(t % self._curriculum.num_steps)
+        images = batch.images
+        if self._changes is not None:
+            images = self._changes(images, fold_in(self._seed, t))
+        return batch._replace(images=images, hyperparameters=self._constants)
