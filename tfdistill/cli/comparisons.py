@@ -31,7 +31,9 @@ def measure(configuration: Configuration, distiller, distilled, dataset, journal
 
     c = configuration
     before = DistilledDataset.from_synthesizer(
-        synthesizers.make(c, dataset), initial_weights=distilled.initial_weights
+        synthesizers.make(c, dataset),
+        initial_weights=distilled.initial_weights,
+        objective=distilled.objective,
     )
     real = _random_real(c, distiller.population.name, distilled, dataset, journal)
     evaluator = Evaluator(
@@ -53,7 +55,7 @@ def measure(configuration: Configuration, distiller, distilled, dataset, journal
         )
         if data is not None
     }
-    if distilled.num_steps > 1:
+    if distilled.recipe.is_ordered and distilled.num_steps > 1:
         # What was learned for one order is worth less in another.
         results["their steps shuffled"] = evaluator(
             distilled, test, students.num_tested(c, 8), shuffle_steps=True, seed=c.seed
@@ -87,6 +89,11 @@ def _random_real(c, student, distilled, dataset, journal):
         labels=real.labels[:, :size],
         initial_weights=distilled.initial_weights,
     )
+    if not distilled.recipe.is_ordered:
+        # The same training; the best rate is chosen below.
+        real = real.replace(recipe=distilled.recipe, objective=distilled.objective)
+        if c.centred_labels:
+            real = real.replace(labels=real.labels - 1 / real.num_classes)
     (real,) = baselines.tune(
         [real],
         student,

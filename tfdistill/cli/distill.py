@@ -21,12 +21,14 @@ from tfdistill.cli import (
     comparisons,
     data,
     machine,
+    methods,
     objectives,
     outer_loop,
     results,
     run_folder,
     students,
     synthesizers,
+    training,
 )
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
@@ -231,14 +233,30 @@ COMMAND = Command(
     about=__doc__,
     groups=(
         Group("data", [*data.flags(), _AUGMENT, data.VALIDATION]),
-        Group("who learns", students.FLAGS),
-        Group("what is learned", [*synthesizers.FLAGS, *objectives.FLAGS]),
-        Group("how long", outer_loop.FLAGS),
+        Group("who learns", methods.shown(students.FLAGS)),
+        Group(
+            "what is learned",
+            [
+                methods.METHOD,
+                *methods.shown(
+                    [
+                        *synthesizers.FLAGS,
+                        *outer_loop.META_GRADIENT,
+                        *objectives.FLAGS,
+                        *training.FLAGS,
+                    ]
+                ),
+            ],
+        ),
+        Group("how long", methods.shown(outer_loop.FLAGS)),
         Group("result", _RESULT),
         Group("machine", _MACHINE),
     ),
     run=run,
     resolve=_resolve,
+    presets={"method": methods.METHODS},
+    earlier={"method": "unrolled"},
+    marker="soft_labels",
     examples=(
         "tfdistill distill --dataset=digits --workdir=run",
         "tfdistill distill --dataset=mnist --download --start=k_means --workdir=run",

@@ -138,8 +138,10 @@ def _test(c, distilled, dataset, new_head):
         shuffle_steps=c.shuffle_steps,
         seed=c.seed,
     )
-    order = "in another order" if c.shuffle_steps else "in order"
-    print(f"{student} on {dataset.name}, steps {order}: {result}")
+    order = "steps in another order" if c.shuffle_steps else "steps in order"
+    if not distilled.recipe.is_ordered:
+        order = distilled.recipe.describe(distilled.images.shape)
+    print(f"{student} on {dataset.name}, {order}: {result}")
     for name, share in zip(distilled.class_names, result.per_class):
         print(f"  {name}: {100 * share:.1f} %")
     name = "metrics"

@@ -9,9 +9,9 @@ FLAGS = [
         "objective",
         str,
         "classification",
-        "Judge networks on how well they classify, or on how well they take "
-        "--attack_class for --target_class and classify all others.",
-        choices=("classification", "attack"),
+        "Judge networks by the cross-entropy, by the squared distance to the labels, "
+        "or by how well they take --attack_class for --target_class.",
+        choices=("classification", "least_squares", "attack"),
     ),
     Flag("attack_class", int, None, "Index of the class that is to be mistaken."),
     Flag("target_class", int, None, "Index of the class that it is to be taken for."),
@@ -26,7 +26,7 @@ def check(configuration: Configuration) -> None:
     """
     c = configuration
     classes = (c.attack_class, c.target_class)
-    if c.objective == "classification" and classes != (None, None):
+    if c.objective != "attack" and classes != (None, None):
         raise InputError("--attack_class and --target_class need --objective=attack.")
 
 
@@ -36,11 +36,11 @@ def make(configuration: Configuration, dataset):
     Raises:
         ValueError: If it needs other classes.
     """
+    from tfdistill.inner import objectives
     from tfdistill.inner.objectives.attack import Attack
-    from tfdistill.inner.objectives.classification import Classification
 
-    if configuration.objective == "classification":
-        return Classification()
+    if configuration.objective != "attack":
+        return objectives.get(configuration.objective)
     classes = (configuration.attack_class, configuration.target_class)
     if None in classes or not all(0 <= c < dataset.num_classes for c in classes):
         raise ValueError(

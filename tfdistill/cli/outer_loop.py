@@ -18,6 +18,39 @@ KEEP_EVERY = Flag(
     shown="1, up to 256 MiB of steps",
     library="inner.back_gradient:BackGradient.keep_every",
 )
+_RIDGE = "inner.ridge:RidgeRegression"
+META_GRADIENT = [
+    Flag(
+        "meta_gradient",
+        str,
+        "back_gradient",
+        "How networks learn: by steps, or by a ridge regression on their features.",
+        choices=("back_gradient", "ridge"),
+    ),
+    Flag(
+        "penalty",
+        float,
+        1e-6,
+        "Of the ridge regression, as a share of the mean of the kernel's diagonal.",
+        lowest=1e-12,
+        library=f"{_RIDGE}.penalty",
+    ),
+    Flag(
+        "margin",
+        float,
+        0.0,
+        "Weight of a reward for clear labels, in the ridge regression.",
+        lowest=0,
+        library=f"{_RIDGE}.margin",
+    ),
+    Flag(
+        "mirrored",
+        bool,
+        False,
+        "Regress the mirror images, too: for natural images.",
+        library=f"{_RIDGE}.mirrored",
+    ),
+]
 FLAGS = [
     Flag(
         "outer_steps",
@@ -116,6 +149,8 @@ def resolve(configuration: Configuration) -> Configuration:
         )
     if c.minutes is None and c.outer_steps is None:
         c = c.replace(outer_steps=_OUTER_STEPS)
+    if c.meta_gradient == "ridge" and c.judgements > 1:
+        raise InputError("--judgements is for --meta_gradient=back_gradient.")
     if c.back_off is None:
         c = c.replace(back_off=0.0 if students.are_fixed(c) else _BACK_OFF)
     return c
@@ -130,7 +165,6 @@ def distiller(configuration: Configuration, dataset):
     import keras
 
     from tfdistill.distiller import Distiller
-    from tfdistill.inner.back_gradient import BackGradient
 
     c = configuration
     made = Distiller(
@@ -138,7 +172,7 @@ def distiller(configuration: Configuration, dataset):
         synthesizers.make(c, dataset),
         students.weights(c),
         objectives.make(c, dataset),
-        meta_gradient=BackGradient(keep_every=c.keep_every, judgements=c.judgements),
+        meta_gradient=_meta_gradient(c),
         seed=c.seed,
     )
     # In a short run a long average would hold more of the start than of the end.
@@ -153,6 +187,16 @@ def distiller(configuration: Configuration, dataset):
         validation_students=students.num_tested(c, 4),
     )
     return made
+
+
+def _meta_gradient(configuration):
+    from tfdistill.inner.back_gradient import BackGradient
+    from tfdistill.inner.ridge import RidgeRegression
+
+    c = configuration
+    if c.meta_gradient == "ridge":
+        return RidgeRegression(penalty=c.penalty, margin=c.margin, mirrored=c.mirrored)
+    return BackGradient(keep_every=c.keep_every, judgements=c.judgements)
 
 
 def anneal(configuration: Configuration):

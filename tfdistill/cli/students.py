@@ -1,5 +1,6 @@
 """The flags that say who learns and how far along they are, and what they name."""
 
+import dataclasses
 import functools
 
 from tfdistill.cli.command import Flag
@@ -52,6 +53,26 @@ INITIAL_WEIGHTS = [
     ),
 ]
 
+_LEARNING = "weights.learning:LearningStudents"
+#: Of students who are learning from the images while these are learned.
+LEARNING = [
+    Flag(
+        "learning_students",
+        int,
+        10,
+        "Networks that are learning, with --initial_weights=learning.",
+        lowest=1,
+        library=f"{_LEARNING}.size",
+    ),
+    Flag(
+        "max_age",
+        int,
+        100,
+        "Own steps after which such a network is replaced by a new one.",
+        lowest=1,
+        library=f"{_LEARNING}.max_age",
+    ),
+]
 FLAGS = [
     STUDENT,
     Flag(
@@ -69,7 +90,14 @@ FLAGS = [
         lowest=1,
         library="students.names:Sampled.of_widths.count",
     ),
-    *INITIAL_WEIGHTS,
+    dataclasses.replace(
+        INITIAL_WEIGHTS[0],
+        help="Networks start from any random weights; are learning from the images as "
+        "they are; start from one draw; from any student of --pool; or from one.",
+        choices=("random", "learning", "fixed", "pretrained", "pretrained_fixed"),
+    ),
+    *INITIAL_WEIGHTS[1:],
+    *LEARNING,
 ]
 
 
@@ -113,6 +141,7 @@ def weights(configuration: Configuration):
         InputError: If the pool cannot be read.
     """
     from tfdistill.weights.fixed import FixedWeights
+    from tfdistill.weights.learning import LearningStudents
     from tfdistill.weights.pretrained import PretrainedWeights
     from tfdistill.weights.random import RandomWeights
 
@@ -122,6 +151,8 @@ def weights(configuration: Configuration):
             return PretrainedWeights(c.pool, new_head=c.new_head)
         if c.initial_weights == "random":
             return RandomWeights()
+        if c.initial_weights == "learning":
+            return LearningStudents(c.learning_students, c.max_age)
         return FixedWeights(c.pool, c.pool_student, new_head=c.new_head)
 
 
@@ -161,7 +192,11 @@ def with_student(configuration: Configuration, dataset) -> Configuration:
     """
     if configuration.student is not None:
         return configuration
-    student = "lenet" if min(dataset.image_shape[:2]) >= 28 else "mlp"
+    large = min(dataset.image_shape[:2]) >= 28
+    student = "lenet" if large else "mlp"
+    if "meta_gradient" in configuration and configuration.meta_gradient == "ridge":
+        # Features of convolutions teach other networks, too.
+        student = "wide_convnet_bn@32-64-128" if large else "wide_convnet_bn@32-64"
     if "initial_weights" in configuration:
         pool = getattr(weights(configuration), "pool", None)
         student = (pool and pool.student) or student

@@ -1,5 +1,6 @@
 """The flags that say what makes the synthetic batches, and what they name."""
 
+from tfdistill.cli import training
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError
@@ -86,6 +87,13 @@ FLAGS = [
         library=f"{_IMAGES}.soft_labels",
     ),
     Flag(
+        "centred_labels",
+        bool,
+        False,
+        "Learn the labels as plain numbers, for --objective=least_squares.",
+        library=f"{_IMAGES}.centred_labels",
+    ),
+    Flag(
         "inner_optimizer",
         str,
         None,
@@ -101,6 +109,13 @@ FLAGS = [
         "Learning rate of each step at first; every step learns its own.",
         lowest=1e-8,
         library=f"{_GRADIENT_DESCENT}.learning_rate",
+    ),
+    Flag(
+        "learned_rates",
+        bool,
+        True,
+        "Learn those rates.",
+        library=f"{_IMAGES}.learned_rates",
     ),
     Flag(
         "momentum",
@@ -135,6 +150,15 @@ def resolve(configuration: Configuration) -> Configuration:
     if c.synthesizer == "real" and c.soft_labels:
         raise InputError(
             "--soft_labels is for --synthesizer=images and generator, not for real."
+        )
+    if not images and (c.centred_labels or c.recipe == "ordinary"):
+        flag = "--centred_labels" if c.centred_labels else "--recipe=ordinary"
+        raise InputError(f"{flag} is for --synthesizer=images, not {c.synthesizer}.")
+    if c.centred_labels and c.soft_labels:
+        raise InputError("Labels are either --soft_labels or --centred_labels.")
+    if c.centred_labels != (c.objective == "least_squares"):
+        raise InputError(
+            "--centred_labels and --objective=least_squares need each other."
         )
     if c.images_per_step and c.start == "k_means" and images:
         raise InputError(
@@ -177,7 +201,12 @@ def make(configuration: Configuration, dataset):
             **sizes,
             **going,
         )
-    going["epochs"] = c.epochs
+    going |= {
+        "epochs": c.epochs,
+        "centred_labels": c.centred_labels,
+        "learned_rates": c.learned_rates,
+        "recipe": training.recipe(c, dataset.image_shape[-1]),
+    }
     if c.start == "k_means":
         centroids = baselines.k_means(
             dataset, images_per_class=c.images_per_class, **sizes

@@ -108,6 +108,13 @@ class LearnedSchedule(Recipe):
         batches = distilled.as_dataset()
         model.fit(batches, epochs=self.epochs, shuffle=False, verbose=verbose)
 
+    def describe(self, shape):
+        def several(count, what):
+            return f"{count} {what}{'s' if count > 1 else ''}"
+
+        passes = f"{several(shape[0], 'step')} × {several(self.epochs, 'epoch')}"
+        return f"{passes} of {several(shape[1], 'image')}"
+
     def columns(self):
         return {
             h.plural: self.hyperparameters[h.name]

@@ -112,9 +112,22 @@ class OrdinaryTraining(Recipe):
                 batches.take(until - done),
                 epochs=epoch + 1,
                 initial_epoch=epoch,
+                shuffle=False,
                 verbose=verbose,
             )
             done = until
+
+    def describe(self, shape):
+        batch = min(self.batch_size, shape[0] * shape[1])
+        changes = ", ".join(
+            name.replace("_", " ") if value is True else f"{name} {value:g}"
+            for name, value in self.changes.to_config().items()
+        )
+        return (
+            f"ordinary training: {self.updates} updates by Adam at "
+            f"{self.learning_rate:g}, batches of {batch}, "
+            f"{f'random changes ({changes})' if changes else 'no random changes'}"
+        )
 
     def to_config(self):
         config = dataclasses.asdict(self)

@@ -91,6 +91,14 @@ class Recipe(abc.ABC):
             verbose: Same as for `keras.Model.fit`.
         """
 
+    @abc.abstractmethod
+    def describe(self, shape: tuple[int, ...]) -> str:
+        """In words, without a full stop.
+
+        Args:
+            shape: Of the images, `[steps, batch, *image_shape]`.
+        """
+
     def columns(self) -> dict[str, np.ndarray]:
         """Learned numbers, float32 `[epochs, steps]`, by their names in files."""
         return {}

@@ -8,6 +8,24 @@ from tfdistill.distilled.dataset import DistilledDataset
 _RATIO = 8
 
 
+def in_rows(distilled: DistilledDataset, most: int = 10) -> DistilledDataset:
+    """The data in rows to look at: its steps, or, where there are none, of all classes.
+
+    Args:
+        distilled: The data to show.
+        most: Number of images in a row where data is for ordinary training and the
+            number of classes says nothing else.
+    """
+    count = distilled.num_images
+    width = distilled.num_classes if distilled.num_classes <= most else most
+    if distilled.recipe.is_ordered or count % width:
+        return distilled
+    images = distilled.images.reshape(-1, width, *distilled.image_shape)
+    return distilled.replace(
+        images=images, labels=distilled.labels.reshape(*images.shape[:2], -1)
+    )
+
+
 def of_steps(
     distilled: DistilledDataset, steps: np.ndarray, count: int, side: int = 256
 ) -> np.ndarray:

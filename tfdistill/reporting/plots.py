@@ -44,6 +44,7 @@ def distilled_images(
         >>> [axis.get_title() for axis in figure.axes]
         ['0', '1', '2', '0', '1', '2']
     """
+    distilled = pictures.in_rows(distilled)
     max_steps = min(check_int("max_steps", max_steps, 1), _FIGURE_STEPS)
     max_images = min(check_int("max_images", max_images, 1), _FIGURE_COLUMNS)
     count = min(distilled.images.shape[1], max_images)
@@ -74,6 +75,8 @@ def distilled_images(
 
 
 def _rates(distilled, step):
+    if distilled.learning_rates is None:
+        return ""
     rates = distilled.learning_rates[:, step]
     lines = [f"{rate:.3g}" for rate in rates[:4]] + ["…"] * (len(rates) > 4)
     return f"step {step + 1}\nrate " + "\n".join(lines)

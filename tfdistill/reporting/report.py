@@ -120,7 +120,8 @@ def _differing(runs) -> list[str]:
 
 def _steps(run) -> list[dict]:
     """Pictures, captions and learned rates of each step."""
-    data = run.distilled
+    data = pictures.in_rows(run.distilled)
+    rates = data.learning_rates
     count = min(data.images.shape[1], _IMAGES_A_STEP)
     side = min(256, math.isqrt(_PIXELS // count))
     first = pictures.of_steps(data, np.array([0]), 1, side)
@@ -129,7 +130,7 @@ def _steps(run) -> list[dict]:
     return [
         {
             "number": int(step) + 1,
-            "rates": data.learning_rates[:, step].tolist(),
+            "rates": [] if rates is None else rates[:, step].tolist(),
             "images": [
                 {
                     "picture": _data_uri(image),

@@ -83,9 +83,10 @@ class RunSummary(keras.callbacks.Callback):
         rates = distilled.learning_rates
         with self._writer("distilled").as_default(step):
             tf.summary.image("distilled images", plots.grid(distilled)[None])
-            tf.summary.histogram("learned rates", rates)
-            for k in range(min(len(rates), 10)):
-                tf.summary.scalar(f"learned rates/epoch {k + 1}", rates[k].mean())
+            if rates is not None:
+                tf.summary.histogram("learned rates", rates)
+                for k in range(min(len(rates), 10)):
+                    tf.summary.scalar(f"learned rates/epoch {k + 1}", rates[k].mean())
             for name, values in distilled.hyperparameters.items():
                 if name != "learning_rate":
                     tf.summary.histogram(f"learned {name.replace('_', ' ')}", values)

@@ -17,6 +17,7 @@ from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.evaluation.evaluator import Evaluator
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.optimizers.gradient_descent import GradientDescent
@@ -26,6 +27,8 @@ from tfdistill.weights.base import InitialWeights
 #: The paper's candidates; learned rates may be added.
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 EPOCHS = (1, 3, 5)
+#: Candidates for the first rate of ordinary training, by Adam.
+TRAINING_RATES = (0.0003, 0.001, 0.003, 0.01)
 
 # Before `tune`: the initial values of distilled images.
 _RATE, _EPOCHS = GradientDescent().hyperparameters[0].start, 3
@@ -180,6 +183,9 @@ def tune(
 ) -> list[DistilledDataset]:
     """Chooses the best rate and number of epochs for sets of one kind.
 
+    For sets with `OrdinaryTraining`, it chooses the rate of that, from
+    `TRAINING_RATES`.
+
     One choice is made for all sets, by the mean accuracy of students on held-out
     training images; test data is not used.
 
@@ -203,19 +209,28 @@ def tune(
     Raises:
         ValueError: If `learned` doesn't have the steps of the sets.
     """
-    steps = sets[0].steps
-    candidates = {
-        f"{rate:g} x {count} epochs": np.full((count, steps), rate)
-        for count in epochs
-        for rate in rates
-    }
-    if learned is not None:
+    steps, recipe = sets[0].steps, sets[0].recipe
+    candidates: dict[str, dict]
+    if isinstance(recipe, OrdinaryTraining):
+        candidates = {
+            f"{rate:g}": {"recipe": dataclasses.replace(recipe, learning_rate=rate)}
+            for rate in TRAINING_RATES
+        }
+    else:
+        candidates = {
+            f"{rate:g} x {count} epochs": {
+                "learning_rates": np.full((count, steps), rate)
+            }
+            for count in epochs
+            for rate in rates
+        }
+    if learned is not None and recipe.is_ordered:
         if np.ndim(learned) != 2 or np.shape(learned)[1] != steps:
             raise ValueError(
                 f"learned must have the shape [epochs, {steps}], "
                 f"not {list(np.shape(learned))}."
             )
-        candidates["learned"] = np.asarray(learned)
+        candidates["learned"] = {"learning_rates": np.asarray(learned)}
     evaluator = Evaluator(
         student,
         sets[0],
@@ -226,14 +241,14 @@ def tune(
     batches = validation.passes()
 
     def score(name):
-        data = [d.replace(learning_rates=candidates[name]) for d in sets]
+        data = [d.replace(**candidates[name]) for d in sets]
         result = evaluator(data, batches, num_students, seed=seed)
         return np.nan_to_num(result.accuracy_mean)
 
     best = max(candidates, key=score)
     return [
         data.replace(
-            learning_rates=candidates[best],
+            **candidates[best],
             provenance={"rates": best, "rates_chosen_on": "held-out training images"},
         )
         for data in sets

@@ -1,0 +1,97 @@
+"""The methods of the field, as values of flags: a table.
+
+A method sets the flags that are not given; every one of them can still be given.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from tfdistill.cli.command import Flag
+
+#: The methods by name: what each is, and its flags.
+METHODS: dict[str, dict[str, Any]] = {
+    # Wang, Zhu, Torralba and Efros 2018 (arXiv:1811.10959): learned steps, in order.
+    "unrolled": {
+        "synthesizer": "images",
+        "images_per_class": 1,
+        "steps": 10,
+        "initial_weights": "random",
+        "meta_gradient": "back_gradient",
+        "objective": "classification",
+        "centred_labels": False,
+        "recipe": "learned",
+        "students_per_step": 2,
+        "batch_size": 256,
+        "outer_learning_rate": 0.01,
+    },
+    # Such, Rawal, Lehman, Stanley and Clune 2019 (arXiv:1912.07768): a network makes
+    # the images.
+    "teaching": {
+        "synthesizer": "generator",
+        "images_per_class": 1,
+        "steps": 10,
+        "initial_weights": "random",
+        "meta_gradient": "back_gradient",
+        "objective": "classification",
+        "centred_labels": False,
+        "recipe": "learned",
+        "students_per_step": 2,
+        "batch_size": 256,
+        "outer_learning_rate": 0.01,
+    },
+    # Feng, Vedantam and Kempe 2023 (arXiv:2311.07025): a window of Adam's steps, by
+    # students of every age.
+    "windows": {
+        "synthesizer": "images",
+        "images_per_class": 10,
+        "steps": 1,
+        "epochs": 20,
+        "inner_optimizer": "adam",
+        "learning_rate": 0.001,
+        "learned_rates": False,
+        "initial_weights": "learning",
+        "max_age": 140,
+        "meta_gradient": "back_gradient",
+        "objective": "classification",
+        "centred_labels": False,
+        "soft_labels": True,
+        "recipe": "ordinary",
+        "students_per_step": 1,
+        "batch_size": 512,
+        "outer_learning_rate": 0.003,
+    },
+    # Zhou, Nezhadarya and Ba 2022 (arXiv:2206.00719): feature regression.
+    "ridge": {
+        "synthesizer": "images",
+        "images_per_class": 10,
+        "steps": 1,
+        "epochs": 1,
+        "initial_weights": "learning",
+        "max_age": 100,
+        "meta_gradient": "ridge",
+        "objective": "least_squares",
+        "centred_labels": True,
+        "recipe": "ordinary",
+        "students_per_step": 1,
+        "batch_size": 512,
+        "outer_learning_rate": 0.01,
+    },
+}
+METHOD = Flag(
+    "method",
+    str,
+    "ridge",
+    "Sets all flags below that are not given: learned steps, a network that makes the "
+    "images, windows of training, or feature regression.",
+    choices=tuple(METHODS),
+)
+
+
+def shown(flags: Iterable[Flag]) -> list[Flag]:
+    """The same flags, where help says of some that the method sets them."""
+    names = {name for method in METHODS.values() for name in method}
+    return [
+        dataclasses.replace(flag, shown="by --method") if flag.name in names else flag
+        for flag in flags
+    ]

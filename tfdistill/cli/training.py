@@ -1,0 +1,100 @@
+"""The flags of ordinary training, and the recipe that they name."""
+
+from tfdistill.cli.command import Flag
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError
+
+_ORDINARY = "distilled.ordinary:OrdinaryTraining"
+FLAGS = [
+    Flag(
+        "recipe",
+        str,
+        "learned",
+        "How others train on the result: by the learned steps, in order; or in the "
+        "ordinary way, by Adam, in any order.",
+        choices=("learned", "ordinary"),
+    ),
+    Flag(
+        "updates",
+        int,
+        1000,
+        "Updates of ordinary training.",
+        lowest=1,
+        library=f"{_ORDINARY}.updates",
+    ),
+    Flag(
+        "training_rate",
+        float,
+        0.001,
+        "Learning rate of ordinary training at first; it falls to 0.",
+        lowest=1e-8,
+        library=f"{_ORDINARY}.learning_rate",
+    ),
+    Flag(
+        "training_batch",
+        int,
+        256,
+        "Images in each update of ordinary training, at most all there are.",
+        lowest=1,
+        library=f"{_ORDINARY}.batch_size",
+    ),
+    Flag(
+        "changes",
+        list,
+        None,
+        "Random changes to the images in ordinary training: shift, rotation, zoom, "
+        "flip, cutout and colour, each with its strength; none for none.",
+        value="NAME:SIZE,...",
+        shown="shift:0.1,rotation:0.04,zoom:0.1, with flip for colour images",
+    ),
+]
+
+
+def changes(configuration: Configuration, channels: int):
+    """The `RandomChanges` of --changes.
+
+    Args:
+        configuration: Of a command with `FLAGS`.
+        channels: Of the images.
+
+    Raises:
+        InputError: If --changes cannot be read.
+    """
+    from tfdistill.data.random_changes import RandomChanges
+
+    given = configuration.changes
+    if given is None:
+        return RandomChanges(shift=0.1, rotation=0.04, zoom=0.1, flip=channels == 3)
+    found: dict = {}
+    try:
+        for part in given:
+            name, _, size = part.partition(":")
+            if (name, size) == ("none", ""):
+                continue
+            found[name] = float(size) if name != "flip" else size != "0"
+        return RandomChanges.from_config(found)
+    except ValueError as error:
+        raise InputError(
+            f"--changes={','.join(given)} must read like shift:0.1,zoom:0.1,flip "
+            f"({error})."
+        ) from error
+
+
+def recipe(configuration: Configuration, channels: int):
+    """The recipe of the flags; None for learned steps.
+
+    Args:
+        configuration: Of a command with `FLAGS`.
+        channels: Of the images.
+
+    Raises:
+        InputError: If --changes cannot be read.
+    """
+    from tfdistill.distilled.ordinary import OrdinaryTraining
+
+    c = configuration
+    if c.recipe == "learned":
+        return None
+    return OrdinaryTraining(
+        c.updates, c.training_rate, c.training_batch, changes(c, channels)
+    )
