@@ -19,6 +19,10 @@ META_GRADIENTS = {
     "back_gradient, judged on the way": inner.BackGradient(judgements=3),
     "back_gradient, every fourth step kept": inner.BackGradient(keep_every=4),
     "full_unroll": inner.FullUnroll(judgements=2),
+    "ridge": inner.RidgeRegression(penalty=1e-2),
+    "ridge, mirrored and with a margin": inner.RidgeRegression(
+        penalty=1e-1, mirrored=True, margin=0.5
+    ),
 }
 
 INNER_OPTIMIZERS = {
@@ -30,6 +34,7 @@ INNER_OPTIMIZERS = {
 OBJECTIVES = {
     "classification": (tfdistill.Classification(), False),
     "attack": (tfdistill.Attack(0, 1), False),
+    "least_squares": (tfdistill.LeastSquares(), False),
     "regression": (tfdistill.Regression(), True),
 }
 
@@ -43,6 +48,7 @@ def initial_weights(folder):
     pool = tfdistill.Pool.of_files(paths[:2], paths[2:])
     return {
         "random": tfdistill.RandomWeights(),
+        "learning": tfdistill.LearningStudents(size=3, max_age=4),
         "fixed": tfdistill.FixedWeights(),
         "fixed, of a pool": tfdistill.FixedWeights(pool, 1),
         "pretrained": tfdistill.PretrainedWeights(pool),
@@ -81,6 +87,12 @@ SYNTHESIZERS = {
             digits(), steps=2, epochs=1, soft_labels=True, inner_optimizer="momentum"
         ),
         tfdistill.Classification(),
+    ),
+    "images, with centred labels": (
+        lambda: tfdistill.DistilledImages.from_real(
+            digits(), steps=2, epochs=1, centred_labels=True, learned_rates=False
+        ),
+        tfdistill.LeastSquares(),
     ),
     **{
         f"generator, curriculum {name}": (

@@ -14,7 +14,7 @@ from tfdistill import inner, testing
 def test_meta_gradients(name, mirrored):
     testing.check_meta_gradient(
         descriptors.META_GRADIENTS[name],
-        graph_grows=name == "full_unroll",
+        graph_grows=name.startswith(("full_unroll", "ridge")),
         strategy=mirrored,
     )
 
@@ -37,7 +37,7 @@ def initial_weights(tmp_path_factory):
     return descriptors.initial_weights(tmp_path_factory.mktemp("pool"))
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(6))
 def test_initial_weights(initial_weights, number):
     testing.check_initial_weights(list(initial_weights.values())[number])
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -44,52 +45,47 @@ def call(model: keras.Model, weights, state, inputs, training: bool):
     return outputs, [scope.get_current_value(v) for v in others], penalties
 
 
+class Passage(NamedTuple):
+    """What went through a layer in one call.
+
+    Attributes:
+        layer: The Keras layer.
+        inputs, outputs: Tensors.
+    """
+
+    layer: keras.layers.Layer
+    inputs: tf.Tensor
+    outputs: tf.Tensor
+
+
 @contextlib.contextmanager
-def observed(model: keras.Model, name: str | None) -> Iterator[list]:
-    """Notes, until the block ends, what goes through one layer of a model.
+def observed(layers: Sequence[keras.layers.Layer]) -> Iterator[list[Passage]]:
+    """Notes, until the block ends, what goes through some layers.
 
     Args:
-        model: Any model, functional or subclassed.
-        name: Of the layer whose outputs are noted; None for the inputs of the last
-            dense layer.
+        layers: Of any model, functional or subclassed.
 
     Yields:
         A list that grows with each call.
-
-    Raises:
-        ValueError: If there is no such layer, or the model does not end in a dense one.
     """
-    layers = [x for x in model._flatten_layers() if not list(x._layers)]
-    if name is None:
-        dense = [x for x in layers if isinstance(x, keras.layers.Dense)]
-        if not dense or dense[-1].units != model.output_shape[-1]:
-            raise ValueError(
-                f"The student {model.name!r} does not end in a dense layer: name the "
-                "layer whose outputs are its features."
-            )
-        layer = dense[-1]
-    else:
-        named = [x for x in model._flatten_layers() if x.name == name]
-        if not named:
-            raise ValueError(
-                f"The student {model.name!r} has no layer {name!r}, but "
-                f"{', '.join(x.name for x in layers)}."
-            )
-        layer = named[0]
-    seen: list = []
-    original = layer.call
+    seen: list[Passage] = []
 
-    def call(inputs, *args, **kwargs):
-        outputs = original(inputs, *args, **kwargs)
-        seen.append(inputs if name is None else outputs)
-        return outputs
+    def watched(layer, original):
+        def call(inputs, *args, **kwargs):
+            outputs = original(inputs, *args, **kwargs)
+            seen.append(Passage(layer, inputs, outputs))
+            return outputs
 
-    # Keras tracks attributes of its layers, and this one is to leave no trace.
-    object.__setattr__(layer, "call", call)
+        return call
+
+    for layer in layers:
+        # Keras tracks the attributes of its layers; this one is to leave no trace.
+        object.__setattr__(layer, "call", watched(layer, layer.call))
     try:
         yield seen
     finally:
-        object.__delattr__(layer, "call")
+        for layer in layers:
+            object.__delattr__(layer, "call")
 
 
 class StatelessModel:
@@ -176,15 +172,25 @@ class StatelessModel:
         Raises:
             ValueError: If there is no such layer.
         """
-        with observed(self.model, layer) as seen:
-            self(weights, state, images, training=False)
-        if len(seen) != 1:
+        every = list(self.model._flatten_layers(include_self=False))
+        watched = [x for x in every if isinstance(x, keras.layers.Dense)]
+        if layer is not None:
+            watched = [x for x in every if x.name == layer]
+            if not watched:
+                raise ValueError(
+                    f"The student {self.model.name!r} has no layer {layer!r}, but "
+                    f"{', '.join(x.name for x in every)}."
+                )
+        with observed(watched) as seen:
+            outputs, _, _ = self(weights, state, images, training=False)
+        last = seen[-1] if seen else None
+        if last is None or (layer is None and last.outputs.shape != outputs.shape):
             raise ValueError(
-                f"The layer {layer or 'that comes last'!r} of the student "
-                f"{self.model.name!r} must be called once, not {len(seen)} times."
+                f"The student {self.model.name!r} does not end in a dense layer: name "
+                "the layer whose outputs are its features."
             )
-        images = tf.convert_to_tensor(images)
-        found = in_precision(tf.convert_to_tensor(seen[0]), images)
+        found = last.inputs if layer is None else last.outputs
+        found = in_precision(tf.convert_to_tensor(found), tf.convert_to_tensor(images))
         return keras.layers.Flatten()(found)
 
     def assign(self, weights: Sequence[tf.Tensor], state: Sequence[tf.Tensor]) -> None:

@@ -47,7 +47,7 @@ class LeastSquares(Classification):
         return self.inner_loss(centred(labels, outputs.shape[-1]), outputs)
 
     def keras_loss(self):
-        return half_squared_distance
+        return HalfSquaredDistance()
 
     def check_labels(self, labels):
         """Accepts any numbers."""
@@ -68,8 +68,9 @@ def centred(labels: tf.Tensor, num_classes: int, dtype=tf.float32) -> tf.Tensor:
     return tf.one_hot(labels, num_classes, dtype=dtype) - 1 / num_classes
 
 
-@keras.saving.register_keras_serializable("tfdistill")
-def half_squared_distance(y_true, y_pred):
-    """Half the squared distance of each example, as a loss for Keras."""
-    y_true = tf.cast(y_true, y_pred.dtype)
-    return tf.reduce_sum(tf.math.squared_difference(y_pred, y_true), -1) / 2
+class HalfSquaredDistance(keras.losses.Loss):
+    """Half the squared distance between rows, a mean over the batch."""
+
+    def call(self, y_true, y_pred):
+        y_true = tf.cast(y_true, y_pred.dtype)
+        return tf.reduce_sum(tf.math.squared_difference(y_pred, y_true), -1) / 2

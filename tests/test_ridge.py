@@ -1,0 +1,255 @@
+"""Ridge regression on features, and students who learn while they judge."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdistill
+from tfdistill.inner import ridge
+from tfdistill.inner.stateless import StatelessModel
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits").hold_out(0.1)
+
+
+def network(image_shape=(8, 8, 1), num_classes=10):
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            keras.layers.Conv2D(8, 3, padding="same", activation="relu"),
+            keras.layers.AveragePooling2D(2),
+            keras.layers.Flatten(name="flat"),
+            keras.layers.Dense(num_classes),
+        ]
+    )
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.body = keras.layers.Dense(6, activation="relu", name="body")
+        self.flat, self.last = keras.layers.Flatten(), keras.layers.Dense(3)
+
+    def call(self, images):
+        return self.last(self.body(self.flat(images)))
+
+
+def features_of(model, images, layer=None):
+    student = StatelessModel(model)
+    return student.features(student.weights, student.state, images, layer)
+
+
+@pytest.mark.parametrize(("count", "width"), [(5, 12), (12, 5)])
+def test_the_solution_is_that_of_the_normal_equations(count, width):
+    rng = np.random.default_rng(0)
+    phi, labels = rng.normal(size=(count, width)), rng.normal(size=(count, 3))
+    found = ridge.solution(tf.constant(phi), tf.constant(labels), 1e-3)
+    weight = 1e-3 * np.trace(phi @ phi.T) / count
+    expected = np.linalg.solve(phi.T @ phi + weight * np.eye(width), phi.T @ labels)
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize(("count", "width"), [(40, 300), (300, 40)])
+def test_singular_kernels_are_solved_in_float32(count, width):
+    # Images that are the same, units that have died, and fewer features than images.
+    rng = np.random.default_rng(0)
+    phi = np.maximum(rng.normal(size=(count, width)), 0).astype("float32")
+    phi[1::2], phi[:, ::3] = phi[::2], 0
+    labels = np.eye(10, dtype="float32")[np.arange(count) % 10]
+    with tf.GradientTape() as tape:
+        features = tf.constant(phi)
+        tape.watch(features)
+        loss = tf.reduce_sum(ridge.solution(features, tf.constant(labels), 1e-6) ** 2)
+    assert np.isfinite(loss) and np.isfinite(tape.gradient(loss, features)).all()
+    assert np.isfinite(ridge.solution(tf.zeros([3, 4]), tf.zeros([3, 2]), 1e-6)).all()
+
+
+def test_features_are_what_the_last_layer_takes():
+    images = tf.random.normal([5, 8, 8, 1])
+    for model, last in ((network(), -1), (Subclassed(), -1)):
+        logits = model(images)
+        kernel, bias = model.layers[last].get_weights()
+        again = features_of(model, images) @ kernel + bias
+        np.testing.assert_allclose(again, logits, rtol=1e-4, atol=1e-5)
+    # Nothing is left behind.
+    assert "call" not in vars(model.layers[last])
+
+
+def test_features_of_a_named_layer():
+    images = tf.random.normal([5, 8, 8, 1])
+    model = network()
+    assert features_of(model, images, "flat").shape == (5, 4 * 4 * 8)
+    with pytest.raises(ValueError, match="has no layer 'body'"):
+        features_of(model, images, "body")
+    convolution = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 8), keras.layers.Flatten()]
+    )
+    with pytest.raises(ValueError, match="does not end in a dense layer: name"):
+        features_of(convolution, images)
+
+
+@pytest.mark.parametrize(
+    "options", [{"penalty": 0}, {"penalty": np.nan}, {"margin": -1.0}]
+)
+def test_options_are_checked(options):
+    with pytest.raises(ValueError, match="must be"):
+        tfdistill.RidgeRegression(**options)
+
+
+def distiller(digits, students=None, seed=0, **options):
+    images = tfdistill.DistilledImages.from_real(
+        digits,
+        steps=1,
+        epochs=1,
+        images_per_class=2,
+        centred_labels=True,
+        recipe=tfdistill.OrdinaryTraining(updates=40, learning_rate=3e-3),
+    )
+    made = tfdistill.Distiller(
+        network,
+        images,
+        students or tfdistill.LearningStudents(size=4, max_age=6),
+        "least_squares",
+        meta_gradient=tfdistill.RidgeRegression(),
+        seed=seed,
+    )
+    made.compile(**{"students_per_step": 1, **options})
+    return made
+
+
+def real(digits, start=0):
+    return digits.train.batch(128, shuffle=True, repeat=True, start=start)
+
+
+def test_images_and_labels_are_learned_and_any_order_will_do(digits):
+    made = distiller(digits)
+    before = made.distilled()
+    history = made.fit(real(digits), steps_per_epoch=60, epochs=2, verbose=0).history
+    assert history["loss"][1] < history["loss"][0]
+    data = made.distilled()
+    assert not np.allclose(data.labels, before.labels, atol=1e-2)
+    assert not data.recipe.is_ordered and data.learning_rates is None
+    results = [
+        tfdistill.evaluate(each, network, digits.test, 3) for each in (before, data)
+    ]
+    assert results[1].mean() > results[0].mean() + 0.03
+    backwards = data.replace(images=data.images[:, ::-1], labels=data.labels[:, ::-1])
+    other = tfdistill.evaluate(backwards, network, digits.test, 3)
+    assert abs(other.mean() - results[1].mean()) < 0.05
+
+
+def test_a_network_goes_on_from_where_it_was_left_and_is_replaced(digits):
+    students = tfdistill.LearningStudents(size=1, max_age=3)
+    made = distiller(digits, students)
+    (own,) = (weights for _, weights in made.population.members)
+    before = [v.numpy() for v in own.variables]
+    ages, kernels = [], []
+    for step in range(5):
+        made.fit(real(digits, step), steps_per_epoch=1, verbose=0)
+        ages.append(int(own.variables[-1].numpy()[0]))
+        kernels.append(own.variables[0].numpy()[0])
+    assert before[-1].tolist() == [-1] and ages == [1, 2, 3, 1, 2]
+    moved = [np.abs(b - a).max() for a, b in zip(kernels, kernels[1:])]
+    # A step of Adam is about its rate; a new draw is another network.
+    assert max(moved[0], moved[1], moved[3]) < 2e-3 < 0.05 < moved[2]
+
+
+def test_ages_are_staggered(digits):
+    students = tfdistill.LearningStudents(size=4, max_age=40)
+    made = distiller(digits, students)
+    made.fit(real(digits), steps_per_epoch=12, verbose=0)
+    (own,) = (weights for _, weights in made.population.members)
+    ages = own.variables[-1].numpy()
+    assert (ages >= 0).all() and (np.diff(ages) > 0).all() and ages.sum() == 60 + 12
+
+
+def test_several_architectures_have_pools_of_their_own(digits):
+    students = tfdistill.LearningStudents(size=2, max_age=10)
+    images = tfdistill.DistilledImages.from_real(
+        digits, steps=1, epochs=1, centred_labels=True
+    )
+    made = tfdistill.Distiller(
+        "convnet@4,wide_convnet_bn@4-8",
+        images,
+        students,
+        "least_squares",
+        meta_gradient=tfdistill.RidgeRegression(),
+    )
+    made.compile()
+    history = made.fit(real(digits), steps_per_epoch=8, verbose=0).history
+    ages = [weights.variables[-1].numpy() for _, weights in made.population.members]
+    steps = sum(int(a[a >= 0].sum()) - 5 * int(a[1] >= 0) for a in ages)
+    assert np.isfinite(history["loss"][0]) and steps == 16
+
+
+def test_a_run_that_goes_on_is_the_same(digits, tmp_path):
+    whole = distiller(digits)
+    whole.fit(real(digits), steps_per_epoch=3, epochs=4, verbose=0)
+    first = distiller(digits)
+    first.fit(
+        real(digits),
+        steps_per_epoch=3,
+        epochs=2,
+        verbose=0,
+        callbacks=[tfdistill.Backup(tmp_path)],
+    )
+    again = distiller(digits)
+    assert tfdistill.Backup(tmp_path).restore(again) == 6
+    again.fit(real(digits, 6), steps_per_epoch=3, epochs=2, verbose=0)
+    np.testing.assert_allclose(
+        again.synthesizer.images, whole.synthesizer.images, atol=1e-5
+    )
+
+
+def test_replicas_have_networks_of_their_own_which_are_saved(
+    digits, mirrored, tmp_path
+):
+    def made():
+        with mirrored.scope():
+            return distiller(digits, students_per_step=2)
+
+    def ages(of):
+        return [v.numpy() for v in of._kept_students()[-2:]]
+
+    whole, first, again = made(), made(), made()
+    whole.fit(real(digits), steps_per_epoch=8, verbose=0)
+    backup = tfdistill.Backup(tmp_path)
+    first.fit(real(digits), steps_per_epoch=4, verbose=0, callbacks=[backup])
+    assert tfdistill.Backup(tmp_path).restore(again) == 4
+    for a, b in zip(ages(first), ages(again)):
+        np.testing.assert_array_equal(a, b)
+    again.fit(real(digits, 4), steps_per_epoch=4, verbose=0)
+    one, other = ages(again)
+    assert not np.array_equal(one, other)
+    np.testing.assert_allclose(
+        again.synthesizer.images, whole.synthesizer.images, atol=1e-5
+    )
+
+
+def test_windows_start_at_every_age(digits):
+    images = tfdistill.DistilledImages.from_real(
+        digits,
+        steps=1,
+        epochs=3,
+        inner_optimizer="adam",
+        learning_rate=1e-3,
+        learned_rates=False,
+        soft_labels=True,
+    )
+    students = tfdistill.LearningStudents(size=3, max_age=20, steps=2)
+    made = tfdistill.Distiller(network, images, students)
+    made.compile(students_per_step=1)
+    rates = images.learning_rates.numpy()
+    made.fit(real(digits), steps_per_epoch=6, verbose=0)
+    (own,) = (weights for _, weights in made.population.members)
+    np.testing.assert_array_equal(images.learning_rates, rates)
+    ages = own.variables[-1].numpy()
+    assert (ages[ages >= 0] - (np.arange(3) * 20 // 3)[ages >= 0]).sum() == 12
+
+
+def test_students_of_a_pool_must_be_random():
+    with pytest.raises(ValueError, match="start must be random"):
+        tfdistill.LearningStudents(start=tfdistill.FixedWeights())
