@@ -1,0 +1,296 @@
+"""Ordinary training: random changes, the recipe, and its way into files and out."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdistill
+from tfdistill.testing import measures
+
+SEED = tf.constant([3, 4])
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits").hold_out(0.1)
+
+
+@pytest.fixture(scope="module")
+def data(digits):
+    """A hundred real images, to be trained on in the ordinary way."""
+    real = tfdistill.baselines.random_real(digits, images_per_class=10, steps=1)
+    recipe = tfdistill.OrdinaryTraining(
+        updates=200,
+        learning_rate=3e-3,
+        batch_size=32,
+        changes=tfdistill.RandomChanges(shift=0.1, rotation=0.03),
+    )
+    return real.replace(recipe=recipe)
+
+
+def random_images(count=40, side=12, channels=3):
+    shape = (count, side, side, channels)
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def test_no_changes_change_nothing():
+    images = random_images()
+    change = tfdistill.RandomChanges()
+    assert change.changes_nothing and change.to_config() == {}
+    np.testing.assert_array_equal(change(images, SEED), images)
+
+
+def test_flips_mirror_about_half():
+    images = random_images()
+    found = tfdistill.RandomChanges(flip=True)(images, SEED).numpy()
+    same = np.isclose(found, images, atol=1e-4).all((1, 2, 3))
+    mirrored = np.isclose(found, images[:, :, ::-1], atol=1e-4).all((1, 2, 3))
+    assert (same ^ mirrored).all() and 8 < same.sum() < 32
+
+
+@pytest.mark.parametrize("kind", ["shift", "rotation", "zoom"])
+def test_movements_are_those_of_keras(kind):
+    """The middle of a bright square moves as far as under Keras's layer."""
+    images = np.zeros((1000, 21, 21, 1), "float32")
+    images[:, 2:7, 4:11] = 1.0
+    size = {"shift": 0.2, "rotation": 0.1, "zoom": 0.3}[kind]
+    layer = {
+        "shift": lambda: keras.layers.RandomTranslation(size, size, "nearest"),
+        "rotation": lambda: keras.layers.RandomRotation(size, "nearest"),
+        "zoom": lambda: keras.layers.RandomZoom(size, fill_mode="nearest"),
+    }[kind]()
+    ours = tfdistill.RandomChanges(**{kind: size})(images, SEED).numpy()
+    keras_own = np.asarray(layer(images, training=True))
+
+    def middles(pictures):
+        rows, columns = np.mgrid[:21, :21]
+        mass = pictures[..., 0].sum((1, 2))
+        return [
+            (pictures[..., 0] * axis).sum((1, 2)) / mass for axis in (rows, columns)
+        ]
+
+    for a, b in zip(middles(ours), middles(keras_own)):
+        assert abs(a.mean() - b.mean()) < 0.3 and abs(a.std() / b.std() - 1) < 0.15
+
+
+def test_a_cutout_is_a_square_of_zeros():
+    images = np.ones((50, 12, 12, 3), "float32")
+    found = tfdistill.RandomChanges(cutout=0.5)(images, SEED).numpy()
+    assert set(np.unique(found)) == {0.0, 1.0}
+    areas = (found[..., 0] == 0).sum((1, 2))
+    assert areas.max() <= 36 and areas.min() >= 4 and areas.std() > 0
+
+
+def test_colours_change_and_shapes_stay():
+    images = random_images()
+    found = tfdistill.RandomChanges(colour=0.5)(images, SEED).numpy()
+    correlations = [
+        np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(found, images)
+    ]
+    assert found.shape == images.shape and 0.5 < min(correlations) < 0.999
+
+
+def test_a_whole_batch_changes_alike():
+    images = np.repeat(random_images(1), 6, axis=0)
+    options = {"shift": 0.2, "rotation": 0.1, "cutout": 0.3, "colour": 0.5}
+    alike = tfdistill.RandomChanges(**options, whole_batch=True)(images, SEED).numpy()
+    other = tfdistill.RandomChanges(**options)(images, SEED).numpy()
+    np.testing.assert_allclose(alike, np.repeat(alike[:1], 6, axis=0), atol=1e-6)
+    assert np.abs(other - other[:1]).max() > 0.1
+
+
+def test_changes_are_a_function_of_their_seed_and_differentiable():
+    change = tfdistill.RandomChanges(
+        shift=0.1, rotation=0.1, zoom=0.2, flip=True, cutout=0.3, colour=0.4
+    )
+    images = tf.Variable(random_images(3, 6).astype("float64"))
+    towards = np.random.default_rng(1).normal(size=images.shape)
+
+    def function():
+        changed = tf.cast(change(images.value(), SEED), tf.float64)
+        return tf.reduce_sum(changed * towards)
+
+    with tf.GradientTape() as tape:
+        value = function()
+    gradient = tape.gradient(value, images)
+    measures.check_derivatives(function, [images], [gradient], names=["images"])
+    # XLA draws other numbers.
+    compiled = tf.function(lambda: change(images.value(), SEED), jit_compile=True)()
+    assert compiled.shape == images.shape and np.isfinite(compiled).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"shift": 2}, {"rotation": -0.1}, {"zoom": 1.0}, {"flip": 1}, {"colour": "much"}],
+)
+def test_changes_have_bounds(options):
+    (name,) = options
+    with pytest.raises(ValueError, match=f"{name} must"):
+        tfdistill.RandomChanges(**options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"updates": 0}, {"learning_rate": 0}, {"batch_size": 0}, {"changes": 1}]
+)
+def test_recipes_have_bounds(options):
+    (name,) = options
+    with pytest.raises(ValueError, match=f"{name} must"):
+        tfdistill.OrdinaryTraining(**options)
+
+
+def test_every_image_is_seen_equally_often(data):
+    teacher = data.recipe.teacher(
+        data.replace(recipe=tfdistill.OrdinaryTraining(updates=100, batch_size=32))
+    )
+    curriculum = teacher.curriculum(SEED)
+    first = curriculum.batch(tf.constant(0)).images
+    flat = data.images.reshape(100, -1)
+    seen = np.zeros(100, int)
+    for t in range(25):
+        batch = curriculum.batch(tf.constant(t))
+        rows = np.asarray(batch.images).reshape(32, -1)
+        found = [int(np.abs(flat - row).sum(1).argmin()) for row in rows]
+        labels = data.labels.reshape(100, -1)[found]
+        np.testing.assert_array_equal(batch.labels, labels)
+        seen += np.bincount(found, minlength=100)
+    assert (seen == 8).all()
+    other = teacher.curriculum(SEED + 1).batch(tf.constant(0)).images
+    assert not np.array_equal(first, other)
+
+
+def test_the_rate_falls_to_zero(data):
+    curriculum = data.recipe.teacher(data).curriculum(SEED)
+    rates = [
+        float(curriculum.batch(tf.constant(t)).learning_rate) for t in (0, 100, 199)
+    ]
+    np.testing.assert_allclose(rates, [3e-3, 1.5e-3, 0], atol=1e-6)
+
+
+def test_keras_and_the_loop_train_alike(data, digits):
+    def student():
+        return tfdistill.students.mlp(digits.image_shape)
+
+    keras.utils.set_random_seed(0)
+    loop = tfdistill.evaluate(data, "mlp", digits.test, 4).mean()
+    fitted = [
+        tfdistill.evaluate_model(data.train(student()), digits.test).mean()
+        for _ in range(2)
+    ]
+    assert abs(np.mean(fitted) - loop) < 0.025
+
+
+ELSEWHERE = """
+import glob, json, sys
+import keras, numpy as np, tensorflow as tf
+folder, test = sys.argv[1:]
+card = json.load(open(f"{folder}/tfdistill.json"))
+recipe = card["recipe"]
+shape, classes = card["image_shape"], len(card["class_names"])
+spec = {
+    "image": tf.io.FixedLenFeature(shape, tf.float32),
+    "soft_label": tf.io.FixedLenFeature([classes], tf.float32),
+}
+data = tf.data.TFRecordDataset(glob.glob(f"{folder}/*.tfrecord*"))
+data = data.map(lambda r: tf.io.parse_single_example(r, spec))
+data = data.map(lambda x: (x["image"], x["soft_label"]))
+change = keras.Sequential([
+    keras.layers.RandomTranslation(recipe["changes"]["shift"],
+                                   recipe["changes"]["shift"], "nearest"),
+    keras.layers.RandomRotation(recipe["changes"]["rotation"], "nearest"),
+])
+batches = data.cache().shuffle(1000).repeat().batch(recipe["batch_size"])
+batches = batches.map(lambda x, y: (change(x, training=True), y))
+arrays = np.load(test)
+scores = []
+for seed in range(4):
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(),
+        keras.layers.Dense(128, "relu"), keras.layers.Dense(128, "relu"),
+        keras.layers.Dense(classes)])
+    model.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(
+            recipe["learning_rate"], recipe["updates"])),
+        keras.losses.CategoricalCrossentropy(from_logits=True))
+    model.fit(batches, steps_per_epoch=recipe["updates"], verbose=0)
+    said = model.predict(arrays["images"], verbose=0).argmax(1)
+    scores.append(float((said == arrays["labels"]).mean()))
+assert "tfdistill" not in sys.modules
+print(json.dumps(scores))
+"""
+
+
+def test_anybody_trains_on_it_without_tfdistill(data, digits, tmp_path):
+    data.save(tmp_path / "data")
+    images, labels = next(iter(digits.test.batch(2000)))
+    np.savez(tmp_path / "test.npz", images=images, labels=labels)
+    command = [
+        sys.executable,
+        "-c",
+        ELSEWHERE,
+        tmp_path / "data",
+        tmp_path / "test.npz",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    scores = json.loads(done.stdout.splitlines()[-1])
+    own = tfdistill.evaluate(data, "mlp", digits.test, 8).mean()
+    assert abs(np.mean(scores) - own) < 0.02
+
+
+def test_files_hold_the_recipe(data, tmp_path):
+    data.save(tmp_path / "data")
+    again = tfdistill.DistilledDataset.load(tmp_path / "data")
+    assert again.recipe == data.recipe
+    assert again.learning_rates is None and again.num_steps == 200
+    np.testing.assert_array_equal(again.images, data.images)
+    assert "200 updates by Adam at 0.003" in again.recipe.describe(again.images.shape)
+    with pytest.raises(ValueError, match=r"has no learned steps.*call train"):
+        again.optimizer()
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"kind": "secret"},
+        {"kind": "ordinary", "updates": -1},
+        {"kind": "ordinary", "code": "os:abort"},
+        {"kind": "ordinary", "changes": {"shift": "far"}},
+        {"kind": "ordinary", "changes": {"explode": 1}},
+    ],
+)
+def test_damaged_recipes_are_refused(data, tmp_path, recipe):
+    from tfdistill.distilled import tfrecords
+
+    folder = tmp_path / "data"
+    data.save(folder)
+    path = folder / "tfdistill.json"
+    content = json.loads(path.read_text())
+    content["recipe"] = recipe
+    content["sha256"]["tfdistill.json"] = tfrecords.signature(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="cannot be read"):
+        tfdistill.DistilledDataset.load(folder)
+
+
+def test_a_set_has_one_recipe(data):
+    with pytest.raises(ValueError, match="either learning_rates or a recipe"):
+        tfdistill.DistilledDataset(
+            data.images,
+            data.labels,
+            normalization=data.normalization,
+            class_names=data.class_names,
+        )
+    learned = data.replace(recipe=None, learning_rates=np.full((2, 1), 0.1))
+    assert learned.recipe.is_ordered and learned.num_steps == 2
+
+
+def test_tuning_chooses_the_rate(data, digits):
+    (tuned,) = tfdistill.baselines.tune(
+        [data], "linear", digits.validation, num_students=1
+    )
+    assert tuned.recipe.learning_rate in tfdistill.baselines.TRAINING_RATES
+    assert tuned.recipe.changes == data.recipe.changes
