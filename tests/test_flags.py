@@ -27,6 +27,7 @@ OWN = {
     "distill": {
         *("dataset", "initial_weights", "synthesizer", "objective", "generator"),
         *("start", "batch_size", "outer_learning_rate", "ema", "augment"),
+        *("meta_gradient", "recipe"),
     },
     "baseline": {"dataset", "initial_weights", "kind", "num_sets"},
     "pretrain": {"dataset", "num_students", "side_by_side"},
@@ -74,7 +75,7 @@ def test_defaults_that_depend_on_other_flags_are_the_librarys():
     from tfdistill.studies.pretraining import Recipe
 
     distill, pretrain = main.command("distill"), main.command("pretrain")
-    images = distill.parse(["--workdir=w"])
+    images = distill.parse(["--workdir=w", "--method=unrolled"])
     of_images = "synthesizers.images:DistilledImages.from_real"
     schedule = "synthesizers.schedule:Schedule"
     assert images.epochs == default_of(f"{of_images}.epochs") == 3
@@ -314,3 +315,49 @@ def test_paths_are_of_this_machine(monkeypatch, tmp_path):
             function("gs://b/f")
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):
         tfdistill.DistilledDataset.load("~/nothing")
+
+
+@pytest.mark.parametrize("name", ["unrolled", "teaching", "windows", "ridge"])
+def test_a_method_sets_the_flags_that_are_not_given(name):
+    from tfdistill.cli.methods import METHODS
+
+    distill = main.command("distill")
+    given = distill.parse(["--workdir=w", f"--method={name}"])
+    for flag, value in METHODS[name].items():
+        assert flag in distill.flags and getattr(given, flag) == value, flag
+        assert distill.flags[flag].shown == "by --method"
+    other = distill.parse(["--workdir=w", f"--method={name}", "--images_per_class=3"])
+    assert other.images_per_class == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "method"),
+    [
+        ("", "ridge"),
+        ("--images_per_class=5 --minutes=2 --student=convnet", "ridge"),
+        ("--steps=1 --initial_weights=learning", "ridge"),
+        ("--steps=5", "unrolled"),
+        ("--initial_weights=fixed", "unrolled"),
+        ("--soft_labels", "unrolled"),
+        ("--objective=attack --attack_class=0 --target_class=1", "unrolled"),
+        ("--synthesizer=generator", "teaching"),
+        ("--synthesizer=real --steps=4", "teaching"),
+        ("--method=windows --epochs=5", "windows"),
+    ],
+)
+def test_flags_say_which_method_is_meant(arguments, method):
+    distill = main.command("distill")
+    assert distill.parse(["--workdir=w", *arguments.split()]).method == method
+
+
+def test_a_record_without_a_method_is_of_learned_steps(tmp_path):
+    distill = main.command("distill")
+    asked = distill.parse(["--workdir=w", "--method=unrolled", "--seed=3"])
+    new = {"--method", "--meta_gradient", "--recipe", "--penalty", "--updates"}
+    lines = distill.record(asked).splitlines()
+    lines = [line for line in lines if line.partition("=")[0] not in new]
+    assert distill.differences(asked, "\n".join(lines)) == []
+    path = tmp_path / "flags.txt"
+    path.write_text("\n".join(lines))
+    again = distill.parse([f"--flagfile={path}", "--workdir=w"])
+    assert (again.method, again.seed, again.epochs) == ("unrolled", 3, 3)

@@ -104,6 +104,11 @@ def _as_it_is(configuration):
     return configuration
 
 
+def _nothing(given):
+    del given
+    return {}
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
     """One command of tfdistill.
@@ -119,10 +124,7 @@ class Command:
         unrecorded: Names of flags that are not written into the run folder.
         uncompared: Names of those that are, so that the run can be repeated, and that
             may be others when it goes on: they don't change what comes out.
-        presets: By the name of a flag and its value, the values of other flags that
-            are not given.
-        earlier: Values of flags that the records of earlier versions lack; such a
-            record has the flag `marker`.
+        preset: Gives values to flags that are not given, from those that are.
     """
 
     name: str
@@ -135,11 +137,7 @@ class Command:
     uncompared: tuple[str, ...] = (
         *("threads", "strategy", "data_dir", "download", "keep_every"),
     )
-    presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = dataclasses.field(
-        default_factory=dict
-    )
-    earlier: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    marker: str = ""
+    preset: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _nothing
 
     @property
     def flags(self) -> dict[str, Flag]:
@@ -160,11 +158,7 @@ class Command:
         for flag in self.flags.values():
             flag.define(values)
         try:
-            # In place of --flagfile=..., what it holds.
-            given = values.read_flags_from_files([*arguments])
-            if len(given) != len(arguments):
-                given = [*self._lacking(given), *given]
-            _, *rest = values([f"tfdistill {self.name}", *given])
+            _, *rest = values([f"tfdistill {self.name}", *arguments])
         except absl_flags.Error as error:
             sentence = str(error).replace("FATAL Flags parsing error: ", "")
             raise InputError(" ".join(sentence.split())) from error
@@ -178,10 +172,8 @@ class Command:
             # Where TFDS keeps its data may be a URL.
             if flag.value in _PATHS and found[name] and name != "data_dir":
                 found[name] = _local(name, found[name])
-        for chooser, methods in self.presets.items():
-            for name, value in methods[found[chooser]].items():
-                if not values[name].present:
-                    found[name] = value
+        given = {name: found[name] for name in self.flags if values[name].present}
+        found |= {k: v for k, v in self.preset(given).items() if k not in given}
         for name, value in found.items():
             # NaN and infinity, which no bounds keep out.
             if isinstance(value, float) and not math.isfinite(value):
@@ -222,7 +214,6 @@ class Command:
             for name, flag in self.flags.items()
             if flag.missing and name in self.unrecorded
         ]
-        required += self._lacking(known)
         before = known
         # What is damaged, or no longer allowed, is another run in any case.
         with contextlib.suppress(InputError):
@@ -230,13 +221,6 @@ class Command:
         foreign = found - known
         changed = (before | foreign) ^ self._lines(configuration)
         return sorted(line for line in changed if _name(line) not in self.uncompared)
-
-    def _lacking(self, lines):
-        """What the record of an earlier version would say, had it known the flag."""
-        given = {_name(line) for line in lines}
-        if self.marker not in given:
-            return []
-        return [f"--{k}={v}" for k, v in self.earlier.items() if k not in given]
 
     def _knows(self, line):
         return line[:2] == "--" and _name(line) in self.flags

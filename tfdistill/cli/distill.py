@@ -254,9 +254,7 @@ COMMAND = Command(
     ),
     run=run,
     resolve=_resolve,
-    presets={"method": methods.METHODS},
-    earlier={"method": "unrolled"},
-    marker="soft_labels",
+    preset=methods.preset,
     examples=(
         "tfdistill distill --dataset=digits --workdir=run",
         "tfdistill distill --dataset=mnist --download --start=k_means --workdir=run",

@@ -4,7 +4,7 @@ A method sets the flags that are not given; every one of them can still be given
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfdistill.cli.command import Flag
@@ -81,11 +81,37 @@ METHODS: dict[str, dict[str, Any]] = {
 METHOD = Flag(
     "method",
     str,
-    "ridge",
-    "Sets all flags below that are not given: learned steps, a network that makes the "
-    "images, windows of training, or feature regression.",
+    None,
+    "Sets the flags that are not given: feature regression; learned steps; a network "
+    "that makes the images; or windows of training.",
     choices=tuple(METHODS),
+    shown="ridge; unrolled or teaching, if there are flags for these",
 )
+# Flags that mean learned steps, unless their value is one of ridge regression's.
+_OF_STEPS = {
+    *("steps", "epochs", "inner_optimizer", "learning_rate", "momentum"),
+    *("soft_labels", "judgements", "keep_every", "back_off", "pool", "objective"),
+    *("initial_weights", "attack_class", "target_class", "meta_gradient", "recipe"),
+}
+
+
+def preset(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the flags that a method sets, and of --method itself.
+
+    Args:
+        given: Flags that are given, by name. Records of earlier versions, which had no
+            --method, give those of learned steps.
+    """
+    method = given.get("method")
+    if method is None:
+        ridge = METHODS["ridge"]
+        others = {k for k in _OF_STEPS & set(given) if given[k] != ridge.get(k)}
+        method = "unrolled" if others else "ridge"
+        # Flags of a generator alone mean one.
+        generator = {"curriculum", "generator"} & set(given)
+        if given.get("synthesizer", "generator" if generator else "images") != "images":
+            method = "teaching"
+    return {"method": method, **METHODS[method]}
 
 
 def shown(flags: Iterable[Flag]) -> list[Flag]:
