@@ -16,6 +16,8 @@ from tfdistill.distilled.dataset import DistilledDataset as DistilledDataset
 from tfdistill.distilled.learned_schedule import LearnedSchedule as LearnedSchedule
 from tfdistill.distilled.ordinary import OrdinaryTraining as OrdinaryTraining
 from tfdistill.distilled.recipe import Recipe as Recipe
+from tfdistill.distilled.shipped import distilled_names as distilled_names
+from tfdistill.distilled.shipped import load_distilled as load_distilled
 from tfdistill.distiller import Distiller as Distiller
 from tfdistill.evaluation.evaluator import Evaluator as Evaluator
 from tfdistill.evaluation.evaluator import evaluate as evaluate

@@ -1,6 +1,6 @@
 """Fresh networks on distilled data, and on what it is compared with."""
 
-from tfdistill.cli import students, synthesizers
+from tfdistill.cli import outer_loop, students, synthesizers
 from tfdistill.cli.configuration import Configuration
 
 #: What students learned from, as it is shown, and its key in metrics.json.
@@ -30,11 +30,14 @@ def measure(configuration: Configuration, distiller, distilled, dataset, journal
     from tfdistill.evaluation.evaluator import Evaluator
 
     c = configuration
-    before = DistilledDataset.from_synthesizer(
-        synthesizers.make(c, dataset),
-        initial_weights=distilled.initial_weights,
-        objective=distilled.objective,
-    )
+    before = None
+    # In ordinary training, real images at the start are the random real images.
+    if distilled.recipe.is_ordered or c.start != "real":
+        before = DistilledDataset.from_synthesizer(
+            synthesizers.make(c, dataset),
+            initial_weights=distilled.initial_weights,
+            objective=distilled.objective,
+        )
     real = _random_real(c, distiller.population.name, distilled, dataset, journal)
     evaluator = Evaluator(
         distiller.population.name,
@@ -100,7 +103,7 @@ def _random_real(c, student, distilled, dataset, journal):
         dataset.validation,
         epochs=(c.epochs,),
         learned=distilled.learning_rates,
-        num_students=students.num_tested(c, 4),
+        num_students=outer_loop.num_validated(c),
         initial_weights=students.pretrained_weights(c),
         seed=c.seed,
         journal=journal,

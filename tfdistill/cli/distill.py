@@ -101,7 +101,7 @@ def run(configuration: Configuration) -> None:
     if run_folder.is_finished(c.workdir):
         return
     validation = dataset.validation.passes()
-    before = distiller.test(validation, students.num_tested(c, 4))
+    before = distiller.test(validation, outer_loop.num_validated(c))
     print(f"Before, on the validation images: {before}", flush=True)
     headline = f"val_{distiller.objective.headline}"
     start = {
@@ -249,7 +249,7 @@ COMMAND = Command(
             ],
         ),
         Group("how long", methods.shown(outer_loop.FLAGS)),
-        Group("result", _RESULT),
+        Group("result", methods.shown(_RESULT)),
         Group("machine", _MACHINE),
     ),
     run=run,

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "train fresh networks on distilled images, and test them",
     "audit": "find wrong labels in a data set",
     "export": "write a run's images or network for other programs",
+    "distilled": "list the distilled sets that ship with tfdistill",
     "report": "show runs on one HTML page",
     "search": "rank architectures by what they learn from distilled images",
 }

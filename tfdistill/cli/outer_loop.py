@@ -130,7 +130,7 @@ FLAGS = [
         None,
         "Outer steps between backups and tests on validation images.",
         lowest=1,
-        shown="a tenth of the run, at most 500",
+        shown="a tenth of the run, at most 500; a quarter for ordinary training",
     ),
 ]
 
@@ -184,7 +184,7 @@ def distiller(configuration: Configuration, dataset):
         students_per_step=c.students_per_step,
         clip=c.clip or None,
         back_off=c.back_off,
-        validation_students=students.num_tested(c, 4),
+        validation_students=num_validated(c),
     )
     return made
 
@@ -213,4 +213,12 @@ def report_every(configuration: Configuration) -> int:
     c = configuration
     if c.report_every is not None:
         return c.report_every
+    if c.recipe == "ordinary":  # its networks take many updates
+        return 1000 if c.minutes else max(1, c.outer_steps // 4)
     return 100 if c.minutes else min(500, max(1, c.outer_steps // 10))
+
+
+def num_validated(configuration: Configuration) -> int:
+    """Number of fresh networks that each report trains and tests."""
+    c = configuration
+    return students.num_tested(c, 2 if c.recipe == "ordinary" else 4)

@@ -28,7 +28,7 @@ from tfdistill.weights.base import InitialWeights
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 EPOCHS = (1, 3, 5)
 #: Candidates for the first rate of ordinary training, by Adam.
-TRAINING_RATES = (0.0003, 0.001, 0.003, 0.01)
+TRAINING_RATES = (0.001, 0.003, 0.01)
 
 # Before `tune`: the initial values of distilled images.
 _RATE, _EPOCHS = GradientDescent().hyperparameters[0].start, 3

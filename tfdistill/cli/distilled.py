@@ -1,0 +1,94 @@
+"""tfdistill distilled: lists the distilled sets that ship with tfdistill.
+
+Each has its images, their size, how to train on them, and what fresh networks
+reach on the whole test set. With --name and --workdir, one of them is copied
+into a folder that TFDS and tf.data read.
+"""
+
+import os
+
+from tfdistill.cli import machine
+from tfdistill.cli.command import Command, Flag, Group
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError, checking
+
+
+def _resolve(configuration: Configuration) -> Configuration:
+    if (configuration.name is None) != (configuration.workdir is None):
+        raise InputError("--name and --workdir need each other.")
+    return configuration
+
+
+def run(configuration: Configuration) -> None:
+    """Runs the command."""
+    from tfdistill.distilled import shipped
+
+    c = configuration
+    if c.name is None:
+        for name in shipped.distilled_names():
+            print(_text(name, shipped.load_distilled(name)))
+        return
+    with checking():
+        distilled = shipped.load_distilled(c.name)
+    folder = os.path.join(c.workdir, "distilled")
+    try:
+        os.makedirs(c.workdir, exist_ok=True)
+        distilled.save(folder, overwrite=c.overwrite)
+    except FileExistsError as error:
+        raise InputError(
+            f"{folder} exists; choose another folder, or pass --overwrite."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"--workdir={c.workdir} cannot be written: {error.strerror or error}."
+        ) from error
+    print(f"{c.name} is in {folder}.")
+
+
+def _text(name, distilled):
+    size = (distilled.images.nbytes + distilled.labels.nbytes) / 1024
+    lines = [
+        f"{name}: {distilled.num_images} images, {size:.0f} KiB; "
+        f"{distilled.recipe.describe(distilled.images.shape)}"
+    ]
+    for row in distilled.provenance.get("measured", []):
+        lines.append(
+            f"  {row['student']:28} {100 * row['mean']:.2f} ± {100 * row['std']:.2f} % "
+            f"({row['num_students']} networks)"
+        )
+    return "\n".join(lines)
+
+
+COMMAND = Command(
+    name="distilled",
+    about=__doc__,
+    groups=(
+        Group(
+            "result",
+            [
+                Flag(
+                    "name",
+                    str,
+                    None,
+                    "The set to copy, such as mnist/10.",
+                    value="NAME",
+                ),
+                Flag(
+                    "workdir",
+                    str,
+                    None,
+                    "The folder to copy it into; tfdistill evaluate takes it, too.",
+                    value="FOLDER",
+                ),
+                Flag("overwrite", bool, False, "Replace a set in --workdir."),
+            ],
+        ),
+        Group("machine", [machine.VERBOSE]),
+    ),
+    run=run,
+    resolve=_resolve,
+    examples=(
+        "tfdistill distilled",
+        "tfdistill distilled --name=mnist/10 --workdir=mnist",
+    ),
+)

@@ -1,0 +1,69 @@
+"""Puts a distilled set into the zoo that ships with tfdistill.
+
+    python tools/zoo.py --run=reproduced/today/mnist_10/seed0 --name=mnist/10
+
+Copies the images of a run folder, with what was measured on them: metrics.json and
+metrics-*.json, of fresh networks on the whole test set. Paths of this machine are left
+out.
+"""
+
+import glob
+import json
+import os
+import sys
+
+from absl import app, flags
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from tfdistill.distilled import shipped  # noqa: E402
+from tfdistill.distilled.dataset import DistilledDataset  # noqa: E402
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("run", None, "The run folder.", required=True)
+flags.DEFINE_string("name", None, "Its name in the zoo.", required=True)
+# What says how the set was made, and nothing of where.
+_KEPT = ("dataset", "seed", "outer_steps", "seconds", "flags")
+_OF_THIS_MACHINE = ("--data_dir", "--threads", "--strategy", "--dataset=/")
+
+
+def measured(folder: str) -> list[dict]:
+    """What metrics.json and metrics-*.json say of fresh networks, best known first."""
+    paths = [os.path.join(folder, "metrics.json")]
+    paths += sorted(glob.glob(os.path.join(folder, "metrics-*.json")))
+    rows = []
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        rows.append(
+            {
+                "student": content["student"],
+                "mean": content["accuracy_mean"],
+                "std": content["accuracy_std"],
+                "num_students": content["num_students"],
+            }
+        )
+    return rows
+
+
+def main(_):
+    distilled = DistilledDataset.load(os.path.join(FLAGS.run, "distilled"))
+    known = distilled.provenance
+    provenance = {name: known[name] for name in _KEPT if name in known}
+    provenance["flags"] = "\n".join(
+        line
+        for line in provenance.get("flags", "").splitlines()
+        if not line.startswith(_OF_THIS_MACHINE)
+    )
+    provenance["measured"] = measured(FLAGS.run)
+    distilled.provenance = provenance
+    target = os.path.join(shipped.FOLDER, *FLAGS.name.split("/"))
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    distilled.save(target, overwrite=True)
+    size = sum(os.path.getsize(path) for path in glob.glob(f"{target}/*"))
+    print(f"{FLAGS.name}: {size / 1024:.0f} KiB, {provenance['measured']}")
+
+
+if __name__ == "__main__":
+    app.run(main)
