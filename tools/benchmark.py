@@ -7,6 +7,10 @@
 compares several students in one graph with as many single ones, one after another, by
 the threads that tfdistill sets and by TensorFlow's own.
 
+    python tools/benchmark.py --peers=FOLDER --torch=PYTHON --jax=PYTHON
+
+times the same outer steps in PyTorch and JAX, in turns (tools/peers.py).
+
 Each cell runs in a process of its own, one after another, so that peak memory is the
 cell's alone and figures of one call can be compared. The data is random: neither time
 nor memory depends on values.
@@ -39,6 +43,11 @@ flags.DEFINE_integer("inter_op_threads", os.cpu_count(), "Operations side by sid
 flags.DEFINE_integer("repeats", 5, "Outer steps timed, after a first.", lower_bound=1)
 flags.DEFINE_integer("full_limit", 100, "The largest T for the method full.")
 flags.DEFINE_boolean("jit_compile", False, "Whether XLA compiles the step.")
+flags.DEFINE_string(
+    "peers", None, "A folder of the same work in other frameworks: see tools/peers.py."
+)
+flags.DEFINE_string("torch", None, "With --peers: the Python that has PyTorch.")
+flags.DEFINE_string("jax", None, "With --peers: the Python that has JAX.")
 flags.DEFINE_string("json", None, "Also write the figures here.")
 flags.DEFINE_string(
     "cell", None, "Internal: METHOD,T,COMPARED, measured in this process."
@@ -178,6 +187,12 @@ def main(argv) -> None:
         f"{FLAGS.student}, images {'x'.join(FLAGS.image_shape)}, real batch "
         f"{FLAGS.batch_size}, {FLAGS.students_per_step} student(s) a step\n"
     )
+    if FLAGS.peers:
+        import peers
+
+        pythons = {"torch": FLAGS.torch, "jax": FLAGS.jax}
+        peers.compare(FLAGS.peers, pythons, FLAGS.turns, FLAGS.json)
+        return
     if FLAGS.side_by_side:
         _compare(argv)
         return

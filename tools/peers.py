@@ -1,0 +1,184 @@
+"""Times tfdistill beside the same work in PyTorch and JAX, in turns on this machine.
+
+    python tools/benchmark.py --peers=FOLDER --torch=A/bin/python --jax=B/bin/python
+
+FOLDER has torch_unroll.py, jax_unroll.py and jax_ridge.py, small programs
+that do one outer step and print its milliseconds as a JSON line. Each framework runs by
+the Python of its own virtual environment; one that is not given is left out. A turn is
+ours, then theirs; the table has the medians over turns, and the median of the ratios.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from typing import NamedTuple
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Pair(NamedTuple):
+    """The same work, here and there.
+
+    Attributes:
+        name: What it is.
+        ours: Arguments of benchmark.py, or of this file for the ridge step.
+        framework: "torch" or "jax".
+        theirs: A peer's file and arguments.
+        students: Number of students in each step; times are for one.
+    """
+
+    name: str
+    ours: tuple[str, ...]
+    framework: str
+    theirs: tuple[str, ...]
+    students: int = 1
+
+
+def _unroll(student, shape="28,28,1", count=1):
+    return (
+        "--cell=back_gradient,30,1",
+        f"--student={student}",
+        f"--image_shape={shape}",
+        "--batch_size=1024",
+        f"--students_per_step={count}",
+    )
+
+
+_RIDGE = ("--width=32", "--side=32", "--batch=512")
+PAIRS = [
+    Pair("LeNet, T = 30", _unroll("lenet"), "torch", ("torch_unroll.py", "lenet")),
+    Pair(
+        "LeNet, T = 30, four students",
+        _unroll("lenet", count=4),
+        "torch",
+        ("torch_unroll.py", "lenet", "--students=4"),
+        4,
+    ),
+    Pair(
+        "AlexCifarNet, T = 30",
+        _unroll("alex_cifar_net", "32,32,3"),
+        "torch",
+        ("torch_unroll.py", "alex_cifar_net"),
+    ),
+    Pair("LeNet, T = 30, JAX", _unroll("lenet"), "jax", ("jax_unroll.py",)),
+    Pair(
+        "ridge, widths 32-64-128, 32 px, batch 512",
+        ("ridge", *_RIDGE),
+        "jax",
+        ("jax_ridge.py", *_RIDGE, "--doubling"),
+    ),
+]
+
+
+def compare(folder: str, pythons: dict[str, str], turns: int, path: str | None) -> None:
+    """Runs all pairs whose framework has a Python; prints a Markdown table.
+
+    Args:
+        folder: Where the peers are.
+        pythons: The Python of each framework's environment.
+        turns: Number of turns.
+        path: File for the figures, as JSON; None for none.
+    """
+    print("| one outer step, for a student | ours ms | theirs ms | ratio |")
+    print("|---|---|---|---|")
+    found = []
+    for pair in PAIRS:
+        python = pythons.get(pair.framework)
+        if not python:
+            continue
+        times: list[tuple[float, float]] = []
+        peaks: list[tuple[float, float]] = []
+        for _ in range(turns):
+            ours = _run(_command(pair.ours))
+            theirs = _run(
+                [python, os.path.join(folder, pair.theirs[0]), *pair.theirs[1:]]
+            )
+            times.append((_ours_ms(ours) / pair.students, theirs["ms"]))
+            peaks.append((ours.get("peak_mib", 0), theirs.get("peak_mib", 0)))
+        row = {
+            "name": pair.name,
+            "framework": pair.framework,
+            "ours_ms": statistics.median(a for a, _ in times),
+            "theirs_ms": statistics.median(b for _, b in times),
+            "ratio": statistics.median(a / b for a, b in times),
+            "turns": times,
+            "peak_mib": peaks,
+        }
+        found.append(row)
+        print(
+            f"| {pair.name} ({pair.framework}) | {row['ours_ms']:.0f} | "
+            f"{row['theirs_ms']:.0f} | {row['ratio']:.2f} |",
+            flush=True,
+        )
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(found, file, indent=1)
+
+
+def _command(ours):
+    if ours[0] == "ridge":
+        return [sys.executable, os.path.abspath(__file__), *ours[1:]]
+    return [sys.executable, os.path.join(_HERE, "benchmark.py"), *ours]
+
+
+def _ours_ms(figures):
+    return figures.get("ms", figures.get("step_ms"))
+
+
+def _run(command):
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)}:\n{process.stderr}")
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def ridge(width: int, side: int, batch: int, repeats: int = 9) -> dict:
+    """One outer step of feature regression, with a pool of one network, as in JAX."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    sys.path.insert(0, os.path.dirname(_HERE))
+    import time
+
+    import numpy as np
+
+    import tfdistill
+
+    rng = np.random.default_rng(0)
+    shape = (side, side, 1)
+    images = tfdistill.DistilledImages(
+        rng.standard_normal((1, 100, *shape)),
+        np.arange(100) % 10,
+        10,
+        epochs=1,
+        centred_labels=True,
+    )
+    distiller = tfdistill.Distiller(
+        f"wide_convnet@{width}-{2 * width}-{4 * width}",
+        images,
+        tfdistill.LearningStudents(size=1),
+        "least_squares",
+        meta_gradient=tfdistill.RidgeRegression(),
+    )
+    distiller.compile(students_per_step=1, clip=None, back_off=0.0)
+    real = rng.standard_normal((batch, *shape)).astype("float32")
+    labels = rng.integers(0, 10, batch).astype("int32")
+    import resource
+
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensors((tf.constant(real), tf.constant(labels)))
+    step = distiller.make_train_function() or distiller.train_function
+    iterator = iter(data.repeat())
+    times = []
+    for _ in range(repeats + 2):
+        clock = time.perf_counter()
+        step(iterator)
+        times.append(1000 * (time.perf_counter() - clock))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"ms": statistics.median(times[2:]), "peak_mib": peak}
+
+
+if __name__ == "__main__":
+    numbers = dict(argument.lstrip("-").split("=") for argument in sys.argv[1:])
+    print(json.dumps(ridge(**{name: int(value) for name, value in numbers.items()})))
