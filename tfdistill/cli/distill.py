@@ -88,7 +88,8 @@ def run(configuration: Configuration) -> None:
     from tfdistill.runs import strategies
 
     c = configuration
-    machine.set_threads(c)
+    # Networks that go through a pool learn one after the other.
+    machine.set_threads(c, c.threads if c.initial_weights == "learning" else 1)
     strategy = machine.strategy(c)
     keras.utils.set_random_seed(c.seed % 2**31)
     dataset = data.load(c)
