@@ -46,7 +46,7 @@ def run(configuration: Configuration) -> None:
 
 
 def _text(name, distilled):
-    size = (distilled.images.nbytes + distilled.labels.nbytes) / 1024
+    size = distilled.num_bytes / 1024
     lines = [
         f"{name}: {distilled.num_images} images, {size:.0f} KiB; "
         f"{distilled.recipe.describe(distilled.images.shape)}"

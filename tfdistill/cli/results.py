@@ -42,7 +42,7 @@ def write(folder: str, distilled, model, figures: dict, content: dict) -> str:
     with run_folder.writing(folder):
         if distilled is not None:
             distilled.save(os.path.join(folder, "distilled"), overwrite=True)
-            size = distilled.images.nbytes + distilled.labels.nbytes
+            size = distilled.num_bytes
         if model is not None:
             served = distilled.serving_model(model)
             exported = os.path.join(folder, "student")

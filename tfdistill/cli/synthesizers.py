@@ -94,6 +94,15 @@ FLAGS = [
         library=f"{_IMAGES}.centred_labels",
     ),
     Flag(
+        "enlarged",
+        int,
+        1,
+        "Store images with sides so many times smaller, and so many more of them that "
+        "they take the same room.",
+        lowest=1,
+        library=f"{_IMAGES}.enlarged",
+    ),
+    Flag(
         "inner_optimizer",
         str,
         None,
@@ -160,6 +169,8 @@ def resolve(configuration: Configuration) -> Configuration:
         raise InputError(
             "--centred_labels and --objective=least_squares need each other."
         )
+    if c.enlarged > 1 and (not images or c.start == "k_means"):
+        raise InputError("--enlarged is for --start=real and --start=noise.")
     if c.images_per_step and c.start == "k_means" and images:
         raise InputError(
             "--start=k_means needs --images_per_class, not --images_per_step."
@@ -205,6 +216,7 @@ def make(configuration: Configuration, dataset):
         "epochs": c.epochs,
         "centred_labels": c.centred_labels,
         "learned_rates": c.learned_rates,
+        "enlarged": c.enlarged,
         "recipe": training.recipe(c, dataset.image_shape[-1]),
     }
     if c.start == "k_means":

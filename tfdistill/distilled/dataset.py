@@ -14,7 +14,7 @@ from tfdistill.distilled import exports, synthesized, tfrecords
 from tfdistill.distilled.learned_schedule import LearnedSchedule
 from tfdistill.distilled.recipe import Recipe
 from tfdistill.distilled.serving import Normalize
-from tfdistill.inner import objectives, optimizers
+from tfdistill.inner import enlarging, objectives, optimizers
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.synthesizers.base import Synthesizer
@@ -33,6 +33,8 @@ class DistilledDataset:
         learning_rates: float `[epochs, steps]`, > 0.
         recipe: How to train on the data, such as `OrdinaryTraining`, in place of
             learned steps.
+        enlarged: How many times larger both sides of the images are for students than
+            in `images` and in files, at least 1.
         inner_optimizer: The optimizer that the rates are for: an `InnerOptimizer`, or
             the name of one that ships ("sgd", "momentum", "adam").
         hyperparameters: The inner optimizer's other hyperparameters, by name, float
@@ -47,6 +49,8 @@ class DistilledDataset:
         provenance: How the data was made: values that JSON can hold.
 
     Attributes:
+        images: As students see them, float32 `[steps, batch, *image_shape]`.
+        stored_images: As they are stored; the same, unless `enlarged` is above 1.
         recipe: How to train on it, a `Recipe`: `LearnedSchedule` or `OrdinaryTraining`.
 
     Raises:
@@ -68,6 +72,7 @@ class DistilledDataset:
         learning_rates: np.ndarray | None = None,
         *,
         recipe: Recipe | None = None,
+        enlarged: int = 1,
         inner_optimizer: InnerOptimizer | str = "sgd",
         hyperparameters: Mapping[str, np.ndarray] | None = None,
         objective: Objective | str = "classification",
@@ -77,7 +82,9 @@ class DistilledDataset:
         initial_weights: Sequence[np.ndarray] | None = None,
         provenance: Mapping | None = None,
     ):
-        self.images = _numbers("images", images)
+        self.stored_images = _numbers("images", images)
+        self.enlarged = check_int("enlarged", enlarged, 1)
+        self.images = self.stored_images
         self.labels = _numbers("labels", labels)
         if (recipe is None) == (learning_rates is None):
             raise ValueError("Give either learning_rates or a recipe.")
@@ -117,6 +124,7 @@ class DistilledDataset:
         if not np.isfinite(labels).all():
             raise ValueError("labels must be finite.")
         self.objective.check_labels(labels)
+        self.images = np.asarray(enlarging.enlarged(images, self.enlarged))
 
     @property
     def inner_optimizer(self) -> InnerOptimizer:
@@ -180,6 +188,11 @@ class DistilledDataset:
         return len(self.class_names)
 
     @property
+    def num_bytes(self) -> int:
+        """Bytes of images and labels, as they are stored."""
+        return self.stored_images.nbytes + self.labels.nbytes
+
+    @property
     def image_shape(self) -> tuple[int, ...]:
         """(height, width, channels)."""
         return self.images.shape[2:]
@@ -217,7 +230,8 @@ class DistilledDataset:
             }
         kept = dict(
             **training,
-            images=self.images,
+            images=self.stored_images,
+            enlarged=1 if "images" in changes else self.enlarged,
             labels=self.labels,
             objective=self.objective,
             normalization=self.normalization,

@@ -34,6 +34,9 @@ def made_by(synthesizer: Synthesizer) -> dict:
         "class_names": source.class_names,
         "provenance": {"dataset": source.name},
     }
+    if synthesizer.enlarged > 1:
+        made["images"] = convert_to_numpy(synthesizer.images)
+        made["enlarged"] = synthesizer.enlarged
     if synthesizer.recipe is not None:
         return {**made, "recipe": synthesizer.recipe}
     hyperparameters = {

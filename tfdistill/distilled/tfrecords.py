@@ -51,7 +51,7 @@ def _write(distilled, folder):
     features = tfds.features.FeaturesDict(
         {
             "image": tfds.features.Tensor(
-                shape=distilled.image_shape, dtype=np.float32
+                shape=distilled.stored_images.shape[2:], dtype=np.float32
             ),
             "label": tfds.features.ClassLabel(names=list(distilled.class_names)),
             "soft_label": tfds.features.Tensor(
@@ -64,7 +64,9 @@ def _write(distilled, folder):
     path = os.path.join(folder, _RECORDS)
     with tf.io.TFRecordWriter(path) as writer:
         for step in range(distilled.steps):
-            for image, label in zip(distilled.images[step], distilled.labels[step]):
+            for image, label in zip(
+                distilled.stored_images[step], distilled.labels[step]
+            ):
                 example = {
                     "image": image,
                     "label": int(label.argmax()),
@@ -100,7 +102,8 @@ def _write(distilled, folder):
         "format": _FORMAT,
         "steps": distilled.steps,
         "batch": distilled.images.shape[1],
-        "image_shape": list(distilled.image_shape),
+        "image_shape": list(distilled.stored_images.shape[2:]),
+        "enlarged": distilled.enlarged,
         "recipe": distilled.recipe.to_config(),
         "inner_optimizer": distilled.inner_optimizer.name,
         "hyperparameters": list(per_step),
@@ -169,6 +172,7 @@ def load(
             images,
             labels,
             recipe=_recipe(content, inner_optimizer),
+            enlarged=content.get("enlarged", 1),
             objective=_objective(content, objective),
             normalization=normalization,
             class_names=content["class_names"],

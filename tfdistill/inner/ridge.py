@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from tfdistill.inner.problem import Judgement, MetaGradient, Problem
 
-
 # Images whose features are computed at once.
 _PART = 128
 

@@ -171,7 +171,7 @@ class Run:
     @property
     def num_bytes(self) -> int:
         """The size of images and labels."""
-        return self.distilled.images.nbytes + self.distilled.labels.nbytes
+        return self.distilled.num_bytes
 
     @property
     def random_real(self) -> Mapping | None:

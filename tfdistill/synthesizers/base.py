@@ -50,6 +50,8 @@ class Synthesizer(keras.layers.Layer, abc.ABC):
             labels.
         is_random: Whether students may have different curricula.
         source: The `DataSource` of the images; with None they cannot be exported.
+        enlarged: How many times smaller its variable `images` is than what students
+            see; it is stored so.
         recipe: How to train on what is exported, such as `OrdinaryTraining`; None for
             the learned steps, in order.
 
@@ -84,6 +86,7 @@ class Synthesizer(keras.layers.Layer, abc.ABC):
     is_random: bool = False
     source: DataSource | None = None
     recipe = None
+    enlarged: int = 1
 
     @abc.abstractmethod
     def curriculum(self, seed: tf.Tensor) -> Curriculum:

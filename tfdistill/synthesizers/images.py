@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
+from tfdistill.inner import enlarging
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.synthesizers.base import DataSource, Synthesizer
@@ -31,6 +32,9 @@ class DistilledImages(Synthesizer, Curriculum):
         centred_labels: Whether labels are learned as plain numbers, for `LeastSquares`
             and `RidgeRegression`. They start as one-hot labels less 1 / classes, over
             the root of classes / 10 (Zhou et al. 2022).
+        enlarged: How many times smaller than an image both sides of `images` are:
+            students see them enlarged, so that enlarged ** 2 of them take the room of
+            one (Kim et al. 2022).
         learned_rates: Whether the rates are learned; otherwise they stay.
         recipe: How to train on the result, such as `OrdinaryTraining`; by default by
             the learned steps, in order.
@@ -59,6 +63,7 @@ class DistilledImages(Synthesizer, Curriculum):
         soft_labels: bool = False,
         label_confidence: float = 0.9,
         centred_labels: bool = False,
+        enlarged: int = 1,
         learned_rates: bool = True,
         recipe=None,
         source: "DataSource | None" = None,
@@ -92,7 +97,9 @@ class DistilledImages(Synthesizer, Curriculum):
             raise ValueError("Labels are either soft_labels or centred_labels.")
         self.steps, self.epochs = images.shape[0], epochs
         self.num_classes = num_classes
-        self.image_shape = images.shape[2:]
+        self.enlarged = check_int("enlarged", enlarged, 1)
+        height, width, channels = images.shape[2:]
+        self.image_shape = (enlarged * height, enlarged * width, channels)
         self.source, self.recipe = source, recipe
         self.classes = labels.astype("int32")
         self.images = self.add_weight(
@@ -154,8 +161,11 @@ class DistilledImages(Synthesizer, Curriculum):
             seed: Random seed.
             **kwargs: Other arguments of the constructor.
         """
+        factor = _factor(dataset, kwargs)
         size = _images_per_step(dataset, images_per_class, images_per_step)
-        shape = (check_int("steps", steps, 1), size, *dataset.image_shape)
+        height, width, channels = dataset.image_shape
+        shape = (check_int("steps", steps, 1), factor**2 * size)
+        shape += (height // factor, width // factor, channels)
         images = np.random.default_rng(seed).standard_normal(shape)
         return cls._of(dataset, images, epochs=epochs, **kwargs)
 
@@ -181,12 +191,15 @@ class DistilledImages(Synthesizer, Curriculum):
         Raises:
             ValueError: If a class has fewer than images_per_class * steps images.
         """
+        factor = _factor(dataset, kwargs)
         size = _images_per_step(dataset, images_per_class, images_per_step)
+        size *= factor**2
         check_int("steps", steps, 1)
         per_class = -(-size // dataset.num_classes)
         images, _ = dataset.train.sample(per_class * steps, seed=seed)
         images = np.reshape(images, (steps, -1, *dataset.image_shape))
-        return cls._of(dataset, images[:, :size], epochs=epochs, **kwargs)
+        images = _shrunk(images[:, :size], factor)
+        return cls._of(dataset, images, epochs=epochs, **kwargs)
 
     @classmethod
     def from_distilled(cls, distilled, **kwargs) -> "DistilledImages":
@@ -262,8 +275,27 @@ class DistilledImages(Synthesizer, Curriculum):
             labels = tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
         else:
             labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))
-        images = tf.gather(self.images.value, step)
+        images = enlarging.enlarged(tf.gather(self.images.value, step), self.enlarged)
         return Batch(images, labels, self.schedule.at(t))
+
+
+def _factor(dataset, options):
+    """How many times smaller the images are stored."""
+    factor = check_int("enlarged", options.get("enlarged", 1), 1)
+    if any(side % factor for side in dataset.image_shape[:2]):
+        raise ValueError(
+            f"enlarged must divide the sides of the images, {dataset.image_shape[0]} "
+            f"and {dataset.image_shape[1]}, which {factor} does not."
+        )
+    return factor
+
+
+def _shrunk(images, factor):
+    """The means of squares of pixels."""
+    *before, height, width, channels = images.shape
+    rows, columns = height // factor, width // factor
+    squares = images.reshape(*before, rows, factor, columns, factor, channels)
+    return squares.mean((-4, -2))
 
 
 def _images_per_step(dataset, images_per_class, images_per_step):
