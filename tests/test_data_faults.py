@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
+from tfdistill.data import augmentation
 from tfdistill.data.split import Split
 
 SHAPE, COUNT = (4, 4, 1), 40
@@ -197,3 +198,205 @@ def test_an_image_that_cannot_be_read_is_a_sentence():
         sentence = refusal(tfdistill.from_tf_data, broken, in_memory=in_memory)
         assert "damaged" in sentence and "the disk is gone" in sentence
         assert "43" in refusal(tfdistill.from_tf_data, wrong, in_memory=in_memory)
+
+
+# Normalisation that does not match --------------------------------------------------
+
+DIGITS = tfdistill.load_dataset("digits")
+SCALED = DIGITS.train.images / np.float32(255)
+PARTS = {
+    "uint8": DIGITS.train.images,
+    "0..1": SCALED,
+    "-1..1": 2 * SCALED - 1,
+    "0..255": DIGITS.train.images.astype("float32"),
+    "mean 0": (SCALED - SCALED.mean()) / SCALED.std(),
+    "mask": (SCALED > 0.5).astype("uint8"),
+    "bool": SCALED > 0.5,
+}
+# What means the same: the numbers decide, not the type.
+ALIKE = [{"uint8", "0..255"}, {"mask", "bool"}, {"0..1", "mask"}, {"0..1", "bool"}]
+
+
+# Both have numbers on either side of 0, of about the same size.
+CANNOT_BE_TOLD = {"-1..1", "mean 0"}
+PAIRS = [(a, b) for a in PARTS for b in PARTS if {a, b} != CANNOT_BE_TOLD]
+
+
+@pytest.mark.parametrize("train, test", PAIRS)
+def test_parts_of_other_scales(train, test):
+    labels = DIGITS.train.labels
+    parts = (PARTS[train][:300], labels[:300]), (PARTS[test][300:400], labels[300:400])
+    streams = [tf.data.Dataset.from_tensor_slices(part) for part in parts]
+
+    attempts = [
+        lambda: tfdistill.from_arrays(*parts),
+        lambda: tfdistill.from_tf_data(*streams, in_memory=train < test),
+    ]
+    for attempt in attempts:
+        if train == test or {train, test} in ALIKE:
+            data = attempt()
+            (x, _), *_ = data.test.batch(100)
+            assert 0.5 < np.std(x) < 2
+        else:
+            sentence = refusal(attempt)
+            assert "give them one scale" in sentence or "one shape" in sentence
+
+
+def test_small_or_constant_parts_are_not_refused():
+    images, labels = PARTS["uint8"][:40], DIGITS.train.labels[:40]
+    for test in (images[:2] // 8, 0 * images[:3], 255 + 0 * images[:12]):
+        tfdistill.from_arrays((images, labels), (test, labels[: len(test)]))
+    darker = images // 2
+    norm = tfdistill.Normalization((0.3,), (0.3,))
+    tfdistill.from_arrays((images, labels), (darker // 2, labels), normalization=norm)
+
+
+@pytest.mark.parametrize(
+    "images, scale, fits",
+    [
+        ("0..1", 255, False),
+        ("-1..1", 255, False),
+        ("uint8", 1, False),
+        ("0..255", 1, False),
+        ("0..255", 255, True),
+        ("uint8", 255, True),
+        ("0..1", 1, True),
+    ],
+)
+def test_a_normalization_of_another_scale(images, scale, fits):
+    norm = tfdistill.Normalization((0.3,), (0.35,), scale)
+    part = PARTS[images][:50], DIGITS.train.labels[:50]
+    if fits:
+        tfdistill.from_arrays(part, normalization=norm)
+    else:
+        sentence = refusal(tfdistill.from_arrays, part, normalization=norm)
+        assert f"in 0..{scale}" in sentence and "measure them" in sentence
+
+
+def test_masks_of_0_and_1_are_not_black():
+    data = tfdistill.from_arrays((PARTS["mask"], DIGITS.train.labels))
+    ((x, _),) = data.train.batch(10**6)
+    assert data.normalization.scale == 1
+    assert np.mean(x) == pytest.approx(0, abs=1e-3)
+    assert np.std(x) == pytest.approx(1, abs=1e-3)
+    assert data.normalization.displayable(x).max() == 1
+
+
+layers = keras.layers
+
+
+class Divides(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.last = layers.Dense(10)
+
+    def call(self, images):
+        return self.last(keras.ops.reshape(images / 255.0, (-1, 64)))
+
+
+def begins_with(first):
+    return lambda: keras.Sequential(
+        [keras.Input((8, 8, 1)), *first(), layers.Flatten(), layers.Dense(10)]
+    )
+
+
+def adapted():
+    layer = layers.Normalization()
+    layer.adapt(DIGITS.train.images.astype("float32"))
+    return [layer]
+
+
+def frozen():
+    base = begins_with(lambda: [layers.Rescaling(1 / 255), layers.Conv2D(4, 3)])()
+    base.trainable = False
+    return [base]
+
+
+FOR_RAW = {
+    "rescaling": begins_with(lambda: [layers.Rescaling(1 / 255)]),
+    "to -1..1": begins_with(lambda: [layers.Rescaling(1 / 127.5, -1)]),
+    "a function": begins_with(lambda: [layers.Lambda(lambda x: x / 255)]),
+    "a method": Divides,
+    "adapted": begins_with(adapted),
+    "frozen": lambda: keras.Sequential([*frozen(), layers.Dense(10)]),
+    "brightness": begins_with(lambda: [layers.RandomBrightness(0.2)]),
+    "a little": begins_with(lambda: [layers.RandomBrightness(0.02)]),
+    "contrast": begins_with(lambda: [layers.RandomContrast(0.3)]),
+}
+FOR_NORMALISED = {
+    "brightness": begins_with(
+        lambda: [layers.RandomBrightness(0.2, value_range=(-3, 3))]
+    ),
+    "augmented": begins_with(
+        lambda: [layers.RandomFlip(), layers.RandomRotation(0.1), layers.Dropout(0.5)]
+    ),
+    "noise": begins_with(lambda: [layers.GaussianNoise(1.0)]),
+    "pooled": begins_with(lambda: [layers.AveragePooling2D(4)]),
+    "relu": begins_with(lambda: [layers.ReLU()]),
+    "raw again": begins_with(lambda: [layers.Rescaling(58.0, 123.0)]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*frozen layers")
+@pytest.mark.parametrize("kind", FOR_RAW)
+def test_students_of_raw_images_are_refused(kind):
+    synthesizer = tfdistill.DistilledImages.from_noise(DIGITS, steps=1)
+    sentence = refusal(tfdistill.Distiller, FOR_RAW[kind], synthesizer)
+    assert re.search("leave its rescaling out|value_range", sentence)
+    distilled = tfdistill.baselines.random_real(DIGITS, steps=1)
+    assert refusal(tfdistill.Evaluator, FOR_RAW[kind], distilled)
+    # Whoever wants raw images says so.
+    norm = tfdistill.Normalization((0,), (1,), 1)
+    part = DIGITS.train.images[:90], DIGITS.train.labels[:90]
+    raw = tfdistill.from_arrays(part, normalization=norm)
+    tfdistill.Evaluator(FOR_RAW[kind], tfdistill.baselines.random_real(raw, steps=1))
+
+
+@pytest.mark.parametrize("kind", FOR_NORMALISED)
+def test_students_of_normalised_images_raise_no_alarm(kind):
+    distilled = tfdistill.baselines.random_real(DIGITS, steps=1)
+    tfdistill.Evaluator(FOR_NORMALISED[kind], distilled)
+
+
+def test_asking_a_student_changes_nothing():
+    model = begins_with(lambda: [layers.Dropout(0.5), layers.BatchNormalization()])()
+    before = [v.numpy() for v in model.variables]
+    tfdistill.students.check_range([model], "mine", (8, 8, 1), DIGITS.normalization)
+    for value, variable in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(value, variable)
+
+
+def test_fit_wants_normalised_batches():
+    distiller = tfdistill.Distiller(
+        "linear", tfdistill.DistilledImages.from_noise(DIGITS, steps=1)
+    )
+    distiller.compile()
+    images, labels = DIGITS.train.images, DIGITS.train.labels
+
+    def batches(images):
+        return tf.data.Dataset.from_tensor_slices((images, labels)).batch(64)
+
+    for given, says in (
+        (batches(images), "not uint8"),
+        (batches(images.astype("float32")), "normalised.*first batch"),
+        (batches(SCALED), "in 0..1"),
+        (batches(images).unbatch(), "batch\\(256\\) of it"),
+        (images, "not uint8"),
+        (DIGITS, "data.train.batch"),
+        (DIGITS.train, "split.batch"),
+    ):
+        assert re.search(says, refusal(distiller.fit, given, verbose=0))
+    with pytest.raises(ValueError, match="not uint8"):
+        distiller.fit(images, labels)
+    augmented = DIGITS.train.batch(64, augment=augmentation.crop_flip)
+    distiller.fit(augmented, verbose=0, steps_per_epoch=1)
+    distiller.fit(np.array(DIGITS.normalization.normalize(images)), labels, verbose=0)
+
+
+@pytest.mark.parametrize("test", [DIGITS, (SCALED, DIGITS.train.labels), [1], None])
+def test_what_is_no_test_part(test):
+    distilled = tfdistill.baselines.random_real(DIGITS, steps=1)
+    sentence = refusal(tfdistill.evaluate, distilled, "linear", test, 1)
+    assert "test" in sentence
+    model = tfdistill.students.linear(DIGITS.image_shape)
+    assert refusal(tfdistill.evaluate_model, model, test) == sentence

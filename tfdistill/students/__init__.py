@@ -17,4 +17,5 @@ from tfdistill.students.networks import convnet as convnet
 from tfdistill.students.networks import lenet as lenet
 from tfdistill.students.networks import linear as linear
 from tfdistill.students.networks import mlp as mlp
+from tfdistill.students.ranges import check_range as check_range
 from tfdistill.students.teaching_networks import gtn_learner as gtn_learner
