@@ -1,13 +1,21 @@
 """Real data that were once taken for something else, without a word."""
 
+import os
 import re
+import subprocess
+import sys
+import warnings
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import tfdistill
+from tfdistill.cli import data as cli_data
+from tfdistill.cli import distill
+from tfdistill.cli.errors import InputError
 from tfdistill.data import augmentation
 from tfdistill.data.split import Split
 
@@ -400,3 +408,340 @@ def test_what_is_no_test_part(test):
     assert "test" in sentence
     model = tfdistill.students.linear(DIGITS.image_shape)
     assert refusal(tfdistill.evaluate_model, model, test) == sentence
+
+
+# Folders ----------------------------------------------------------------------------
+
+
+def picture(k=0, size=(6, 5), mode="RGB"):
+    shape = size + ((len(mode),) if len(mode) > 1 else ())
+    return Image.fromarray(
+        np.random.default_rng(k).integers(0, 256, shape, np.uint8), mode=None
+    ).convert(mode)
+
+
+def put(path, image=None, **kwargs):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (image or picture(hash(path.name) % 1000)).save(path, **kwargs)
+
+
+def loaded(folder, **kwargs):
+    """A folder, in memory and streamed alike, and what was said about it."""
+    sets = []
+    for in_memory in (True, False):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            data = tfdistill.load_dataset(folder, in_memory=in_memory, **kwargs)
+        said = [str(w.message) for w in said if w.category is UserWarning]
+        assert len(said) <= 1 and not any("\n" in line for line in said)
+        sets.append((data, said))
+    (held, said), (streamed, also) = sets
+    assert said == also and held.class_names == streamed.class_names
+    for name in ("train", "test"):
+        batches = (getattr(data, name).batch(7) for data in (held, streamed))
+        for (x, y), (u, v) in zip(*batches, strict=True):
+            np.testing.assert_array_equal(x, u)
+            np.testing.assert_array_equal(y, v)
+    return held, "".join(said)
+
+
+def test_files_of_all_formats_in_nested_folders(tmp_path):
+    endings = ["webp", "tif", "tiff", "PNG", "jpg", "jpeg", "bmp", "gif", "tga", "ppm"]
+    for name in "ab":
+        for k, ending in enumerate(endings):
+            put(tmp_path / name / "by_date" / f"20{k}" / f"{k}.{ending}")
+            put(tmp_path / name / f"{k}.{ending}")
+        put(tmp_path / name / "without_suffix", format="PNG")
+    data, said = loaded(tmp_path)
+    assert len(data.train) + len(data.test) == 2 * 21 and not said
+    (tmp_path / "a" / "notes.txt").write_text("no image")
+    (tmp_path / "a" / "labels.csv").write_text("no image")
+    (tmp_path / "a" / "._1.png").write_bytes(b"of a system")
+    for name in ("__MACOSX", "@eaDir", ".thumbnails", "a/@eaDir", "b/.cache"):
+        put(tmp_path / name / "preview.png")
+    (tmp_path / "empty" / "nothing").mkdir(parents=True)
+    put(tmp_path / "cover.png")
+    again, said = loaded(tmp_path)
+    assert again.class_names == ("a", "b") and len(again.train) == len(data.train)
+    assert "42 of train images are read; left out:" in said
+    for what in ("1 image files outside", "1 other files (.csv)", "more"):
+        assert what in said
+
+
+@pytest.mark.parametrize(
+    "folders, test, left_out",
+    [
+        (["train", "val"], "val", ""),
+        (["train", "valid", "test"], "test", "valid/"),
+        (["Training", "Testing"], "Testing", ""),
+        (["train", "test", "extra"], "test", "extra/"),
+        (["train", "validation"], "validation", ""),
+    ],
+)
+def test_parts_by_their_folders(folders, test, left_out, tmp_path):
+    for k, part in enumerate(folders):
+        for name in "ab":
+            for n in range(3 + k):
+                put(tmp_path / part / name / f"{part}{n}.png")
+    data, said = loaded(tmp_path)
+    assert len(data.train) == 6 and len(data.test) == 2 * (3 + folders.index(test))
+    assert (left_out in said) if left_out else not said
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    for name in ("car", "plane", "train"):
+        for k in range(5):
+            put(tmp_path / name / f"{k}.png")
+    assert loaded(tmp_path)[0].class_names == ("car", "plane", "train")
+
+
+@pytest.mark.parametrize("colour", ["first", "last"])
+def test_colour_if_any_image_has_it(colour, tmp_path):
+    grey = "b" if colour == "first" else "a"
+    for name in "ab":
+        for k in range(5):
+            put(tmp_path / name / f"{k}.png", picture(k, mode="L"))
+    assert loaded(tmp_path)[0].image_shape == (6, 5, 1)
+    other = ({"a", "b"} - {grey}).pop()
+    put(tmp_path / other / "9.webp", picture(9))
+    data, said = loaded(tmp_path)
+    assert data.image_shape == (6, 5, 3) and "10 are grey" in said
+
+
+def test_pictures_are_as_they_are_looked_at(tmp_path):
+    upright = picture(3, (6, 5))
+    for name in "ab":
+        for k in range(4):
+            put(tmp_path / name / f"{k}.png")
+    turned = {3: 180, 6: 90, 8: -90}
+    for tag, angle in turned.items():
+        exif = Image.Exif()
+        exif[0x0112] = tag
+        for ending in ("tif", "png", "webp"):
+            path = tmp_path / "a" / f"turned{tag}.{ending}"
+            put(path, upright.rotate(angle, expand=True), exif=exif, lossless=True)
+    clear = np.zeros((6, 5, 4), np.uint8)
+    clear[0, 0, 3] = 255
+    put(tmp_path / "b" / "clear.png", Image.fromarray(clear))
+    paletted = Image.new("P", (5, 6))
+    put(tmp_path / "b" / "clear.gif", paletted, transparency=0)
+    data, said = loaded(tmp_path)
+    images = np.concatenate([data.train.images, data.test.images])
+    same = (images == np.asarray(upright)).all((1, 2, 3)).sum()
+    assert same == 9 and "9 are turned as their EXIF" in said
+    white = (images == 255).all(-1).sum((1, 2))
+    assert sorted(white)[-2:] == [29, 30] and "2 have transparent pixels" in said
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "flipped"])
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
+def test_damaged_files_are_named(damage, ending, tmp_path):
+    for name in "ab":
+        for k in range(5):
+            put(tmp_path / name / f"{k}.{ending}", picture(k, (40, 40)))
+    path = tmp_path / "b" / f"3.{ending}"
+    whole = path.read_bytes()
+    if damage == "flipped" and ending != "png":
+        return  # such pictures are whole, and look odd
+    path.write_bytes(
+        {
+            "cut": whole[: len(whole) // 2],
+            "empty": b"",
+            "text": b"no image",
+            "flipped": whole[:60] + bytes(255 - b for b in whole[60:90]) + whole[90:],
+        }[damage]
+    )
+    for in_memory in (True, False):
+        sentence = refusal(tfdistill.load_dataset, tmp_path, in_memory=in_memory)
+        assert f"3.{ending}" in sentence
+
+
+def test_a_streamed_folder_lets_the_process_end(tmp_path):
+    for name in "ab":
+        for k in range(40):
+            put(tmp_path / name / f"{k}.png", picture(k))
+    program = f"""
+import sys, time
+import tfdistill
+from PIL import Image
+convert = Image.Image.convert
+data = tfdistill.load_dataset({str(tmp_path)!r}, in_memory=False)
+data.normalization
+def slow(*args, **kwargs):
+    time.sleep(0.05)
+    return convert(*args, **kwargs)
+Image.Image.convert = slow
+batches = iter(data.train.batch(8, shuffle=True, repeat=True))
+next(batches)
+raise SystemExit(143)
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
+    assert process.returncode == 143, process.stderr
+
+
+# Labels and names -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda y: y[:, None],
+        lambda y: y == 1,
+        lambda y: np.eye(2)[y],
+        lambda y: np.eye(2, dtype="int64")[y],
+        lambda y: np.eye(2, dtype=bool)[y],
+        lambda y: np.array(["cat", "dog"])[y],
+        lambda y: np.array([b"cat", b"dog"])[y],
+        lambda y: np.array(["cat", "dog"], object)[y][:, None],
+        lambda y: list(y),
+        lambda y: y.astype("uint64"),
+    ],
+)
+def test_labels_of_any_usual_form(make):
+    given = make(LABELS)
+    data = tfdistill.from_arrays((IMAGES, given), (IMAGES, given))
+    np.testing.assert_array_equal(data.train.labels, LABELS)
+    is_text = isinstance(given, np.ndarray) and given.dtype.kind in "SUO"
+    assert data.class_names == (("cat", "dog") if is_text else ("0", "1"))
+    if not is_text:
+        stream = tf.data.Dataset.from_tensor_slices((IMAGES, given))
+        for in_memory in (True, False):
+            data = tfdistill.from_tf_data(stream, in_memory=in_memory)
+            np.testing.assert_array_equal(
+                np.bincount(data.train.read_labels()), [16, 16]
+            )
+
+
+@pytest.mark.parametrize(
+    "labels, way_out",
+    [
+        (LABELS + 1, "subtract 1"),
+        (LABELS * 2, "without gaps"),
+        (LABELS / 1, "astype"),
+        (np.full((COUNT, 2), 0.5), "argmax"),
+        (np.eye(3)[LABELS][:, :, None], "one per image"),
+        ([[1], [2, 3]], "labels must be"),
+    ],
+)
+def test_labels_that_are_refused(labels, way_out):
+    assert re.search(way_out, refusal(tfdistill.from_arrays, (IMAGES, labels)))
+    if isinstance(labels, np.ndarray) and labels.dtype.kind == "f":
+        stream = tf.data.Dataset.from_tensor_slices((IMAGES, labels))
+        for in_memory in (True, False):
+            sentence = refusal(tfdistill.from_tf_data, stream, in_memory=in_memory)
+            assert "cast" in sentence or "argmax" in sentence or "scalars" in sentence
+
+
+def test_names_that_are_labels_keep_their_order():
+    names = np.array(["dog", "cat"])[LABELS]
+    data = tfdistill.from_arrays((IMAGES, names), class_names=["dog", "cat", "cow"])
+    assert data.class_names == ("dog", "cat", "cow")
+    for other in (["dog"] * COUNT, ["dog", "fox"] * 20):
+        sentence = (
+            refusal(
+                tfdistill.from_arrays, (IMAGES, ["dog", "cat"] * 20), (IMAGES, other)
+            )
+            if "fox" in other
+            else "which is not in"
+        )
+        assert "which is not in" in sentence
+    sentence = refusal(tfdistill.from_arrays, (IMAGES, names), (IMAGES, LABELS))
+    assert "all names or all integers" in sentence
+
+
+BAD_NAMES = [
+    "",
+    " ",
+    " a",
+    "a\t",
+    "a\nb",
+    "a\rb",
+    "a\u2028b",
+    "\x85",
+    "\ud800",
+    "\xa0x",
+]
+
+
+@pytest.mark.parametrize("name", [*BAD_NAMES, "b"])
+def test_names_that_files_would_change(name):
+    names = (name, "b")
+    assert "rename" in refusal(
+        tfdistill.from_arrays, (IMAGES, LABELS), class_names=names
+    )
+    distilled = tfdistill.baselines.random_real(
+        tfdistill.from_arrays((IMAGES, LABELS)), steps=1
+    ).replace(class_names=names)
+    assert "rename" in refusal(distilled.save, "never")
+    assert not os.path.exists("never")
+
+
+def test_classes_are_chosen_by_their_names(tmp_path, capsys):
+    for k in range(12):
+        for n in range(5):
+            put(tmp_path / str(k) / f"{n}.png", picture(100 * k + n))
+
+    def of(classes, folder=tmp_path):
+        flags = [f"--dataset={folder}/", "--workdir=w", f"--classes={classes}"]
+        configuration = distill.COMMAND.parse(flags)
+        return cli_data.load(configuration)
+
+    assert of("2,10").class_names == ("2", "10")
+    assert "2 (label 4), 10 (label 2)" in capsys.readouterr().out
+    with pytest.raises(InputError, match="no class is called '12'"):
+        of("2,12")
+    for k, name in enumerate(["car", "plane", "train"]):
+        (tmp_path / str(k)).rename(tmp_path / name)
+    for k in range(3, 12):
+        (tmp_path / str(k)).rename(tmp_path / f".{k}")
+    assert of("train,car").class_names == ("train", "car")
+    assert of("2,0").class_names == ("train", "car")
+    with pytest.raises(InputError, match="no class is called '0'; there are car"):
+        of("car,0")
+
+
+# Arrays of other shapes -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "shape, way_out",
+    [
+        ((3, 8, 8), r"np.moveaxis\(images, 1, -1\)"),
+        ((1, 9, 8), r"np.moveaxis\(images, 1, -1\)"),
+        ((4, 32, 20), r"np.moveaxis\(images, 1, -1\)"),
+        ((784,), r"\(28, 28, 1\)"),
+        ((17,), r"\(1, 17, 1\)"),
+        ((5, 6, 7, 1), "volume.*channels"),
+        ((2, 5, 6, 7, 1), r"shape \[N, H, W, C\]|unbatched"),
+    ],
+)
+def test_shapes_are_recognised(shape, way_out):
+    images = np.random.default_rng(0).random((20, *shape), "float32")
+    assert re.search(way_out, refusal(tfdistill.from_arrays, (images, LABELS[:20])))
+    stream = tf.data.Dataset.from_tensor_slices((images, LABELS[:20]))
+    assert re.search(way_out, refusal(tfdistill.from_tf_data, stream))
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 8, 3), (1, 100, 16), (8, 3), (1, 30, 1), (2, 9, 9)]
+)
+def test_odd_images_are_images(shape):
+    images = np.random.default_rng(0).random((20, *shape), "float32")
+    data = tfdistill.from_arrays((images, LABELS[:20]))
+    assert data.image_shape == (shape if len(shape) == 3 else (*shape, 1))
+
+
+def test_an_archive_says_what_it_holds(tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path, images=IMAGES, labels=LABELS)
+    assert "it holds images, labels" in refusal(tfdistill.load_dataset, path)
+    np.savez(path, x_train=IMAGES, labels=LABELS)
+    assert "lacks y_train: it holds x_train, labels" in refusal(
+        tfdistill.load_dataset, path
+    )

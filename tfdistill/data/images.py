@@ -185,9 +185,10 @@ def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) ->
 def _is_batched(image, label):
     if image.rank not in (3, 4) or label.rank not in (1, 2):
         return False
-    # Otherwise the labels are one-hot vectors.
-    single = image.rank == 3 and label.rank == 1 and label[0] is not None
-    return not (single and (image[-1] in (1, 3, 4) or image[0] != label[0]))
+    # Otherwise the labels are vectors, one-hot ones perhaps.
+    single = image.rank == 3 and label[0] is not None
+    is_image = label.rank == 1 and image[-1] in (1, 3, 4)
+    return not (single and (is_image or image[0] != label[0]))
 
 
 def as_images(images) -> np.ndarray:

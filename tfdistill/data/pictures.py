@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import os
-import warnings
 
 import numpy as np
 
@@ -63,8 +62,10 @@ def header(path: str | os.PathLike) -> Header | None:
                 raise ValueError(f"{str(path)!r} has more than 8 bits per channel.")
             turned = _orientation(image)
             size = (image.height, image.width)
+            # Pillow gives the size of a TIFF as it will be.
+            on_its_side = turned in (5, 6, 7, 8) and image.format != "TIFF"
             return Header(
-                size[::-1] if turned in (5, 6, 7, 8) else size,
+                size[::-1] if on_its_side else size,
                 _is_grey(image),
                 turned > 1,
                 _is_transparent(image),
@@ -103,7 +104,7 @@ def pixels(path: str | os.PathLike, is_grey: bool) -> np.ndarray:
                 image = Image.alpha_composite(white, image)
             return np.atleast_3d(np.asarray(image.convert("L" if is_grey else "RGB")))
     except Exception as error:  # each format has its own
-        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+        raise _damaged(path, error) from error
 
 
 def check(path: str | os.PathLike) -> None:
@@ -117,15 +118,18 @@ def check(path: str | os.PathLike) -> None:
             image.draft(image.mode, (1, 1))
             image.load()
     except Exception as error:
-        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path, error):
+    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
+    return ValueError(f"{str(path)!r} is damaged: {reason}.")
 
 
 def _opened(path):
     from PIL import Image
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path)
+    return Image.open(path)
 
 
 def _is_grey(image):

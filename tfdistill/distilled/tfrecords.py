@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.version import __version__
+from tfdistill.data.labels import check_names
 from tfdistill.data.normalization import Normalization
 from tfdistill.distilled.recipe import LearnedSchedule
 from tfdistill.inner import objectives
@@ -36,6 +37,7 @@ def signature(content: dict) -> str:
 
 def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
     """Same as `DistilledDataset.save`."""
+    check_names(distilled.class_names)
     with files.replacing(folder, overwrite=overwrite) as temporary:
         os.mkdir(temporary)
         _write(distilled, temporary)
