@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -745,3 +746,110 @@ def test_an_archive_says_what_it_holds(tmp_path):
     assert "lacks y_train: it holds x_train, labels" in refusal(
         tfdistill.load_dataset, path
     )
+
+
+# The tables of docs/data.md ---------------------------------------------------------
+
+
+def taken(images=IMAGES, labels=LABELS, test=None, **kwargs):
+    tfdistill.from_arrays((images, labels), test, **kwargs)
+
+
+def streamed(dataset):
+    tfdistill.from_tf_data(dataset, num_classes=2, in_memory=False)
+
+
+def in_folder(root, change=lambda root: None, parts=("train", "test"), **kwargs):
+    for part in parts:
+        for name in "ab":
+            for k in range(3):
+                put(root / part / name / f"{k}.png", picture(k, **kwargs))
+    change(root)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return tfdistill.load_dataset(root, in_memory=False)
+
+
+def cut(root):
+    (root / "train" / "a" / "0.png").write_bytes(b"")
+
+
+def deep(root):
+    Image.new("I;16", (5, 6)).save(root / "train" / "a" / "0.png")
+
+
+REAL = np.random.default_rng(0).random((COUNT, 6, 6, 3), "float32")
+TABLES = {
+    "uint8 [N, H, W, C]": lambda _: taken(),
+    "Grey [N, H, W]": lambda _: taken(IMAGES[..., 0]),
+    "Other integers in 0..255": lambda _: taken(IMAGES.astype("int64")),
+    "Integers above 255": lambda _: taken(IMAGES.astype("int64") + 1),
+    "Floats in any range": lambda _: taken(9 * REAL - 40),
+    "Masks: bool, or uint8 0 and 1": lambda _: taken(REAL > 0.5),
+    "NaN or infinite numbers": lambda _: taken(REAL / 0),
+    "Channels first [N, C, H, W]": lambda _: taken(np.moveaxis(REAL, -1, 1)),
+    "Vectors [N, D]": lambda _: taken(REAL.reshape(COUNT, -1)),
+    "Volumes [N, D, H, W, C]": lambda _: taken(REAL[..., None]),
+    "Images of several sizes": lambda _: taken([REAL[0], REAL[1][1:]], [0, 1]),
+    "Train uint8, test floats in 0..255": lambda _: taken(
+        test=(IMAGES.astype("float32"), LABELS)
+    ),
+    "Train uint8, test floats in 0..1": lambda _: taken(test=(IMAGES / 255, LABELS)),
+    "Train in 0..1, test in -1..1": lambda _: taken(REAL, test=(2 * REAL - 1, LABELS)),
+    "Train and test of other sizes or channels": lambda _: taken(test=(REAL, LABELS)),
+    "A Normalization of another scale": lambda _: taken(
+        REAL, normalization=tfdistill.Normalization((0.5,) * 3, (0.3,) * 3)
+    ),
+    "Integers 0..K-1": lambda _: taken(),
+    "Bools": lambda _: taken(labels=LABELS == 1),
+    "[N, 1]": lambda _: taken(labels=LABELS[:, None]),
+    "One-hot [N, K]": lambda _: taken(labels=np.eye(2)[LABELS]),
+    "Names of classes": lambda _: taken(labels=["a", "b"] * 20),
+    "Labels 1..K": lambda _: taken(labels=LABELS + 1),
+    "Labels with gaps": lambda _: taken(labels=LABELS * 2),
+    "Floats": lambda _: taken(labels=LABELS / 1),
+    "Soft labels": lambda _: taken(labels=np.full((COUNT, 2), 0.5)),
+    "Class names that are empty, padded or equal, or have line breaks": lambda _: taken(
+        class_names=["a", "b "]
+    ),
+    "Unbatched pairs (image, label)": lambda _: streamed(pairs()),
+    "Batches": lambda _: streamed(pairs().batch(4)),
+    "shuffle(), streamed": lambda _: streamed(UNSTEADY["shuffle"][0](_)),
+    "image_dataset_from_directory, streamed": lambda root: streamed(from_files(root)),
+    "shuffle().cache()": lambda _: streamed(STEADY["cached"]()),
+    "deterministic=False as an option": lambda _: streamed(STEADY["as an option"]()),
+    "deterministic=False of a step, streamed": lambda _: streamed(
+        UNSTEADY["mapped"][0](_)
+    ),
+    "Random changes in map(), streamed": lambda _: streamed(UNSTEADY["flips"][0](_)),
+    "A generator that ends after one pass": lambda _: streamed(exhausted()),
+    "take() and skip() after shuffle()": lambda _: tfdistill.from_tf_data(
+        *[f(30) for d in [pairs().shuffle(COUNT)] for f in (d.take, d.skip)]
+    ),
+    "repeat() without end": lambda _: streamed(pairs().repeat()),
+    "All formats that Pillow decodes": in_folder,
+    "train/ and test/, or just classes": in_folder,
+    "train/ and val/ or valid/": lambda root: in_folder(root, parts=("train", "val")),
+    "Grey and colour": lambda root: in_folder(
+        root, lambda root: put(root / "train" / "a" / "0.png", picture(mode="L"))
+    ),
+    "EXIF orientation": in_folder,
+    "Transparent pixels": lambda root: in_folder(root, mode="RGBA"),
+    "A damaged or empty file": lambda root: in_folder(root, cut),
+    "More than 8 bits per channel": lambda root: in_folder(root, deep),
+}
+
+
+def test_the_tables_say_what_is_taken(tmp_path):
+    text = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| (taken|refused) \|", text, re.MULTILINE)
+    assert {name.replace("`", "") for name, _ in rows} == set(TABLES)
+    for number, (name, said) in enumerate(rows):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            TABLES[name.replace("`", "")](folder)
+            answer = "taken"
+        except ValueError:
+            answer = "refused"
+        assert answer == said, name
