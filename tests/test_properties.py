@@ -7,21 +7,27 @@ import collections
 import tempfile
 from pathlib import Path
 
+import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from keras import layers
 from PIL import Image
 
 import tfdistill
+from tfdistill.inner import unroll
+from tfdistill.testing import measures
+from tfdistill.weights.population import Population
 
 #: Cases by property: those that were accepted, and those that were refused.
 COUNTS: dict = {
     "data": collections.Counter(),
     "students": collections.Counter(),
 }
-LEAST = {"data": 350, "students": 0}
+LEAST = {"data": 350, "students": 150}
 
 
 def cases(count):
@@ -344,6 +350,114 @@ def test_names_of_classes(names):
         assert loaded.class_names == tuple(names)
         found = tfds.builder_from_directory(folder).info.features["label"].names
         assert tuple(found) == tuple(names)
+
+
+# Students ---------------------------------------------------------------------------
+
+SHAPE, CLASSES = (4, 4, 1), 3
+ACTIVATIONS = ["tanh", "softplus", "gelu", "sigmoid", "softsign", "elu", "relu"]
+#: Layers of images and of vectors, of some width, and whether they are accepted.
+OF_IMAGES = {
+    "conv": (lambda n, a: layers.Conv2D(n, 3, padding="same", activation=a), True),
+    "separable": (lambda n, a: layers.SeparableConv2D(n, 2, activation=a), True),
+    "depthwise": (lambda n, a: layers.DepthwiseConv2D(2, padding="same"), True),
+    "transposed": (lambda n, a: layers.Conv2DTranspose(n, 2, activation=a), True),
+    "dense": (lambda n, a: layers.Dense(n, a), True),
+    "average": (lambda n, a: layers.AveragePooling2D(2, 1), True),
+    "maximum": (lambda n, a: layers.MaxPooling2D(2, 1), True),
+    "batch norm": (lambda n, a: layers.BatchNormalization(), True),
+    "group norm": (lambda n, a: layers.GroupNormalization(1), True),
+    "larger": (lambda n, a: layers.UpSampling2D(interpolation="bilinear"), True),
+    "resized": (lambda n, a: layers.Resizing(3, 5), True),
+    "flip": (lambda n, a: layers.RandomFlip(seed=n), True),
+    "contrast": (
+        lambda n, a: layers.Lambda(lambda x: tf.image.adjust_contrast(x, 1.1)),
+        False,
+    ),
+}
+OF_VECTORS = {
+    "dense": (lambda n, a: layers.Dense(n, a), True),
+    "regularised": (lambda n, a: layers.Dense(n, a, kernel_regularizer="l2"), True),
+    "batch norm": (lambda n, a: layers.BatchNormalization(), True),
+    "layer norm": (lambda n, a: layers.LayerNormalization(), True),
+    "dropout": (lambda n, a: layers.Dropout(0.3, seed=n), True),
+    "softmax": (lambda n, a: layers.Softmax(), True),
+    "activation": (lambda n, a: layers.Activation(a), True),
+    "constrained": (lambda n, a: layers.Dense(n, kernel_constraint="non_neg"), False),
+}
+
+
+def stack(table):
+    layer = st.tuples(
+        st.sampled_from(list(table)), st.integers(2, 4), st.sampled_from(ACTIVATIONS)
+    )
+    return st.lists(layer, max_size=2)
+
+
+@pytest.mark.slow
+@cases(150)
+@given(
+    stack(OF_IMAGES),
+    stack(OF_VECTORS),
+    st.sampled_from(["sgd", "momentum", "adam"]),
+    st.integers(0, 5),
+)
+def test_students(of_images, of_vectors, optimizer, seed):
+    """The meta-gradient equals central differences, to a thousandth."""
+    rng = np.random.default_rng(seed)
+
+    def make_model():
+        keras.utils.set_random_seed(seed)
+        return keras.Sequential(
+            [
+                keras.Input(SHAPE),
+                *(OF_IMAGES[name][0](n, a) for name, n, a in of_images),
+                layers.Flatten(),
+                *(OF_VECTORS[name][0](n, a) for name, n, a in of_vectors),
+                layers.Dense(CLASSES),
+            ]
+        )
+
+    tables = [(OF_IMAGES, of_images), (OF_VECTORS, of_vectors)]
+    is_accepted = all(table[name][1] for table, some in tables for name, *_ in some)
+    with measures.double_precision():
+        accepted = attempt(
+            "students",
+            Population,
+            make_model,
+            SHAPE,
+            CLASSES,
+            tfdistill.FixedWeights(),
+            differentiated=True,
+        )
+        assert (accepted is not None) == is_accepted
+        if not is_accepted:
+            return
+        synthesizer = tfdistill.DistilledImages(
+            rng.standard_normal((1, CLASSES, *SHAPE)),
+            np.arange(CLASSES),
+            CLASSES,
+            epochs=2,
+            inner_optimizer=optimizer,
+            learning_rate=0.05,
+            dtype="float64",
+        )
+        problem = measures.problem(synthesizer, make_model=make_model)
+        gradients = tfdistill.BackGradient()(problem).gradients
+        gradients = [g.numpy() for g in gradients]
+        size = np.sqrt(sum(np.sum(g**2) for g in gradients))
+        ways = [g / (size or 1) + 0.1 * rng.standard_normal(g.shape) for g in gradients]
+        variables = synthesizer.trainable_variables
+        values, losses = [v.numpy() for v in variables], []
+        for sign in (1e-5, -1e-5):
+            for variable, value, way in zip(variables, values, ways, strict=True):
+                variable.assign(value + sign * way)
+            trained, _ = unroll.walk(problem, unroll.start(problem), 0, 2)
+            batch = problem.images, problem.labels
+            losses.append(float(unroll.judge(problem, trained, *batch)[0]))
+        numeric = (losses[0] - losses[1]) / 2e-5
+        exact = sum(np.sum(g * way) for g, way in zip(gradients, ways))
+        assert abs(numeric - exact) <= 1e-3 * max(abs(numeric), abs(exact)) + 1e-8
 
 
 def test_enough_cases(request, record_property):

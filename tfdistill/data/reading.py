@@ -68,8 +68,8 @@ def read(source: Source, form: Form, in_memory: bool | None, seed: int) -> Datas
                     split.read_labels()  # checks them
             splits.append(split)
     if in_memory and len(splits) == 2 and not source.counts:
-        images = (split.images for split in splits)
-        passes.check_apart(*images, lambda: hold(*made["test"])[0])
+        train, test = (split.images for split in splits)
+        passes.check_apart(train, test, lambda: hold(*made["test"])[0])
     return assemble(source.name, splits, names, seed, () if source.counts else extents)
 
 
