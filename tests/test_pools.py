@@ -294,8 +294,8 @@ def test_pools_need_held_out_students():
         ),
         (["baseline", "--workdir=W", "--kind=fada"], "needs --initial_weights=pre"),
         (["baseline", "--workdir=W", "--source_dataset=mnist"], "needs --kind=fada"),
-        (["pretrain", "--workdir=W", "--classes=1,a"], "must be labels"),
-        (["pretrain", "--workdir=W", "--classes=1,10"], "different integers from 0"),
+        (["pretrain", "--workdir=W", "--classes=1,a"], "no class is called 'a'"),
+        (["pretrain", "--workdir=W", "--classes=1,10"], "no class is called '10'"),
         (["distill", "--workdir=W", "--attack_class=1"], "need --objective=attack"),
         (
             ["distill", "--workdir=W", "--objective=attack", "--attack_class=1"],

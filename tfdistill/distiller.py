@@ -5,9 +5,10 @@ import functools
 import keras
 import tensorflow as tf
 
-from tfdistill import stability
+from tfdistill import stability, students
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
+from tfdistill.data import normalised
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.recipe import Teacher
 from tfdistill.evaluation.fresh_students import FreshStudents
@@ -46,8 +47,8 @@ class Distiller(keras.Model):
         seed: Seed of all students' initial weights.
 
     Raises:
-        ValueError: If the student doesn't fit the synthesizer's images and classes, or
-            the meta-gradient refuses its number of steps.
+        ValueError: If the student doesn't fit the synthesizer's images and classes, it
+            expects images in 0..255, or the meta-gradient refuses its number of steps.
 
     Example:
         >>> import tfdistill
@@ -87,6 +88,10 @@ class Distiller(keras.Model):
             differentiated=True,
             logits=self.objective.takes_logits,
         )
+        self._normalization = synthesizer.source and synthesizer.source.normalization
+        models = [learner.model for learner, _ in self.population.members]
+        shape = synthesizer.image_shape
+        students.check_range(models, self.population.name, shape, self._normalization)
         stability.check_precision(synthesizer.trainable_variables)
         strategies.check_made_here(
             "synthesizer", synthesizer.trainable_variables, self.distribute_strategy
@@ -323,9 +328,11 @@ class Distiller(keras.Model):
         """Same as `keras.Model.fit`, but stops with an error if the meta-loss diverges.
 
         Raises:
+            ValueError: If the first batch is not one of normalised images.
             FloatingPointError: If the meta-loss or its gradient becomes NaN or
                 infinite. The synthesizer's variables keep their last finite state.
         """
+        normalised.check(args[0] if args else kwargs.get("x"), self._normalization)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = [_StopWhenNotFinite(), *_listed(callbacks)]
         # The order is the data pipeline's; Keras warns if it is told to shuffle.

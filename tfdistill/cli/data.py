@@ -1,6 +1,9 @@
 """The flags that name the real data, and the data that they name."""
 
-from collections.abc import Mapping
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
@@ -74,8 +77,8 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             "classes",
             list,
             None,
-            "Take the images of these classes only, such as 0,1,2; they become classes "
-            "0, 1, 2.",
+            "Take the images of these classes only, by their names or, if they have "
+            "none, by their labels, such as 0,1,2; they become classes 0, 1, 2.",
         ),
         Flag(
             "resplit",
@@ -110,11 +113,7 @@ def load(configuration: Configuration, name: str | None = None):
     from tfdistill.data import loading
 
     c = configuration
-    if c.classes and not all(label.isdecimal() for label in c.classes):
-        raise InputError(
-            f"--classes={','.join(c.classes)} must be labels, such as 0,1,2."
-        )
-    with checking():
+    with checking(), _in_lines():
         dataset = loading.load_dataset(
             name or c.dataset,
             data_dir=c.data_dir,
@@ -124,12 +123,50 @@ def load(configuration: Configuration, name: str | None = None):
             channels=c.channels and int(c.channels),
         )
         if c.classes:
-            dataset = dataset.of_classes([int(label) for label in c.classes])
+            dataset = dataset.of_classes(_labels(c.classes, dataset.class_names))
         if c.resplit and name is None:
             dataset = dataset.resplit(c.resplit)
         if "validation" in c:
             dataset = dataset.hold_out(c.validation, seed=c.seed)
         return dataset
+
+
+def _labels(classes: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Finds classes by their names or, without any, by their labels."""
+    named = [k for k in classes if k in names]
+    # Numbers are names, where the names are numbers: folders 0, 1, 10, 11, 2.
+    if not named and all(k.isdecimal() for k in classes):
+        if not all(name.isdecimal() for name in names):
+            return [int(k) for k in classes]
+    unknown = [k for k in classes if k not in names]
+    if unknown:
+        shown = ", ".join(names[:12]) + ", ..." * (len(names) > 12)
+        raise InputError(
+            f"--classes={','.join(classes)}: no class is called {unknown[0]!r}; there "
+            f"are {shown}."
+        )
+    labels = [names.index(k) for k in classes]
+    if any(str(label) != k for label, k in zip(labels, classes)):
+        shown = ", ".join(f"{k} (label {n})" for k, n in zip(classes, labels))
+        print(f"Classes by their names: {shown}.", flush=True)
+    return labels
+
+
+@contextlib.contextmanager
+def _in_lines() -> Iterator[None]:
+    """Prints what the library warns of as a line of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        show = warnings.showwarning
+
+        def line(message, category, *args, **kwargs):
+            if category is UserWarning:
+                print(message, file=sys.stderr, flush=True)
+            else:
+                show(message, category, *args, **kwargs)
+
+        warnings.showwarning = line
+        yield
 
 
 def record(configuration: Configuration) -> dict:

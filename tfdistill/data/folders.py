@@ -1,84 +1,174 @@
 """Folders of image files, one for each class."""
 
+import collections
+import concurrent.futures
 import os
 import pathlib
+import warnings
 
 import numpy as np
 import tensorflow as tf
 
+from tfdistill.data import pictures
 from tfdistill.data.images import Pairs
+from tfdistill.data.python_calls import call
 from tfdistill.data.sources import Source
 
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+_PARTS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "validation": ("val", "valid", "validation"),
+}
+# What systems put beside images: previews, and what is not a picture at all.
+_OF_SYSTEMS = {"__MACOSX", "lost+found", "System Volume Information"}
+_SHOWN = 3
 
 
 def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
     """Finds the images in `train/<class>/` and `test/<class>/`, or in `<class>/`.
 
+    All files that Pillow reads are images, whatever folders of their class they lie in.
+    A warning of one line says what is left out or changed.
+
     Args:
-        root: The folder.
+        root: The folder. Without `test/`, the images of `val/`, `valid/` or
+            `validation/` are the test part.
         one_size: Whether to refuse images of different sizes.
 
     Returns:
-        The `Source`, named like the folder. Its images are uint8, with 1 channel if
-        the first one is grey, else 3.
+        The `Source`, named like the folder. Its images are uint8, with 1 channel if all
+        are grey, else 3; turned as EXIF says, and on white where transparent.
 
     Raises:
         ValueError: If there are no images, one is incomplete or has more than 8 bits
             per channel, sizes differ, or a class is only in `test`.
     """
-    from PIL import Image
-
-    def folders(parent):
-        return sorted(f for f in parent.iterdir() if f.is_dir() and f.name[0] != ".")
-
-    has_train = (root / "train").is_dir()
-    roots = {"train": root / "train" if has_train else root}
-    if has_train and (root / "test").is_dir():
-        roots["test"] = root / "test"
-    names = [folder.name for folder in folders(roots["train"])]
-    mode, shape, parts, counts = "", ((0, 0), ""), {}, {}
-
-    def read(path):
-        with Image.open(os.fsdecode(path)) as image:
-            return np.atleast_3d(np.asarray(image.convert(mode)))
-
-    for part, parent in roots.items():
-        found = [
-            (file, folder.name)
-            for folder in folders(parent)
-            for file in sorted(folder.iterdir())
-            if file.suffix.lower() in _IMAGE_SUFFIXES
-        ]
-        unknown = sorted({folder for _, folder in found} - set(names))
-        if unknown or not found:
+    account: collections.Counter = collections.Counter()
+    roots = _parts(root, account)
+    found = {part: _files(parent, account) for part, parent in roots.items()}
+    names = sorted(set(folder for _, folder, _ in found["train"]))
+    for part, files in found.items():
+        unknown = sorted({folder for _, folder, _ in files} - set(names))
+        if unknown or not files:
             problem = f"the class {unknown[0]!r} is" if unknown else "no images are"
-            where = "only in test" if unknown else f"in {parent}/<class>/"
+            where = f"only in {roots[part].name}"
+            where = where if unknown else f"in {roots[part]}/<class>/"
             raise ValueError(f"{problem} {where}.")
-        for file, _ in found:  # headers only: bad files are refused now
-            try:
-                with Image.open(file) as image:
-                    if not mode:
-                        mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-                        shape = (image.height, image.width), str(file)
-                    size, deep = (image.height, image.width), image.mode[0] in "IF"
-            except OSError as error:
-                raise ValueError(f"{str(file)!r} is not a whole image.") from error
-            if deep:
-                raise ValueError(f"{str(file)!r} has more than 8 bits per channel.")
-            if size != shape[0] and one_size:
-                raise ValueError(
-                    f"images differ in size, such as {shape[1]!r} and "
-                    f"{str(file)!r}: give image_size to resize them."
-                )
-        files = [str(file) for file, _ in found]
-        labels = np.int32([names.index(folder) for _, folder in found])
-        static = (*(shape[0] if one_size else (None, None)), len(mode))
+    headers = [(path, h) for files in found.values() for path, _, h in files]
+    first, shape = headers[0][0], headers[0][1].size
+    for path, head in headers:
+        if head.size != shape and one_size:
+            raise ValueError(
+                f"images differ in size, such as {first!r} and {path!r}: give "
+                "image_size to resize them."
+            )
+    is_grey = all(head.is_grey for _, head in headers)
+    _tell(root, found, [head for _, head in headers], is_grey, account)
+    static = (*(shape if one_size else (None, None)), 1 if is_grey else 3)
 
-        def load(file, static=static):
-            return tf.ensure_shape(tf.numpy_function(read, [file], tf.uint8), static)
+    def load(path):
+        def read(path):
+            return pictures.pixels(os.fsdecode(path), is_grey)
 
-        pairs = tf.data.Dataset.from_tensor_slices((files, labels))
-        parts[part] = Pairs(pairs, load)
-        counts[part] = len(files)
-    return Source(root.resolve().name, parts, counts, names)
+        return tf.ensure_shape(call(read, path, tf.uint8), static)
+
+    parts = {}
+    for part, files in found.items():
+        paths = [os.fsencode(path) for path, _, _ in files]
+        labels = np.int32([names.index(folder) for _, folder, _ in files])
+        parts[part] = Pairs(tf.data.Dataset.from_tensor_slices((paths, labels)), load)
+    counts = {part: len(files) for part, files in found.items()}
+    return Source(
+        root.resolve().name,
+        parts,
+        counts,
+        names,
+        verify=lambda: _check([path for path, _ in headers]),
+    )
+
+
+def _folders(parent):
+    return sorted(f for f in parent.iterdir() if f.is_dir() and not _is_hidden(f.name))
+
+
+def _is_hidden(name):
+    return name[0] in ".@#$" or name in _OF_SYSTEMS
+
+
+def _parts(root, account):
+    """The folders of train and test, if there is one of train; else the root."""
+    named = {}
+    for part, names in _PARTS.items():
+        for folder in _folders(root):
+            if folder.name.lower() in names and _folders(folder):
+                named.setdefault(part, folder)
+    if "train" not in named:
+        return {"train": root}
+    roots = {"train": named["train"]}
+    test = named.get("test", named.get("validation"))
+    if test:
+        roots["test"] = test
+    for folder in _folders(root):
+        if folder not in roots.values():
+            account[f"the folder {folder.name}/"] += 0
+    return roots
+
+
+def _files(parent, account):
+    """(path, class, header) of all images of a part, in order."""
+    found = []
+    for item in sorted(parent.iterdir()):
+        if item.is_file() and item.suffix.lower() in pictures.suffixes():
+            account["image files outside the folders of classes"] += 1
+        elif item.is_dir() and _is_hidden(item.name) and item.name[0] != ".":
+            account[f"the folder {item.name}/"] += 0
+    for folder in _folders(parent):
+        before = len(found)
+        for path in sorted(_walk(folder)):
+            head = pictures.header(path)
+            if head is None:
+                suffix = os.path.splitext(path)[1] or "no suffix"
+                account[f"other files ({suffix})"] += 1
+            else:
+                found.append((path, folder.name, head))
+        if len(found) == before:
+            account[f"the folder {folder.name}/, without images,"] += 0
+    return found
+
+
+def _walk(folder):
+    for path, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        yield from (os.path.join(path, name) for name in files if name[0] != ".")
+
+
+def _check(paths):
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(pictures.check, paths, chunksize=16):
+            pass
+
+
+def _tell(root, found, headers, is_grey, account):
+    """Warns of what is left out or changed."""
+    changed = {
+        "are grey, beside colour ones": sum(h.is_grey for h in headers) * (not is_grey),
+        "are turned as their EXIF data say": sum(h.is_turned for h in headers),
+        "have transparent pixels, which become white": sum(
+            h.is_transparent for h in headers
+        ),
+        "have several frames, of which the first counts": sum(
+            h.has_frames for h in headers
+        ),
+    }
+    changes = [f"{count} {what}" for what, count in changed.items() if count]
+    left = [f"{n} {what}" if n else what for what, n in sorted(account.items())]
+    if not changes and not left:
+        return
+    read = " and ".join(f"{len(files)} of {part}" for part, files in found.items())
+    sentence = f"{root}: {read} images are read"
+    if changes:
+        sentence += f", of which {', '.join(changes)}"
+    if left:
+        shown = left[:_SHOWN] + [f"{len(left) - _SHOWN} more"] * (len(left) > _SHOWN)
+        sentence += f"; left out: {', '.join(shown)}"
+    warnings.warn(f"{sentence}.", stacklevel=4)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from tfdistill.data import labels as label_forms
+from tfdistill.data import shapes
 from tfdistill.data.normalization import Normalization
 
 
@@ -115,12 +117,14 @@ def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) ->
     """Converts images to uint8 or float32 of static shape, and labels to int32.
 
     Args:
-        data: `Pairs`, or a dataset of (image [H, W, C] or [H, W], integer label).
+        data: `Pairs`, or a dataset of (image [H, W, C] or [H, W], label): an integer,
+            a bool or a one-hot vector.
         form: `Form` to convert the images to.
         shape: (H, W, C) of all images, if known.
 
     Returns:
-        `Pairs` of images [H, W, C] and scalar int32 labels. uint8 images stay uint8;
+        `Pairs` of images [H, W, C] and scalar int32 labels, in a fixed order wherever
+        the dataset leaves the choice. uint8 images stay uint8, bools become uint8;
         others become float32, uint16 ones in [0, 1].
 
     Raises:
@@ -134,25 +138,41 @@ def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) ->
             f"{data if spec is None else spec!r}."
         )
     image, label = pairs.images().element_spec
-    if label.shape.rank != 0 or not label.dtype.is_integer:
-        raise ValueError(f"labels must be integer scalars, not {label}.")
-    kept = image.dtype in (tf.uint8, tf.uint16) or image.dtype.is_floating
+    if not all(isinstance(part, tf.TensorSpec) for part in (image, label)):
+        raise ValueError(
+            f"the pairs must be of an image and a label, not of {image} and {label}."
+        )
+    if _is_batched(image.shape, label.shape):
+        raise ValueError(
+            f"the dataset is batched, in images of shape {image.shape}: give its "
+            "single pairs, by unbatch()."
+        )
+    to_number = label_forms.scalar(label)
+    kept = image.dtype in (tf.uint8, tf.uint16, tf.bool) or image.dtype.is_floating
+    if kept and image.shape.rank is not None:
+        shapes.check(image.shape.as_list())
     if not kept or image.shape.rank not in (2, 3, None):
         raise ValueError(
             "images must be unbatched [H, W, C] of uint8, uint16 or floats, not "
-            f"{image.dtype.name} of shape {image.shape}."
+            f"{image.dtype.name} of shape {image.shape}; tf.cast converts them."
         )
 
     def standard(record):
         image = record if pairs.decode is None else pairs.decode(record)
         if image.shape.rank == 2:
             image = image[..., None]
+        if image.dtype == tf.bool:
+            image = tf.cast(image, tf.uint8)
         if image.dtype != tf.uint8:
             image = tf.image.convert_image_dtype(image, tf.float32)
         image = form(image)
         return tf.ensure_shape(image, shape) if shape is not None else image
 
-    records = pairs.records.map(lambda record, label: (record, tf.cast(label, "int32")))
+    records = pairs.records.map(lambda record, label: (record, to_number(label)))
+    if records.options().deterministic is False:
+        in_order = tf.data.Options()
+        in_order.deterministic = True
+        records = records.with_options(in_order)
     standardized = Pairs(records, standard)
     if not standardized.images().element_spec[0].shape.is_fully_defined():
         raise ValueError(
@@ -162,12 +182,21 @@ def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) ->
     return standardized
 
 
+def _is_batched(image, label):
+    if image.rank not in (3, 4) or label.rank not in (1, 2):
+        return False
+    # Otherwise the labels are vectors, one-hot ones perhaps.
+    single = image.rank == 3 and label[0] is not None
+    is_image = label.rank == 1 and image[-1] in (1, 3, 4)
+    return not (single and (is_image or image[0] != label[0]))
+
+
 def as_images(images) -> np.ndarray:
     """Checks an array of images and converts it.
 
     Args:
-        images: Numbers [N, H, W, C] or [N, H, W], N at least 1: finite floats, or
-            integers in 0..255.
+        images: Numbers [N, H, W, C] or [N, H, W], N at least 1: finite floats,
+            integers in 0..255, or bools.
 
     Returns:
         Array [N, H, W, C], float32 or uint8; no copy if it was one already.
@@ -175,10 +204,17 @@ def as_images(images) -> np.ndarray:
     Raises:
         ValueError: If the images are not what is described above.
     """
-    images = np.asarray(images)
+    try:
+        images = np.asarray(images)
+    except ValueError:
+        raise ValueError(
+            "images must be one array [N, H, W, C], not of several sizes: resize them."
+        ) from None
+    if images.dtype.kind in "biuf" and images.size and images.ndim:
+        shapes.check(images.shape[1:])
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or not images.size or images.dtype.kind not in "iuf":
+    if images.ndim != 4 or not images.size or images.dtype.kind not in "biuf":
         raise ValueError(
             "images must be numbers of shape [N, H, W, C] or [N, H, W], at least one, "
             f"not {images.dtype} of shape {images.shape}."
@@ -188,7 +224,10 @@ def as_images(images) -> np.ndarray:
         if not max(-low, high) <= np.finfo(np.float32).max:
             raise ValueError("images must be finite, but some are NaN or infinite.")
     elif low < 0 or high > 255:
-        raise ValueError(f"images must be integers in 0..255, not {low}..{high}.")
+        raise ValueError(
+            f"images must be integers in 0..255, not {low}..{high}; floats may be in "
+            "any range, so divide them, such as by 65535."
+        )
     kept = np.float32 if images.dtype.kind == "f" else np.uint8
     return images.astype(kept, copy=False)
 

@@ -1,7 +1,5 @@
 """Loads real data: every source becomes a `Dataset` of two `Split`s."""
 
-import contextlib
-import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
@@ -11,14 +9,15 @@ import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
 from tfdistill.data import folders, tfds_sources
+from tfdistill.data.assembling import assemble, blame
 from tfdistill.data.dataset import Dataset
-from tfdistill.data.images import Form, Pairs, as_images, raw_pairs
+from tfdistill.data.extent import Extent
+from tfdistill.data.images import Form, as_images
+from tfdistill.data.labels import numbered
 from tfdistill.data.normalization import Normalization
+from tfdistill.data.reading import read
 from tfdistill.data.sources import Source
 from tfdistill.data.split import Split
-
-_MEMORY_LIMIT = 2 << 30  # bytes of raw training images that are still held
-_HELD_OUT = 0.2  # of the training data, where a source has no test data
 
 
 def from_arrays(
@@ -34,10 +33,11 @@ def from_arrays(
 
     Args:
         train: Pair (images, labels) to train on: images [N, H, W, C] or [N, H, W],
-            uint8, other integers in 0..255 or finite floats; integer labels [N] that
-            are 0..K-1 for K classes.
+            uint8, bools, other integers in 0..255 or finite floats; labels [N] that are
+            0..K-1 for K classes, or [N, 1], one-hot rows [N, K], or names of classes.
         test: Same to test on; None holds out a fifth of every class of `train`.
-        class_names: One name per class; None names them "0", "1", ....
+        class_names: One name per class; None names them "0", "1", ..., or sorts the
+            names that the labels are.
         normalization: `Normalization` of all images; None measures the training images.
         name: Name of the data.
         seed: Non-negative seed of the choice of the held-out fifth.
@@ -59,15 +59,18 @@ def from_arrays(
         >>> len(data.train), len(data.test)
         (16, 4)
     """
+    named = {"train": train} if test is None else {"train": train, "test": test}
+    for part, pair in named.items():
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ValueError(f"{part}: the data must be a pair (images, labels).")
+    labels, class_names = numbered([pair[1] for pair in named.values()], class_names)
+    classes = None if class_names is None else len(class_names)
     splits = []
-    for part, pair in (("train", train), ("test", test))[: 1 + (test is not None)]:
-        with _blame(part):
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise ValueError("the data must be a pair (images, labels).")
-            classes = None if class_names is None else len(class_names)
-            images, labels = pair
-            splits.append(Split(images, labels, normalization, num_classes=classes))
-    return _assemble(name, splits, class_names, seed)
+    for (part, (images, _)), own in zip(named.items(), labels, strict=True):
+        with blame(part):
+            splits.append(Split(images, own, normalization, num_classes=classes))
+    extents = [Extent.of_images(split.images) for split in splits]
+    return assemble(name, splits, class_names, seed, extents)
 
 
 def from_tf_data(
@@ -84,8 +87,9 @@ def from_tf_data(
 
     Args:
         train: Unbatched (image, label) pairs to train on: images [H, W, C] or [H, W] of
-            known shape, uint8, uint16 or floats; scalar integer labels 0..K-1 for K
-            classes. Streamed pairs must come in the same order on every pass.
+            known shape, uint8, uint16, bools or floats; scalar integer labels 0..K-1
+            for K classes, or one-hot vectors. If they are streamed, every pass must
+            give the same pairs in the same order: they are read twice to see that.
         test: Same to test on; None holds out a fifth of every class of `train`.
         num_classes: Number of classes K; None takes the number of class names or the
             largest label plus one.
@@ -119,7 +123,7 @@ def from_tf_data(
         )
     parts = {"train": train} if test is None else {"train": train, "test": test}
     source = Source(name, parts, {}, class_names, normalization)
-    return _read(source, Form(), in_memory, seed=0)
+    return read(source, Form(), in_memory, seed=0)
 
 
 def load_dataset(
@@ -145,8 +149,9 @@ def load_dataset(
               labelled boxes, such as "voc/2007", each box is an example;
             - a `.npz` file with x_train, y_train and, optionally, x_test, y_test and
               class_names (array of strings), as in `from_arrays`;
-            - a folder of images, `train/<class>/*.png` and `test/<class>/*.png` or
-              just `<class>/*.png`; also jpg, jpeg, bmp and gif;
+            - a folder of images, `train/<class>/` and `test/<class>/` or just
+              `<class>/`, with files and folders of files of any format that Pillow
+              reads; without `test/`, `val/` or `valid/` is the test part;
             - the folder of a prepared TensorFlow data set: that of a version (with
               dataset_info.json), or the one above, for the latest version.
             A folder named like a data set is given as a path, such as "./mnist".
@@ -187,7 +192,7 @@ def load_dataset(
     is_path = isinstance(name, os.PathLike) or path.startswith((".", "/", "~"))
     is_path = is_path or path.endswith(".npz")
     path = os.path.expanduser(path) if is_path else path
-    with _blame(repr(path)):
+    with blame(repr(path)):
         if os.path.isdir(path) and (is_path or path not in tfds_sources.known_names()):
             builder = tfds_sources.prepared(path)
             if builder is not None:
@@ -196,14 +201,14 @@ def load_dataset(
                 source = folders.of_folder(
                     pathlib.Path(path), one_size=image_size is None
                 )
-            return _read(source, form, in_memory, seed)
+            return read(source, form, in_memory, seed)
         if is_path and not os.path.isfile(path):
             raise FileNotFoundError(f"There is no file or folder {path!r}.")
         if is_path:
             return _load_npz(path, form, seed)
     builder = tfds_sources.find_builder(path, data_dir, download)
-    with _blame(repr(path)):
-        return _read(tfds_sources.of_builder(builder), form, in_memory, seed)
+    with blame(repr(path)):
+        return read(tfds_sources.of_builder(builder), form, in_memory, seed)
 
 
 def _load_digits(form: Form) -> Dataset:
@@ -225,11 +230,12 @@ def _load_npz(path: str, form: Form, seed: int) -> Dataset:
     missing = [key for key in wanted if key not in arrays]
     if missing:
         raise ValueError(
-            f"the file must hold {', '.join(wanted)}, but lacks {', '.join(missing)}."
+            f"the file must hold {', '.join(wanted)}, but lacks {', '.join(missing)}: "
+            f"it holds {', '.join(arrays) or 'nothing'}."
         )
     values = [arrays[key] for key in wanted]
     for i in range(0, len(values), 2):
-        with _blame(wanted[i]):
+        with blame(wanted[i]):
             values[i] = form.of_arrays(as_images(values[i]))
     names = arrays.get("class_names")
     names = None if names is None else [str(name) for name in names.reshape(-1)]
@@ -237,96 +243,3 @@ def _load_npz(path: str, form: Form, seed: int) -> Dataset:
     return from_arrays(
         *pairs, class_names=names, name=pathlib.Path(path).stem, seed=seed
     )
-
-
-def _read(source: Source, form: Form, in_memory, seed: int) -> Dataset:
-    """Makes the data set of a source.
-
-    Args:
-        source: The `Source`; parts that a user made are absent from its `counts`.
-        form: `Form` that the user asked for.
-        in_memory: Same as in `load_dataset`.
-        seed: Same as in `load_dataset`.
-    """
-    if form.image_size is None:
-        form = dataclasses.replace(source.form, channels=form.channels)
-    names, counts = source.class_names, source.counts
-    normalization = form.of_normalization(source.normalization)
-    classes = None if names is None else len(names)
-    splits = []
-    for part, pairs in source.parts.items():
-        with _blame(part):
-            pairs = raw_pairs(pairs, form)
-            image, count = pairs.images().element_spec[0], counts.get(part)
-            if count is None:
-                count = int(pairs.records.cardinality())
-                if count == tf.data.INFINITE_CARDINALITY:
-                    raise ValueError("the dataset must end, but it repeats forever.")
-                if count == tf.data.UNKNOWN_CARDINALITY:
-                    count = int(pairs.labels().reduce(np.int64(0), lambda n, _: n + 1))
-            if in_memory is None:  # decided by train, for both
-                raw = count * image.shape.num_elements() * image.dtype.size
-                in_memory = raw < _MEMORY_LIMIT
-            split = Split.streamed(
-                pairs, count, image.shape, normalization, num_classes=classes
-            )
-            if in_memory:
-                split = Split(*_hold(pairs, count), normalization, num_classes=classes)
-            elif part not in counts:  # a user's labels: checked now
-                split.read_labels()
-            splits.append(split)
-    return _assemble(source.name, splits, names, seed)
-
-
-def _hold(pairs: Pairs, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reads all pairs into arrays, which are allocated once."""
-    decoded = pairs.images()
-    spec = decoded.element_spec[0]
-    images = np.empty((count, *spec.shape), spec.dtype.as_numpy_dtype)
-    labels, at = np.empty(count, np.int32), 0
-    try:
-        for x, y in decoded.batch(512).prefetch(2).as_numpy_iterator():
-            images[at : at + len(x)], labels[at : at + len(x)] = x, y
-            at += len(x)
-    except tf.errors.OpError as error:
-        reason = error.message.split("}} ")[-1].splitlines()[0]
-        raise ValueError(f"example {at} or a later one is damaged: {reason}") from error
-    if at != count:
-        raise ValueError(f"there are {at} examples, but {count} were expected.")
-    return images, labels
-
-
-def _assemble(name, splits, class_names, seed) -> Dataset:
-    """Checks that train and test match, and gives them the same normalization."""
-    train, test = splits if len(splits) == 2 else splits[0].split(_HELD_OUT, seed)
-    if class_names is None:
-        class_names = [str(label) for label in range(train.num_classes)]
-        absent = set(range(train.num_classes)) - set(train.read_labels().tolist())
-        if absent:
-            raise ValueError(
-                "labels must be 0 to C - 1, but the largest is "
-                f"{train.num_classes - 1} and train has none of class {min(absent)}."
-            )
-    if len(class_names) < 2:
-        raise ValueError(f"There must be at least 2 classes, not {len(class_names)}.")
-    if train.image_shape != test.image_shape:
-        raise ValueError(
-            "Images of train and test must have one shape, not "
-            f"{train.image_shape} and {test.image_shape}."
-        )
-    if train.knows_labels and test.knows_labels:  # no stream is read just for this
-        extra = set(test.read_labels().tolist()) - set(train.read_labels().tolist())
-        if extra:
-            raise ValueError(f"test has class {min(extra)}, which is not in train.")
-    normalization, count = train.normalization, len(class_names)
-    train, test = (part.normalized_by(normalization, count) for part in (train, test))
-    return Dataset(name, train, test, normalization, tuple(map(str, class_names)))
-
-
-@contextlib.contextmanager
-def _blame(what: str):
-    """Puts what a ValueError is about in front of its message."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{what}: {error}") from error

@@ -16,7 +16,8 @@ class Normalization:
     Attributes:
         mean: One finite number per channel, of images divided by `scale`.
         std: One positive number per channel, of images divided by `scale`.
-        scale: Largest raw value: 255 for uint8 images, 1 for float images.
+        scale: Largest raw value: 255 for uint8 images, 1 for float ones and for masks
+            of 0 and 1.
 
     Raises:
         ValueError: If the numbers do not describe an invertible map.
@@ -175,14 +176,18 @@ def measure(chunks: Iterable[np.ndarray]) -> Normalization:
         ValueError: If a number is NaN or infinite.
     """
     count, total, squares, scale = 0, np.zeros(()), np.zeros(()), 1.0
+    highest = 0
     for chunk in chunks:
         scale = 255.0 if chunk.dtype == np.uint8 else 1.0
+        highest = max(highest, chunk.max())
         rows = chunk.reshape(-1, chunk.shape[-1]).astype(np.float64) / scale
         count, total = count + len(rows), total + rows.sum(0)
         squares = squares + np.square(rows).sum(0)
     if not np.isfinite(squares).all():
         raise ValueError("images must be finite, but some are NaN or infinite.")
     mean = total / count
+    if scale == 255 and highest == 1:  # a mask, which 255 would make black
+        mean, squares, scale = 255 * mean, 255**2 * squares, 1.0
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     # Due to rounding, the deviation of a constant channel is not exactly 0.
     return Normalization(tuple(mean), tuple(np.where(std < 1e-6, 1.0, std)), scale)

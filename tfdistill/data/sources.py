@@ -1,7 +1,7 @@
 """The contract of every source of labelled images."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -21,6 +21,8 @@ class Source:
         class_names: One name per class; None if only the labels are known.
         normalization: Usual `Normalization` of the data; None if there is none.
         form: Usual `Form` of the images.
+        verify: Raises a ValueError that names a damaged example, if there is one; it is
+            called before they are streamed.
     """
 
     name: str
@@ -29,3 +31,4 @@ class Source:
     class_names: Sequence[str] | None
     normalization: Normalization | None = None
     form: Form = Form()
+    verify: Callable[[], None] | None = None

@@ -1,8 +1,7 @@
 """Labelled images as batches, in memory or streamed, that can always be replayed.
 
 A split keeps its images raw (uint8 where they came as uint8) and normalises them
-batch by batch. The order of its batches is a function of a seed alone, so that a run
-can resume where it stopped.
+batch by batch. Their order is a function of a seed alone, so that a run can resume.
 """
 
 import math
@@ -12,11 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
-from tfdistill.data import stratified
+from tfdistill.data import passes, stratified
 from tfdistill.data.batches import replayable
 from tfdistill.data.examples import Examples
 from tfdistill.data.held import Held
 from tfdistill.data.images import as_images, raw_pairs
+from tfdistill.data.labels import as_labels, check_range
 from tfdistill.data.normalization import Normalization, measure
 from tfdistill.data.streamed import Streamed
 
@@ -29,9 +29,9 @@ class Split:
     `Split.streamed` makes a split whose examples are read anew in every epoch.
 
     Args:
-        images: Array [N, H, W, C] or [N, H, W] of uint8 or finite floats; other
-            integers in 0..255 are converted to uint8.
-        labels: Integer array [N], from 0 up.
+        images: Array [N, H, W, C] or [N, H, W] of uint8 or finite floats; bools and
+            other integers in 0..255 are converted to uint8.
+        labels: Integers [N], from 0 up; bools, [N, 1] and one-hot rows are converted.
         normalization: `Normalization` of the batches; None measures these images.
         num_classes: Number of classes; None takes the largest label plus one.
 
@@ -43,8 +43,7 @@ class Split:
         labels: Read-only int32 array [N].
         normalization: The `Normalization` of the batches.
         is_held: Whether the images are in memory.
-        knows_labels: Whether the labels are in memory; those of a stream are once
-            they have been read.
+        knows_labels: Whether the labels are in memory, or were read from the stream.
 
     Raises:
         ValueError: If the arrays are not what is described above.
@@ -70,15 +69,11 @@ class Split:
         *,
         num_classes: int | None = None,
     ):
-        images, labels = as_images(images), np.asarray(labels)
-        if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"labels must be {len(images)} integers, one per image, not "
-                f"{labels.dtype} of shape {labels.shape}."
-            )
-        examples = Held(images, labels.astype(np.int32))
+        images = as_images(images)
+        labels = as_labels(labels, len(images))
+        examples = Held(images, labels)
         self._set(examples, normalization, num_classes)
-        _check_labels(labels, num_classes)
+        check_range(labels, num_classes)
 
     @staticmethod
     def streamed(
@@ -91,13 +86,15 @@ class Split:
     ) -> "Split":
         """Makes a split whose examples are read from a `tf.data.Dataset`.
 
+        The dataset is read twice, and must give the same examples.
+
         Args:
             dataset: Unbatched (raw image [H, W, C], integer label) pairs, in the same
                 order on every pass; `batch` shuffles them.
             num_examples: Number of pairs in the dataset.
             image_shape: (H, W, C).
             normalization: Same as in `Split`; None measures the first 10,000 images.
-            num_classes: Same as in `Split`; None reads all labels once.
+            num_classes: Same as in `Split`.
 
         Returns:
             A `Split` without `images` and `labels`: they raise ValueError.
@@ -108,11 +105,19 @@ class Split:
         num_examples = check_int("num_examples", num_examples, 1)
         image_shape = tuple(int(size) for size in image_shape)
         pairs = raw_pairs(dataset, shape=image_shape)
-        examples = Streamed(pairs, num_examples, image_shape)
-        return Split._of(examples, normalization, num_classes)
+        found = passes.scan(pairs, decode=False)
+        if len(found.labels) != num_examples:
+            raise ValueError(
+                f"num_examples is {num_examples}, but the stream holds "
+                f"{len(found.labels)} examples."
+            )
+        passes.check_repeats(pairs, found)
+        examples = Streamed(pairs, num_examples, image_shape, found.labels)
+        return Split.of_examples(examples, normalization, num_classes)
 
     @classmethod
-    def _of(cls, examples: Examples, normalization, num_classes) -> "Split":
+    def of_examples(cls, examples: Examples, normalization, num_classes) -> "Split":
+        """Same as the constructor, of `Examples`."""
         split = cls.__new__(cls)  # the constructor takes arrays
         split._set(examples, normalization, num_classes)
         return split
@@ -146,6 +151,11 @@ class Split:
         return self._examples.is_held
 
     @property
+    def is_normalized(self) -> bool:
+        """Whether a normalization was given, rather than to be measured."""
+        return self._normalization is not None
+
+    @property
     def knows_labels(self) -> bool:
         return self._examples.knows_labels
 
@@ -175,7 +185,7 @@ class Split:
                 is out of range.
         """
         labels = self._examples.read_labels()
-        _check_labels(labels, self._num_classes)
+        check_range(labels, self._num_classes)
         return labels
 
     def batch(
@@ -261,8 +271,8 @@ class Split:
         held = stratified.hold_out(self.read_labels(), fraction, seed)
         rest, out = (self._examples.where(mask) for mask in (~held, held))
         # What is held out must not affect how the rest is normalised.
-        kept = Split._of(rest, self._normalization, self._num_classes)
-        return kept, Split._of(out, kept.normalization, self.num_classes)
+        kept = Split.of_examples(rest, self._normalization, self._num_classes)
+        return kept, Split.of_examples(out, kept.normalization, self.num_classes)
 
     def sample(
         self, images_per_class: int, seed: int = 0
@@ -320,7 +330,7 @@ class Split:
             raise ValueError("mask must be true for at least one example.")
         self.read_labels()  # bad labels of a stream are refused here, not later
         examples = self._examples.where(mask)
-        return Split._of(examples, self.normalization, self.num_classes)
+        return Split.of_examples(examples, self.normalization, self.num_classes)
 
     def shard(self, count: int, index: int) -> "Split":
         """Selects every count-th example, for one of several workers.
@@ -369,7 +379,7 @@ class Split:
         numbers = np.zeros(self.num_classes, np.int32)
         numbers[labels] = np.arange(len(labels))
         examples = self._examples.where(mask).relabelled(numbers)
-        return Split._of(examples, self.normalization, len(labels))
+        return Split.of_examples(examples, self.normalization, len(labels))
 
     def normalized_by(self, normalization: Normalization, num_classes: int) -> "Split":
         """Changes how the examples are normalised and how many classes there are.
@@ -384,17 +394,7 @@ class Split:
         Raises:
             ValueError: If the normalization is not one of this number of channels.
         """
-        return Split._of(self._examples, normalization, num_classes)
+        return Split.of_examples(self._examples, normalization, num_classes)
 
     def _normalized(self, rows: np.ndarray) -> np.ndarray:
         return self.normalization.normalize(self._examples.take(rows)).numpy()
-
-
-def _check_labels(labels: np.ndarray, num_classes: int | None) -> None:
-    allowed = num_classes or 2**31
-    if labels.min() < 0 or labels.max() >= allowed:
-        most = f" to {allowed - 1}" if num_classes else ""
-        raise ValueError(
-            f"labels must be integers from 0{most}, not from {labels.min()} to "
-            f"{labels.max()}."
-        )

@@ -353,6 +353,8 @@ class DistilledDataset:
 
         Raises:
             FileExistsError: If it exists and overwrite is False.
+            ValueError: If TFDS would read other names of classes: empty or padded ones,
+                duplicates, or ones with line breaks.
         """
         tfrecords.save(self, folder, overwrite)
 

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.version import __version__
+from tfdistill.data.labels import check_names
 from tfdistill.data.normalization import Normalization
 from tfdistill.distilled.learned_schedule import LearnedSchedule
 from tfdistill.distilled.ordinary import OrdinaryTraining
@@ -38,6 +39,7 @@ def signature(content: dict) -> str:
 
 def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
     """Same as `DistilledDataset.save`."""
+    check_names(distilled.class_names)
     with files.replacing(folder, overwrite=overwrite) as temporary:
         os.mkdir(temporary)
         _write(distilled, temporary)

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import students
 from tfdistill._internal.seeds import Stream, student_seed
+from tfdistill.data.dataset import Dataset
 from tfdistill.evaluation.fresh_students import FreshStudents
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
@@ -68,6 +70,9 @@ class Evaluator:
                 logits=(objective or like.objective).takes_logits,
             )
             self._teacher = like.recipe.teacher(like)
+        models = [learner.model for learner, _ in population.members]
+        shape = like.image_shape
+        students.check_range(models, population.name, shape, like.normalization)
         if not population.is_random:
             side_by_side = 1  # two at once would be the same student twice
         self._population, self._journal = population, journal
@@ -232,4 +237,13 @@ def evaluate_model(
 
 
 def _batches(test, batch_size):
+    if isinstance(test, Dataset):
+        raise ValueError(f"{test.name} is a whole data set: give its part .test.")
+    if isinstance(test, tuple) or not (
+        hasattr(test, "batch") or isinstance(test, tf.data.Dataset)
+    ):
+        raise ValueError(
+            "the test must be a Split, such as data.test, or batches of (normalised "
+            f"images, labels), not a {type(test).__name__}."
+        )
     return test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)

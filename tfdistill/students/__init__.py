@@ -19,4 +19,5 @@ from tfdistill.students.networks import linear as linear
 from tfdistill.students.networks import mlp as mlp
 from tfdistill.students.networks import wide_convnet as wide_convnet
 from tfdistill.students.networks import wide_convnet_bn as wide_convnet_bn
+from tfdistill.students.ranges import check_range as check_range
 from tfdistill.students.teaching_networks import gtn_learner as gtn_learner

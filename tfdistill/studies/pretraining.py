@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import students
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
@@ -111,6 +112,8 @@ def pretrain(
         A trained model for each number.
     """
     members = [make_model() for _ in numbers]
+    name, shape = members[0].name, dataset.image_shape
+    students.check_range(members[:1], name, shape, dataset.normalization)
     start = RandomWeights()
     start.build(make_model, members[0])
     for member, number in zip(members, numbers):

@@ -1,0 +1,73 @@
+"""Puts the parts of a data set together, if they belong together."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from tfdistill.data import extent
+from tfdistill.data.dataset import Dataset
+from tfdistill.data.labels import check_names
+from tfdistill.data.split import Split
+
+_HELD_OUT = 0.2  # of the training data, where a source has no test data
+
+
+def assemble(
+    name: str,
+    splits: Sequence[Split],
+    class_names: Sequence[str] | None,
+    seed: int,
+    extents: Sequence[extent.Extent] = (),
+) -> Dataset:
+    """Checks that train and test match, and gives them the same normalization.
+
+    Args:
+        name: Name of the data.
+        splits: Train and, optionally, test; without it, a part of train is held out.
+        class_names: One name per class; None names them "0", "1", ....
+        seed: Non-negative seed of what is held out.
+        extents: What numbers the parts hold; empty if that is known to match.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    declared = splits[0].is_normalized
+    if declared and extents:
+        extent.check_fits(splits[0].normalization, extents[0])
+    if len(splits) == 2 and splits[0].image_shape != splits[1].image_shape:
+        raise ValueError(
+            "Images of train and test must have one shape, not "
+            f"{splits[0].image_shape} and {splits[1].image_shape}: give both one size "
+            "and one number of channels (in load_dataset, by image_size and channels)."
+        )
+    if len(extents) == 2:
+        extent.check_alike(*extents, declared=declared)
+    train, test = splits if len(splits) == 2 else splits[0].split(_HELD_OUT, seed)
+    if class_names is None:
+        class_names = [str(label) for label in range(train.num_classes)]
+        absent = set(range(train.num_classes)) - set(train.read_labels().tolist())
+        if absent:
+            way_out = "subtract 1" if absent == {0} else "number them without gaps"
+            raise ValueError(
+                "labels must be 0 to C - 1, but the largest is "
+                f"{train.num_classes - 1} and train has none of class {min(absent)}: "
+                f"{way_out}, or give class_names."
+            )
+    class_names = check_names(class_names)
+    if len(class_names) < 2:
+        raise ValueError(f"There must be at least 2 classes, not {len(class_names)}.")
+    if train.knows_labels and test.knows_labels:  # no stream is read just for this
+        extra = set(test.read_labels().tolist()) - set(train.read_labels().tolist())
+        if extra:
+            raise ValueError(f"test has class {min(extra)}, which is not in train.")
+    normalization, count = train.normalization, len(class_names)
+    train, test = (part.normalized_by(normalization, count) for part in (train, test))
+    return Dataset(name, train, test, normalization, class_names)
+
+
+@contextlib.contextmanager
+def blame(what: str) -> Iterator[None]:
+    """Puts what a ValueError is about in front of its message."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from error

@@ -1,0 +1,151 @@
+"""One image file: what its header says, and its pixels."""
+
+import dataclasses
+import functools
+import os
+
+import numpy as np
+
+# Formats whose files Pillow names, and does not decode itself.
+_NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+_GREY = ("1", "L", "LA", "La")
+_ORIENTATION = 0x0112  # of EXIF
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a file says of its image.
+
+    Attributes:
+        size: (height, width), as it is to be looked at.
+        is_grey: Whether it has no colour.
+        is_turned: Whether its EXIF data turn or mirror it.
+        is_transparent: Whether pixels may be transparent.
+        has_frames: Whether there is more than one frame.
+    """
+
+    size: tuple[int, int]
+    is_grey: bool
+    is_turned: bool
+    is_transparent: bool
+    has_frames: bool
+
+
+@functools.cache
+def suffixes() -> frozenset[str]:
+    """The endings of files that must be images, such as ".png"."""
+    from PIL import Image
+
+    Image.init()
+    known = Image.registered_extensions().items()
+    return frozenset(s for s, f in known if f in Image.OPEN and f not in _NOT_DECODED)
+
+
+def header(path: str | os.PathLike) -> Header | None:
+    """Reads the header of a file.
+
+    Args:
+        path: Any file.
+
+    Returns:
+        The `Header`; None if the file is no image, and does not claim to be one.
+
+    Raises:
+        ValueError: If it claims to be an image and is none, or has more than 8 bits per
+            channel.
+    """
+    try:
+        with _opened(path) as image:
+            if image.format in _NOT_DECODED:
+                return None
+            if image.mode[0] in "IF":
+                raise ValueError(f"{str(path)!r} has more than 8 bits per channel.")
+            turned = _orientation(image)
+            size = (image.height, image.width)
+            # Pillow gives the size of a TIFF as it will be.
+            on_its_side = turned in (5, 6, 7, 8) and image.format != "TIFF"
+            return Header(
+                size[::-1] if on_its_side else size,
+                _is_grey(image),
+                turned > 1,
+                _is_transparent(image),
+                getattr(image, "is_animated", False),
+            )
+    except ValueError:
+        raise
+    except Exception as error:
+        if os.path.splitext(path)[1].lower() not in suffixes():
+            return None
+        raise ValueError(f"{str(path)!r} is not a whole image.") from error
+
+
+def pixels(path: str | os.PathLike, is_grey: bool) -> np.ndarray:
+    """Reads an image as it is to be looked at: turned, and on white.
+
+    Args:
+        path: A file with a `header`.
+        is_grey: Whether to make it grey.
+
+    Returns:
+        uint8 array [H, W, 1] or [H, W, 3].
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with _opened(path) as image:
+            if _orientation(image) > 1:
+                image = ImageOps.exif_transpose(image)
+            if _is_transparent(image):
+                image = image.convert("RGBA")
+                white = Image.new("RGBA", image.size, "white")
+                image = Image.alpha_composite(white, image)
+            return np.atleast_3d(np.asarray(image.convert("L" if is_grey else "RGB")))
+    except Exception as error:  # each format has its own
+        raise _damaged(path, error) from error
+
+
+def check(path: str | os.PathLike) -> None:
+    """Decodes a whole file, as coarsely as its format allows.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    try:
+        with _opened(path) as image:
+            image.draft(image.mode, (1, 1))
+            image.load()
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path, error):
+    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
+    return ValueError(f"{str(path)!r} is damaged: {reason}.")
+
+
+def _opened(path):
+    from PIL import Image
+
+    return Image.open(path)
+
+
+def _is_grey(image):
+    if image.mode in ("P", "PA"):
+        colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
+        return bool((colours == colours[:, :1]).all())
+    return image.mode in _GREY
+
+
+def _is_transparent(image):
+    return image.has_transparency_data
+
+
+def _orientation(image):
+    # Pillow would decode a whole PNG to look for EXIF data at its end.
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    found = image.getexif().get(_ORIENTATION, 1)
+    return found if found in range(2, 9) else 1

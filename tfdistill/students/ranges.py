@@ -1,0 +1,121 @@
+"""Which images does a student expect? The layers that have weights are asked.
+
+Students are given normalised images, of mean 0 and deviation 1. One that first divides
+by 255, or adds a brightness that suits 0..255, learns from next to nothing, or from
+noise; nothing but its accuracy would say so.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+
+# The least deviation of what the first layer with weights sees, in tests, and how many
+# times it may grow in training. Normalised images have 1; layers that crop or pool keep
+# a good part of it. Some make raw images of them, on purpose.
+_LEAST, _MOST = 0.03, 8.0
+_BELOW = 0.25  # share of numbers below 0 that must not all be lost in training
+_IMAGES, _REPEATS = 4, 3
+
+
+def check_range(
+    models: Sequence[keras.Model], name: str, image_shape: Sequence[int], normalization
+) -> None:
+    """Refuses a student that expects images in 0..255.
+
+    Args:
+        models: Built models, whose variables have values.
+        name: What the student is called.
+        image_shape: (height, width, channels) of the images.
+        normalization: `Normalization` of the images that it will get. If it changes
+            nothing, they are as raw as their owner wants them, and nothing is asked;
+            the same if it is None, not known.
+
+    Raises:
+        ValueError: If the first layer with weights gets next to nothing of normalised
+            images, or, in training, huge numbers or only those above 0.
+    """
+    if normalization is None or _is_identity(normalization):
+        return
+    for model in models:
+        problem = _problem(model, image_shape)
+        if problem:
+            raise ValueError(
+                f"student {name} gets normalised images, of mean 0 and deviation 1, "
+                f"but {problem}."
+            )
+
+
+def _problem(model, image_shape):
+    rng = np.random.default_rng(0)
+    shape = (_IMAGES, *image_shape)
+    seen = [
+        _seen(model, rng.standard_normal(shape), training=True) for _ in range(_REPEATS)
+    ]
+    tested = _seen(model, rng.standard_normal(shape), training=False)
+    if tested is None or any(values is None for values in seen):
+        return None
+    values = np.concatenate([np.ravel(values) for values in seen])
+    if tested.std() < _LEAST:
+        return (
+            f"makes them {1 / max(tested.std(), 1e-9):.0f} times smaller before its "
+            "first weights: leave its rescaling out"
+        )
+    lost = values.min() >= 0 and np.mean(tested < 0) > _BELOW
+    if lost or values.std() > _MOST * tested.std():
+        return (
+            "changes them at random as if they were in 0..255 before its first "
+            "weights: give its augmentation their range, such as value_range=(-3, 3)"
+        )
+    return None
+
+
+def _is_identity(normalization):
+    return not any(normalization.mean) and set(normalization.std) == {1.0}
+
+
+def _seen(model, images, training):
+    """What the first layer with weights is given; None if that is not known."""
+    given: list = []
+    # Whatever goes wrong is only that the student cannot take random numbers.
+    with contextlib.suppress(Exception), _recording(model, given):
+        images = images.astype(keras.config.floatx())
+        state = [(v, v.numpy()) for v in model.non_trainable_variables]
+        try:
+            model(images, training=training)
+        finally:
+            for variable, value in state:
+                variable.assign(value)
+    for value in given:
+        value = np.asarray(value)
+        # Others are not made of the images, such as positions to be embedded.
+        if value.ndim > 1 and len(value) == _IMAGES and value.dtype.kind not in "biu":
+            if (value != value[:1]).any():
+                return value.astype("float64")
+    return None
+
+
+@contextlib.contextmanager
+def _recording(model, given: list) -> Iterator[None]:
+    """Keeps the inputs of layers that have weights of their own."""
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if layer._trainable_variables and not isinstance(layer, keras.Model)
+    ]
+
+    def recorded(call):
+        def record(inputs, *args, **kwargs):
+            given.append(inputs)
+            return call(inputs, *args, **kwargs)
+
+        return record
+
+    for layer in layers:
+        object.__setattr__(layer, "call", recorded(layer.call))
+    try:
+        yield
+    finally:
+        for layer in layers:
+            object.__delattr__(layer, "call")
