@@ -219,11 +219,16 @@ def _table(found, names, wrong):
     head = ["index", "given", "suggested", "probability", "agreement", "suspect"]
     writer.writerow(head + ["flipped"] * (wrong is not None))
     for k in found.ranking.tolist():
-        row = [k, names[found.given[k]], names[found.suggested[k]]]
+        row = [k, _cell(names[found.given[k]]), _cell(names[found.suggested[k]])]
         row += [f"{found.scores[k]:.6f}", f"{found.agreement[k]:.3f}"]
         row.append(int(found.suspects[k]))
         writer.writerow(row if wrong is None else [*row, int(wrong[k])])
     return text.getvalue()
+
+
+def _cell(text):
+    """A text as a cell, which no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 def _checked(found, wrong):

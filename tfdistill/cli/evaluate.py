@@ -98,6 +98,8 @@ def _run(c):
             f"--attack needs a distilled attack, but --workdir={c.workdir} was not "
             "made with tfdistill distill --objective=attack."
         )
+    student = c.student or students.recorded(distilled.student, c.workdir)
+    c = c.replace(student=student)
     given, known = c.model or c.pool, distilled.provenance.get("load", {})
     c = data.as_recorded(c, known)
     if c.pool is None:
@@ -120,7 +122,7 @@ def _test(c, distilled, dataset, new_head):
 
     journal = run_folder.journal(c.workdir)
     with checking():
-        student = names.name_of(c.student or distilled.student)
+        student = names.name_of(c.student)
         evaluator = Evaluator(
             student,
             distilled,
@@ -222,7 +224,7 @@ def _networks(c, distilled):
             "--attack needs images for --inner_optimizer=sgd, not "
             f"{distilled.inner_optimizer.name}."
         )
-    student = c.student or distilled.student
+    student = c.student
     if c.model:
         model = students.given_model(c.model, student, distilled)
         variables = [*model.trainable_variables, *model.non_trainable_variables]

@@ -9,6 +9,8 @@ import shutil
 import uuid
 from collections.abc import Iterator
 
+from tfdistill._internal import fields
+
 
 def local(path: str | os.PathLike) -> str:
     """A path of this machine, as a string; "~" is the user's home.
@@ -79,15 +81,15 @@ def write_json(path: str | os.PathLike, content) -> None:
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
-def read_json(path: str | os.PathLike):
-    """Reads what `write_json` has written.
+def read_json(path: str | os.PathLike) -> dict:
+    """Reads an object that `write_json` has written, or a stranger.
 
     Raises:
-        ValueError: If the file is damaged.
+        ValueError: If the file is damaged, or nested too deeply.
     """
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
+            return fields.parse(file.read())
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}.") from error
 

@@ -8,7 +8,6 @@ data. An oracle of KerasTuner chooses the candidates.
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill._internal import fields
 from tfdistill._internal.checks import check_int, first_sentence
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
@@ -326,9 +326,9 @@ class Search:
         if not os.path.isfile(self._path):
             return []
         try:
-            with open(self._path, encoding="utf-8") as file:
-                content = json.load(file)
-            candidates = [Candidate(**c) for c in content["candidates"]]
+            content = files.read_json(self._path)
+            fields.check(content, {"candidates": fields.each(fields.OBJECT)})
+            candidates = [Candidate.of_json(c) for c in content["candidates"]]
             settings = content["settings"]
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(

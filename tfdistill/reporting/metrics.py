@@ -1,0 +1,57 @@
+"""`metrics.json` of a run folder, as a report reads it."""
+
+import os
+
+from tfdistill._internal import fields
+from tfdistill.reporting.measure import Measure
+from tfdistill.runs import files
+
+_FIELDS = {
+    "headline": fields.TEXT,
+    "higher_is_better": fields.SWITCH,
+    "shares": fields.each(fields.TEXT),
+    "shuffle_steps": fields.SWITCH,
+    "dataset": fields.TEXT,
+    "student": fields.TEXT,
+    "initial_weights": fields.TEXT,
+    "selection": fields.TEXT,
+    "outer_steps": fields.whole(0),
+    "seconds": fields.number(0),
+    "peak_memory_bytes": fields.number(0),
+    "confusion": fields.each(fields.each(fields.number(0))),
+    "history": fields.each(fields.OBJECT),
+}
+_REPORT = {"outer_step": fields.whole(0)}
+#: Rows that `tfdistill distill` tests beside the result.
+BESIDE = {
+    "no_distilled_data": "no distilled data",
+    "before": "the images before",
+    "random_real": "random real images",
+}
+
+
+def read_metrics(path: str | os.PathLike) -> dict:
+    """The metrics of a finished run, whose fields are as a report expects them.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    content = files.read_json(path)
+    try:
+        for each in (content, *(content[key] for key in BESIDE if key in content)):
+            _check(each)
+        headline = Measure.of(content).name
+        fields.check(content, {f"{headline}_mean": fields.FIGURE})
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}.") from error
+    return content
+
+
+def _check(content):
+    fields.check({"content": content}, {"content": fields.OBJECT})
+    figures = [key for key in content if key.endswith(("_mean", "_std"))]
+    needed = dict.fromkeys(figures, fields.FIGURE) | {"num_students": fields.whole(1)}
+    fields.check(content, needed, _FIELDS)
+    for report in content.get("history", ()):
+        values = [key for key in report if key.startswith("val_")]
+        fields.check(report, _REPORT | dict.fromkeys(values, fields.FIGURE))
