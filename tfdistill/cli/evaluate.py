@@ -142,8 +142,7 @@ def _test(c, distilled, dataset, new_head):
     )
     order = "in another order" if c.shuffle_steps else "in order"
     print(f"{student} on {dataset.name}, steps {order}: {result}")
-    for name, share in zip(distilled.class_names, result.per_class):
-        print(f"  {name}: {100 * share:.1f} %")
+    print("\n".join(results.class_lines(distilled.class_names, result.per_class)))
     name = "metrics"
     if student != distilled.student:
         name += "-" + _plain(student)

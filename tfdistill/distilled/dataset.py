@@ -351,9 +351,9 @@ class DistilledDataset:
         """Writes one file that Hugging Face's `datasets`, or any Parquet reader, reads.
 
         One row for each image, in training order: `image` (a PNG to look at, clipped
-        and rounded), `label`, `soft_label` `[classes]`, `pixels` float32 `[H, W, C]`
-        (the exact, normalised image: train on this), `step`, `learning_rates`
-        `[epochs]` (and `momenta`, if there are any) of that step, and in every row
+        and rounded), `label`, `soft_label` `[classes]`, `pixels` float32 in the image's
+        shape (exact and normalised: train on this), `step`, `learning_rates` `[epochs]`
+        (and `momenta`, if there are any) of that step, and in every row
         `inner_optimizer`, `mean`, `std` and `scale`, the same as in `to_npz`.
 
         Args:

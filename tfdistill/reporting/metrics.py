@@ -1,6 +1,7 @@
 """`metrics.json` of a run folder, as a report reads it."""
 
 import os
+from collections.abc import Mapping
 
 from tfdistill._internal import fields
 from tfdistill.reporting.measure import Measure
@@ -19,6 +20,8 @@ _FIELDS = {
     "seconds": fields.number(0),
     "peak_memory_bytes": fields.number(0),
     "confusion": fields.each(fields.each(fields.number(0))),
+    "accuracy_per_class": fields.each(fields.maybe(fields.FIGURE)),
+    "mistakes": fields.each(fields.each(fields.number(0), 3, 3)),
     "history": fields.each(fields.OBJECT),
 }
 _REPORT = {"outer_step": fields.whole(0)}
@@ -45,6 +48,20 @@ def read_metrics(path: str | os.PathLike) -> dict:
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}.") from error
     return content
+
+
+def check_classes(path: str, content: Mapping, count: int) -> None:
+    """Refuses metrics of other classes than the data has.
+
+    Raises:
+        ValueError: If the confusion matrix or a mistake is of others.
+    """
+    rows = content.get("confusion")
+    square = rows is None or list(map(len, rows)) == [count] * count
+    known = set(range(count))
+    named = all({i, j} <= known for i, j, _ in content.get("mistakes", ()))
+    if not (square and named):
+        raise ValueError(f"{path} is damaged: its mistakes are not of {count} classes.")
 
 
 def _check(content):

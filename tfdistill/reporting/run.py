@@ -13,7 +13,7 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.reporting import measure
-from tfdistill.reporting.metrics import BESIDE, read_metrics
+from tfdistill.reporting.metrics import BESIDE, check_classes, read_metrics
 from tfdistill.runs import files
 
 MAIN = "distilled images"
@@ -72,9 +72,7 @@ class Run:
         metrics = read_metrics(path)
         data = os.path.join(folder, "distilled")
         distilled = DistilledDataset.load(data, objective=objective)
-        count, rows = distilled.num_classes, metrics.get("confusion")
-        if rows is not None and list(map(len, rows)) != [count] * count:
-            raise ValueError(f"{path} is damaged: its confusion is not of {count}.")
+        check_classes(path, metrics, distilled.num_classes)
         record = files.read_json(os.path.join(data, "tfdistill.json"))
         record = {"created": "", "versions": {}, **record}
         flags = _flags(distilled.provenance.get("flags", ""))

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -77,8 +78,15 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_json(path: str | os.PathLike, content) -> None:
-    """Writes a JSON file."""
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    """Writes a JSON file; lists of numbers take a line each."""
+    text = json.dumps(content, indent=1)
+    # A line never ends within a string.
+    text = re.sub(
+        r"\[\n([^\[\]{}\"]*)\n *\]",
+        lambda numbers: f"[{' '.join(numbers[1].split())}]",
+        text,
+    )
+    write_text(path, text + "\n")
 
 
 def read_json(path: str | os.PathLike) -> dict:
