@@ -7,8 +7,11 @@ fields.check(content, {"steps": fields.whole(1), "student": fields.TEXT})
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 # Nothing that tfdistill writes is nested half as deep.
 _DEEPEST = 32
@@ -117,6 +120,39 @@ def check(
             if len(shown) > _LONGEST_SHOWN:
                 shown = f"{shown[:_LONGEST_SHOWN]}…"
             raise ValueError(f"{name} must be {kind.says}, not {shown}")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: NumPy's numbers and arrays, too. For `json.dumps`.
+
+    Raises:
+        ValueError: If JSON cannot hold it.
+    """
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise ValueError(f"JSON cannot hold a {type(value).__name__}")
+
+
+def plain_copy(what: str, content: Mapping) -> dict:
+    """An object of JSON's own values, from one that may hold NumPy's.
+
+    Args:
+        what: Name of the object, for the error.
+        content: The object.
+
+    Raises:
+        ValueError: If JSON cannot hold a value.
+    """
+    try:
+        return json.loads(json.dumps(dict(content), default=plain))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} must hold values of JSON: {error}.") from error
 
 
 def parse(text: str) -> dict:

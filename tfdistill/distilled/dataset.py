@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill._internal import fields
 from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
 from tfdistill.distilled import exports, synthesized, tfrecords
@@ -81,7 +82,7 @@ class DistilledDataset:
         self.class_names = tuple(class_names)
         self.student = student
         self.initial_weights = initial_weights
-        self.provenance = dict(provenance or {})
+        self.provenance = fields.plain_copy("provenance", provenance or {})
         self._check()
 
     def _check(self):

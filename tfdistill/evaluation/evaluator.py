@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.seeds import Stream, student_seed
+from tfdistill.evaluation.batches import Passes
 from tfdistill.evaluation.fresh_students import FreshStudents
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.curriculum import Batch, Curriculum
@@ -231,7 +232,8 @@ def evaluate_model(
 
 
 def _batches(test, batch_size):
-    return test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
+    of_split = hasattr(test, "batch") and not isinstance(test, tf.data.Dataset)
+    return Passes(test.batch(batch_size) if of_split else test)
 
 
 @final

@@ -79,7 +79,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 def write_json(path: str | os.PathLike, content) -> None:
     """Writes a JSON file; lists of numbers take a line each."""
-    text = json.dumps(content, indent=1)
+    text = json.dumps(content, indent=1, default=fields.plain)
     # A line never ends within a string.
     text = re.sub(
         r"\[\n([^\[\]{}\"]*)\n *\]",

@@ -62,6 +62,8 @@ class DistilledImages(Synthesizer, Curriculum):
                 "images must have the shape [steps, batch, *image_shape] with at least "
                 f"one step and one image, not {list(images.shape)}."
             )
+        if images.dtype.kind not in "biuf":
+            raise ValueError(f"images must be numbers, not {images.dtype}.")
         if not np.all(np.isfinite(images)):
             raise ValueError("images must be finite; some pixels are NaN or infinite.")
         if labels.shape != images.shape[1:2] or labels.dtype.kind not in "iu":
