@@ -216,6 +216,11 @@ class Command:
             if name not in self.unrecorded
         }
 
+    def compared(self, configuration: Configuration) -> str:
+        """The same, of the flags on which the result depends."""
+        lines = self.record(configuration).splitlines()
+        return "\n".join(line for line in lines if _name(line) not in self.uncompared)
+
     def differences(self, configuration: Configuration, recorded: str) -> list[str]:
         """The lines in which a recorded run is another one than this.
 

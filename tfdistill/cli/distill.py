@@ -87,7 +87,7 @@ def run(configuration: Configuration) -> None:
 
     c = configuration
     machine.set_threads(c)
-    strategy = machine.strategy(c)
+    strategy = machine.strategy(c, COMMAND.compared(c))
     keras.utils.set_random_seed(c.seed % 2**31)
     dataset = data.load(c)
     c = students.with_student(c, dataset)
