@@ -144,7 +144,9 @@ def _test(c, distilled, dataset, new_head):
     print(f"{student} on {dataset.name}, steps {order}: {result}")
     print("\n".join(results.class_lines(distilled.class_names, result.per_class)))
     name = "metrics"
-    if student != distilled.student:
+    # The run itself writes metrics.json, which says that it is finished.
+    unfinished = run_folder.is_unfinished(c.workdir)
+    if student != distilled.student or unfinished:
         name += "-" + _plain(student)
     if c.shuffle_steps:
         name += "-shuffled"
@@ -159,6 +161,12 @@ def _test(c, distilled, dataset, new_head):
     }
     with run_folder.writing(c.workdir):
         files.write_json(path, content)
+    if unfinished:
+        print(
+            f"The run in {c.workdir} is not finished, so this went to {path}; the "
+            "run's own command finishes it."
+        )
+        return
     journal.forget()
 
 
