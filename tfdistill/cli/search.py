@@ -227,6 +227,7 @@ def _search(c, distilled, dataset, strategy):
                 score_images=c.score_images,
                 seed=c.seed,
                 strategy=strategy,
+                saves=c.keep > 0,
             )
     except ImportError as error:
         raise InputError(str(error)) from error
