@@ -16,12 +16,13 @@ from test_bad_input import anything, attempt, cases, paths_into, with_value
 
 from tfdistill import DistilledDataset, Normalization, Pool
 from tfdistill._internal import code, fields
-from tfdistill.cli import audit, data, evaluate
+from tfdistill.cli import data, evaluate
 from tfdistill.cli.errors import InputError
 from tfdistill.data import loading
 from tfdistill.distilled import tfrecords
 from tfdistill.reporting import report
 from tfdistill.runs import files
+from tfdistill.studies import corrections
 from tfdistill.weights import pool as pools
 
 # What it does when it is imported, and when it is called.
@@ -285,7 +286,7 @@ def test_commands_are_quoted_for_a_shell(finished, tmp_path, number):
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd", "-x", "@SUM(A1)", "\tx", "cat", ""])
 def test_cells_are_no_formulas(text):
-    assert audit._cell(text) == (text if text in ("cat", "") else f"'{text}")
+    assert corrections.cell(text) == (text if text in ("cat", "") else f"'{text}")
 
 
 def test_a_pool_names_no_saved_models(tmp_path, here):
