@@ -11,8 +11,6 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 # Nothing that tfdistill writes is nested half as deep.
 _DEEPEST = 32
 _LONGEST_SHOWN = 80
@@ -128,7 +126,7 @@ def plain(value: Any) -> Any:
     Raises:
         ValueError: If JSON cannot hold it.
     """
-    if isinstance(value, (np.generic, np.ndarray)):
+    if hasattr(value, "tolist"):  # NumPy, which help of commands does not import
         return value.tolist()
     if isinstance(value, os.PathLike):
         return os.fspath(value)

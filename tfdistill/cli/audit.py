@@ -5,8 +5,9 @@ lets networks that learn from them alone judge the labels of the other half.
 Labels that they consistently contradict are suspect. Writes into a folder:
 
   audit.csv      all training examples, the most suspect first: row number, file
-                 (or TFDS id, or row), label given, label suggested, probability
-                 of the given one, share of networks for it, whether it is suspect
+                 (or TFDS id, or row), label given, label suggested,
+                 probability of the given one, share of networks for it, and
+                 whether it is suspect
   metrics.json   the estimated share of wrong labels, in all and between classes
   images/        pictures: the most suspect examples; which labels are mixed up
   flags.txt      the flags: tfdistill audit --flagfile=... repeats the audit
@@ -14,8 +15,8 @@ Labels that they consistently contradict are suspect. Writes into a folder:
 
 With --model it also says whether that network has learned wrong labels by
 heart. Where the data has no test part, all of it is audited. --apply=FOLDER
-writes a corrected copy, or a list of what to keep, as audit.csv says (edit its
-last column first, if you like); the data itself is never touched.
+writes a corrected copy, or a list of what to keep, as audit.csv says (edit
+its column "suspect" first, if you like); the data itself is never touched.
 """
 
 import csv
@@ -367,6 +368,5 @@ COMMAND = Command(
         "tfdistill audit --dataset=my_images/ --workdir=audit",
         "tfdistill audit --dataset=my_images/ --workdir=audit --apply=corrected",
         "tfdistill audit --dataset=my_images/ --flip=0.1 --workdir=check",
-        "tfdistill audit --dataset=my_images/ --model=mine.keras --workdir=model",
     ),
 )

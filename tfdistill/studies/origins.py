@@ -39,7 +39,7 @@ class Origins:
     def where(self, mask: np.ndarray) -> "Origins":
         """Those of some examples: mask is bool `[examples]`."""
         rows = np.flatnonzero(mask)
-        places = [self.places[k] for k in rows]
+        places = [self.places[int(k)] for k in rows]
         return dataclasses.replace(self, rows=self.rows[rows], places=places)
 
 
