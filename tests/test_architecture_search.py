@@ -368,3 +368,56 @@ def test_table():
     lines = architecture_search.table(candidates).splitlines()
     assert lines[2] == "| 1 | 85.00 % | 97.50 % | 1,234 | 1.2 | width=3 |"
     assert lines[3] == "| 2 | 50.00 % |  | 99 | 2.0 | width=2 |"
+
+
+class OwnLayer(keras.layers.Layer):
+    def call(self, x):
+        return x
+
+
+class OwnModel(keras.Model):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.flat, self.end = keras.layers.Flatten(), keras.layers.Dense(num_classes)
+
+    def call(self, x):
+        return self.end(self.flat(x))
+
+
+@keras.saving.register_keras_serializable("tests")
+class Registered(OwnLayer):
+    pass
+
+
+def space_of(*layers):
+    def space(hp, image_shape, num_classes):
+        kind = hp.Choice("kind", list(range(len(layers))))
+        made = layers[kind]
+        if made is OwnModel:
+            return OwnModel(num_classes)
+        end = [keras.layers.Flatten(), keras.layers.Dense(num_classes)]
+        return keras.Sequential([keras.Input(image_shape), made(), *end])
+
+    return space
+
+
+def double():
+    return keras.layers.Lambda(lambda x: 2 * x)
+
+
+@pytest.mark.parametrize("made", [double, OwnModel])
+def test_saving_is_rehearsed_before_anything_is_trained(digits, tmp_path, made):
+    data = baselines.random_real(digits, steps=1)
+
+    def search(space, name, **options):
+        folder = tmp_path / name
+        return architecture_search.Search(space, data, digits, folder, **options)
+
+    with pytest.raises(ValueError, match="cannot be saved as a .keras file.*register"):
+        search(space_of(made), "alone", saves=True)
+    search(space_of(made), "unsaved")
+    both = search(space_of(made, Registered), "both", saves=True)
+    both.explore(1)
+    assert [c.values["kind"] for c in both.ranking] == [1]
+    refused = [c for c in both.candidates if c.refusal]
+    assert all("cannot be saved" in c.refusal and not c.accuracies for c in refused)

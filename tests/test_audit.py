@@ -136,7 +136,7 @@ def test_command(finished):
     assert metrics["average_precision"] > 0.85
     with open(work / "audit.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert sorted(int(row["index"]) for row in rows) == list(range(1438))
+    assert sorted(int(row["index"]) for row in rows) == list(range(1797))
     assert sum(row["suspect"] == "1" for row in rows) == metrics["suspects"] > 0
     scores = [float(row["probability"]) for row in rows]
     assert scores == sorted(scores)
@@ -145,6 +145,9 @@ def test_command(finished):
         "suspects.png",
     }
     assert not (work / "parts").exists()
+    assert all(row["where"] == f"digits[{row['index']}]" for row in rows)
+    assert "The most suspect:\n  digits[" in result.stdout
+    assert "precision of the suspects" in result.stdout and "recall" in result.stdout
     assert "holds this run, finished" in run(work, *flags).stdout
     refused = run(work, *FLAGS)
     assert refused.returncode == 2 and "holds another run" in refused.stderr
@@ -174,6 +177,8 @@ def test_a_killed_audit_goes_on(finished, tmp_path):
         (["--student=none_such"], "none_such"),
         (["--model=missing.keras"], "missing.keras"),
         (["--dataset=digits", "--steps=99"], "class"),
+        (["--flip=0.1", "--apply=copy"], "--apply is not for --flip"),
+        (["--resplit=0.1"], "--resplit is not for tfdistill audit"),
     ],
 )
 def test_refusals(tmp_path, flags, sentence):

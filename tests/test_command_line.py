@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from commands import run as tfdistill
 
+import tfdistill as library
+
 SMALL = [
     "--student=linear",
     "--outer_steps=6",
@@ -327,3 +329,24 @@ def refused(process, *says):
     assert len(lines) == 1 and lines[0].startswith("tfdistill: "), process.stderr
     for text in says:
         assert text in lines[0]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--shuffle_steps"]], ids=str)
+def test_evaluating_an_unfinished_run_does_not_finish_it(tmp_path, arguments):
+    """As it is when a run is killed between its images and its metrics."""
+    digits = library.load_dataset("digits")
+    data = library.baselines.random_real(digits, steps=1)
+    data = data.replace(student="linear", provenance={"load": {"dataset": "digits"}})
+    data.save(tmp_path / "run" / "distilled")
+    (tmp_path / "run" / "flags.txt").write_text("--dataset=digits\n")
+    journal = tmp_path / "run" / "journal"
+    journal.mkdir()
+    process = tfdistill(
+        *["evaluate", f"--workdir={tmp_path}/run", "--num_students=1", *arguments]
+    )
+    assert process.returncode == 0, process.stderr
+    assert "is not finished" in process.stdout and journal.exists()
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    assert len(list((tmp_path / "run").glob("metrics-linear*.json"))) == 1
+    process = tfdistill("report", f"--workdir={tmp_path}/run")
+    assert process.returncode == 2 and "holds no finished run" in process.stderr

@@ -32,7 +32,7 @@ OWN = {
     "baseline": {"dataset", "initial_weights", "kind", "num_sets"},
     "pretrain": {"dataset", "num_students", "side_by_side"},
     "evaluate": set(),
-    "audit": {"dataset", "flip"},
+    "audit": {"dataset", "flip", "apply"},
     "search": {
         *("space", "candidates", "real_candidates", "real_epochs"),
         *("keep", "retrain_epochs"),

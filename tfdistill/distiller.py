@@ -1,6 +1,7 @@
 """The outer loop: a Keras model whose `fit` learns distilled data."""
 
 import functools
+import operator
 
 import keras
 import tensorflow as tf
@@ -11,13 +12,14 @@ from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data import normalised
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.recipe import Teacher
+from tfdistill.evaluation.batches import Passes, with_kept_validation
 from tfdistill.evaluation.fresh_students import FreshStudents
 from tfdistill.inner import objectives
 from tfdistill.inner.back_gradient import BackGradient
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.problem import MetaGradient, Problem
 from tfdistill.inner.tracing import as_traced
-from tfdistill.runs import strategies
+from tfdistill.runs import fitting, strategies
 from tfdistill.synthesizers.base import Synthesizer
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
@@ -77,7 +79,7 @@ class Distiller(keras.Model):
         self.synthesizer = synthesizer
         self.objective = objectives.get(objective)
         self.meta_gradient = meta_gradient or BackGradient()
-        self.seed = seed
+        self.seed = operator.index(seed)
         # The students' variables are not the distiller's to train: a Population hides
         # them from Keras's tracking.
         self.population = Population(
@@ -96,7 +98,7 @@ class Distiller(keras.Model):
         strategies.check_made_here(
             "synthesizer", synthesizer.trainable_variables, self.distribute_strategy
         )
-        curriculum = synthesizer.curriculum(student_seed(seed))
+        curriculum = synthesizer.curriculum(student_seed(self.seed))
         self.meta_gradient.check(curriculum.num_steps)
         self._loss = keras.metrics.Mean("loss")
         self._metrics_by_name = {
@@ -110,6 +112,7 @@ class Distiller(keras.Model):
         self._validation_students = 4
         self._fresh_students: FreshStudents | None = None
         self._teacher: Teacher | None = None
+        self._tested_on: tuple | None = None
         # All variables are there from the start, those of synthesizers too.
         self.built = synthesizer.built = True
 
@@ -144,13 +147,16 @@ class Distiller(keras.Model):
             validation_students: Number of fresh students that `evaluate` trains.
             jit_compile: Whether XLA compiles the outer step. By default, on GPU and
                 TPU; on CPU, it was measured to be slower.
-            **kwargs: Passed to `keras.Model.compile`.
+            **kwargs: Passed to `keras.Model.compile`, but for a loss and metrics: what
+                students are judged on is the `objective`.
 
         Raises:
-            ValueError: If a number is out of range, or the optimizer scales losses.
+            ValueError: If a number is out of range, the optimizer scales losses, or
+                there is a loss or a metric.
         """
-        check_int("students_per_step", students_per_step, 1)
-        check_int("validation_students", validation_students, 1)
+        students_per_step = check_int("students_per_step", students_per_step, 1)
+        validation_students = check_int("validation_students", validation_students, 1)
+        fitting.check_compile(kwargs)
         if clip is not None and not clip > 0:
             raise ValueError(f"clip must be above 0, or None, not {clip}.")
         if back_off is None:
@@ -217,7 +223,7 @@ class Distiller(keras.Model):
 
     def train_step(self, data):
         """One outer step on one real batch (images, labels)."""
-        images, labels = data[:2]
+        images, labels = fitting.pairs(data)
         seeds = self.student_seeds()
         # A network may make what students learn from. Its derivative is taken after
         # those of the students, and only once if all have the same curriculum.
@@ -331,13 +337,25 @@ class Distiller(keras.Model):
             ValueError: If the first batch is not one of normalised images.
             FloatingPointError: If the meta-loss or its gradient becomes NaN or
                 infinite. The synthesizer's variables keep their last finite state.
+            ValueError: If an argument would have no effect, or the data no end.
         """
         normalised.check(args[0] if args else kwargs.get("x"), self._normalization)
+        fitting.check_fit(args[0] if args else kwargs.get("x"), kwargs)
+        kwargs = with_kept_validation(kwargs)
+        found = fitting.prepared(callbacks, self.objective)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [_StopWhenNotFinite(), *_listed(callbacks)]
+            callbacks = [fitting.StopWhenNotFinite(), *found]
         # The order is the data pipeline's; Keras warns if it is told to shuffle.
         kwargs.setdefault("shuffle", False)
         return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    def save(self, *args, **kwargs):
+        """Refuses: what is worth saving is `distilled()`, or the state of a run.
+
+        Raises:
+            NotImplementedError: Always; it says what to use instead.
+        """
+        raise NotImplementedError(fitting.INSTEAD_OF_SAVING)
 
     def evaluate(
         self, x=None, y=None, *, return_dict=False, num_students=None, **kwargs
@@ -350,7 +368,8 @@ class Distiller(keras.Model):
             return_dict: Whether to return a dict; otherwise a list of its values.
             num_students: Number of students; by default `validation_students` of
                 `compile`.
-            **kwargs: Other arguments of `keras.Model.evaluate` are ignored.
+            **kwargs: `steps`: the number of batches to test on; `batch_size` of an
+                array, 1000 by default. Others of `keras.Model.evaluate` are ignored.
 
         Returns:
             The loss, and for each figure of the objective its mean over students and,
@@ -358,8 +377,12 @@ class Distiller(keras.Model):
             "accuracy_std", in 0..1.
         """
         if y is not None:
-            x = tf.data.Dataset.from_tensor_slices((x, y)).batch(1000)
-        result = self.test(x, num_students or self._validation_students)
+            pairs = tf.data.Dataset.from_tensor_slices((x, y))
+            x = pairs.batch(kwargs.get("batch_size") or 1000)
+        if self._tested_on is None or self._tested_on[0] is not x:
+            self._tested_on = x, Passes(x, kwargs.get("steps"))
+        number = num_students or self._validation_students
+        result = self.test(self._tested_on[1], number)
         logs = {"loss": result.mean("loss")}
         for name in result.figures:
             if name != "loss":
@@ -397,20 +420,3 @@ class Distiller(keras.Model):
             objective=self.objective,
             provenance={"seed": self.seed, **provenance},
         )
-
-
-class _StopWhenNotFinite(keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.failures.numpy()) >= self.model.patience:
-            raise FloatingPointError(
-                "The meta-loss became NaN or infinite at outer step "
-                f"{int(self.model.optimizer.iterations.numpy())}; the distilled data "
-                "keeps its last finite state. Try a lower outer learning rate, a lower "
-                "initial learning rate of the steps, or fewer steps."
-            )
-
-
-def _listed(callbacks):
-    if callbacks is None:
-        return []
-    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]

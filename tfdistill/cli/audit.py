@@ -4,16 +4,19 @@ Distils a few images from each half of the training data, several times, and
 lets networks that learn from them alone judge the labels of the other half.
 Labels that they consistently contradict are suspect. Writes into a folder:
 
-  audit.csv      all training examples, the most suspect first: index, label
-                 given, label suggested, probability of the given one, share of
-                 networks for it, and whether it is suspect
+  audit.csv      all training examples, the most suspect first: row number, file
+                 (or TFDS id, or row), label given, label suggested,
+                 probability of the given one, share of networks for it, and
+                 whether it is suspect
   metrics.json   the estimated share of wrong labels, in all and between classes
   images/        pictures: the most suspect examples; which labels are mixed up
   flags.txt      the flags: tfdistill audit --flagfile=... repeats the audit
   parts/         the state of the audit: after a crash the same command goes on
 
 With --model it also says whether that network has learned wrong labels by
-heart.
+heart. Where the data has no test part, all of it is audited. --apply=FOLDER
+writes a corrected copy, or a list of what to keep, as audit.csv says (edit
+its column "suspect" first, if you like); the data itself is never touched.
 """
 
 import csv
@@ -28,7 +31,7 @@ from tfdistill.cli.errors import InputError, checking
 from tfdistill.runs import files
 
 _OWNED = ("flags.txt", "audit.csv", "metrics.json", "images", "parts")
-_SHOWN = 40
+_SHOWN, _LISTED = 40, 5
 _RECIPE = "studies.audit:Recipe"
 _MODEL = Flag(
     "model",
@@ -45,6 +48,14 @@ _FLIP = Flag(
     "Share of labels that are made wrong first, to see how well they are found.",
     lowest=0,
     highest=0.9,
+)
+_APPLY = Flag(
+    "apply",
+    str,
+    None,
+    "Write a copy of the data with the suggested labels, and a list of what is not "
+    "suspect, into this new folder.",
+    value="FOLDER",
 )
 _WHAT_IS_LEARNED = [
     Flag(
@@ -106,6 +117,10 @@ def _resolve(configuration: Configuration) -> Configuration:
         raise InputError(
             "--in_memory=false is not for tfdistill audit, which holds the images."
         )
+    if configuration.apply and configuration.flip:
+        raise InputError("--apply is not for --flip, which makes labels wrong.")
+    if configuration.resplit:
+        raise InputError("--resplit is not for tfdistill audit, which has no test.")
     return configuration.replace(in_memory=True)
 
 
@@ -117,7 +132,7 @@ def run(configuration: Configuration) -> None:
 
     c = configuration
     machine.set_threads(c)
-    dataset = data.load(c)
+    dataset, places, names = _load(c)
     with checking():
         students.build(c.student, dataset)
         model = c.model and students.given_model(c.model, c.student, dataset)
@@ -126,11 +141,42 @@ def run(configuration: Configuration) -> None:
     dataset = dataclasses.replace(dataset, train=train)
     run_folder.claim(COMMAND, c, _OWNED)
     if run_folder.is_finished(c.workdir):
+        _apply(c, places, names)
         return
     started = time.monotonic()
     parts = os.path.join(c.workdir, "parts")
     found = audit.examine(dataset, _recipe(c), folder=parts, tell=_tell)
-    _write(c, found, dataset, wrong, model, time.monotonic() - started)
+    _write(c, found, dataset, places, wrong, model, time.monotonic() - started)
+    _apply(c, places, names)
+
+
+def _load(c):
+    """The data, all of it in `train`; where it lies; the names of all classes."""
+    import numpy as np
+
+    from tfdistill.studies import origins
+
+    with checking():
+        every, places = origins.whole(
+            data.load(c.replace(classes=None)), c.dataset, c.data_dir
+        )
+        dataset = every
+        if c.classes:
+            chosen = [int(label) for label in c.classes]
+            dataset = every.of_classes(chosen)
+            places = places.where(np.isin(every.train.labels, chosen))
+    return dataset, places, every.class_names
+
+
+def _apply(c, places, names):
+    """Writes what --apply asks for."""
+    from tfdistill.studies import corrections
+
+    if not c.apply:
+        return
+    with checking():
+        rows = corrections.read(os.path.join(c.workdir, "audit.csv"))
+        print(corrections.apply(rows, places.kind, places.path, names, c.apply))
 
 
 def _check_halves(c, train):
@@ -166,7 +212,7 @@ def _tell(text):
     print(text, flush=True)
 
 
-def _write(c, found, dataset, wrong, model, seconds):
+def _write(c, found, dataset, places, wrong, model, seconds):
     """Shows the result and writes the folder's files, metrics last."""
     from tfdistill.reporting import plots
 
@@ -188,38 +234,48 @@ def _write(c, found, dataset, wrong, model, seconds):
         "selection": "nothing on test images",
         "peak_memory_bytes": results.peak_memory(),
     }
-    figures = {"noise": plots.label_noise(noise, names)}
-    if suspects.any():
-        shown = ranking[suspects[ranking]][:_SHOWN]
-        figures["suspects"] = plots.titled_images(
+    # The suspects first; without any, the top of the ranking all the same.
+    shown = [*ranking[suspects[ranking]], *ranking[~suspects[ranking]]][:_SHOWN]
+    figures = {
+        "noise": plots.label_noise(noise, names),
+        "suspects": plots.titled_images(
             dataset.normalization.displayable(
                 dataset.normalization.normalize(dataset.train.images[shown]).numpy()
             ),
-            [
-                f"{names[given]}: {names[other]}?"
-                for given, other in zip(found.given[shown], found.suggested[shown])
-            ],
-        )
-    table = _table(found, names, wrong if c.flip else None)
+            [_title(found, names, places, k) for k in shown],
+        ),
+    }
+    table = _table(found, names, places, wrong if c.flip else None)
     with run_folder.writing(c.workdir):
         files.write_text(os.path.join(c.workdir, "audit.csv"), table)
         results.save_figures(c.workdir, figures)
         files.write_json(os.path.join(c.workdir, "metrics.json"), content)
     files.remove(os.path.join(c.workdir, "parts"))
     _show(content, noise)
+    print("The most suspect:")
+    for k in shown[:_LISTED]:
+        given, other = names[found.given[k]], names[found.suggested[k]]
+        print(f"  {places.places[k]}: {given} (says {other})")
     if model is not None and "model" not in content:
         print("No label is suspect: there is nothing wrong to have been learned.")
     print(f"Everything is in {c.workdir}.")
 
 
-def _table(found, names, wrong):
+def _title(found, names, places, k):
+    given, other = names[found.given[k]], names[found.suggested[k]]
+    return f"{given[:14]}: {other[:14]}? {os.path.basename(places.places[k])[-14:]}"
+
+
+def _table(found, names, places, wrong):
     """All examples as CSV; with a column of those made wrong, if there are any."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    head = ["index", "given", "suggested", "probability", "agreement", "suspect"]
-    writer.writerow(head + ["flipped"] * (wrong is not None))
+    from tfdistill.studies.corrections import COLUMNS, cell
+
+    writer.writerow([*COLUMNS, *["flipped"] * (wrong is not None)])
     for k in found.ranking.tolist():
-        row = [k, names[found.given[k]], names[found.suggested[k]]]
+        texts = (places.places[k], names[found.given[k]], names[found.suggested[k]])
+        row = [int(places.rows[k]), *map(cell, texts)]
         row += [f"{found.scores[k]:.6f}", f"{found.agreement[k]:.3f}"]
         row.append(int(found.suspects[k]))
         writer.writerow(row if wrong is None else [*row, int(wrong[k])])
@@ -302,15 +358,15 @@ COMMAND = Command(
         ),
         Group("what is learned", _WHAT_IS_LEARNED),
         Group("how long", _HOW_LONG),
-        Group("result", [*run_folder.flags("audit"), results.SEED]),
+        Group("result", [*run_folder.flags("audit"), _APPLY, results.SEED]),
         Group("machine", [machine.THREADS, machine.VERBOSE]),
     ),
     run=run,
     resolve=_resolve,
-    unrecorded=("workdir", "overwrite", "verbose", "threads"),
+    unrecorded=("workdir", "overwrite", "apply", "verbose", "threads"),
     examples=(
         "tfdistill audit --dataset=my_images/ --workdir=audit",
+        "tfdistill audit --dataset=my_images/ --workdir=audit --apply=corrected",
         "tfdistill audit --dataset=my_images/ --flip=0.1 --workdir=check",
-        "tfdistill audit --dataset=my_images/ --model=mine.keras --workdir=model",
     ),
 )

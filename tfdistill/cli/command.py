@@ -13,6 +13,7 @@ from typing import Any
 
 from absl import flags as absl_flags
 
+from tfdistill._internal import code
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError
 from tfdistill.runs import files
@@ -40,6 +41,8 @@ class Flag:
         library: Whose default this is, as "module:function.argument" in tfdistill.
             The tests compare the two.
         table: Where the library has the choices, as "module:name".
+        names_code: Whether the value may be code to import. A file that the command
+            line names (--flagfile) cannot give such a value: it must be typed.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Flag:
     missing: str = ""
     library: str = ""
     table: str = ""
+    names_code: bool = False
 
     def define(self, values: absl_flags.FlagValues) -> None:
         """Makes it known to absl."""
@@ -73,6 +77,28 @@ class Flag:
             list: absl_flags.DEFINE_list,
         }[self.kind]
         define(self.name, self.default, self.help, **common)
+
+    def check_recorded(self, value) -> None:
+        """Refuses a value that a file gives, if no command line could give it.
+
+        Raises:
+            ValueError: If it is of another kind, out of range, or names code.
+        """
+        fits = value is None or (
+            isinstance(value, list) and all(isinstance(v, str) for v in value)
+            if self.kind is list
+            else type(value) is self.kind or (self.kind, type(value)) == (float, int)
+        )
+        if fits and self.choices:
+            fits = value is None or value in self.choices
+        if fits and self.kind in (int, float) and value is not None:
+            low, high = (
+                default if bound is None else bound
+                for bound, default in ((self.lowest, -1e30), (self.highest, 1e30))
+            )
+            fits = low <= value <= high
+        if not fits:
+            raise ValueError(f"{self.name} cannot be {str(value)[:80]!r}")
 
     def line(self, value) -> str | None:
         """How a flagfile says that it has a value; None if it has none."""
@@ -181,6 +207,8 @@ class Command:
         for name, flag in self.flags.items():
             if flag.missing and not found[name]:
                 raise InputError(f"--{name} is missing: {flag.missing}")
+            if flag.names_code:
+                _check_typed(name, found[name], arguments)
         return self.resolve(Configuration(found))
 
     def record(self, configuration: Configuration) -> str:
@@ -196,6 +224,11 @@ class Command:
             for name in self.flags
             if name not in self.unrecorded
         }
+
+    def compared(self, configuration: Configuration) -> str:
+        """The same, of the flags on which the result depends."""
+        lines = self.record(configuration).splitlines()
+        return "\n".join(line for line in lines if _name(line) not in self.uncompared)
 
     def differences(self, configuration: Configuration, recorded: str) -> list[str]:
         """The lines in which a recorded run is another one than this.
@@ -248,6 +281,15 @@ class Command:
             for word in named[0].split(" and ")
         ]
         return " and ".join(words) + sentence[named.end() :]
+
+
+def _check_typed(name, value, arguments):
+    if code.is_named(value) and not code.is_typed(name, value, arguments):
+        raise InputError(
+            f"--{name}={value} stands in a file and names code to run, and a file's "
+            f"word is not enough: if you trust that code, type --{name}={value} as "
+            "well."
+        )
 
 
 def _local(name, value):

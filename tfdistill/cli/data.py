@@ -1,9 +1,12 @@
 """The flags that name the real data, and the data that they name."""
 
 import contextlib
+import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from types import NoneType
 
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
@@ -179,7 +182,26 @@ def as_recorded(configuration: Configuration, known: Mapping) -> Configuration:
 
     Args:
         configuration: The command's.
-        known: What `record` gave.
+        known: What `record` gave, or a stranger wrote.
+
+    Raises:
+        InputError: If it is nothing that `record` gives.
     """
+    declared = {flag.name: flag for flag in flags(None)}
+    try:
+        for name in _RECORDED:
+            declared[name].check_recorded(known.get(name))
+        name = known.get("dataset") or ""
+        if re.search(":(?![0-9])", name) and not os.path.exists(name):
+            raise ValueError("dataset names code of others, which TFDS would run")
+        for name in ("pool", "new_head"):
+            kind = str if name == "pool" else bool
+            if not isinstance(known.get(name), (kind, NoneType)):
+                raise ValueError(f"{name} cannot be {str(known[name])[:80]!r}")
+    except ValueError as error:
+        raise InputError(
+            f"The record of the real data is not to be believed ({error}): name the "
+            "data, --dataset=..."
+        ) from error
     missing = [name for name in _RECORDED if getattr(configuration, name) is None]
     return configuration.replace(**{name: known.get(name) for name in missing})

@@ -90,7 +90,7 @@ def run(configuration: Configuration) -> None:
     c = configuration
     # Networks that go through a pool learn one after the other.
     machine.set_threads(c, c.threads if c.initial_weights == "learning" else 1)
-    strategy = machine.strategy(c)
+    strategy = machine.strategy(c, COMMAND.compared(c))
     keras.utils.set_random_seed(c.seed % 2**31)
     dataset = data.load(c)
     c = students.with_student(c, dataset)

@@ -98,6 +98,8 @@ def _run(c):
             f"--attack needs a distilled attack, but --workdir={c.workdir} was not "
             "made with tfdistill distill --objective=attack."
         )
+    student = c.student or students.recorded(distilled.student, c.workdir)
+    c = c.replace(student=student)
     given, known = c.model or c.pool, distilled.provenance.get("load", {})
     c = data.as_recorded(c, known)
     if c.pool is None:
@@ -120,7 +122,7 @@ def _test(c, distilled, dataset, new_head):
 
     journal = run_folder.journal(c.workdir)
     with checking():
-        student = names.name_of(c.student or distilled.student)
+        student = names.name_of(c.student)
         evaluator = Evaluator(
             student,
             distilled,
@@ -142,10 +144,11 @@ def _test(c, distilled, dataset, new_head):
     if not distilled.recipe.is_ordered:
         order = distilled.recipe.describe(distilled.images.shape)
     print(f"{student} on {dataset.name}, {order}: {result}")
-    for name, share in zip(distilled.class_names, result.per_class):
-        print(f"  {name}: {100 * share:.1f} %")
+    print("\n".join(results.class_lines(distilled.class_names, result.per_class)))
     name = "metrics"
-    if student != distilled.student:
+    # The run itself writes metrics.json, which says that it is finished.
+    unfinished = run_folder.is_unfinished(c.workdir)
+    if student != distilled.student or unfinished:
         name += "-" + _plain(student)
     if c.shuffle_steps:
         name += "-shuffled"
@@ -160,6 +163,12 @@ def _test(c, distilled, dataset, new_head):
     }
     with run_folder.writing(c.workdir):
         files.write_json(path, content)
+    if unfinished:
+        print(
+            f"The run in {c.workdir} is not finished, so this went to {path}; the "
+            "run's own command finishes it."
+        )
+        return
     journal.forget()
 
 
@@ -224,7 +233,7 @@ def _networks(c, distilled):
             "--attack needs images for --inner_optimizer=sgd, not "
             f"{distilled.inner_optimizer.name}."
         )
-    student = c.student or distilled.student
+    student = c.student
     if c.model:
         model = students.given_model(c.model, student, distilled)
         variables = [*model.trainable_variables, *model.non_trainable_variables]

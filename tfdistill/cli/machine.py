@@ -43,16 +43,20 @@ def strategy_flag(machines: bool = False) -> Flag:
     )
 
 
-def strategy(configuration: Configuration):
+def strategy(configuration: Configuration, flags: str = ""):
     """The `tf.distribute.Strategy` of --strategy; before anything else runs.
 
+    Args:
+        configuration: The command's.
+        flags: Those in which several machines must agree, as a flagfile.
+
     Raises:
-        InputError: If there is nothing for it to run on.
+        InputError: If there is nothing for it to run on, or machines don't agree.
     """
     from tfdistill.runs import preemption, strategies
 
     with checking():
-        found = strategies.make(configuration.strategy)
+        found = strategies.make(configuration.strategy, flags.splitlines())
     # TensorFlow takes SIGTERM for itself when workers find each other.
     preemption.exit_when_asked()
     return found

@@ -7,6 +7,8 @@ from tfdistill.cli import run_folder
 from tfdistill.cli.command import Flag
 from tfdistill.runs import files
 
+# More classes than lines are of no use on a screen: of these, the lowest are shown.
+_MOST_LINES, _LOWEST = 30, 10
 SEED = Flag("seed", int, 0, "Random seed.", lowest=0)
 
 
@@ -19,7 +21,28 @@ def compared_json(result, student: str, dataset: str) -> dict:
     """The same of what a result is compared with, without the confusion matrix."""
     content = evaluation_json(result, student, dataset)
     content.pop("confusion", None)
+    content.pop("mistakes", None)
     return content
+
+
+def class_lines(names, recalls) -> list[str]:
+    """The recall of each class, a line for each; of many, the lowest.
+
+    Args:
+        names: Names of the classes.
+        recalls: float `[classes]`, NaN for a class without test images.
+    """
+    known = [k for k in range(len(names)) if recalls[k] == recalls[k]]
+    shown, lines = range(len(names)), []
+    if len(names) > _MOST_LINES:
+        shown = sorted(known, key=lambda k: recalls[k])[:_LOWEST]
+        lines.append(f"  The {len(shown)} lowest of {len(names)} classes:")
+    for k in shown:
+        share = f"{100 * recalls[k]:.1f} %" if k in known else "no test images"
+        lines.append(f"  {names[k]}: {share}")
+    if len(known) < len(names) > _MOST_LINES:
+        lines.append(f"  {len(names) - len(known)} classes have no test images.")
+    return lines
 
 
 def write(folder: str, distilled, model, figures: dict, content: dict) -> str:

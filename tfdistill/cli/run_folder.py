@@ -151,6 +151,12 @@ def is_finished(folder: str, result: str = "metrics.json", what: str = "run") ->
     return True
 
 
+def is_unfinished(folder: str) -> bool:
+    """Whether a folder holds a run of a command, and not its result."""
+    names = (os.path.join(folder, name) for name in (FLAGS, "metrics.json"))
+    return [os.path.isfile(path) for path in names] == [True, False]
+
+
 def journal(folder: str, writes: bool = True):
     """The `Journal` in which a run folder keeps evaluations that are under way."""
     from tfdistill.runs.journal import Journal

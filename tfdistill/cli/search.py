@@ -60,6 +60,7 @@ _WHO_LEARNS = [
         "What candidates look like: small_convnets, cells, or your own "
         "package.module:function of KerasTuner's HyperParameters.",
         value="NAME",
+        names_code=True,
     ),
     Flag(
         "oracle",
@@ -191,12 +192,14 @@ def _as_distilled(c, distilled):
     made_of = distilled.provenance
     c = data.as_recorded(c, made_of.get("load", {}))
     # The validation images must be those that the distillation did not learn from.
-    for line in str(made_of.get("flags", "")).splitlines():
+    for line in made_of.get("flags", "").splitlines():
         name, _, value = line.removeprefix("--").partition("=")
-        if name == "seed" and c.seed is None:
-            c = c.replace(seed=int(value))
-        if name == "validation" and c.validation is None:
-            c = c.replace(validation=float(value))
+        for flag in (_SEED, _VALIDATION):
+            if name == flag.name and getattr(c, name) is None:
+                with checking():
+                    found = flag.kind(value)
+                    flag.check_recorded(found)
+                c = c.replace(**{name: found})
     if c.seed is None:
         c = c.replace(seed=0)
     if c.validation is None:
@@ -224,6 +227,7 @@ def _search(c, distilled, dataset, strategy):
                 score_images=c.score_images,
                 seed=c.seed,
                 strategy=strategy,
+                saves=c.keep > 0,
             )
     except ImportError as error:
         raise InputError(str(error)) from error

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+from tfdistill._internal import code
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -17,6 +18,7 @@ STUDENT = Flag(
     "your own package.module:function; several, with commas.",
     value="NAME",
     shown=f"the pool's, or {BY_SIZE}",
+    names_code=True,
 )
 _POOLED = "weights.pretrained:PretrainedWeights"
 INITIAL_WEIGHTS = [
@@ -116,7 +118,26 @@ def one_student(default: str | None, shown: str = "", library: str = "") -> Flag
         value="NAME",
         shown=shown,
         library=library,
+        names_code=True,
     )
+
+
+def recorded(name: str, folder: str) -> str:
+    """The student that a file names, which may be a stranger's.
+
+    Args:
+        name: Of the student.
+        folder: Whose file it is.
+
+    Raises:
+        InputError: If it names code to run.
+    """
+    if code.is_named(name):
+        raise InputError(
+            f"{folder} is for the student {name}, which names code to run, and a "
+            f"file's word is not enough: if you trust that code, pass --student={name}."
+        )
+    return name
 
 
 def check(configuration: Configuration) -> None:
@@ -199,7 +220,8 @@ def with_student(configuration: Configuration, dataset) -> Configuration:
         student = "wide_convnet_bn@32-64-128" if large else "wide_convnet_bn@32-64"
     if "initial_weights" in configuration:
         pool = getattr(weights(configuration), "pool", None)
-        student = (pool and pool.student) or student
+        if pool and pool.student:
+            student = recorded(pool.student, f"--pool={configuration.pool}")
     return configuration.replace(student=student)
 
 

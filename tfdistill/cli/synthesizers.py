@@ -52,6 +52,7 @@ FLAGS = [
         "The generator's network, also with sizes (gtn_generator@64-256-32), or your "
         "own package.module:function.",
         value="NAME",
+        names_code=True,
     ),
     IMAGES_PER_CLASS,
     Flag(

@@ -11,7 +11,9 @@ import tensorflow as tf
 from tfdistill.data.images import Form, Pairs
 from tfdistill.data.normalization import Normalization
 from tfdistill.data.sources import Source
+from tfdistill.runs import files
 
+_OWN_FEATURES = "tensorflow_datasets."
 # Mean and standard deviation of images scaled to [0, 1], as the literature uses
 # them: results can be compared only if everyone normalises in the same way.
 _KNOWN = {
@@ -55,6 +57,7 @@ def prepared(folder: str):
     versions = tfds.core.utils.version.list_all_versions(folder)
     for path in [folder, *(os.path.join(folder, str(v)) for v in versions[::-1])]:
         if os.path.isfile(os.path.join(path, "dataset_info.json")):
+            _check_features(path)
             return tfds.builder_from_directory(path)
     return None
 
@@ -77,6 +80,9 @@ def find_builder(name: str, data_dir, download: bool):
     import tensorflow_datasets as tfds
 
     base = re.split("[:/]", name)[0]
+    if data_dir and os.path.isdir(os.path.join(data_dir, base)):
+        for path, _, _ in os.walk(os.path.join(data_dir, base)):
+            _check_features(path)
     if base == "usps":
         from tfdistill.data import usps  # noqa: F401  (the import registers it)
     try:
@@ -96,6 +102,28 @@ def find_builder(name: str, data_dir, download: bool):
             )
         builder.download_and_prepare()
     return builder
+
+
+def _check_features(folder):
+    """Refuses features that are not TFDS's own: it would import what they name."""
+    path = os.path.join(folder, "features.json")
+    content = files.read_json(path) if os.path.isfile(path) else {}
+    inside: list = [content]
+    while inside:
+        found = inside.pop()
+        if isinstance(found, list):
+            inside += found
+        if isinstance(found, dict):
+            inside += found.values()
+            for key, name in found.items():
+                # As protocol buffers spell it, and as earlier versions did.
+                names = key.replace("_", "").lower() in ("pythonclassname", "type")
+                own = not isinstance(name, str) or name.startswith(_OWN_FEATURES)
+                if names and not own:
+                    raise ValueError(
+                        f"{path} names code to run, {name!r}: only features of TFDS "
+                        "itself are read."
+                    )
 
 
 def of_builder(builder) -> Source:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill._internal import fields
 from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
 from tfdistill.distilled import exports, synthesized, tfrecords
@@ -97,7 +98,7 @@ class DistilledDataset:
         self.class_names = tuple(class_names)
         self.student = student
         self.initial_weights = initial_weights
-        self.provenance = dict(provenance or {})
+        self.provenance = fields.plain_copy("provenance", provenance or {})
         self._check()
 
     def _check(self):
@@ -383,9 +384,9 @@ class DistilledDataset:
         """Writes one file that Hugging Face's `datasets`, or any Parquet reader, reads.
 
         One row for each image, in training order: `image` (a PNG to look at, clipped
-        and rounded), `label`, `soft_label` `[classes]`, `pixels` float32 `[H, W, C]`
-        (the exact, normalised image: train on this), `step`, `learning_rates`
-        `[epochs]` (and `momenta`, if there are any) of that step, and in every row
+        and rounded), `label`, `soft_label` `[classes]`, `pixels` float32 in the image's
+        shape (exact and normalised: train on this), `step`, `learning_rates` `[epochs]`
+        (and `momenta`, if there are any) of that step, and in every row
         `inner_optimizer`, `mean`, `std` and `scale`, the same as in `to_npz`.
 
         Args:

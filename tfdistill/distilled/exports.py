@@ -1,12 +1,11 @@
 """Distilled data and students for other programs: NumPy, Parquet, LiteRT."""
 
-import io
 import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from tfdistill.distilled.pictures import as_pictures, png
 from tfdistill.runs import files
 
 
@@ -39,8 +38,10 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
         raise ImportError(
             "Parquet needs Hugging Face's datasets: pip install tfdistill[huggingface]."
         ) from error
-    height, width, channels = distilled.image_shape
-    shown = distilled.normalization.displayable(distilled.images)
+    shape = distilled.image_shape
+    flat = distilled.images.reshape(-1, *shape)
+    # Pictures to look at: whole where that is possible.
+    shown = as_pictures(distilled.normalization.displayable(flat), max(shape))
     normalization = distilled.normalization
     per_step = distilled.recipe.columns()
     features = datasets.Features(
@@ -48,7 +49,7 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
             "image": datasets.Image(),
             "label": datasets.ClassLabel(names=list(distilled.class_names)),
             "soft_label": datasets.List(datasets.Value("float32")),
-            "pixels": datasets.Array3D((height, width, channels), "float32"),
+            "pixels": _array(datasets, shape),
             "step": datasets.Value("int64"),
             "inner_optimizer": datasets.Value("string"),
             **{name: datasets.List(datasets.Value("float32")) for name in per_step},
@@ -59,27 +60,42 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
     )
     rows = [
         {
-            "image": {"bytes": picture(image), "path": None},
+            "image": {"bytes": png(image), "path": None},
             "label": int(label.argmax()),
             "soft_label": label.tolist(),
             "pixels": pixels,
-            "step": step,
+            "step": int(step),
             "inner_optimizer": distilled.inner_optimizer.name,
             **{name: of[:, step].tolist() for name, of in per_step.items()},
             "mean": list(normalization.mean),
             "std": list(normalization.std),
             "scale": normalization.scale,
         }
-        for step in range(distilled.steps)
-        for image, pixels, label in zip(
-            shown[step],
-            distilled.images[step],
-            distilled.labels[step],
+        for step, image, pixels, label in zip(
+            np.arange(distilled.steps).repeat(distilled.images.shape[1]),
+            shown,
+            flat,
+            distilled.labels.reshape(len(flat), -1),
         )
     ]
     table = datasets.Dataset.from_list(rows, features=features)
     with files.replacing(path, overwrite=overwrite) as temporary:
         table.to_parquet(temporary)
+
+
+def _array(datasets, shape):
+    """How Hugging Face's datasets hold arrays of a shape."""
+    kinds = {
+        2: datasets.Array2D,
+        3: datasets.Array3D,
+        4: datasets.Array4D,
+        5: datasets.Array5D,
+    }
+    if len(shape) in kinds:
+        return kinds[len(shape)](shape, "float32")
+    if len(shape) == 1:
+        return datasets.List(datasets.Value("float32"), length=shape[0])
+    raise ValueError(f"Parquet files hold arrays of up to 5 axes, not {list(shape)}.")
 
 
 def save_tflite(
@@ -109,17 +125,3 @@ def save_tflite(
         raise ValueError(f"LiteRT cannot hold {student}: {error}") from error
     with files.replacing(path, overwrite=overwrite) as temporary:
         Path(temporary).write_bytes(content)
-
-
-def picture(image: np.ndarray) -> bytes:
-    """An image as PNG.
-
-    Args:
-        image: float `[height, width, channels]` in 0..1; unless there are 1 or 3
-            channels, the first one is shown.
-    """
-    pixels = (255 * image).round().astype("uint8")
-    stream = io.BytesIO()
-    shown = pixels if pixels.shape[-1] == 3 else pixels[..., 0]
-    Image.fromarray(shown).save(stream, "PNG", optimize=True)
-    return stream.getvalue()

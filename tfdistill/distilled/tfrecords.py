@@ -11,9 +11,11 @@ from importlib import metadata
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal import fields
 from tfdistill._internal.version import __version__
 from tfdistill.data.labels import check_names
 from tfdistill.data.normalization import Normalization
+from tfdistill.distilled import untrusted
 from tfdistill.distilled.learned_schedule import LearnedSchedule
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.distilled.recipe import Recipe
@@ -152,13 +154,14 @@ def load(
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{folder} holds no distilled data set ({path}).")
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = files.read_json(path)
         if content["format"] != _FORMAT:
-            raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
+            raise ValueError(f"its format is {content['format']!r}, not {_FORMAT}")
+        fields.check(content, {"sha256": fields.values(fields.CHECKSUM)})
         # Files of earlier versions have no signature.
         if content["sha256"].get(_METADATA, signature(content)) != signature(content):
             raise ValueError(f"{_METADATA} is altered")
+        untrusted.check_fields(content)
         fixed = content["initial_weights"] == "fixed"
         for name in [_RECORDS, _WEIGHTS][: 1 + fixed]:
             if files.sha256(os.path.join(folder, name)) != content["sha256"][name]:
@@ -166,10 +169,11 @@ def load(
         shape = (content["steps"], content["batch"], *content["image_shape"])
         normalization = Normalization.from_config(content["normalization"])
         normalization.check_channels(shape)
+        untrusted.check_records(os.path.join(folder, _RECORDS), content)
         images, labels = _read(os.path.join(folder, _RECORDS), shape, content)
         weights = None
         if fixed:
-            weights = _read_weights(os.path.join(folder, _WEIGHTS))
+            weights = untrusted.read_arrays(os.path.join(folder, _WEIGHTS))
         return make(
             images,
             labels,
@@ -183,9 +187,9 @@ def load(
             provenance=content["provenance"],
         )
     except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(
-            f"The distilled data set in {folder} cannot be read: {reason}."
+            f"The distilled data set in {folder} cannot be read: {reason.rstrip('.')}."
         ) from error
 
 
@@ -197,8 +201,6 @@ def _recipe(content, given) -> Recipe:
         raise ValueError(f"its recipe is {config['kind']!r}, which is unknown")
     # Absent from files of earlier versions.
     name = content.get("inner_optimizer", "sgd")
-    if not isinstance(name, str):
-        raise ValueError(f"inner_optimizer is {name!r}")
     if given is not None and given.name != name:
         raise ValueError(f"its inner optimizer is {name!r}, not {given.name!r}")
     plurals = content.get("hyperparameters", ["learning_rates", "momenta"])
@@ -210,22 +212,12 @@ def _recipe(content, given) -> Recipe:
 
 def _objective(content, given):
     name = content.get("objective", Classification.name)
-    if not isinstance(name, str):
-        raise ValueError(f"objective is {name!r}")
     if given is not None:
         if given.name != name:
             raise ValueError(f"its objective is {name!r}, not {given.name!r}")
         return given
     known = name in objectives.OBJECTIVES
     return objectives.get(name) if known else UnknownObjective(name)
-
-
-def _read_weights(path):
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
-    except Exception as error:  # zip, zlib, numpy and the system each have their own
-        raise ValueError(f"{_WEIGHTS} is damaged ({error})") from error
 
 
 def _read(path, shape, content):

@@ -1,5 +1,7 @@
 """Evaluation: fresh students learn from distilled data, and are tested."""
 
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow as tf
 from tfdistill import students
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.dataset import Dataset
+from tfdistill.evaluation.batches import Passes
 from tfdistill.evaluation.fresh_students import FreshStudents
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
@@ -239,11 +242,11 @@ def evaluate_model(
 def _batches(test, batch_size):
     if isinstance(test, Dataset):
         raise ValueError(f"{test.name} is a whole data set: give its part .test.")
-    if isinstance(test, tuple) or not (
-        hasattr(test, "batch") or isinstance(test, tf.data.Dataset)
-    ):
+    known = hasattr(test, "batch") or isinstance(test, Iterable)
+    if isinstance(test, tuple) or not known:
         raise ValueError(
             "the test must be a Split, such as data.test, or batches of (normalised "
             f"images, labels), not a {type(test).__name__}."
         )
-    return test if isinstance(test, tf.data.Dataset) else test.batch(batch_size)
+    of_split = hasattr(test, "batch") and not isinstance(test, tf.data.Dataset)
+    return Passes(test.batch(batch_size) if of_split else test)

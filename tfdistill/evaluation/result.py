@@ -107,7 +107,10 @@ class Evaluation:
 
     @property
     def per_class(self) -> np.ndarray:
-        """For classifiers: the mean recall of each class, float `[classes]`."""
+        """For classifiers: the mean recall of each class, float `[classes]`.
+
+        NaN for a class without test examples.
+        """
         return recall(self.confusion)
 
     def to_json(self) -> dict:

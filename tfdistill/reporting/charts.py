@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Sequence
 
 import matplotlib
@@ -134,7 +135,10 @@ def _page_style():
 def _svg(figure) -> str:
     """A figure as an SVG element in the page's colours and font."""
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    with warnings.catch_warnings():
+        # The page's reader has other fonts than this machine.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     plt.close(figure)
     text = stream.getvalue()
     for variable, colour in _COLOURS.items():

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 
 from tfdistill._internal.checks import check_int
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.reporting import pictures
+from tfdistill.reporting import fonts, pictures
 from tfdistill.runs import files
 
 # Upper limits: each image takes an axis of a figure, which costs time and space, or at
@@ -17,8 +17,10 @@ from tfdistill.runs import files
 _FIGURE_IMAGES, _FIGURE_STEPS, _FIGURE_COLUMNS = 600, 100, 40
 _GRID_IMAGES, _GRID_COLUMNS, _GRID_PIXELS = 2000, 100, 4_000_000
 _CAPTION_WIDTH, _CAPTION_LINES = 14, 3
+_NAME = 40  # letters
 
 
+@fonts.styled
 def distilled_images(
     distilled: DistilledDataset, *, max_steps: int = 20, max_images: int = 10
 ) -> plt.Figure:
@@ -54,6 +56,7 @@ def distilled_images(
     # Room for a square image below its caption, or a flat one beside the rates.
     lines = max(note.count("\n") + 1 for note in notes)
     height = max(min(1.0, shown.shape[2] / shown.shape[3]) + 0.18, 0.15 * lines)
+    names = fonts.readable(distilled.class_names)
     figure, axes = plt.subplots(
         len(steps),
         count,
@@ -61,16 +64,16 @@ def distilled_images(
         squeeze=False,
         layout="constrained",
     )
-    for row, step in enumerate(steps):
-        for axis, image, label in zip(axes[row], shown[row], distilled.labels[step]):
+    for row, note in enumerate(notes):
+        for axis, image, label in zip(
+            axes[row], shown[row], distilled.labels[steps[row]]
+        ):
             _show(axis, image)
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
-            caption = distilled.objective.caption(label, distilled.class_names)
-            axis.set_title(_wrapped(caption), fontsize=8, pad=2, parse_math=False)
-        axes[row, 0].set_ylabel(
-            notes[row], rotation=0, ha="right", va="center", fontsize=8
-        )
+            caption = distilled.objective.caption(label, names)
+            axis.set_title(_wrapped(caption), fontsize=8, pad=2)
+        axes[row, 0].set_ylabel(note, rotation=0, ha="right", va="center", fontsize=8)
     return figure
 
 
@@ -90,11 +93,16 @@ def _wrapped(caption):
     return "\n".join(lines)
 
 
+def _short(name):
+    return shortened(fonts.shown(name), _NAME)
+
+
 def shortened(text: str, most: int) -> str:
     """A text; if it has more than `most` characters, its beginning and "…"."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
+@fonts.styled
 def accuracy_curve(
     outer_steps: Sequence[float],
     mean: Sequence[float],
@@ -138,7 +146,7 @@ def accuracy_curve(
     axis.plot(outer_steps, centre, label="distilled data")
     if baseline is not None:
         level = scale * baseline
-        axis.axhline(level, color="0.45", ls="--", lw=1.2, label=baseline_name)
+        axis.axhline(level, color="0.45", ls="--", lw=1.2, label=_short(baseline_name))
         place = "lower" if higher_is_better else "upper"
         axis.legend(frameon=False, loc=f"{place} right")
     low = centre - width
@@ -158,6 +166,7 @@ def accuracy_curve(
     return figure
 
 
+@fonts.styled
 def exposure(figures: Mapping[str, Mapping], attacked: str, target: str) -> plt.Figure:
     """What is left of an attack, for each way of training.
 
@@ -170,7 +179,7 @@ def exposure(figures: Mapping[str, Mapping], attacked: str, target: str) -> plt.
     )
     rows = np.arange(len(figures))
     for shift, key, label, color in (
-        (-0.19, "attacked", f"{attacked} called {target}", "tab:red"),
+        (-0.19, "attacked", f"{_short(attacked)} called {_short(target)}", "tab:red"),
         (0.19, "accuracy", "accuracy", "0.72"),
     ):
         mean, std = (
@@ -178,7 +187,7 @@ def exposure(figures: Mapping[str, Mapping], attacked: str, target: str) -> plt.
             for what in ("mean", "std")
         )
         axis.barh(rows + shift, mean, 0.36, xerr=std, label=label, color=color)
-    axis.set_yticks(rows, list(figures))
+    axis.set_yticks(rows, list(map(_short, figures)))
     axis.invert_yaxis()
     axis.set(xlim=(0, 100), xlabel="test images (%)")
     axis.grid(axis="x", alpha=0.25)
@@ -251,6 +260,7 @@ def agreement(
     return figure
 
 
+@fonts.styled
 def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
     """Images with titles, eight in a row.
 
@@ -273,10 +283,11 @@ def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
         axis.axis("off")
     for axis, image, title in zip(axes.flat, shown, titles):
         _show(axis, image)
-        axis.set_title(title, fontsize=8, pad=2, parse_math=False)
+        axis.set_title(_wrapped(fonts.shown(title)), fontsize=8, pad=2)
     return figure
 
 
+@fonts.styled
 def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
     """How often each true class was given each other label, as shares of all labels.
 
@@ -292,7 +303,8 @@ def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
     shown = axis.imshow(wrong, cmap="Reds", vmin=0, vmax=max(wrong.max(), 1e-9))
     axis.set_facecolor("0.93")
     named = evenly(count, 150)  # so many fit
-    names = [class_names[k] for k in named]
+    names = [shortened(name, _NAME) for name in fonts.readable(class_names)]
+    names = [names[k] for k in named]
     axis.set_xticks(named, names, rotation=90 if count > 10 else 45)
     axis.set_yticks(named, names)
     axis.tick_params(labelsize=8, length=0)

@@ -12,8 +12,8 @@ import jinja2
 import numpy as np
 
 from tfdistill._internal.version import __version__
-from tfdistill.distilled import exports
-from tfdistill.inner.objectives.classification import Classification
+from tfdistill.distilled.pictures import png
+from tfdistill.inner.objectives.classification import Classification, mistakes
 from tfdistill.reporting import charts, pictures, plots
 from tfdistill.reporting.run import Run as Run
 
@@ -163,18 +163,16 @@ def _caption_note(run) -> str:
 def _confusion(run) -> dict | None:
     """The confusion table; for many classes, the most frequent confusions."""
     shares, names = run.confusion, run.distilled.class_names
-    if shares is None:
-        return None
-    if len(names) <= _CLASSES_IN_A_TABLE:
+    pairs = run.metrics.get("mistakes")
+    if shares is not None and len(names) <= _CLASSES_IN_A_TABLE:
         return {"table": shares, "pairs": []}
-    wrong = shares * (1 - np.eye(len(names)))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:_PAIRS]
-    pairs = zip(*np.unravel_index(order, wrong.shape))
-    return {
-        "table": None,
-        "pairs": [(names[i], names[j], wrong[i, j]) for i, j in pairs if wrong[i, j]],
-    }
+    if shares is not None:  # earlier versions wrote matrices of any size
+        pairs = mistakes(shares, _PAIRS)
+    if pairs is None:
+        return None
+    named = [(names[i], names[j], share) for i, j, share in pairs[:_PAIRS]]
+    return {"table": None, "pairs": named}
 
 
 def _data_uri(image) -> str:
-    return "data:image/png;base64," + base64.b64encode(exports.picture(image)).decode()
+    return "data:image/png;base64," + base64.b64encode(png(image)).decode()

@@ -1,9 +1,9 @@
 """What a report shows of a run, from a folder or from results in memory."""
 
 import dataclasses
-import json
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -13,6 +13,7 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.reporting import measure
+from tfdistill.reporting.metrics import BESIDE, check_classes, read_metrics
 from tfdistill.runs import files
 
 MAIN = "distilled images"
@@ -22,12 +23,6 @@ _KINDS = {
     "optimized_real": "optimized real images",
     "k_means": "k-means centroids",
     "average_real": "average real images",
-}
-# Rows that `tfdistill distill` tests beside the result.
-_BESIDE = {
-    "no_distilled_data": "no distilled data",
-    "before": "the images before",
-    "random_real": "random real images",
 }
 
 
@@ -74,14 +69,13 @@ class Run:
         path = os.path.join(folder, "metrics.json")
         if not os.path.isfile(path):
             raise ValueError(f"{folder} holds no finished run ({path} is absent).")
-        metrics = _read_json(path)
-        headline = measure.Measure.of(metrics).name
-        if f"{headline}_mean" not in metrics:
-            raise ValueError(f"{path} is damaged: it has no {headline}_mean.")
+        metrics = read_metrics(path)
         data = os.path.join(folder, "distilled")
         distilled = DistilledDataset.load(data, objective=objective)
-        record = _read_json(os.path.join(data, "tfdistill.json"))
-        flags = _flags(record["provenance"].get("flags", ""))
+        check_classes(path, metrics, distilled.num_classes)
+        record = files.read_json(os.path.join(data, "tfdistill.json"))
+        record = {"created": "", "versions": {}, **record}
+        flags = _flags(distilled.provenance.get("flags", ""))
         what = _KINDS.get(flags.get("kind", ""), flags.get("kind", MAIN))
         return cls(
             name=os.path.basename(os.path.abspath(folder)),
@@ -159,9 +153,9 @@ class Run:
         return measure.Measure.of(self.metrics)
 
     @property
-    def command(self) -> str:
-        """The command that made it."""
-        return "baseline" if "kind" in self.flags else "distill"
+    def commands(self) -> list[list[str]]:
+        """What repeats it, quoted for a shell: by its flagfile, and without."""
+        return _commands(self)
 
     @property
     def what(self) -> str:
@@ -233,14 +227,12 @@ class Run:
 
 def _rows(folder, metrics, what):
     beside = [
-        {"what": name, **metrics[key]}
-        for key, name in _BESIDE.items()
-        if key in metrics
+        {"what": name, **metrics[key]} for key, name in BESIDE.items() if key in metrics
     ]
     others = []
     for file in sorted(os.listdir(folder)):
         if file.startswith("metrics-") and file.endswith(".json"):
-            content = _read_json(os.path.join(folder, file))
+            content = read_metrics(os.path.join(folder, file))
             order = ", in another order" if content.get("shuffle_steps") else ""
             others.append({"what": f"{what}{order}", **content})
     return [*beside, {"what": what, "main": True, **metrics}, *others]
@@ -273,12 +265,13 @@ def _flags(lines: str) -> dict[str, str]:
     }
 
 
-def _read_json(path) -> dict:
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-        if not isinstance(content, dict):
-            raise ValueError("it holds no object")
-        return content
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}.") from error
+def _commands(run):
+    recorded = run.distilled.provenance.get("flags", "").split("\n")
+    command = "baseline" if "kind" in run.flags else "distill"
+    return [
+        ["tfdistill", command, *map(shlex.quote, given)]
+        for given in (
+            [f"--flagfile={run.folder}/flags.txt", "--workdir=again"],
+            ["--workdir=again", *filter(_FLAGS.fullmatch, recorded)],
+        )
+    ]

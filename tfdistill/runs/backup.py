@@ -8,6 +8,7 @@ import warnings
 import keras
 import tensorflow as tf
 
+from tfdistill._internal import fields
 from tfdistill.runs import files, preemption, strategies
 from tfdistill.runs.annealing import Anneal
 
@@ -88,7 +89,7 @@ class Backup(keras.callbacks.Callback):
         for path in self._saved():
             try:
                 checkpoint.restore(path).assert_consumed()
-                record = json.loads(self._json.numpy().decode())
+                record = fields.parse(self._json.numpy().decode())
             # What TensorFlow raises depends on which byte is wrong.
             except (
                 tf.errors.OpError,

@@ -5,9 +5,12 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
+
+from tfdistill._internal import fields
 
 
 def local(path: str | os.PathLike) -> str:
@@ -75,19 +78,26 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_json(path: str | os.PathLike, content) -> None:
-    """Writes a JSON file."""
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    """Writes a JSON file; lists of numbers take a line each."""
+    text = json.dumps(content, indent=1, default=fields.plain)
+    # A line never ends within a string.
+    text = re.sub(
+        r"\[\n([^\[\]{}\"]*)\n *\]",
+        lambda numbers: f"[{' '.join(numbers[1].split())}]",
+        text,
+    )
+    write_text(path, text + "\n")
 
 
-def read_json(path: str | os.PathLike):
-    """Reads what `write_json` has written.
+def read_json(path: str | os.PathLike) -> dict:
+    """Reads an object that `write_json` has written, or a stranger.
 
     Raises:
-        ValueError: If the file is damaged.
+        ValueError: If the file is damaged, or nested too deeply.
     """
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
+            return fields.parse(file.read())
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}.") from error
 

@@ -4,35 +4,42 @@ Strategies are TensorFlow's own; a `Distiller` that is made in the scope of one 
 its students out over the replicas.
 """
 
+import sys
 from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfdistill.runs import cluster
 
-def make(name: str) -> tf.distribute.Strategy:
+
+def make(name: str, about: Sequence[str] = ()) -> tf.distribute.Strategy:
     """A strategy of TensorFlow by its name.
 
     Args:
         name: "none" (one device), "mirrored" (all GPUs of this machine, or its CPU),
             "multi_worker" (the machines that the environment variable TF_CONFIG
             names) or "tpu" (the TPU that TPU_NAME names, or this machine's).
+        about: For several machines, the lines in which they must agree, such as flags.
 
     Raises:
-        ValueError: If there is no such strategy, or nothing for it to run on.
+        ValueError: If there is no such strategy, or nothing for it to run on; if a
+            machine does not come, or is about to do something else.
     """
+    if name == "multi_worker":
+        cluster.gather(about, _tell)
+    if name not in _STRATEGIES:
+        raise ValueError(
+            f"strategy must be one of {', '.join(_STRATEGIES)}, not {name!r}."
+        )
     try:
         return _STRATEGIES[name]()
-    except KeyError as error:
-        if name not in _STRATEGIES:
-            raise ValueError(
-                f"strategy must be one of {', '.join(_STRATEGIES)}, not {name!r}."
-            ) from None
-        raise ValueError(
-            f"TF_CONFIG is not as TensorFlow reads it: {error}."
-        ) from error
-    except (TypeError, ValueError, AttributeError, tf.errors.NotFoundError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"The strategy {name!r} cannot start: {reason}") from error
+    except (LookupError, TypeError, ValueError, AttributeError, tf.errors.OpError) as e:
+        reason = " ".join(str(e).split())
+        raise ValueError(f"The strategy {name!r} cannot start: {reason}") from e
+
+
+def _tell(sentence):
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def _tpu():
@@ -54,8 +61,8 @@ def num_workers(strategy: tf.distribute.Strategy) -> int:
     """The number of machines."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 1
-    cluster = strategy.cluster_resolver.cluster_spec().as_dict()
-    return max(1, sum(len(cluster.get(job, ())) for job in ("chief", "worker")))
+    jobs = strategy.cluster_resolver.cluster_spec().as_dict()
+    return max(1, sum(len(jobs.get(job, ())) for job in ("chief", "worker")))
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -131,7 +131,7 @@ def figures(results: Mapping[str, Evaluation], attack: Attack) -> dict[str, dict
         found[name] = {
             **{f"{key}_mean": float(x.mean()) for key, x in shares.items()},
             **{f"{key}_std": float(x.std()) for key, x in shares.items()},
-            "accuracy_per_class": [float(x) for x in result.per_class],
+            "accuracy_per_class": result.to_json()["accuracy_per_class"],
         }
     before, full = (found[name]["attacked_mean"] for name in (BEFORE, ATTACKED))
     for content in found.values():

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal import fields
 from tfdistill._internal.checks import first_sentence
 from tfdistill.data.normalization import Normalization
 from tfdistill.runs import files
@@ -22,6 +23,20 @@ from tfdistill.students.applications import head, with_new_head
 
 MANIFEST = "pool.json"
 _FORMAT = 1
+_FIELDS = {
+    "students": fields.each(fields.OBJECT, 1),
+    "held_out": fields.whole(0),
+    "student": fields.maybe(fields.TEXT),
+    "dataset": fields.TEXT,
+    "normalization": fields.OBJECT,
+}
+# Absent from files of earlier versions.
+_OPTIONAL = {"num_classes": fields.maybe(fields.whole(1))}
+_MEMBER = {
+    "file": fields.TEXT,
+    "sha256": fields.CHECKSUM,
+    "accuracy": fields.maybe(fields.number(0, 1)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,24 +125,13 @@ class Pool:
                 "makes one."
             )
         try:
-            with open(path, encoding="utf-8") as file:
-                content = json.load(file)
+            content = files.read_json(path)
             if content["format"] != _FORMAT:
-                raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
-            members = []
-            for entry in content["students"]:
-                name = os.path.basename(entry["file"])
-                if name != entry["file"] or name in ("", os.curdir, os.pardir):
-                    raise ValueError(f"{entry['file']!r} is outside the pool")
-                members.append(
-                    Member(
-                        os.path.join(folder, entry["file"]),
-                        entry["sha256"],
-                        entry["accuracy"],
-                    )
-                )
+                raise ValueError(f"its format is {content['format']!r}, not {_FORMAT}")
+            fields.check(content, _FIELDS, _OPTIONAL)
+            members = [_member(folder, entry) for entry in content["students"]]
             held_out = content["held_out"]
-            if not 0 <= held_out < len(members):
+            if not held_out < len(members):
                 raise ValueError(f"{held_out} of {len(members)} students are held out")
             return cls(
                 tuple(members[: len(members) - held_out]),
@@ -137,7 +141,7 @@ class Pool:
                 normalization=Normalization.from_config(content["normalization"]),
                 num_classes=content.get("num_classes"),
             )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else error
             raise ValueError(f"The pool {folder} cannot be read: {reason}.") from error
 
@@ -238,6 +242,20 @@ def manifest(
         ],
     }
     return json.dumps(content, indent=1) + "\n"
+
+
+def _member(folder, entry):
+    """A student as a manifest says: a file in the pool's own folder.
+
+    A SavedModel is none: its graph may do anything when it is loaded.
+    """
+    fields.check(entry, _MEMBER)
+    name = entry["file"]
+    if os.path.basename(name) != name or name in ("", os.curdir, os.pardir):
+        raise ValueError(f"{name!r} is outside the pool")
+    if not name.endswith((".weights.h5", ".keras")) or "\0" in name:
+        raise ValueError(f"{name!r} must end in .weights.h5 or .keras")
+    return Member(os.path.join(folder, name), entry["sha256"], entry["accuracy"])
 
 
 def _keys(member):

@@ -6,6 +6,9 @@ import tensorflow as tf
 
 from tfdistill.inner.objectives.base import Objective
 
+# A matrix of more would be megabytes of text.
+_MOST_CLASSES = 100
+
 
 class Classification(Objective):
     """Cross-entropy, as inner loss and as meta-loss (Wang et al. 2018, equation 3).
@@ -64,11 +67,21 @@ class Classification(Objective):
         return {"accuracy": hits / num_examples}
 
     def details(self, totals):
-        """The confusion matrix of all students, and the recall of each class."""
+        """The recall of each class, and the confusion matrix of all students.
+
+        Recall is None for a class without examples. For more than 100 classes, the most
+        frequent mistakes stand in the place of the matrix: the true class, the one
+        predicted and the share of the true class, `[mistakes][3]`.
+        """
+        recalls = recall(totals["confusion"]).tolist()
         confusion = totals["confusion"].sum(0)
         return {
-            "accuracy_per_class": recall(totals["confusion"]).tolist(),
-            "confusion": confusion.tolist(),
+            "accuracy_per_class": [None if np.isnan(r) else r for r in recalls],
+            **(
+                {"confusion": confusion.tolist()}
+                if len(confusion) <= _MOST_CLASSES
+                else {"mistakes": mistakes(confusion)}
+            ),
         }
 
     def keras_loss(self):
@@ -93,7 +106,26 @@ def recall(confusion: np.ndarray) -> np.ndarray:
         confusion: int `[students, classes, classes]`.
 
     Returns:
-        float `[classes]`; 0 where there are no examples of a class.
+        float `[classes]`; NaN where there are no examples of a class.
     """
     hits = np.diagonal(confusion, axis1=1, axis2=2).sum(0)
-    return hits / np.maximum(confusion.sum((0, 2)), 1)
+    counts = confusion.sum((0, 2))
+    return np.where(counts, hits / np.maximum(counts, 1), np.nan)
+
+
+def mistakes(confusion: np.ndarray, most: int = 20) -> list:
+    """The most frequent mistakes: `[true class, predicted class, share]`, sorted.
+
+    Args:
+        confusion: Counts `[classes, classes]`; rows are true classes.
+        most: Largest number of mistakes.
+
+    Returns:
+        Lists, with the share of the true class in 0..1, above 0.
+    """
+    confusion = np.asarray(confusion)
+    wrong = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    pairs = zip(*np.unravel_index(order, wrong.shape))
+    return [[int(i), int(j), float(wrong[i, j])] for i, j in pairs if wrong[i, j] > 0]

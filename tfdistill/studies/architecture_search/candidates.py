@@ -1,9 +1,21 @@
 """Candidate architectures with their results, and how well two rankings agree."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+
+from tfdistill._internal import fields
+
+_FIELDS = {
+    "values": fields.OBJECT,
+    "parameters": fields.whole(0),
+    "accuracies": fields.each(fields.FIGURE),
+    "seconds": fields.number(0),
+    "refusal": fields.maybe(fields.TEXT),
+    "real_accuracy": fields.maybe(fields.FIGURE),
+    "real_seconds": fields.maybe(fields.number(0)),
+}
 
 
 @dataclasses.dataclass
@@ -29,6 +41,16 @@ class Candidate:
     refusal: str | None = None
     real_accuracy: float | None = None
     real_seconds: float | None = None
+
+    @classmethod
+    def of_json(cls, content: Mapping) -> "Candidate":
+        """The candidate that `dataclasses.asdict` described.
+
+        Raises:
+            ValueError, TypeError: If a field is of another kind.
+        """
+        fields.check(content, _FIELDS)
+        return cls(**content)
 
     @property
     def score(self) -> float:

@@ -8,7 +8,6 @@ data. An oracle of KerasTuner chooses the candidates.
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import time
 from collections.abc import Callable
@@ -18,13 +17,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill._internal import fields
 from tfdistill._internal.checks import check_int, first_sentence
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.evaluator import Evaluator, evaluate_model
 from tfdistill.runs import files
 from tfdistill.runs.backup import Backup
-from tfdistill.students import architecture_spaces
+from tfdistill.students import architecture_spaces, saving
 from tfdistill.studies.architecture_search import oracles
 from tfdistill.studies.architecture_search.candidates import Agreement, Candidate
 from tfdistill.studies.pretraining import Recipe, pretrain
@@ -58,6 +58,8 @@ class Search:
         strategy: A strategy whose replicas share a candidate's networks, and their
             batches of real data. Call nothing of this class in its scope: clearing
             Keras after each candidate, which keeps memory from growing, ends the scope.
+        saves: Whether networks are to be saved: candidates of which a `.keras` file
+            cannot be loaded are skipped before they are trained.
 
     Raises:
         ImportError: If KerasTuner is not installed.
@@ -86,6 +88,7 @@ class Search:
         score_images: int = 2000,
         seed: int = 0,
         strategy: tf.distribute.Strategy | None = None,
+        saves: bool = False,
     ):
         if oracle not in oracles.ORACLES:
             raise ValueError(
@@ -107,9 +110,9 @@ class Search:
         self._seed = check_int("seed", seed, 0)
         self._score_images = check_int("score_images", score_images, 1)
         self._strategy = strategy or tf.distribute.get_strategy()
-        self._validation = dataset.validation.passes()
+        self._validation, self._saves = dataset.validation.passes(), saves
         try:
-            self._choices = oracles.choices(self._build, self._seed)
+            self._choices = oracles.choices(self._rehearsed, self._seed)
         except ValueError as error:
             raise ValueError(
                 f"The space {self._name} has no candidate for images of shape "
@@ -280,6 +283,12 @@ class Search:
         data = self._dataset
         return students.build(candidate, data.image_shape, data.num_classes)
 
+    def _rehearsed(self, hyperparameters):
+        model = self._build(hyperparameters)
+        if self._saves:
+            saving.rehearse(model)
+        return model
+
     def _score(self, candidate, num_students):
         def make_model():
             model = self.build(candidate)
@@ -289,6 +298,8 @@ class Search:
         images = self._scored_on
         started = time.monotonic()
         try:
+            if self._saves:
+                saving.rehearse(self.build(candidate))
             # One graph for all, which costs more to trace than the training itself.
             learn = Evaluator(
                 make_model,
@@ -326,9 +337,9 @@ class Search:
         if not os.path.isfile(self._path):
             return []
         try:
-            with open(self._path, encoding="utf-8") as file:
-                content = json.load(file)
-            candidates = [Candidate(**c) for c in content["candidates"]]
+            content = files.read_json(self._path)
+            fields.check(content, {"candidates": fields.each(fields.OBJECT)})
+            candidates = [Candidate.of_json(c) for c in content["candidates"]]
             settings = content["settings"]
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(

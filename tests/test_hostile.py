@@ -1,0 +1,299 @@
+"""Folders of strangers: nothing in them is run, and none asks for what it is not."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import zipfile
+
+import numpy as np
+import pytest
+from commands import run as tfdistill
+from hypothesis import given
+from hypothesis import strategies as st
+from test_bad_input import anything, attempt, cases, paths_into, with_value
+
+from tfdistill import DistilledDataset, Normalization, Pool
+from tfdistill._internal import code, fields
+from tfdistill.cli import data, evaluate
+from tfdistill.cli.errors import InputError
+from tfdistill.data import loading
+from tfdistill.distilled import tfrecords
+from tfdistill.reporting import report
+from tfdistill.runs import files
+from tfdistill.studies import corrections
+from tfdistill.weights import pool as pools
+
+# What it does when it is imported, and when it is called.
+TRAP = """
+import pathlib
+pathlib.Path(__file__).with_name("imported").touch()
+def net(image_shape, num_classes):
+    pathlib.Path(__file__).with_name("called").touch()
+    import keras
+    return keras.Sequential([
+        keras.Input(image_shape),
+        keras.layers.Flatten(),
+        keras.layers.Dense(num_classes),
+    ])
+"""
+
+
+def make(**changes):
+    rng = np.random.default_rng(0)
+    return DistilledDataset(
+        **{
+            "images": rng.standard_normal((2, 10, 8, 8, 1)),
+            "labels": np.broadcast_to(np.eye(10), (2, 10, 10)),
+            "learning_rates": [[0.1, 0.1]],
+            "normalization": Normalization((0.5,), (0.2,)),
+            "class_names": [str(k) for k in range(10)],
+            "student": "linear",
+            "provenance": {"load": {"dataset": "digits"}},
+            **changes,
+        }
+    )
+
+
+def altered(folder, **changes):
+    """Changes metadata as an attacker would: its checksum is right again."""
+    path = folder / "tfdistill.json"
+    content = {**json.loads(path.read_text()), **changes}
+    checksums = {
+        name: files.sha256(folder / name)
+        for name in content["sha256"]
+        if name != path.name
+    }
+    content["sha256"] = checksums
+    checksums[path.name] = tfrecords.signature(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_shape": [100_000, 100_000, 1]},
+        {"image_shape": [2**20] * 6},
+        {"image_shape": [8, 8, 1] + [1] * 300},
+        {"image_shape": [8, 9, 1]},
+        {"image_shape": [64]},
+        {"steps": 10**12},
+        {"batch": 11},
+        {"class_names": ["x"] * 10**5},
+        {"class_names": [f"{k}" for k in range(9)]},
+    ],
+    ids=repr,
+)
+def test_sizes_are_compared_with_the_file(tmp_path, changes):
+    make().save(tmp_path / "d")
+    altered(tmp_path / "d", **changes)
+    with pytest.raises(ValueError, match="cannot be read") as caught:
+        DistilledDataset.load(tmp_path / "d")
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("length", [2**62, 2**40, 2**64 - 12, 10**5])
+def test_a_record_is_no_longer_than_its_file(tmp_path, length):
+    make().save(tmp_path / "d")
+    path = tmp_path / "d" / tfrecords._RECORDS
+    whole = path.read_bytes()
+    head = length.to_bytes(8, "little")
+    path.write_bytes(head + whole[8:])
+    altered(tmp_path / "d")
+    with pytest.raises(ValueError, match="does not hold 20 images"):
+        DistilledDataset.load(tmp_path / "d")
+
+
+@pytest.mark.parametrize("shape", [(10**12,), (2**20, 2**20), (65,)])
+def test_an_array_is_no_larger_than_its_file(tmp_path, shape):
+    make(initial_weights=[np.zeros((64, 10)), np.zeros(10)]).save(tmp_path / "d")
+    path = tmp_path / "d" / tfrecords._WEIGHTS
+    with zipfile.ZipFile(path, "w") as archive, archive.open("arr_0.npy", "w") as file:
+        head = {"descr": "<f8", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, head)
+        file.write(bytes(8 * 64))
+    altered(tmp_path / "d")
+    with pytest.raises(ValueError, match="initial_weights.npz is damaged"):
+        DistilledDataset.load(tmp_path / "d")
+
+
+def test_an_array_that_is_packed_tight_is_refused(tmp_path):
+    make(initial_weights=[np.zeros(10)]).save(tmp_path / "d")
+    path = tmp_path / "d" / tfrecords._WEIGHTS
+    np.savez_compressed(path, np.zeros(10**6))
+    altered(tmp_path / "d")
+    with pytest.raises(ValueError, match="larger than its file"):
+        DistilledDataset.load(tmp_path / "d")
+
+
+@pytest.mark.parametrize("depth", [50, 900, 200_000])
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_deep_json_is_refused(depth, opening):
+    closing = {"[": "]"}.get(opening, "}")
+    text = '{"a": ' + opening * depth + "1" + closing * depth + "}"
+    with pytest.raises(ValueError, match="nested too deeply"):
+        fields.parse(text)
+    assert fields.parse('{"a": [[1, {"b": []}]]}') == {"a": [[1, {"b": []}]]}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A folder with code, and with data, a pool and a flagfile that name it."""
+    folder = tmp_path_factory.mktemp("here")
+    (folder / "trap.py").write_text(TRAP)
+    make(student="linear,trap:net").save(folder / "sampled" / "distilled")
+    make(student="trap:net").save(folder / "run" / "distilled")
+    (folder / "pool").mkdir()
+    (folder / "pool" / "a.weights.h5").write_bytes(b"x")
+    text = pools.manifest(
+        str(folder / "pool"),
+        [pools.Member(str(folder / "pool" / "a.weights.h5"), "0" * 64, 0.5)],
+        0,
+        student="trap:net",
+        dataset="digits",
+        normalization=Normalization((0.5,), (0.2,)),
+        num_classes=10,
+    )
+    (folder / "pool" / "pool.json").write_text(text)
+    (folder / "flags.txt").write_text("--student=trap:net\n--dataset=digits\n")
+    (folder / "generator.txt").write_text("--generator=trap:net\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["evaluate", "--workdir=run"],
+        ["evaluate", "--workdir=sampled"],
+        ["distill", "--initial_weights=pretrained", "--pool=pool", "--workdir=new"],
+        ["baseline", "--flagfile=flags.txt", "--workdir=new"],
+        ["pretrain", "--flagfile=flags.txt", "--workdir=new"],
+        ["distill", "--flagfile=generator.txt", "--workdir=new"],
+    ],
+    ids=" ".join,
+)
+def test_a_file_cannot_name_code_to_run(here, arguments):
+    process = tfdistill(*arguments, cwd=here)
+    assert process.returncode == 2, process.stderr
+    assert re.search("names? code to run.*if you trust", process.stderr)
+    assert process.stderr.count("\n") == 1
+    assert not (here / "imported").exists() and not (here / "new").exists()
+
+
+def test_code_is_run_if_it_is_typed(here, tmp_path):
+    shutil.copytree(here, tmp_path / "h")
+    process = tfdistill(
+        *["evaluate", "--workdir=run", "--student=trap:net", "--num_students=1"],
+        cwd=tmp_path / "h",
+    )
+    assert process.returncode == 0, process.stderr
+    assert (tmp_path / "h" / "called").exists()
+
+
+def test_names_of_code():
+    for name in ("os:abort", "a.b:c", "linear,os:abort", "keras.utils:get_file"):
+        assert code.is_named(name)
+    for name in (None, "", "lenet", "mlp,convnet@32", "keras.applications:MobileNetV2"):
+        assert not code.is_named(name)
+    given = ["--space=a:b", "-student", "c:d", "--flagfile=x"]
+    assert code.is_typed("space", "a:b", given)
+    assert code.is_typed("student", "c:d", given)
+    assert not code.is_typed("student", "a:b", given)
+
+
+@pytest.mark.parametrize("key", ["pythonClassName", "python_class_name", "type"])
+@pytest.mark.parametrize("named", ["trap.Feature", "antigravity.X"])
+def test_features_of_prepared_data_are_tfds_own(tmp_path, key, named):
+    make().save(tmp_path / "d")
+    path = tmp_path / "d" / "features.json"
+    content = json.loads(path.read_text())
+    content["featuresDict"]["features"]["image"] = {key: named, "content": {}}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="names code to run"):
+        loading.load_dataset(str(tmp_path / "d"))
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        {"dataset": ["digits"]},
+        {"dataset": "huggingface:evil/repository"},
+        {"image_size": "8"},
+        {"image_size": -1},
+        {"resplit": 7.0},
+        {"channels": "2"},
+        {"classes": [1, 2]},
+        {"pool": 3},
+    ],
+    ids=repr,
+)
+def test_the_record_of_real_data_is_checked(load):
+    c = evaluate.COMMAND.parse(["--workdir=run"])
+    with pytest.raises(InputError, match="not to be believed"):
+        data.as_recorded(c, load)
+    good = {"dataset": "mnist:3.0.1", "image_size": 8, "resplit": 0.2, "classes": ["1"]}
+    assert data.as_recorded(c, good).dataset == "mnist:3.0.1"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run folder as `tfdistill distill` leaves one."""
+    folder = tmp_path_factory.mktemp("finished") / "a run; touch gone"
+    flags = "--dataset=$(touch gone)\n--student=linear\n--seed=`touch gone`\n"
+    make(provenance={"flags": flags}).save(folder / "distilled")
+    row = {"accuracy_mean": 0.9, "accuracy_std": 0.1, "num_students": 2}
+    metrics = {
+        **{**row, "confusion": np.eye(10).tolist(), "seconds": 3.0, "outer_steps": 2},
+        **{"before": row, "dataset": "digits", "student": "linear", "headline": "x"},
+        **{"history": [{"outer_step": 1, "val_accuracy": 0.5}], "shares": ["accuracy"]},
+        **{"selection": "none", "peak_memory_bytes": 1, "headline": "accuracy"},
+    }
+    files.write_json(folder / "metrics.json", metrics)
+    return folder
+
+
+def test_hostile_metrics(finished):
+    path = finished / "metrics.json"
+    whole = path.read_text()
+
+    @cases(60)
+    @given(st.data(), anything | st.just(paths_into))
+    def check(data, value):
+        content = json.loads(whole)
+        place = data.draw(st.sampled_from(list(paths_into(content))))
+        path.write_text(json.dumps(with_value(content, place, value)))
+        attempt(report.Run.of_folder, finished)
+
+    try:
+        check()
+    finally:
+        path.write_text(whole)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_commands_are_quoted_for_a_shell(finished, tmp_path, number):
+    words = report.Run.of_folder(finished).commands[number]
+    script = f"tfdistill() {{ printf '%s\\n' \"$@\"; }}; {' '.join(words)}"
+    said = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.splitlines() == shlex.split(" ".join(words))[1:]
+    assert not (tmp_path / "gone").exists()
+    shown = report.page([finished])
+    assert "&#39;--dataset=$(touch gone)&#39;" in shown
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-x", "@SUM(A1)", "\tx", "cat", ""])
+def test_cells_are_no_formulas(text):
+    assert corrections.cell(text) == (text if text in ("cat", "") else f"'{text}")
+
+
+def test_a_pool_names_no_saved_models(tmp_path, here):
+    path = tmp_path / "pool.json"
+    content = json.loads((here / "pool" / "pool.json").read_text())
+    for name in ("model", "..", "a.h5", "x/a.keras"):
+        content["students"][0]["file"] = name
+        path.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match="must end in|outside the pool"):
+            Pool.load(tmp_path)

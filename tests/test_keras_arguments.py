@@ -1,0 +1,212 @@
+"""What Keras users bring: kinds of numbers, pipelines, arguments and callbacks."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdistill
+from tfdistill import DistilledDataset, baselines
+from tfdistill.runs import files, fitting
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits").hold_out(0.1)
+
+
+@pytest.fixture(scope="module")
+def made(digits):
+    """A compiled distiller; what it has learned by now is of no account."""
+    images = tfdistill.DistilledImages.from_real(digits, steps=1)
+    distiller = tfdistill.Distiller("linear", images, seed=np.int64(3))
+    distiller.compile(
+        keras.optimizers.Adam(0.01),
+        students_per_step=np.int32(1),
+        validation_students=np.int64(1),
+    )
+    return distiller
+
+
+def fit(distiller, digits, **kwargs):
+    batches = digits.train.batch(64, repeat=True)
+    kwargs = {"steps_per_epoch": 1, "verbose": 0, **kwargs}
+    return distiller.fit(kwargs.pop("x", batches), **kwargs)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8])
+def test_whole_numbers_of_any_kind(digits, tmp_path, kind):
+    images = tfdistill.DistilledImages.from_real(
+        digits, images_per_class=kind(1), steps=kind(2), epochs=kind(2), seed=kind(3)
+    )
+    distiller = tfdistill.Distiller("linear", images, seed=kind(3))
+    data = distiller.distilled(outer_steps=kind(5), rates=np.float32([0.5]))
+    data.save(tmp_path / "d")
+    found = DistilledDataset.load(tmp_path / "d").provenance
+    assert (found["seed"], found["outer_steps"], found["rates"]) == (3, 5, [0.5])
+    for number, make in enumerate(
+        (baselines.random_real, baselines.k_means, baselines.average_real)
+    ):
+        options = {} if make is baselines.average_real else {"seed": kind(3)}
+        data = make(digits, images_per_class=kind(1), steps=kind(1), **options)
+        data.save(tmp_path / f"{number}")
+        data = tfdistill.DistilledDataset.load(tmp_path / f"{number}")
+    result = tfdistill.evaluate(data, "linear", digits.test, kind(1), seed=kind(1))
+    assert result.num_students == 1
+    files.write_json(tmp_path / "m.json", {"a": kind(1), "b": np.array([[kind(2)]])})
+    assert json.loads((tmp_path / "m.json").read_text()) == {"a": 1, "b": [[2]]}
+
+
+@pytest.mark.parametrize("value", [object(), {1, "a"}, lambda: 0])
+def test_provenance_that_json_cannot_hold_is_refused_at_once(made, value):
+    with pytest.raises(ValueError, match="provenance must hold values of JSON"):
+        made.distilled(of=value)
+
+
+def batches_of(digits):
+    images, labels = next(iter(digits.validation.batch(100)))
+    return np.asarray(images), np.asarray(labels)
+
+
+class Endless(keras.utils.PyDataset):
+    def __init__(self, pair, number):
+        super().__init__()
+        self.pair, self.number = pair, number
+
+    def __getitem__(self, index):
+        return self.pair
+
+    @property
+    def num_batches(self):
+        return self.number
+
+
+def forever(pair):
+    while True:
+        yield pair
+
+
+@pytest.mark.parametrize("kind", ["repeated", "generator", "py_dataset", "from_py"])
+def test_validation_that_repeats_has_an_end(made, digits, kind):
+    pair = batches_of(digits)
+    endless = {
+        "repeated": lambda: tf.data.Dataset.from_tensors(pair).repeat(),
+        "generator": lambda: forever(pair),
+        "py_dataset": lambda: Endless(pair, None),
+        "from_py": lambda: iter(tf.data.Dataset.from_tensors(pair).repeat()),
+    }[kind]
+    found = fit(
+        made, digits, validation_data=endless(), validation_steps=2, epochs=2
+    ).history
+    assert len(found["val_accuracy"]) == 2
+    once = made.evaluate(*pair, return_dict=True)
+    assert found["val_accuracy"][-1] == pytest.approx(once["accuracy"])
+    assert made.evaluate(endless(), steps=3, return_dict=True) == pytest.approx(once)
+    says = "repeat without end|are a generator"
+    with pytest.raises(ValueError, match=says):
+        fit(made, digits, validation_data=endless())
+    with pytest.raises(ValueError, match=says):
+        made.evaluate(endless())
+
+
+def test_tests_have_an_end_too(made, digits):
+    pair = batches_of(digits)
+    data = made.distilled()
+    with pytest.raises(ValueError, match="repeat without end"):
+        tfdistill.evaluate(
+            data, "linear", tf.data.Dataset.from_tensors(pair).repeat(), 1
+        )
+    lists = tfdistill.evaluate(data, "linear", [pair, pair], 1)
+    assert lists.num_examples == 2 * len(pair[1])
+    with pytest.raises(ValueError, match="no batches to test on"):
+        tfdistill.evaluate(data, "linear", [], 1)
+
+
+def test_training_that_repeats_needs_its_steps(made, digits):
+    with pytest.raises(ValueError, match="pass steps_per_epoch"):
+        fit(made, digits, steps_per_epoch=None)
+
+
+@pytest.mark.parametrize("name", ["class_weight", "sample_weight"])
+def test_weights_are_refused(made, digits, name):
+    with pytest.raises(ValueError, match=rf"fit\({name}=\) has no effect here"):
+        fit(made, digits, **{name: {0: 1.0}})
+
+
+def test_weights_in_the_batches_are_refused(made, digits):
+    images, labels = batches_of(digits)
+    weighted = tf.data.Dataset.from_tensors((images, labels, np.ones(len(labels))))
+    with pytest.raises(ValueError, match="sample weights are not for a Distiller"):
+        fit(made, digits, x=weighted)
+    with pytest.raises(ValueError, match="sample weights are not for a Distiller"):
+        fit(made, digits, validation_data=weighted)
+    with pytest.raises(ValueError, match="must be a pair"):
+        made.evaluate(tf.data.Dataset.from_tensors((images,)))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"loss": "mse"}, {"metrics": ["accuracy"]}, {"weighted_metrics": ["mse"]}],
+)
+def test_losses_and_metrics_are_the_objectives(made, arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=rf"compile\({name}=\) has no effect.*objecti"):
+        made.compile(**arguments)
+
+
+@pytest.mark.parametrize("name", ["a.keras", "folder"])
+def test_saving_says_what_to_use_instead(made, tmp_path, name):
+    with pytest.raises(NotImplementedError, match=r"distilled\(\)\.save.*Backup"):
+        made.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("monitor", ["val_accuracy", "accuracy", "val_loss"])
+def test_callbacks_know_the_direction(made, digits, tmp_path, monitor):
+    path = str(tmp_path / "best.weights.h5")
+    watched = {
+        "verbose": 0,
+        "monitor": monitor,
+    }
+    callbacks = [
+        keras.callbacks.EarlyStopping(patience=9, restore_best_weights=True, **watched),
+        keras.callbacks.ReduceLROnPlateau(patience=9, **watched),
+        keras.callbacks.ModelCheckpoint(
+            path, save_best_only=True, save_weights_only=True, **watched
+        ),
+    ]
+    fit(
+        made,
+        digits,
+        epochs=2,
+        validation_data=digits.validation.batch(100),
+        callbacks=callbacks,
+    )
+    up = "max" if monitor.endswith("accuracy") else "min"
+    assert [callback.mode for callback in callbacks] == [up] * 3
+    before = made.distilled().images
+    made.synthesizer.trainable_variables[0].assign_add(
+        tf.ones_like(made.synthesizer.trainable_variables[0])
+    )
+    made.load_weights(path)
+    np.testing.assert_array_equal(made.distilled().images, before)
+
+
+def test_a_given_direction_stays_and_errors_go_down():
+    stop = keras.callbacks.EarlyStopping("val_accuracy", mode="min")
+    assert fitting.prepared(stop, tfdistill.Classification())[0].mode == "min"
+    down = keras.callbacks.EarlyStopping("val_accuracy_std")
+    assert fitting.prepared([down], tfdistill.Classification())[0].mode == "min"
+    regression = tfdistill.Regression()
+    error = keras.callbacks.EarlyStopping(f"val_{regression.headline}")
+    assert fitting.prepared([error], regression)[0].mode == "min"
+
+
+def test_a_checkpoint_of_the_whole_model_is_refused_before_work(made, digits, tmp_path):
+    before = int(made.optimizer.iterations.numpy())
+    whole = keras.callbacks.ModelCheckpoint(str(tmp_path / "a.keras"))
+    with pytest.raises(ValueError, match="save_weights_only=True"):
+        fit(made, digits, callbacks=whole)
+    assert int(made.optimizer.iterations.numpy()) == before

@@ -1,0 +1,26 @@
+"""Names of code: "package.module:function". To look one up is to run what it names."""
+
+from collections.abc import Sequence
+
+
+def is_named(name: str | None) -> bool:
+    """Whether a name, or one of several with commas, is that of code to import.
+
+    `keras.applications:NAME` is not: it is Keras's own.
+    """
+    return any(
+        ":" in each and not each.strip().startswith("keras.applications:")
+        for each in (name or "").split(",")
+    )
+
+
+def is_typed(flag: str, value: str, arguments: Sequence[str]) -> bool:
+    """Whether a command line itself gives a flag a value, and not a file that it names.
+
+    Args:
+        flag: The flag's name.
+        value: Its value.
+        arguments: The command line.
+    """
+    typed = [argument.lstrip("-") for argument in arguments]
+    return f"{flag}={value}" in typed or (flag, value) in zip(typed, arguments[1:])

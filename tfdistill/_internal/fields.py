@@ -1,0 +1,174 @@
+"""What is read back from a file that a stranger may have written: JSON, checked.
+
+content = fields.parse(text)
+fields.check(content, {"steps": fields.whole(1), "student": fields.TEXT})
+"""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+# Nothing that tfdistill writes is nested half as deep.
+_DEEPEST = 32
+_LONGEST_SHOWN = 80
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What a value must be.
+
+    Attributes:
+        says: It in words: "a whole number of at least 1".
+        holds: Whether a value is such.
+    """
+
+    says: str
+    holds: Callable[[Any], bool]
+
+
+def _is_number(value):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # The largest floats overflow in sums and squares; whole numbers have no bound.
+    return number and abs(value) < 1e30
+
+
+def whole(lowest: int, highest: int = 2**53) -> Kind:
+    """Whole numbers in a range, both ends allowed."""
+
+    def holds(value):
+        return type(value) is int and lowest <= value <= highest
+
+    return Kind(f"a whole number of at least {lowest}", holds)
+
+
+def number(lowest: float = -math.inf, highest: float = math.inf) -> Kind:
+    """Finite numbers in a range, both ends allowed."""
+    ends = "" if lowest == -math.inf else f" in {lowest:g}..{highest:g}"
+    return Kind(f"a number{ends}", lambda v: _is_number(v) and lowest <= v <= highest)
+
+
+#: NaN and infinity, too: what students that diverged give.
+FIGURE = Kind(
+    "a number",
+    lambda v: _is_number(v) or (isinstance(v, float) and not math.isfinite(v)),
+)
+TEXT = Kind("a text", lambda v: isinstance(v, str))
+SWITCH = Kind("true or false", lambda v: isinstance(v, bool))
+OBJECT = Kind("an object", lambda v: isinstance(v, dict))
+CHECKSUM = Kind(
+    "a SHA-256",
+    lambda v: isinstance(v, str) and len(v) == 64 and set(v) <= set("0123456789abcdef"),
+)
+
+
+def one_of(*values) -> Kind:
+    """One of some values."""
+    return Kind(
+        f"one of {', '.join(map(str, values))}",
+        lambda v: any(v == each and type(v) is type(each) for each in values),
+    )
+
+
+def maybe(kind: Kind) -> Kind:
+    """null, too."""
+    return Kind(f"{kind.says} or null", lambda v: v is None or kind.holds(v))
+
+
+def each(kind: Kind, fewest: int = 0, most: int = 2**53) -> Kind:
+    """Lists of values of one kind."""
+    return Kind(
+        f"a list, each {kind.says}",
+        lambda v: (
+            isinstance(v, list) and fewest <= len(v) <= most and all(map(kind.holds, v))
+        ),
+    )
+
+
+def values(kind: Kind) -> Kind:
+    """Objects with values of one kind."""
+    return Kind(
+        f"an object, each value {kind.says}",
+        lambda v: isinstance(v, dict) and all(map(kind.holds, v.values())),
+    )
+
+
+def check(
+    content: Mapping, kinds: Mapping[str, Kind], optional: Mapping[str, Kind] = {}
+) -> None:
+    """Checks the fields of an object; other fields may be there, too.
+
+    Args:
+        content: The object.
+        kinds: Fields that must be there.
+        optional: Fields that need not.
+
+    Raises:
+        ValueError: If a field is missing, or is of another kind.
+    """
+    for name, kind in {**kinds, **optional}.items():
+        if name not in content:
+            if name in optional:
+                continue
+            raise ValueError(f"{name} is missing")
+        if not kind.holds(content[name]):
+            shown = repr(content[name])
+            if len(shown) > _LONGEST_SHOWN:
+                shown = f"{shown[:_LONGEST_SHOWN]}…"
+            raise ValueError(f"{name} must be {kind.says}, not {shown}")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: NumPy's numbers and arrays, too. For `json.dumps`.
+
+    Raises:
+        ValueError: If JSON cannot hold it.
+    """
+    if hasattr(value, "tolist"):  # NumPy, which help of commands does not import
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise ValueError(f"JSON cannot hold a {type(value).__name__}")
+
+
+def plain_copy(what: str, content: Mapping) -> dict:
+    """An object of JSON's own values, from one that may hold NumPy's.
+
+    Args:
+        what: Name of the object, for the error.
+        content: The object.
+
+    Raises:
+        ValueError: If JSON cannot hold a value.
+    """
+    try:
+        return json.loads(json.dumps(dict(content), default=plain))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} must hold values of JSON: {error}.") from error
+
+
+def parse(text: str) -> dict:
+    """An object as JSON.
+
+    Raises:
+        ValueError: If it is no JSON, no object, or nested too deeply.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(content, dict):
+        raise ValueError("it holds no object")
+    level: list = [content]
+    for _ in range(_DEEPEST):
+        inside = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [v for of in inside for v in of if isinstance(v, (dict, list))]
+        if not level:
+            return content
+    raise ValueError("it is nested too deeply")

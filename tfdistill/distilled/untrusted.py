@@ -1,0 +1,124 @@
+"""Is a folder of distilled data what it says? Checked before anything of it is read.
+
+A checksum tells damage from what was written, not a friend from a stranger. So sizes
+that a file claims are compared with the file's own size before memory is asked for.
+"""
+
+import math
+import os
+import struct
+import zipfile
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfdistill._internal import fields
+
+# The largest side of an image, and number of its axes.
+_SIDE, _AXES = 2**24, 6
+_FIELDS = {
+    "steps": fields.whole(1),
+    "batch": fields.whole(1),
+    "image_shape": fields.each(fields.whole(1, _SIDE), 1, _AXES),
+    "normalization": fields.OBJECT,
+    "class_names": fields.each(fields.TEXT, 1),
+    "student": fields.TEXT,
+    "initial_weights": fields.one_of("random", "fixed"),
+    "provenance": fields.OBJECT,
+}
+# Absent from files of earlier versions.
+_OPTIONAL = {
+    "inner_optimizer": fields.TEXT,
+    "objective": fields.TEXT,
+    "recipe": fields.OBJECT,
+    "enlarged": fields.whole(1, _SIDE),
+    "hyperparameters": fields.each(fields.TEXT),
+    "created": fields.TEXT,
+    "versions": fields.values(fields.TEXT),
+}
+_PROVENANCE = {
+    "flags": fields.TEXT,
+    "load": fields.OBJECT,
+    "dataset": fields.maybe(fields.TEXT),
+    "attack": fields.maybe(fields.each(fields.whole(0), 2, 2)),
+}
+
+
+def check_fields(content: Mapping) -> None:
+    """Checks the metadata, but for what the recipe and the normalisation check.
+
+    Raises:
+        ValueError: If a field is missing or is of another kind.
+    """
+    fields.check(content, _FIELDS, _OPTIONAL)
+    fields.check(content["provenance"], {}, _PROVENANCE)
+
+
+def check_records(path: str, content: Mapping) -> None:
+    """Compares a TFRecord file with the shapes that metadata claims.
+
+    TensorFlow asks for the memory of a shape before it looks at the record, and for
+    that of a record before it looks at the file.
+
+    Args:
+        path: The file.
+        content: Metadata that `check_fields` has let pass.
+
+    Raises:
+        ValueError: If the file has another number of records, or one is too short.
+    """
+    least = 4 * (math.prod(content["image_shape"]) + len(content["class_names"]))
+    wanted, found, place = content["steps"] * content["batch"], 0, 0
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        while place < size:
+            file.seek(place)
+            head = file.read(8)
+            # Its length, and a checksum of that; the record; a checksum of it.
+            length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
+            place += 8 + 4 + length + 4
+            found += 1
+            if place > size or length < least or found > wanted:
+                break
+    if place != size or found != wanted or length < least:
+        raise ValueError(
+            f"{os.path.basename(path)} does not hold {wanted} images of the shape "
+            f"{content['image_shape']} with {len(content['class_names'])} classes"
+        )
+
+
+def read_arrays(path: str) -> list[np.ndarray]:
+    """Reads the arrays that `np.savez` wrote, in their order.
+
+    Raises:
+        ValueError: If the file is damaged, or an array is no finite numbers or claims
+            more of them than the file holds.
+    """
+    name = os.path.basename(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(i.file_size for i in archive.infolist()) > os.path.getsize(path):
+                raise ValueError("it is larger than its file")
+            for info in archive.infolist():
+                with archive.open(info) as file:
+                    _check_header(file, info.file_size)
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+    except Exception as error:  # zip, zlib, numpy and the system each have their own
+        raise ValueError(f"{name} is damaged ({error})") from error
+    if not all(np.isfinite(array).all() for array in found):
+        raise ValueError(f"{name} holds numbers that are not finite")
+    return found
+
+
+def _check_header(file, size):
+    """Refuses an array of other things than numbers, or larger than its file."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0
+    if version != (1, 0):
+        read = np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.kind not in "biuf":
+        raise ValueError(f"it holds {dtype}, not numbers")
+    if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError("an array is larger than its file")

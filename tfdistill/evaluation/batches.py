@@ -1,0 +1,87 @@
+"""Batches that fresh students are tested on: the same each time, and with an end."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+
+import keras
+import tensorflow as tf
+
+from tfdistill.runs import fitting
+
+
+class Passes:
+    """The batches of a test set, which can be read again and again.
+
+    Args:
+        batches: (images, labels) batches: a `tf.data.Dataset`, `keras.utils.PyDataset`
+            or another iterable; or an iterator, which is read once and kept.
+        steps: Number of batches that are read; all by default.
+
+    Raises:
+        ValueError: If they have no end, or are an iterator, and there are no steps.
+    """
+
+    def __init__(self, batches, steps: int | None = None):
+        if isinstance(batches, Iterator):
+            batches = Kept(batches, steps)
+        if steps is None and fitting.is_endless(batches):
+            raise ValueError(
+                "The batches to test on repeat without end: pass their number "
+                "(validation_steps to fit, steps to evaluate)."
+            )
+        self._batches, self._steps = batches, steps
+
+    def __iter__(self):
+        batches: Iterable = self._batches
+        if isinstance(batches, keras.utils.PyDataset):
+            number = batches.num_batches
+            places = itertools.count() if number is None else range(number)
+            batches = map(batches.__getitem__, places)
+        elif isinstance(batches, tf.data.Dataset) and self._steps is not None:
+            batches = batches.take(self._steps)
+        count = 0
+        for batch in itertools.islice(batches, self._steps):
+            count += 1
+            yield fitting.pairs(batch)
+        if not count:
+            raise ValueError("There are no batches to test on.")
+
+
+def with_kept_validation(arguments: Mapping) -> dict:
+    """Arguments of `fit` in which validation data can be read again and again.
+
+    Raises:
+        ValueError: If it is an iterator, and there are no `validation_steps`.
+    """
+    data, steps = (arguments.get(f"validation_{name}") for name in ("data", "steps"))
+    kept = {"validation_data": Kept(data, steps)} if isinstance(data, Iterator) else {}
+    return {**arguments, **kept}
+
+
+class Kept(keras.utils.PyDataset):
+    """The first batches of an iterator, in memory.
+
+    Args:
+        batches: The iterator.
+        steps: Number of batches.
+
+    Raises:
+        ValueError: If there is no number, for an iterator may have no end.
+    """
+
+    def __init__(self, batches: Iterator, steps: int | None):
+        super().__init__()
+        if steps is None:
+            raise ValueError(
+                "The batches to test on are a generator, which may have no end: pass "
+                "their number (validation_steps to fit, steps to evaluate), or a "
+                "tf.data.Dataset."
+            )
+        self._batches = list(itertools.islice(batches, steps))
+
+    def __getitem__(self, index):
+        return self._batches[index]
+
+    @property
+    def num_batches(self):
+        return len(self._batches)
