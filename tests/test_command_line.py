@@ -29,7 +29,7 @@ def run(tmp_path_factory):
 
 def test_distill_shows_progress_and_the_three_accuracies(run):
     _, process = run
-    assert "3/3" in process.stdout
+    assert "2/3 learning 6/6 outer steps" in process.stdout
     for row in ("before", "random real images", "distilled images"):
         line = next(x for x in process.stdout.splitlines() if x.startswith(f"  {row}"))
         assert "±" in line and "(3 students)" in line

@@ -34,6 +34,7 @@ from tfdistill.reporting import report as report
 from tfdistill.reporting.tensorboard import RunSummary as RunSummary
 from tfdistill.runs.annealing import Anneal as Anneal
 from tfdistill.runs.backup import Backup as Backup
+from tfdistill.runs.progress import ProgressBar as ProgressBar
 from tfdistill.students import architecture_spaces as architecture_spaces
 from tfdistill.studies import adaptation as adaptation
 from tfdistill.studies import architecture_search as architecture_search

@@ -15,7 +15,7 @@ from tfdistill.inner.back_gradient import BackGradient
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.problem import MetaGradient, Problem
 from tfdistill.inner.tracing import as_traced
-from tfdistill.runs import strategies
+from tfdistill.runs import progress, strategies
 from tfdistill.synthesizers.base import Synthesizer
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
@@ -309,18 +309,28 @@ class Distiller(keras.Model):
             name=name,
         )
 
-    def fit(self, *args, callbacks=None, **kwargs):
+    def fit(self, *args, callbacks=None, verbose="auto", **kwargs):
         """Same as `keras.Model.fit`, but stops with an error if the meta-loss diverges.
+
+        Args:
+            *args: Same as for `keras.Model.fit`.
+            callbacks: The same; an `Anneal` among them says when the run ends.
+            verbose: 0: nothing is shown; 1 or "auto": one bar for the whole run, see
+                `ProgressBar`; 2: Keras's line for each epoch.
+            **kwargs: Same as for `keras.Model.fit`.
 
         Raises:
             FloatingPointError: If the meta-loss or its gradient becomes NaN or
                 infinite. The synthesizer's variables keep their last finite state.
         """
         if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [_StopWhenNotFinite(), *_listed(callbacks)]
+            callbacks = [stability.StopWhenNotFinite(), *_listed(callbacks)]
+            if verbose in ("auto", 1):
+                callbacks.append(progress.ProgressBar.among(callbacks))
+                verbose = 0
         # The order is the data pipeline's; Keras warns if it is told to shuffle.
         kwargs.setdefault("shuffle", False)
-        return super().fit(*args, callbacks=callbacks, **kwargs)
+        return super().fit(*args, callbacks=callbacks, verbose=verbose, **kwargs)
 
     def evaluate(
         self, x=None, y=None, *, return_dict=False, num_students=None, **kwargs
@@ -374,17 +384,6 @@ class Distiller(keras.Model):
             objective=self.objective,
             provenance={"seed": self.seed, **provenance},
         )
-
-
-class _StopWhenNotFinite(keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.failures.numpy()) >= self.model.patience:
-            raise FloatingPointError(
-                "The meta-loss became NaN or infinite at outer step "
-                f"{int(self.model.optimizer.iterations.numpy())}; the distilled data "
-                "keeps its last finite state. Try a lower outer learning rate, a lower "
-                "initial learning rate of the steps, or fewer steps."
-            )
 
 
 def _listed(callbacks):

@@ -17,11 +17,20 @@ heart.
 """
 
 import csv
+import functools
 import io
 import os
 import time
 
-from tfdistill.cli import data, machine, results, run_folder, students
+from tfdistill.cli import (
+    data,
+    dry_run,
+    machine,
+    rehearsal,
+    results,
+    run_folder,
+    students,
+)
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -113,6 +122,7 @@ def run(configuration: Configuration) -> None:
     """Runs the command."""
     import dataclasses
 
+    from tfdistill.runs.progress import Progress, ProgressBar
     from tfdistill.studies import audit
 
     c = configuration
@@ -124,13 +134,25 @@ def run(configuration: Configuration) -> None:
         train, wrong = audit.flipped(dataset.train, c.flip, c.seed)
         _check_halves(c, train)
     dataset = dataclasses.replace(dataset, train=train)
+    if c.dry_run:
+        return _dry_run(c, dataset)
+    _rehearse(dataset)
     run_folder.claim(COMMAND, c, _OWNED)
     if run_folder.is_finished(c.workdir):
         return
     started = time.monotonic()
     parts = os.path.join(c.workdir, "parts")
-    found = audit.examine(dataset, _recipe(c), folder=parts, tell=_tell)
-    _write(c, found, dataset, wrong, model, time.monotonic() - started)
+    with Progress() as progress:
+        progress.part("distilling", 2 * c.rounds, "halves")
+        found = audit.examine(
+            dataset,
+            _recipe(c),
+            folder=parts,
+            tell=progress.say,
+            callbacks=lambda number: [ProgressBar(progress=progress, before=number)],
+        )
+    seconds = time.monotonic() - started
+    _write(c, found, dataset, wrong, model, seconds, progress)
 
 
 def _check_halves(c, train):
@@ -162,16 +184,9 @@ def _recipe(c):
     )
 
 
-def _tell(text):
-    print(text, flush=True)
-
-
-def _write(c, found, dataset, wrong, model, seconds):
-    """Shows the result and writes the folder's files, metrics last."""
-    from tfdistill.reporting import plots
-
-    names, noise = dataset.class_names, found.noise()
-    suspects, ranking = found.suspects, found.ranking
+def _write(c, found, dataset, wrong, model, seconds, progress):
+    """Shows the result and writes the folder's files, pictures last."""
+    names, noise, suspects = dataset.class_names, found.noise(), found.suspects
     content = {
         "dataset": dataset.name,
         "student": c.student,
@@ -186,30 +201,72 @@ def _write(c, found, dataset, wrong, model, seconds):
         "seconds": seconds,
         "cpu_seconds": found.cpu_seconds,
         "selection": "nothing on test images",
-        "peak_memory_bytes": results.peak_memory(),
     }
-    figures = {"noise": plots.label_noise(noise, names)}
-    if suspects.any():
-        shown = ranking[suspects[ranking]][:_SHOWN]
-        figures["suspects"] = plots.titled_images(
-            dataset.normalization.displayable(
-                dataset.normalization.normalize(dataset.train.images[shown]).numpy()
-            ),
+    table = _table(found, names, wrong if c.flip else None)
+    with run_folder.writing(c.workdir):
+        files.write_text(os.path.join(c.workdir, "audit.csv"), table)
+    figures = _figures(found, dataset, suspects)
+    result = results.Result(c.workdir, figures, progress)
+    result.add(content)
+    for name, make in figures.items():
+        draw = functools.partial(results.draw, c.workdir, name, make)
+        result.attempt(name, draw)
+    _show(content, noise)
+    if model is not None and "model" not in content:
+        print("No label is suspect: there is nothing wrong to have been learned.")
+    print(f"Everything is in {c.workdir}.")
+    result.end()
+    files.remove(os.path.join(c.workdir, "parts"))
+
+
+def _figures(found, dataset, suspects):
+    """Functions that draw the pictures, by name."""
+    from tfdistill.reporting import plots
+
+    names, normalization = dataset.class_names, dataset.normalization
+    shown = found.ranking[suspects[found.ranking]][:_SHOWN]
+    figures = {"noise": lambda: plots.label_noise(found.noise(), names)}
+    if len(shown):
+        images = normalization.normalize(dataset.train.images[shown]).numpy()
+        figures["suspects"] = lambda: plots.titled_images(
+            normalization.displayable(images),
             [
                 f"{names[given]}: {names[other]}?"
                 for given, other in zip(found.given[shown], found.suggested[shown])
             ],
         )
-    table = _table(found, names, wrong if c.flip else None)
-    with run_folder.writing(c.workdir):
-        files.write_text(os.path.join(c.workdir, "audit.csv"), table)
-        results.save_figures(c.workdir, figures)
-        files.write_json(os.path.join(c.workdir, "metrics.json"), content)
-    files.remove(os.path.join(c.workdir, "parts"))
-    _show(content, noise)
-    if model is not None and "model" not in content:
-        print("No label is suspect: there is nothing wrong to have been learned.")
-    print(f"Everything is in {c.workdir}.")
+    return figures
+
+
+def _rehearse(dataset):
+    """Draws and lists an audit in which nothing is known."""
+    import numpy as np
+
+    from tfdistill.studies import audit
+
+    given = np.asarray(dataset.train.labels)
+    votes = np.ones((len(given), dataset.num_classes), np.int32)
+    found = audit.Audit(given, (votes / dataset.num_classes).astype("float32"), votes)
+    with rehearsal.rehearsal() as trial, trial.of("drawn"):
+        _table(found, dataset.class_names, None)
+        some = np.arange(len(given)) < _SHOWN
+        for name, make in _figures(found, dataset, some).items():
+            results.draw(trial.folder, name, make)
+
+
+def _dry_run(c, dataset):
+    """Measures a few outer steps, and says what the audit would take."""
+    import dataclasses
+
+    from tfdistill.studies import audit
+
+    recipe = dataclasses.replace(_recipe(c), rounds=1, outer_steps=10)
+    step = dry_run.seconds_a_step(
+        lambda callbacks: audit.examine(
+            dataset, recipe, callbacks=lambda number: () if number else callbacks
+        )
+    )
+    dry_run.show(COMMAND, c, [("outer steps", 2 * c.rounds * c.outer_steps, step)])
 
 
 def _table(found, names, wrong):
@@ -303,11 +360,10 @@ COMMAND = Command(
         Group("what is learned", _WHAT_IS_LEARNED),
         Group("how long", _HOW_LONG),
         Group("result", [*run_folder.flags("audit"), results.SEED]),
-        Group("machine", [machine.THREADS, machine.VERBOSE]),
+        Group("machine", [*machine.LONG]),
     ),
     run=run,
     resolve=_resolve,
-    unrecorded=("workdir", "overwrite", "verbose", "threads"),
     examples=(
         "tfdistill audit --dataset=my_images/ --workdir=audit",
         "tfdistill audit --dataset=my_images/ --flip=0.1 --workdir=check",

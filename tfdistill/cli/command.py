@@ -127,7 +127,7 @@ class Command:
     run: Callable[[Configuration], None]
     examples: tuple[str, ...]
     resolve: Callable[[Configuration], Configuration] = _as_it_is
-    unrecorded: tuple[str, ...] = ("workdir", "overwrite", "verbose")
+    unrecorded: tuple[str, ...] = ("workdir", "overwrite", "verbose", "dry_run")
     uncompared: tuple[str, ...] = (
         *("threads", "strategy", "data_dir", "download", "keep_every"),
     )

@@ -18,6 +18,15 @@ THREADS = Flag(
 VERBOSE = Flag(
     "verbose", bool, False, "Show TensorFlow's notes about the machine, too."
 )
+DRY_RUN = Flag(
+    "dry_run",
+    bool,
+    False,
+    "Say what it would take (time, memory), write and choose by default, after a few "
+    "measured steps; write nothing.",
+)
+#: Of commands that take long.
+LONG = (THREADS, VERBOSE, DRY_RUN)
 _STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")
 
 

@@ -11,7 +11,7 @@ from tfdistill._internal.version import __version__
 from tfdistill.cli import help as help_text
 from tfdistill.cli import quiet
 from tfdistill.cli.command import Command
-from tfdistill.cli.errors import InputError
+from tfdistill.cli.errors import IncompleteError, InputError
 
 #: Each is a module of this folder, with a `COMMAND`.
 COMMANDS = {
@@ -95,7 +95,7 @@ def _run(asked, configuration):
         _refuse(asked.in_flags(str(error)))
     except KeyboardInterrupt:
         _refuse(preemption.GOES_ON, status=preemption.INTERRUPTED)
-    except FloatingPointError as error:
+    except (FloatingPointError, IncompleteError) as error:
         _refuse(str(error), status=1)
     except Exception as error:
         if files.is_disk_full(error):

@@ -5,11 +5,15 @@ import fcntl
 import fnmatch
 import os
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from tfdistill.cli.command import Command, Flag
 from tfdistill.cli.configuration import Configuration
-from tfdistill.cli.errors import InputError
+from tfdistill.cli.errors import InputError, checking
 from tfdistill.runs import files
+
+if TYPE_CHECKING:  # it imports Keras, for which help must not wait
+    from tfdistill.runs.progress import Progress
 
 #: The file that is locked; it says nothing, and stays.
 LOCK = ".lock"
@@ -138,24 +142,53 @@ def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
 
 
 def is_finished(folder: str, result: str = "metrics.json", what: str = "run") -> bool:
-    """Whether a run folder holds a result; says so if it does.
+    """Whether a run folder holds a whole result; says so if it does.
 
     Args:
         folder: Where.
-        result: The file that is written last.
+        result: The file that holds it: JSON, with the names of what is to be made again
+            as "unfinished", if there is anything.
         what: What the folder holds.
+
+    Raises:
+        InputError: If the file is damaged.
     """
-    if not os.path.isfile(os.path.join(folder, result)):
+    path = os.path.join(folder, result)
+    if not os.path.isfile(path):
+        return False
+    with checking():
+        left = files.read_json(path).get("unfinished")
+    if left:
+        print(f"Going on with what is left of this {what}: {', '.join(left)}.")
         return False
     print(f"{folder} holds this {what}, finished; --overwrite repeats it.")
     return True
 
 
-def journal(folder: str, writes: bool = True):
-    """The `Journal` in which a run folder keeps evaluations that are under way."""
+def journal(folder: str, writes: bool = True, progress: "Progress | None" = None):
+    """The `Journal` in which a run folder keeps evaluations that are under way.
+
+    Args:
+        folder: The run folder.
+        writes: Whether this process writes.
+        progress: Where each tested network is counted.
+    """
+    import numpy as np
+
     from tfdistill.runs.journal import Journal
 
-    return Journal(os.path.join(folder, "journal"), writes=writes)
+    path = os.path.join(folder, "journal")
+    if progress is None:
+        return Journal(path, writes=writes)
+
+    def tell(more, arrays):
+        text = None
+        if "confusion" in arrays:
+            hits = [np.trace(matrix) / np.sum(matrix) for matrix in arrays["confusion"]]
+            text = f"accuracy {100 * np.mean(hits):.1f} ± {100 * np.std(hits):.1f} %"
+        progress.advance(more, text)
+
+    return Journal(path, writes=writes, tell=tell)
 
 
 @contextlib.contextmanager

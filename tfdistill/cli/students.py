@@ -205,6 +205,13 @@ def build(student, data):
     return building.build(student, data.image_shape, data.num_classes)
 
 
+def first(configuration: Configuration, data):
+    """A new network of --student; of several, of the first."""
+    from tfdistill.students import names
+
+    return build(names.each_of(configuration.student)[0], data)
+
+
 def given_model(path: str, student: str, data):
     """A user's own trained network.
 

@@ -249,6 +249,12 @@ class _Replaceable(Curriculum):
 
     def assign(self, distilled, order):
         """Takes a data set of the same shape, with an order of all its steps."""
+        if distilled.inner_optimizer.name != self.inner_optimizer.name:
+            raise ValueError(
+                "An Evaluator tests data of one inner optimizer: this one is for "
+                f"{self.inner_optimizer.name!r}, the data for "
+                f"{distilled.inner_optimizer.name!r}; make another one for it."
+            )
         self._images.assign(distilled.images)
         self._labels.assign(distilled.labels)
         self._order.assign((order % distilled.steps).astype("int32"))
