@@ -243,6 +243,63 @@ def test_a_folder_of_an_older_version_is_resumed(command, tmp_path):
     run_folder._held.pop().close()
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=main.COMMANDS)
+def test_the_machine_is_no_part_of_a_run(command):
+    """What is grouped under "machine", and where things lie, may change on the way."""
+    own = {*command.unrecorded, *command.uncompared}
+    for group in command.groups:
+        for flag in group.flags:
+            if group.title == "machine" or flag.name in ("data_dir", "report_every"):
+                assert flag.name in own, flag.name
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        ("--dataset=/a/mine.npz", "--dataset=/b/c/mine.npz", None),
+        ("--pool=/a/pool", "--pool=pools/mine", None),
+        ("--threads=1", "--threads=7", None),
+        ("--report_every=5", "--report_every=6", None),
+        ("--dataset=digits", "--dataset=mnist", "--dataset=mnist"),
+        ("--seed=1", "--seed=2", "--seed=2"),
+    ],
+)
+def test_only_what_changes_the_result_refuses(before, after, refused, tmp_path):
+    command = main.command("distill")
+    fixed = [f"--workdir={tmp_path / 'w'}", "--initial_weights=pretrained"]
+
+    def claim(line, content):
+        pool = [] if line.startswith("--pool") else ["--pool=/a/pool"]
+        configuration = command.parse([*fixed, *pool, line])
+        try:
+            run_folder.claim(command, configuration, ["flags.txt"], content)
+        finally:
+            while run_folder._held:
+                run_folder._held.pop().close()
+
+    claim(before, "hash")
+    if refused:
+        with pytest.raises(InputError, match=f"another run .*{refused}"):
+            claim(after, "hash")
+        return
+    claim(after, "hash")
+    claim(before, "hash")
+    with pytest.raises(InputError, match="different: what the data or the pool holds"):
+        claim(before, "other")
+    again = command.parse(
+        [f"--flagfile={tmp_path}/w/flags.txt", f"--workdir={tmp_path}"]
+    )
+    assert command.record(again) == command.record(
+        command.parse(
+            [
+                *fixed,
+                before,
+                *([] if before.startswith("--pool") else ["--pool=/a/pool"]),
+            ]
+        )
+    )
+
+
 @pytest.mark.parametrize(
     ("sentence", "said"),
     [

@@ -29,6 +29,7 @@ from tfdistill.inner.objectives.classification import Classification as Classifi
 from tfdistill.inner.objectives.regression import Regression as Regression
 from tfdistill.inner.optimizers.base import InnerOptimizer as InnerOptimizer
 from tfdistill.inner.problem import MetaGradient as MetaGradient
+from tfdistill.reporting import figures as figures
 from tfdistill.reporting import plots as plots
 from tfdistill.reporting import report as report
 from tfdistill.reporting.tensorboard import RunSummary as RunSummary

@@ -9,6 +9,7 @@ from tfdistill import stability
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.distilled.faces import DistillerFace
 from tfdistill.evaluation.fresh_students import FreshStudents
 from tfdistill.inner import objectives
 from tfdistill.inner.back_gradient import BackGradient
@@ -24,7 +25,7 @@ from tfdistill.weights.population import Population
 BACK_OFF = 10.0
 
 
-class Distiller(keras.Model):
+class Distiller(DistillerFace, keras.Model):
     """Learns a synthesizer by training students on what it makes.
 
     Each outer step draws students from p(theta_0), trains each on the synthesizer's
@@ -312,12 +313,7 @@ class Distiller(keras.Model):
     def fit(self, *args, callbacks=None, verbose="auto", **kwargs):
         """Same as `keras.Model.fit`, but stops with an error if the meta-loss diverges.
 
-        Args:
-            *args: Same as for `keras.Model.fit`.
-            callbacks: The same; an `Anneal` among them says when the run ends.
-            verbose: 0: nothing is shown; 1 or "auto": one bar for the whole run, see
-                `ProgressBar`; 2: Keras's line for each epoch.
-            **kwargs: Same as for `keras.Model.fit`.
+        With `verbose=1` (or "auto") one bar shows the whole run, see `ProgressBar`.
 
         Raises:
             FloatingPointError: If the meta-loss or its gradient becomes NaN or

@@ -137,7 +137,8 @@ def run(configuration: Configuration) -> None:
     if c.dry_run:
         return _dry_run(c, dataset)
     _rehearse(dataset)
-    run_folder.claim(COMMAND, c, _OWNED)
+    content = data.content(dataset)
+    run_folder.claim(COMMAND, c, _OWNED, content)
     if run_folder.is_finished(c.workdir):
         return
     started = time.monotonic()
@@ -151,6 +152,7 @@ def run(configuration: Configuration) -> None:
             tell=progress.say,
             callbacks=lambda number: [ProgressBar(progress=progress, before=number)],
         )
+        progress.to(2 * c.rounds)  # some may have been done before
     seconds = time.monotonic() - started
     _write(c, found, dataset, wrong, model, seconds, progress)
 

@@ -134,7 +134,8 @@ def run(configuration: Configuration) -> None:
         return _dry_run(c, sets, dataset, learned, evaluator)
     model = None if c.nearest_neighbours else students.first(c, dataset)
     rehearsal.of_distilled(sets[0], model)
-    run_folder.claim(COMMAND, c, _OWNED)
+    content = data.content(dataset, students.pool_list(c))
+    run_folder.claim(COMMAND, c, _OWNED, content)
     if run_folder.is_finished(c.workdir):
         return
     model = None

@@ -7,6 +7,7 @@ absl parses them, into an object of the command's own: what comes out is a froze
 import contextlib
 import dataclasses
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -130,6 +131,7 @@ class Command:
     unrecorded: tuple[str, ...] = ("workdir", "overwrite", "verbose", "dry_run")
     uncompared: tuple[str, ...] = (
         *("threads", "strategy", "data_dir", "download", "keep_every"),
+        *("report_every", "side_by_side"),
     )
 
     @property
@@ -198,7 +200,8 @@ class Command:
             configuration: Of this run.
             recorded: What `record` once gave, for another run or the same.
         """
-        found = set(filter(None, recorded.split("\n")))
+        lines = recorded.split("\n")
+        found = {line for line in lines if line and not line.startswith("#")}
         known = {line for line in found if self._knows(line)}
         required = [
             f"--{name}={getattr(configuration, name)}"
@@ -212,6 +215,12 @@ class Command:
         foreign = found - known
         changed = (before | foreign) ^ self._lines(configuration)
         return sorted(line for line in changed if _name(line) not in self.uncompared)
+
+    def names_a_path(self, line: str) -> bool:
+        """Whether a line of a flagfile gives a flag a path of this machine."""
+        name, value = _name(line), line.partition("=")[2]
+        named = name in self.flags and self.flags[name].value in _PATHS
+        return named or (name == "dataset" and os.sep in value)
 
     def _knows(self, line):
         return line[:2] == "--" and _name(line) in self.flags

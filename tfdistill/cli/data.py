@@ -132,6 +132,29 @@ def load(configuration: Configuration, name: str | None = None):
         return dataset
 
 
+def content(dataset, *paths: str | None) -> str:
+    """A hash of what data hold, and of files beside them, wherever they are.
+
+    Args:
+        dataset: A `Dataset`.
+        *paths: Files, such as the list of a pool; None is left out.
+    """
+    import hashlib
+
+    from tfdistill.runs import files
+
+    parts = [dataset.train, dataset.test, dataset.validation]
+    normalization = dataset.normalization
+    # Other machines sum in another order.
+    numbers = [f"{x:.4g}" for x in (*normalization.mean, *normalization.std)]
+    about = [
+        *(part and part.num_examples for part in parts),
+        *(tuple(dataset.image_shape), dataset.class_names, numbers),
+        *(files.sha256(path) for path in paths if path),
+    ]
+    return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
+
+
 def record(configuration: Configuration) -> dict:
     """What finds the data of a result again, as JSON."""
     return {name: getattr(configuration, name) for name in _RECORDED}

@@ -100,7 +100,8 @@ def run(configuration: Configuration) -> None:
         return _dry_run(c, distiller, dataset)
     if is_chief:
         rehearsal.of_distilled(_distilled(c, distiller), students.first(c, dataset))
-        run_folder.claim(COMMAND, c, _OWNED)
+        content = data.content(dataset, students.pool_list(c))
+        run_folder.claim(COMMAND, c, _OWNED, content)
     strategies.meet(strategy)
     if run_folder.is_finished(c.workdir):
         return

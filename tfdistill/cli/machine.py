@@ -1,6 +1,7 @@
 """The flags that say what the machine does, and what they set."""
 
 import os
+import sys
 
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
@@ -58,13 +59,20 @@ def strategy(configuration: Configuration):
     Raises:
         InputError: If there is nothing for it to run on.
     """
-    from tfdistill.runs import preemption, strategies
+    from tfdistill.runs import strategies
 
     with checking():
         found = strategies.make(configuration.strategy)
     # TensorFlow takes SIGTERM for itself when workers find each other.
-    preemption.exit_when_asked()
+    exit_when_asked()
     return found
+
+
+def exit_when_asked() -> None:
+    """SIGTERM and Ctrl-C end the command, with a sentence on standard error."""
+    from tfdistill.runs import preemption
+
+    preemption.exit_when_asked(lambda text: print(f"\n{text}", file=sys.stderr))
 
 
 def set_threads(configuration: Configuration, within: int = 1) -> None:

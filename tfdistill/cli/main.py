@@ -83,10 +83,10 @@ def run() -> None:
 
 
 def _run(asked, configuration):
-    from tfdistill.cli import lost_workers
+    from tfdistill.cli import lost_workers, machine
     from tfdistill.runs import files, preemption
 
-    preemption.exit_when_asked()
+    machine.exit_when_asked()
     # TensorFlow and TFDS tell of each file they write.
     logging.set_verbosity(logging.ERROR)
     try:

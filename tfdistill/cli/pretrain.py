@@ -116,22 +116,29 @@ def run(configuration: Configuration) -> None:
         return _dry_run(c, dataset, recipe)
     _rehearse(c, dataset, model, name)
     owned = ["flags.txt", pools.MANIFEST, "backup", "*.weights.h5"]
-    run_folder.claim(COMMAND, c, owned)
+    content = data.content(dataset)
+    run_folder.claim(COMMAND, c, owned, content)
     if run_folder.is_finished(c.workdir, pools.MANIFEST, "pool"):
         return
-    members = []
     with Progress() as progress:
         progress.part("training", c.num_students * recipe.epochs, "epochs")
-        for first in range(0, c.num_students, c.side_by_side):
-            last = min(first + c.side_by_side, c.num_students)
+        # Whoever is saved has learned, beside whomever it did.
+        paths = [_path(c, number) for number in range(c.num_students)]
+        left = [n for n, path in enumerate(paths) if not os.path.isfile(path)]
+        for first in range(0, len(left), c.side_by_side):
+            progress.to((c.num_students - len(left) + first) * recipe.epochs)
             with strategy.scope():
-                members += _cohort(c, dataset, recipe, range(first, last), progress)
-            known = [m.accuracy for m in members]
-            progress.to(
-                len(members) * recipe.epochs,
-                f"{len(members)} students, test accuracy {100 * min(known):.2f} to "
-                f"{100 * max(known):.2f} %",
-            )
+                numbers = left[first : first + c.side_by_side]
+                _train(c, dataset, recipe, numbers, progress)
+        members = []
+        for first in range(0, c.num_students, c.side_by_side):
+            members += _tested(c, dataset, paths[first : first + c.side_by_side])
+        known = [m.accuracy for m in members]
+        progress.to(
+            c.num_students * recipe.epochs,
+            f"{len(members)} students, test accuracy {100 * min(known):.2f} to "
+            f"{100 * max(known):.2f} %",
+        )
     text = _manifest(c, c.workdir, members, name, dataset)
     with run_folder.writing(c.workdir):
         files.write_text(os.path.join(c.workdir, pools.MANIFEST), text)
@@ -204,45 +211,53 @@ def _recipe(c, dataset):
     )
 
 
-def _cohort(c, dataset, recipe, numbers, progress):
-    """Trains some students and saves them, or finds them saved."""
+def _path(c, number):
+    return os.path.join(c.workdir, f"student-{number:04}.weights.h5")
+
+
+def _train(c, dataset, recipe, numbers, progress):
+    """Trains some students at once, and saves them."""
     from tfdistill.runs.backup import Backup
     from tfdistill.runs.progress import ProgressBar
     from tfdistill.studies import pretraining
+
+    name = f"{numbers[0]:04}-{len(numbers)}"
+    backup = os.path.join(c.workdir, "backup", name)
+    earlier = os.path.join(c.workdir, "backup", f"{numbers[0]:04}")
+    if os.path.isdir(earlier):  # of a version that named it so
+        backup = earlier
+    models = pretraining.pretrain(
+        functools.partial(students.build, c.student, dataset),
+        dataset,
+        numbers,
+        recipe,
+        batch_size=c.batch_size,
+        seed=c.seed,
+        backup=Backup(backup, within_epochs=False),
+        callbacks=[
+            ProgressBar(
+                progress=progress,
+                before=progress.done,
+                each=len(numbers) * recipe.epochs,
+            )
+        ],
+        verbose=0,
+    )
+    for model, number in zip(models, numbers):
+        with files.replacing(_path(c, number)) as temporary:
+            model.save_weights(temporary)
+    shutil.rmtree(os.path.dirname(backup))
+
+
+def _tested(c, dataset, paths):
+    """Members of the pool, from their files."""
+    from tfdistill.studies import pretraining
     from tfdistill.weights import pool as pools
 
-    make_model = functools.partial(students.build, c.student, dataset)
-    paths = [
-        os.path.join(c.workdir, f"student-{number:04}.weights.h5") for number in numbers
-    ]
-    if all(map(os.path.isfile, paths)):
-        models = [make_model() for _ in paths]
-        with checking():
-            for model, path in zip(models, paths):
-                model.load_weights(path)
-    else:
-        backup = os.path.join(c.workdir, "backup", f"{numbers[0]:04}")
-        models = pretraining.pretrain(
-            make_model,
-            dataset,
-            numbers,
-            recipe,
-            batch_size=c.batch_size,
-            seed=c.seed,
-            backup=Backup(backup, within_epochs=False),
-            callbacks=[
-                ProgressBar(
-                    progress=progress,
-                    before=numbers[0] * recipe.epochs,
-                    each=len(numbers) * recipe.epochs,
-                )
-            ],
-            verbose=0,
-        )
+    models = [students.build(c.student, dataset) for _ in paths]
+    with checking():
         for model, path in zip(models, paths):
-            with files.replacing(path) as temporary:
-                model.save_weights(temporary)
-        shutil.rmtree(os.path.dirname(backup))
+            model.load_weights(path)
     found = pretraining.accuracies(models, dataset.test)
     return [
         pools.Member(path, files.sha256(path), accuracy)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # it imports Keras, for which help must not wait
 LOCK = ".lock"
 #: A run's flags, as a flagfile.
 FLAGS = "flags.txt"
+# A line of that file, which flagfiles allow: what the paths lead to.
+_CONTENT = "# content: "
 _held = []
 
 
@@ -51,16 +53,24 @@ def flags(what: str) -> list[Flag]:
     ]
 
 
-def claim(command: Command, configuration: Configuration, owned: Iterable[str]) -> None:
+def claim(
+    command: Command,
+    configuration: Configuration,
+    owned: Iterable[str],
+    content: str = "",
+) -> None:
     """Takes the run folder --workdir, or refuses one that holds another run.
 
-    A folder that holds the same run is resumed; --overwrite replaces another one.
+    A folder that holds the same run is resumed; --overwrite replaces another one. Data
+    and pools may have moved, on this machine or to another one, if what they hold is
+    the same.
 
     Args:
         command: Whose run it is.
         configuration: The run's.
         owned: Names in the folder, or patterns such as "metrics*.json", that belong to
             a run; overwriting removes them.
+        content: A hash of what the paths among the flags lead to; empty if unknown.
 
     Raises:
         InputError: If the folder holds another run or other files, or cannot be
@@ -74,7 +84,8 @@ def claim(command: Command, configuration: Configuration, owned: Iterable[str]) 
             raise InputError(f"--workdir={folder} is a file, not a folder.")
         if os.path.isfile(path) and not overwrite:
             with open(path, encoding="utf-8", errors="replace") as file:
-                changed = command.differences(configuration, file.read())
+                recorded = file.read()
+            changed = _differences(command, configuration, recorded, content)
             if changed:
                 raise InputError(
                     f"--workdir={folder} holds another run (different: "
@@ -97,7 +108,19 @@ def claim(command: Command, configuration: Configuration, owned: Iterable[str]) 
             for name in os.listdir(folder):
                 if any(fnmatch.fnmatch(name, pattern) for pattern in owned):
                     files.remove(os.path.join(folder, name))
-        files.write_text(path, command.record(configuration))
+        text = command.record(configuration)
+        files.write_text(path, text + (f"{_CONTENT}{content}\n" if content else ""))
+
+
+def _differences(command, configuration, recorded, content):
+    """In which lines a recorded run is another; other paths to the same are none."""
+    changed = command.differences(configuration, recorded)
+    known = [x for x in recorded.split("\n") if x.startswith(_CONTENT)]
+    if not (known and content):
+        return changed
+    if known != [f"{_CONTENT}{content}"]:
+        return changed or ["what the data or the pool holds"]
+    return [line for line in changed if not command.names_a_path(line)]
 
 
 def lock(folder: str) -> None:

@@ -1,6 +1,7 @@
 """The flags that say who learns and how far along they are, and what they name."""
 
 import functools
+import os
 
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
@@ -89,6 +90,14 @@ def one_student(default: str | None, shown: str = "", library: str = "") -> Flag
         shown=shown,
         library=library,
     )
+
+
+def pool_list(configuration: Configuration) -> str | None:
+    """The file that lists the students of --pool, with their hashes; None if none."""
+    from tfdistill.weights.pool import MANIFEST
+
+    pool = configuration.pool
+    return pool and os.path.join(pool, MANIFEST)
 
 
 def check(configuration: Configuration) -> None:

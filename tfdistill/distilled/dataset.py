@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfdistill import students
 from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
-from tfdistill.distilled import exports, synthesized, tfrecords
+from tfdistill.distilled import exports, faces, synthesized, tfrecords
 from tfdistill.distilled.recipe import LearnedSchedule
 from tfdistill.distilled.serving import Normalize
 from tfdistill.inner import objectives, optimizers
@@ -19,7 +19,7 @@ from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.synthesizers.base import Synthesizer
 
 
-class DistilledDataset:
+class DistilledDataset(faces.DistilledFace):
     """Distilled batches in their order, and how to take a step on each.
 
     Args:

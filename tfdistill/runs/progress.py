@@ -89,6 +89,11 @@ class Progress:
         self._refresh()
 
     @property
+    def done(self) -> float:
+        """How much of the part is done."""
+        return self._done
+
+    @property
     def _share(self):
         return self._done / max(self._total, 1e-9)
 
@@ -117,7 +122,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
         if self._bar is None:
-            _print(text)
+            tell(text)
         else:
             self._bar.write(text, file=sys.stdout)
 
@@ -150,7 +155,7 @@ class Progress:
         wait = max(_EVERY, (now - self._started) / 20)
         if ends or (not at_once and now - self._line >= wait):
             self._line = now
-            _print(self.line)
+            tell(self.line)
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -302,7 +307,8 @@ def _in_notebook():
     return bool(shell) and "IPKernelApp" in shell.config
 
 
-def _print(text):
+def tell(text: str) -> None:
+    """Prints a line, or logs it if Keras's interactive logging is off."""
     if keras.config.is_interactive_logging_enabled():
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

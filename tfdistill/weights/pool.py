@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import first_sentence
+from tfdistill._internal.faces import Face
 from tfdistill.data.normalization import Normalization
 from tfdistill.runs import files
 from tfdistill.students.applications import head, with_new_head
@@ -40,8 +41,8 @@ class Member:
     accuracy: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Pool:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Pool(Face):
     """Pretrained students of one architecture.
 
     Attributes:
@@ -83,6 +84,18 @@ class Pool:
                     f"{member.path} is in the pool both for training and held out; "
                     "held-out students must be others."
                 )
+
+    def _facts(self):
+        known = [m.accuracy for m in self.members if m.accuracy is not None]
+        facts = {
+            "students": f"{len(self.training)} + {len(self.held_out)} held out",
+            "student": self.student,
+            "dataset": self.dataset,
+        }
+        if known:
+            low, high = 100 * min(known), 100 * max(known)
+            facts["accuracy"] = f"{low:.2f} to {high:.2f} %"
+        return {name: value for name, value in facts.items() if value}
 
     @property
     def members(self) -> tuple[Member, ...]:
