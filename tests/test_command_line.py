@@ -73,7 +73,7 @@ def test_saved_model_takes_raw_images(run):
 
     workdir, _ = run
     test = load_dataset("digits").test
-    served = tf.saved_model.load(str(workdir / "student"))
+    served = tf.saved_model.load(str(workdir / "student" / "1"))
     logits = served.serve(tf.constant(test.images))
     assert logits.shape == (test.num_examples, 10)
     assert np.isfinite(logits).all()
@@ -233,7 +233,7 @@ def test_baseline(flags, says, tmp_path):
     if "--nearest_neighbours" in flags:
         assert not (workdir / "student").exists()
         return
-    assert (workdir / "student" / "saved_model.pb").exists()
+    assert (workdir / "student" / "1" / "saved_model.pb").exists()
     process = tfdistill("evaluate", f"--workdir={workdir}", "--num_students=2")
     assert process.returncode == 0, process.stderr
     assert "linear on digits" in process.stdout

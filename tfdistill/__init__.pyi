@@ -13,6 +13,7 @@ from tfdistill.data.normalization import Normalization as Normalization
 from tfdistill.data.split import Split as Split
 from tfdistill.distilled.dataset import DistilledDataset as DistilledDataset
 from tfdistill.distilled.recipe import LearnedSchedule as LearnedSchedule
+from tfdistill.distilled.serving import export_student as export_student
 from tfdistill.distiller import Distiller as Distiller
 from tfdistill.evaluation.evaluator import Evaluator as Evaluator
 from tfdistill.evaluation.evaluator import evaluate as evaluate

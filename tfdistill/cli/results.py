@@ -147,9 +147,9 @@ def save_data(folder: str, distilled) -> None:
 
 def save_student(folder: str, distilled, model) -> None:
     """Exports a network that learned from distilled data into a run folder."""
-    served = distilled.serving_model(model)
-    with files.replacing(os.path.join(folder, "student")) as temporary:
-        served.export(temporary, verbose=False)
+    from tfdistill.distilled.serving import export_student
+
+    export_student(distilled, model, os.path.join(folder, "student"), overwrite=True)
 
 
 def draw(folder: str, name: str, make: Callable) -> None:

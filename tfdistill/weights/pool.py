@@ -264,7 +264,7 @@ def _read(member, model):
         if member.sha256 and files.sha256(path) != member.sha256:
             raise ValueError("it is truncated or altered")
         if os.path.isdir(path):
-            values = _variables(tf.saved_model.load(path))
+            values = _variables(tf.saved_model.load(files.saved_model(path)))
         elif path.endswith(".weights.h5"):
             # Keras only warns of layers that the file does not have.
             with warnings.catch_warnings():
