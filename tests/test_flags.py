@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 
@@ -108,6 +109,33 @@ def test_the_outer_optimizer_is_the_librarys():
 def test_help_takes_two_lines(command, flag):
     assert 1 <= len(help_text.about(flag)) <= 2
     assert flag.help[0].isupper() and flag.help.endswith(("?", ".", ")."))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=main.COMMANDS)
+def test_the_defaults_that_help_shows_are_true(command):
+    """Of each flag, and as they are once a command has filled in the others."""
+    needed = [f"--{name}=x" for name, flag in command.flags.items() if flag.missing]
+    needed += ["--output=x.npz"] if command.name == "export" else []
+    configuration = command.parse(needed)
+    for name, flag in command.flags.items():
+        said, value = help_text.default(flag), getattr(configuration, name)
+        assert said, name
+        if flag.missing:
+            assert said == "required"
+        elif isinstance(value, bool):
+            assert said == ("yes" if value else "no"), name
+        elif value is not None and name not in ("threads", "output"):
+            assert re.search(rf"(^|\W){re.escape(str(value))}(\W|$)", said) or (
+                isinstance(value, float) and f"{value:g}" in said
+            ), (name, said, value)
+
+
+def test_defaults_of_the_data_are_those_of_an_earlier_run():
+    for name in ("evaluate", "search"):
+        flags = main.command(name).flags
+        for flag in ("dataset", "data_dir", "image_size", "classes"):
+            assert help_text.default(flags[flag]) == "the run's"
+    assert help_text.default(main.command("audit").flags["in_memory"]) == "yes"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=main.COMMANDS)

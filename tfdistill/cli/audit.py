@@ -349,7 +349,7 @@ COMMAND = Command(
     name="audit",
     about=__doc__,
     groups=(
-        Group("data", [*data.flags(), _FLIP]),
+        Group("data", [*data.flags(held=True), _FLIP]),
         Group(
             "who learns",
             [

@@ -1,5 +1,6 @@
 """The flags that name the real data, and the data that they name."""
 
+import dataclasses
 from collections.abc import Mapping
 
 from tfdistill.cli.command import Flag
@@ -21,12 +22,27 @@ VALIDATION = Flag(
 )
 
 
-def flags(dataset: str | None = "digits") -> list[Flag]:
+def flags(dataset: str | None = "digits", *, held: bool = False) -> list[Flag]:
     """The flags that name the real data.
 
     Args:
         dataset: The default; None for the data of an earlier run.
+        held: Whether the command always holds the images in memory.
     """
+    found = _flags(dataset)
+    if dataset is None:
+        found = [
+            dataclasses.replace(flag, shown="the run's")
+            if flag.name in _RECORDED
+            else flag
+            for flag in found
+        ]
+    if held:
+        found[-1] = dataclasses.replace(found[-1], shown="yes")
+    return found
+
+
+def _flags(dataset):
     load = "data.loading:load_dataset"
     return [
         Flag(
@@ -36,7 +52,6 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             'The real data: "digits" (built in), a TFDS name such as "mnist", a .npz '
             "file, a folder of images by class, or a prepared TFDS folder.",
             value="NAME",
-            shown="" if dataset else "the run's",
         ),
         Flag(
             "data_dir",
@@ -60,6 +75,7 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             None,
             "Resize the images to this side.",
             lowest=1,
+            shown="as they are",
             library=f"{load}.image_size",
         ),
         Flag(
@@ -68,6 +84,7 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             None,
             "Give grey images three equal channels (3), or make colour ones grey (1).",
             choices=("1", "3"),
+            shown="as they are",
             library=f"{load}.channels",
         ),
         Flag(
@@ -76,6 +93,7 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             None,
             "Take the images of these classes only, such as 0,1,2; they become classes "
             "0, 1, 2.",
+            shown="all",
         ),
         Flag(
             "resplit",
@@ -85,6 +103,7 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             "of the official one (the paper's USPS: 0.2).",
             lowest=0.001,
             highest=0.9,
+            shown="none: the official test set",
         ),
         Flag(
             "in_memory",

@@ -28,7 +28,7 @@ FLAGS = [
         lowest=1,
         shown=f"{_OUTER_STEPS}, if there is no --minutes",
     ),
-    Flag("minutes", float, None, "Time to learn.", lowest=0.01),
+    Flag("minutes", float, None, "Time to learn.", lowest=0.01, shown="no limit"),
     Flag("batch_size", int, 256, "Real images that judge a trained network.", lowest=1),
     Flag(
         "judgements",
@@ -97,7 +97,7 @@ FLAGS = [
         None,
         "Outer steps between backups and tests on validation images.",
         lowest=1,
-        shown="a tenth of the run, at most 500",
+        shown="a tenth of the run, at most 500; 100 with --minutes",
     ),
 ]
 

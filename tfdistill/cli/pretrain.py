@@ -72,7 +72,7 @@ _RESULT = [
         None,
         "Students that are kept for tests: the last ones.",
         lowest=0,
-        shown="a fifth",
+        shown="a fifth, such as 4 of 20",
     ),
     results.SEED,
 ]

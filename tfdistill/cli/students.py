@@ -61,6 +61,7 @@ FLAGS = [
         None,
         "Ranges of the student's widths, such as 32-128,64-256,64-256 for gtn_learner; "
         "each network has one of --architectures draws.",
+        shown="the student's own",
     ),
     Flag(
         "architectures",
