@@ -217,7 +217,16 @@ def holds(source, lines):
 
 
 #: What is somebody else's to check.
-OTHER_PROGRAMS = {"cd", "git", "mkdocs", "pip", "pre-commit", "ruff", "tensorboard"}
+OTHER_PROGRAMS = {
+    "docker",
+    "cd",
+    "git",
+    "mkdocs",
+    "pip",
+    "pre-commit",
+    "ruff",
+    "tensorboard",
+}
 
 
 @pytest.mark.parametrize(

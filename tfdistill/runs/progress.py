@@ -121,9 +121,9 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
-        if self._bar is None:
+        if self._bar is None and self._shown:
             tell(text)
-        else:
+        elif self._bar is not None:
             self._bar.write(text, file=sys.stdout)
 
     def close(self, finished: bool = True) -> None:
