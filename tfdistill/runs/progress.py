@@ -253,12 +253,14 @@ class ProgressBar(keras.callbacks.Callback):
         return next((n for n in (*own, "val_accuracy", "val_loss") if n in logs), "")
 
     def _text(self, logs):
-        if self._validated is None:
-            name = next(iter(logs or {}), None)
-            return f"{name} {float(logs[name]):.4g}" if name else ""
-        name, value = self._validated
         objective = getattr(self.model, "objective", None)
         shares = getattr(objective, "shares", ("accuracy",))
+        if self._validated is None:
+            name = next(iter(logs or {}), None)
+            return (
+                f"{name} {_figure(float(logs[name]), name in shares)}" if name else ""
+            )
+        name, value = self._validated
         share = name.removeprefix("val_") in shares
         text = f"{name.removeprefix('val_').replace('_', ' ')} {_figure(value, share)}"
         beside = [f"{n} {_figure(v, share)}" for n, v in self._beside.items()]
