@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 
 import commands
 import keras
@@ -131,6 +132,7 @@ def finished(tmp_path_factory):
 def test_command(finished):
     work, flags, result = finished
     assert "labels of digits are suspect" in result.stdout
+    assert re.search(r"distilling (\d)/\1 halves", result.stdout)
     assert "--model gives" in result.stdout
     metrics = json.loads((work / "metrics.json").read_text())
     assert metrics["average_precision"] > 0.85

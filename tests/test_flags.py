@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 
@@ -109,6 +110,33 @@ def test_the_outer_optimizer_is_the_librarys():
 def test_help_takes_two_lines(command, flag):
     assert 1 <= len(help_text.about(flag)) <= 2
     assert flag.help[0].isupper() and flag.help.endswith(("?", ".", ")."))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=main.COMMANDS)
+def test_the_defaults_that_help_shows_are_true(command):
+    """Of each flag, and as they are once a command has filled in the others."""
+    needed = [f"--{name}=x" for name, flag in command.flags.items() if flag.missing]
+    needed += ["--output=x.npz"] if command.name == "export" else []
+    configuration = command.parse(needed)
+    for name, flag in command.flags.items():
+        said, value = help_text.default(flag), getattr(configuration, name)
+        assert said, name
+        if flag.missing:
+            assert said == "required"
+        elif isinstance(value, bool):
+            assert said == ("yes" if value else "no"), name
+        elif value is not None and name not in ("threads", "output"):
+            assert re.search(rf"(^|\W){re.escape(str(value))}(\W|$)", said) or (
+                isinstance(value, float) and f"{value:g}" in said
+            ), (name, said, value)
+
+
+def test_defaults_of_the_data_are_those_of_an_earlier_run():
+    for name in ("evaluate", "search"):
+        flags = main.command(name).flags
+        for flag in ("dataset", "data_dir", "image_size", "classes"):
+            assert help_text.default(flags[flag]) == "the run's"
+    assert help_text.default(main.command("audit").flags["in_memory"]) == "yes"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=main.COMMANDS)
@@ -242,6 +270,63 @@ def test_a_folder_of_an_older_version_is_resumed(command, tmp_path):
     run_folder.claim(command, other.replace(overwrite=True), ["flags.txt"])
     assert path.read_text() == command.record(other)
     run_folder._held.pop().close()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=main.COMMANDS)
+def test_the_machine_is_no_part_of_a_run(command):
+    """What is grouped under "machine", and where things lie, may change on the way."""
+    own = {*command.unrecorded, *command.uncompared}
+    for group in command.groups:
+        for flag in group.flags:
+            if group.title == "machine" or flag.name in ("data_dir", "report_every"):
+                assert flag.name in own, flag.name
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        ("--dataset=/a/mine.npz", "--dataset=/b/c/mine.npz", None),
+        ("--pool=/a/pool", "--pool=pools/mine", None),
+        ("--threads=1", "--threads=7", None),
+        ("--report_every=5", "--report_every=6", None),
+        ("--dataset=digits", "--dataset=mnist", "--dataset=mnist"),
+        ("--seed=1", "--seed=2", "--seed=2"),
+    ],
+)
+def test_only_what_changes_the_result_refuses(before, after, refused, tmp_path):
+    command = main.command("distill")
+    fixed = [f"--workdir={tmp_path / 'w'}", "--initial_weights=pretrained"]
+
+    def claim(line, content):
+        pool = [] if line.startswith("--pool") else ["--pool=/a/pool"]
+        configuration = command.parse([*fixed, *pool, line])
+        try:
+            run_folder.claim(command, configuration, ["flags.txt"], content)
+        finally:
+            while run_folder._held:
+                run_folder._held.pop().close()
+
+    claim(before, "hash")
+    if refused:
+        with pytest.raises(InputError, match=f"another run .*{refused}"):
+            claim(after, "hash")
+        return
+    claim(after, "hash")
+    claim(before, "hash")
+    with pytest.raises(InputError, match="different: what the data or the pool holds"):
+        claim(before, "other")
+    again = command.parse(
+        [f"--flagfile={tmp_path}/w/flags.txt", f"--workdir={tmp_path}"]
+    )
+    assert command.record(again) == command.record(
+        command.parse(
+            [
+                *fixed,
+                before,
+                *([] if before.startswith("--pool") else ["--pool=/a/pool"]),
+            ]
+        )
+    )
 
 
 @pytest.mark.parametrize(

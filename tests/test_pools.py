@@ -39,7 +39,8 @@ def pool_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pools") / "pool"
     process = tfdistill_command("pretrain", f"--workdir={folder}", *SMALL, fresh=True)
     assert process.returncode == 0, process.stderr
-    assert "5 of 5 students" in process.stdout
+    assert "5 students, test accuracy" in process.stdout
+    assert "training " in process.stdout and " epochs" in process.stdout
     return folder
 
 
@@ -162,7 +163,7 @@ def test_adaptation_beats_no_adaptation(pool_folder, shifted, tmp_path):
     assert again.returncode == 0, again.stderr
     assert f"{100 * metrics['accuracy_mean']:.2f}" in again.stdout
     # What is exported has adapted, too, not begun anew.
-    served = tf.saved_model.load(tmp_path / "run" / "student")
+    served = tf.saved_model.load(tmp_path / "run" / "student" / "1")
     with np.load(shifted) as file:
         said = served.serve(tf.cast(file["x_test"], tf.uint8)).numpy().argmax(-1)
         assert np.mean(said == file["y_test"]) > 0.6
@@ -188,7 +189,7 @@ def test_adaptation_by_other_means(pool_folder, shifted, tmp_path):
     assert {m["num_students"] for m in found.values()} == {2}
     assert [m["num_images"] for m in found.values()] == [0, 100]
     assert found["fada"]["accuracy_mean"] > found["none"]["accuracy_mean"] + 0.1
-    assert (tmp_path / "fada" / "student" / "saved_model.pb").exists()
+    assert (tmp_path / "fada" / "student" / "1" / "saved_model.pb").exists()
     assert not (tmp_path / "none" / "distilled").exists()
 
 

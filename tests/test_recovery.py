@@ -292,6 +292,8 @@ def test_killed_commands_go_on(tmp_path):
 
     process = start(tmp_path / "run", "evaluate", ["--num_students=2000"])
     wait_for(tmp_path / "run" / "journal", process)
+    while not list((tmp_path / "run" / "journal").glob(f"{32 * '?'}.npz")):
+        assert process.poll() is None
     process.terminate()
     output, _ = process.communicate()
     assert process.returncode == 143, output

@@ -96,7 +96,8 @@ def test_pictures_are_the_distilled_images(run, page):
 
 def test_how_to_repeat_it(run, page):
     assert f"--flagfile={run}/flags.txt --workdir=again" in page.text
-    flags = (run / "flags.txt").read_text().split()
+    lines = (run / "flags.txt").read_text().split("\n")
+    flags = [line for line in lines if line and not line.startswith("#")]
     assert f"tfdistill distill --workdir=again {' '.join(flags)}" in page.text
 
 

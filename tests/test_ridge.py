@@ -212,7 +212,7 @@ def test_replicas_have_networks_of_their_own_which_are_saved(
             return distiller(digits, students_per_step=2)
 
     def ages(of):
-        return [v.numpy() for v in of._kept_students()[-2:]]
+        return [v.numpy() for v in of.checkpointed["students"][-2:]]
 
     whole, first, again = made(), made(), made()
     whole.fit(real(digits), steps_per_epoch=8, verbose=0)

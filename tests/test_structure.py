@@ -61,3 +61,18 @@ def test_classes_are_short_or_have_a_reason():
         and node.end_lineno - node.lineno + 1 > LONGEST_CLASS
     }
     assert long == set(LONG_CLASSES)
+
+
+def test_only_commands_print():
+    """The library logs, as absl does; what it shows goes through `runs/progress.py`."""
+    printing = {
+        path
+        for path, text in sources()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+        and (
+            (isinstance(node.func, ast.Name) and node.func.id == "print")
+            or ast.unparse(node.func) in ("sys.stdout.write", "sys.stderr.write")
+        )
+    }
+    assert {path.split("/")[0] for path in printing - {"runs/progress.py"}} == {"cli"}

@@ -16,6 +16,7 @@ from tfdistill.distilled.dataset import DistilledDataset as DistilledDataset
 from tfdistill.distilled.learned_schedule import LearnedSchedule as LearnedSchedule
 from tfdistill.distilled.ordinary import OrdinaryTraining as OrdinaryTraining
 from tfdistill.distilled.recipe import Recipe as Recipe
+from tfdistill.distilled.serving import export_student as export_student
 from tfdistill.distilled.shipped import distilled_names as distilled_names
 from tfdistill.distilled.shipped import load_distilled as load_distilled
 from tfdistill.distiller import Distiller as Distiller
@@ -36,11 +37,13 @@ from tfdistill.inner.objectives.regression import Regression as Regression
 from tfdistill.inner.optimizers.base import InnerOptimizer as InnerOptimizer
 from tfdistill.inner.problem import MetaGradient as MetaGradient
 from tfdistill.inner.ridge import RidgeRegression as RidgeRegression
+from tfdistill.reporting import figures as figures
 from tfdistill.reporting import plots as plots
 from tfdistill.reporting import report as report
 from tfdistill.reporting.tensorboard import RunSummary as RunSummary
 from tfdistill.runs.annealing import Anneal as Anneal
 from tfdistill.runs.backup import Backup as Backup
+from tfdistill.runs.progress import ProgressBar as ProgressBar
 from tfdistill.students import architecture_spaces as architecture_spaces
 from tfdistill.studies import adaptation as adaptation
 from tfdistill.studies import architecture_search as architecture_search

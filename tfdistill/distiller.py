@@ -11,15 +11,15 @@ from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data import normalised
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.distilled.recipe import Teacher
+from tfdistill.distilled.faces import DistillerFace
 from tfdistill.evaluation.batches import Passes, with_kept_validation
-from tfdistill.evaluation.fresh_students import FreshStudents
+from tfdistill.evaluation.validation import Validation
 from tfdistill.inner import objectives
 from tfdistill.inner.back_gradient import BackGradient
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.problem import MetaGradient, Problem
 from tfdistill.inner.tracing import as_traced
-from tfdistill.runs import fitting, strategies
+from tfdistill.runs import fitting, progress, strategies
 from tfdistill.synthesizers.base import Synthesizer
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
@@ -28,7 +28,7 @@ from tfdistill.weights.population import Population
 BACK_OFF = 10.0
 
 
-class Distiller(keras.Model):
+class Distiller(DistillerFace, keras.Model):
     """Learns a synthesizer by training students on what it makes.
 
     Each outer step draws students from p(theta_0), trains each on the synthesizer's
@@ -110,8 +110,7 @@ class Distiller(keras.Model):
         # Outer steps in a row in which no student ended finite.
         self.failures = self._add_scalar("failed", "int32")
         self._validation_students = 4
-        self._fresh_students: FreshStudents | None = None
-        self._teacher: Teacher | None = None
+        self._validation: Validation | None = None
         self._tested_on: tuple | None = None
         # All variables are there from the start, those of synthesizers too.
         self.built = synthesizer.built = True
@@ -210,12 +209,8 @@ class Distiller(keras.Model):
             "norms": [norm.value for norm in self.gradient_norms],
             "usual_loss": self.usual_loss.value,
             # Backups of earlier versions have none.
-            **({"students": students} if (students := self._kept_students()) else {}),
+            **self.population.checkpointed(self.distribute_strategy),
         }
-
-    def _kept_students(self):
-        with self.distribute_strategy.scope():
-            return self.population.variables
 
     @property
     def metrics(self):
@@ -231,13 +226,10 @@ class Distiller(keras.Model):
             distinct = seeds if self.synthesizer.is_random else seeds[:1]
             curricula = [self.synthesizer.curriculum(seed) for seed in distinct]
         judgements = self._judgements(curricula, seeds, images, labels)
-        losses = tf.stack([j.loss for j in judgements])
-        norms = tf.stack([[tf.norm(g) for g in j.gradients] for j in judgements])
-        finite = tf.math.is_finite(losses) & tf.reduce_all(tf.math.is_finite(norms), 1)
-        step = self.optimizer.iterations
-        shares = self._clipping.shares(
-            [j.gradients for j in judgements], norms, finite, step
-        )
+        step, losses = self.optimizer.iterations, tf.stack([j.loss for j in judgements])
+        gradients = [j.gradients for j in judgements]
+        norms, finite = stability.norms(losses, gradients)
+        shares = self._clipping.shares(gradients, norms, finite, step)
         if not self.synthesizer.is_random:
             shares = [[tf.add_n(of_source) for of_source in zip(*shares)]]
         variables = self.synthesizer.trainable_variables
@@ -330,8 +322,10 @@ class Distiller(keras.Model):
             name=name,
         )
 
-    def fit(self, *args, callbacks=None, **kwargs):
+    def fit(self, *args, callbacks=None, verbose="auto", **kwargs):
         """Same as `keras.Model.fit`, but stops with an error if the meta-loss diverges.
+
+        With `verbose=1` (or "auto") one bar shows the whole run, see `ProgressBar`.
 
         Raises:
             ValueError: If the first batch is not one of normalised images.
@@ -345,16 +339,15 @@ class Distiller(keras.Model):
         found = fitting.prepared(callbacks, self.objective)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = [fitting.StopWhenNotFinite(), *found]
+            if verbose in ("auto", 1):
+                callbacks.append(progress.ProgressBar.among(callbacks))
+                verbose = 0
         # The order is the data pipeline's; Keras warns if it is told to shuffle.
         kwargs.setdefault("shuffle", False)
-        return super().fit(*args, callbacks=callbacks, **kwargs)
+        return super().fit(*args, callbacks=callbacks, verbose=verbose, **kwargs)
 
     def save(self, *args, **kwargs):
-        """Refuses: what is worth saving is `distilled()`, or the state of a run.
-
-        Raises:
-            NotImplementedError: Always; it says what to use instead.
-        """
+        """Refuses: what is worth saving is `distilled()`, or the state of a run."""
         raise NotImplementedError(fitting.INSTEAD_OF_SAVING)
 
     def evaluate(
@@ -383,29 +376,15 @@ class Distiller(keras.Model):
             self._tested_on = x, Passes(x, kwargs.get("steps"))
         number = num_students or self._validation_students
         result = self.test(self._tested_on[1], number)
-        logs = {"loss": result.mean("loss")}
-        for name in result.figures:
-            if name != "loss":
-                logs[name], logs[f"{name}_std"] = result.mean(name), result.std(name)
+        logs = result.logs()
         return logs if return_dict else list(logs.values())
 
     def test(self, batches, num_students: int):
         """Trains and tests fresh students, never those of training: an `Evaluation`."""
-        if self._fresh_students is None:
-            if self.synthesizer.recipe is not None:
-                data = self.distilled()
-                with self.distribute_strategy.scope():
-                    self._teacher = data.recipe.teacher(data)
-            self._fresh_students = FreshStudents(
-                self.population,
-                self._teacher or self.synthesizer,
-                self.objective,
-                side_by_side=2 if num_students > 1 else 1,
-                strategy=self.distribute_strategy,
-            )
-        if self._teacher is not None:
-            self._teacher.assign(self.distilled())
-        return self._fresh_students.evaluate(batches, num_students, self.seed)
+        if self._validation is None:
+            side_by_side = 2 if num_students > 1 else 1
+            self._validation = Validation(self, self.distilled, side_by_side)
+        return self._validation(batches, num_students, self.seed)
 
     def distilled(self, **provenance) -> DistilledDataset:
         """The distilled data, as the synthesizer is now.

@@ -127,6 +127,21 @@ class BackOff:
         return tf.exp(-self._strength * tf.cast(outer_rate, count.dtype) * count)
 
 
+def norms(losses: tf.Tensor, gradients) -> tuple[tf.Tensor, tf.Tensor]:
+    """The norms of students' meta-gradients, and whether all is finite.
+
+    Args:
+        losses: float `[students]`.
+        gradients: For each student, a list of one tensor for each source.
+
+    Returns:
+        float `[students, sources]`, and bool `[students]`.
+    """
+    found = tf.stack([[tf.norm(g) for g in of_student] for of_student in gradients])
+    finite = tf.math.is_finite(losses)
+    return found, finite & tf.reduce_all(tf.math.is_finite(found), 1)
+
+
 def mean_over_students(values: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
     """The mean over the finite students of all replicas; NaN if there are none.
 
@@ -172,4 +187,17 @@ def check_precision(variables) -> None:
                 f"The synthesizer's variable {variable.name!r} is {dtype}, in which "
                 "nothing is learned: make it with dtype='float32', or set a mixed "
                 "policy such as 'mixed_bfloat16'."
+            )
+
+
+class StopWhenNotFinite(keras.callbacks.Callback):
+    """Ends `fit` with an error after too many outer steps without a finite student."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.failures.numpy()) >= self.model.patience:
+            raise FloatingPointError(
+                "The meta-loss became NaN or infinite at outer step "
+                f"{int(self.model.optimizer.iterations.numpy())}; the distilled data "
+                "keeps its last finite state. Try a lower outer learning rate, a lower "
+                "initial learning rate of the steps, or fewer steps."
             )

@@ -150,7 +150,7 @@ def _is_npz(path):
 
 
 def _is_model(path):
-    return os.path.isfile(os.path.join(path, "variables", "variables.index"))
+    return os.path.isfile(os.path.join(path, "1", "variables", "variables.index"))
 
 
 _WHOLE = {

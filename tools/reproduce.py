@@ -21,6 +21,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 
 import numpy as np
 from absl import app, flags
@@ -64,17 +65,25 @@ flags.DEFINE_integer("seeds", 1, "Distillations of each cell.", lower_bound=1)
 
 def run(cells: list[papers.Cell], table: str) -> list[dict]:
     """Runs the cells that are not done; returns a record of each that then is."""
+    from tfdistill.runs.progress import Progress
+
     path = os.path.join(FLAGS.workdir, f"{table}.json")
-    records = []
+    # The commands have bars of their own; this one tells the time that all take.
+    records, progress = [], Progress(shown=False)
+    progress.part(table, len(cells), "cells")
     for number, cell in enumerate(cells):
+        progress.to(number)
+        began = time.monotonic()
         wanted = not FLAGS.only or os.path.basename(cell.name) in FLAGS.only
         if cell.command == "pretrain":
             folder = _pool(cell, make=wanted)
             found = [_of_pool(folder)] if folder else []
         else:
-            title = f"[{number + 1}/{len(cells)}]" if wanted else None
+            title = f"[{progress.line}]" if wanted else None
             seeds = range(FLAGS.seeds)
             found = [_result(cell, table, path, s, title) for s in seeds]
+        if time.monotonic() - began < 1:  # it was done before, which tells nothing
+            progress.part(table, len(cells), "cells", number + 1)
         if all(found) and found:
             records.append(_record(cell, found))
     return records

@@ -20,11 +20,20 @@ its column "suspect" first, if you like); the data itself is never touched.
 """
 
 import csv
+import functools
 import io
 import os
 import time
 
-from tfdistill.cli import data, machine, results, run_folder, students
+from tfdistill.cli import (
+    data,
+    dry_run,
+    machine,
+    rehearsal,
+    results,
+    run_folder,
+    students,
+)
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -128,6 +137,7 @@ def run(configuration: Configuration) -> None:
     """Runs the command."""
     import dataclasses
 
+    from tfdistill.runs.progress import Progress, ProgressBar
     from tfdistill.studies import audit
 
     c = configuration
@@ -139,14 +149,28 @@ def run(configuration: Configuration) -> None:
         train, wrong = audit.flipped(dataset.train, c.flip, c.seed)
         _check_halves(c, train)
     dataset = dataclasses.replace(dataset, train=train)
-    run_folder.claim(COMMAND, c, _OWNED)
+    if c.dry_run:
+        return _dry_run(c, dataset)
+    _rehearse(dataset, places)
+    content = data.content(dataset)
+    run_folder.claim(COMMAND, c, _OWNED, content)
     if run_folder.is_finished(c.workdir):
         _apply(c, places, names)
         return
     started = time.monotonic()
     parts = os.path.join(c.workdir, "parts")
-    found = audit.examine(dataset, _recipe(c), folder=parts, tell=_tell)
-    _write(c, found, dataset, places, wrong, model, time.monotonic() - started)
+    with Progress() as progress:
+        progress.part("distilling", 2 * c.rounds, "halves")
+        found = audit.examine(
+            dataset,
+            _recipe(c),
+            folder=parts,
+            tell=progress.say,
+            callbacks=lambda number: [ProgressBar(progress=progress, before=number)],
+        )
+        progress.to(2 * c.rounds)  # some may have been done before
+    seconds = time.monotonic() - started
+    _write(c, found, dataset, places, wrong, model, seconds, progress)
     _apply(c, places, names)
 
 
@@ -208,16 +232,10 @@ def _recipe(c):
     )
 
 
-def _tell(text):
-    print(text, flush=True)
-
-
-def _write(c, found, dataset, places, wrong, model, seconds):
-    """Shows the result and writes the folder's files, metrics last."""
-    from tfdistill.reporting import plots
-
+def _write(c, found, dataset, places, wrong, model, seconds, progress):
+    """Shows the result and writes the folder's files, pictures last."""
     names, noise = dataset.class_names, found.noise()
-    suspects, ranking = found.suspects, found.ranking
+    suspects, shown = found.suspects, _first(found)
     content = {
         "dataset": dataset.name,
         "student": c.student,
@@ -232,25 +250,16 @@ def _write(c, found, dataset, places, wrong, model, seconds):
         "seconds": seconds,
         "cpu_seconds": found.cpu_seconds,
         "selection": "nothing on test images",
-        "peak_memory_bytes": results.peak_memory(),
-    }
-    # The suspects first; without any, the top of the ranking all the same.
-    shown = [*ranking[suspects[ranking]], *ranking[~suspects[ranking]]][:_SHOWN]
-    figures = {
-        "noise": plots.label_noise(noise, names),
-        "suspects": plots.titled_images(
-            dataset.normalization.displayable(
-                dataset.normalization.normalize(dataset.train.images[shown]).numpy()
-            ),
-            [_title(found, names, places, k) for k in shown],
-        ),
     }
     table = _table(found, names, places, wrong if c.flip else None)
     with run_folder.writing(c.workdir):
         files.write_text(os.path.join(c.workdir, "audit.csv"), table)
-        results.save_figures(c.workdir, figures)
-        files.write_json(os.path.join(c.workdir, "metrics.json"), content)
-    files.remove(os.path.join(c.workdir, "parts"))
+    figures = _figures(found, dataset, places, shown)
+    result = results.Result(c.workdir, figures, progress)
+    result.add(content)
+    for name, make in figures.items():
+        draw = functools.partial(results.draw, c.workdir, name, make)
+        result.attempt(name, draw)
     _show(content, noise)
     print("The most suspect:")
     for k in shown[:_LISTED]:
@@ -259,6 +268,59 @@ def _write(c, found, dataset, places, wrong, model, seconds):
     if model is not None and "model" not in content:
         print("No label is suspect: there is nothing wrong to have been learned.")
     print(f"Everything is in {c.workdir}.")
+    result.end()
+    files.remove(os.path.join(c.workdir, "parts"))
+
+
+def _first(found):
+    """The suspects first; without any, the top of the ranking all the same."""
+    suspects, ranking = found.suspects, found.ranking
+    return [*ranking[suspects[ranking]], *ranking[~suspects[ranking]]][:_SHOWN]
+
+
+def _figures(found, dataset, places, shown):
+    """Functions that draw the pictures, by name."""
+    from tfdistill.reporting import plots
+
+    names, normalization = dataset.class_names, dataset.normalization
+    images = normalization.normalize(dataset.train.images[shown]).numpy()
+    return {
+        "noise": lambda: plots.label_noise(found.noise(), names),
+        "suspects": lambda: plots.titled_images(
+            normalization.displayable(images),
+            [_title(found, names, places, k) for k in shown],
+        ),
+    }
+
+
+def _rehearse(dataset, places):
+    """Draws and lists an audit in which nothing is known."""
+    import numpy as np
+
+    from tfdistill.studies import audit
+
+    given = np.asarray(dataset.train.labels)
+    votes = np.ones((len(given), dataset.num_classes), np.int32)
+    found = audit.Audit(given, (votes / dataset.num_classes).astype("float32"), votes)
+    with rehearsal.rehearsal() as trial, trial.of("drawn"):
+        _table(found, dataset.class_names, places, None)
+        for name, make in _figures(found, dataset, places, _first(found)).items():
+            results.draw(trial.folder, name, make)
+
+
+def _dry_run(c, dataset):
+    """Measures a few outer steps, and says what the audit would take."""
+    import dataclasses
+
+    from tfdistill.studies import audit
+
+    recipe = dataclasses.replace(_recipe(c), rounds=1, outer_steps=10)
+    step = dry_run.seconds_a_step(
+        lambda callbacks: audit.examine(
+            dataset, recipe, callbacks=lambda number: () if number else callbacks
+        )
+    )
+    dry_run.show(COMMAND, c, [("outer steps", 2 * c.rounds * c.outer_steps, step)])
 
 
 def _title(found, names, places, k):
@@ -346,7 +408,7 @@ COMMAND = Command(
     name="audit",
     about=__doc__,
     groups=(
-        Group("data", [*data.flags(), _FLIP]),
+        Group("data", [*data.flags(held=True), _FLIP]),
         Group(
             "who learns",
             [
@@ -359,11 +421,11 @@ COMMAND = Command(
         Group("what is learned", _WHAT_IS_LEARNED),
         Group("how long", _HOW_LONG),
         Group("result", [*run_folder.flags("audit"), _APPLY, results.SEED]),
-        Group("machine", [machine.THREADS, machine.VERBOSE]),
+        Group("machine", [*machine.LONG]),
     ),
     run=run,
     resolve=_resolve,
-    unrecorded=("workdir", "overwrite", "apply", "verbose", "threads"),
+    unrecorded=("workdir", "overwrite", "apply", "verbose", "dry_run"),
     examples=(
         "tfdistill audit --dataset=my_images/ --workdir=audit",
         "tfdistill audit --dataset=my_images/ --workdir=audit --apply=corrected",

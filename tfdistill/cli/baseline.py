@@ -19,7 +19,16 @@ import functools
 import os
 import time
 
-from tfdistill.cli import data, machine, results, run_folder, students, synthesizers
+from tfdistill.cli import (
+    data,
+    dry_run,
+    machine,
+    rehearsal,
+    results,
+    run_folder,
+    students,
+    synthesizers,
+)
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -104,6 +113,8 @@ def _resolve(configuration: Configuration) -> Configuration:
 
 def run(configuration: Configuration) -> None:
     """Runs the command."""
+    from tfdistill.runs.progress import Progress
+
     c = configuration
     machine.set_threads(c)
     strategy = machine.strategy(c)
@@ -116,24 +127,57 @@ def run(configuration: Configuration) -> None:
         source = _source(c, dataset, start) if c.kind == "fada" else None
         started = time.monotonic()
         sets = _draw(c, dataset, start)
+        progress = Progress()
         with strategy.scope():
-            evaluator = _evaluator(c, sets, start)
-    run_folder.claim(COMMAND, c, _OWNED)
+            evaluator = _evaluator(c, sets, start, progress)
+    if c.dry_run:
+        return _dry_run(c, sets, dataset, learned, evaluator)
+    model = None if c.nearest_neighbours else students.first(c, dataset)
+    rehearsal.of_distilled(sets[0], model)
+    content = data.content(dataset, students.pool_list(c))
+    run_folder.claim(COMMAND, c, _OWNED, content)
     if run_folder.is_finished(c.workdir):
         return
     model = None
-    if c.kind == "none":
-        chosen, result = "", evaluator.untrained(dataset.test, c.num_students)
-        sets = []
-    elif c.kind == "fada":
-        chosen, result, model = _adapted(c, sets, dataset, start, source)
-    elif c.nearest_neighbours:
-        chosen, result = _nearest_neighbours(sets, dataset)
-    else:
-        with strategy.scope():
-            sets, chosen, result = _tested(c, sets, dataset, learned, evaluator)
-        model = students.trained(c, sets[0])
-    _finish(c, sets, chosen, result, model, dataset, time.monotonic() - started)
+    with progress:
+        progress.part("testing", _networks(c, sets, learned), "networks")
+        if c.kind == "none":
+            chosen, result = "", evaluator.untrained(dataset.test, c.num_students)
+            sets = []
+        elif c.kind == "fada":
+            adapted = _adapted(c, sets, dataset, start, source, progress)
+            chosen, result, model = adapted
+        elif c.nearest_neighbours:
+            chosen, result = _nearest_neighbours(sets, dataset)
+        else:
+            with strategy.scope():
+                tested = _tested(c, sets, dataset, learned, evaluator, progress)
+            sets, chosen, result = tested
+    seconds = time.monotonic() - started
+    _finish(c, sets, chosen, result, model, dataset, seconds, progress)
+
+
+def _networks(c, sets, learned):
+    """How many networks will be trained."""
+    from tfdistill.studies import baselines
+
+    if c.nearest_neighbours:
+        return 1
+    if c.kind in _ADAPTED:
+        return c.num_students
+    candidates = len(baselines.RATES) * len(baselines.EPOCHS) + (learned is not None)
+    alike = sets[0].initial_weights is not None
+    tested = len(sets) if alike else c.num_students
+    if c.kind == "optimized_real":
+        tested += len(sets) * (1 if alike else 20)
+    return candidates * _judges(sets) + tested
+
+
+def _judges(sets):
+    """How many networks judge each rate."""
+    # Every set has a student or two; of fixed weights there is one for each.
+    alike = sets[0].initial_weights is not None
+    return min(len(sets), 5) if alike else 2 * max(2, min(len(sets), 5))
 
 
 def _source(c, dataset, start):
@@ -195,7 +239,7 @@ def _with_start(c, sets, start):
     return [each.replace(initial_weights=student.arrays()) for each in sets]
 
 
-def _evaluator(c, sets, start):
+def _evaluator(c, sets, start, progress):
     """Who tests the sets; None if their nearest neighbours do."""
     from tfdistill.evaluation.evaluator import Evaluator
 
@@ -208,28 +252,26 @@ def _evaluator(c, sets, start):
         sets[0],
         initial_weights=start if start.is_random else None,
         side_by_side=1 if count == 1 else 2,
-        journal=run_folder.journal(c.workdir),
+        journal=None if c.dry_run else run_folder.journal(c.workdir, progress=progress),
     )
 
 
-def _tested(c, sets, dataset, learned, evaluator):
+def _tested(c, sets, dataset, learned, evaluator, progress):
     """The sets at the rates that suit them best, what was chosen, and the result."""
     from tfdistill.studies import baselines
 
     alike = sets[0].initial_weights is not None
-    # Every set has a student or two; of fixed weights there is one for each.
-    judges = min(len(sets), 5) if alike else 2 * max(2, min(len(sets), 5))
     going = {
         "initial_weights": students.pretrained_weights(c),
         "seed": c.seed,
-        "journal": run_folder.journal(c.workdir),
+        "journal": run_folder.journal(c.workdir, progress=progress),
     }
     sets = baselines.tune(
         sets,
         c.student,
         dataset.validation,
         learned=learned,
-        num_students=judges,
+        num_students=_judges(sets),
         **going,
     )
     if c.kind == "optimized_real":
@@ -241,7 +283,7 @@ def _tested(c, sets, dataset, learned, evaluator):
     return sets, f"rate {sets[0].provenance['rates']}", result
 
 
-def _adapted(c, sets, dataset, start, source):
+def _adapted(c, sets, dataset, start, source, progress):
     from tfdistill.evaluation.evaluator import evaluate_model
     from tfdistill.evaluation.result import Evaluation
     from tfdistill.studies import adaptation
@@ -252,11 +294,7 @@ def _adapted(c, sets, dataset, start, source):
         c.student, start, source.train, sets, c.num_students, seed=c.seed
     ):
         found.append(evaluate_model(model, test))
-        print(
-            f"{len(found)} of {c.num_students} students adapted, test accuracy "
-            f"{100 * found[-1].accuracy_mean:.2f} %",
-            flush=True,
-        )
+        progress.advance(1, f"accuracy {100 * found[-1].accuracy_mean:.2f} %")
     return "", Evaluation.joined(found), model
 
 
@@ -267,14 +305,14 @@ def _nearest_neighbours(sets, dataset):
     return f"k {best.k}, {best.metric}", best.evaluate(sets, dataset.test)
 
 
-def _finish(c, sets, chosen, result, model, dataset, seconds):
+def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
     from tfdistill.reporting import plots
     from tfdistill.students import names
 
     learns = not c.nearest_neighbours and c.kind not in _ADAPTED
     student = names.name_of(c.student)
     name = "nearest neighbours" if c.nearest_neighbours else student
-    distilled, figures = None, {}
+    distilled, later = None, {}
     if sets:
         distilled = sets[0].replace(
             student=student if learns else "",
@@ -283,14 +321,20 @@ def _finish(c, sets, chosen, result, model, dataset, seconds):
                 "flags": COMMAND.record(c),
             },
         )
-        figures["distilled"] = plots.distilled_images(distilled)
-    costs = results.write(
-        c.workdir,
-        distilled,
-        model,
-        figures,
+        later["distilled"] = lambda: results.draw(
+            c.workdir, "distilled", lambda: plots.distilled_images(distilled)
+        )
+    if model or learns:
+        later["student"] = lambda: results.save_student(
+            c.workdir, distilled, model or students.trained(c, sets[0])
+        )
+    kept = results.Result(c.workdir, later, progress)
+    if distilled is not None:
+        kept.save_data(distilled)
+    kept.add(
         {
             **results.evaluation_json(result, name, dataset.name),
+            **results.size_json(distilled),
             "kind": c.kind,
             "num_sets": len(sets),
             "seed": c.seed,
@@ -300,8 +344,10 @@ def _finish(c, sets, chosen, result, model, dataset, seconds):
             "held-out training images"
             if chosen
             else "nothing",
-        },
+        }
     )
+    for what, make in later.items():
+        kept.attempt(what, make)
     images = distilled.num_images if sets else "no"
     does = "classifies by" if c.nearest_neighbours else "learns from"
     details = ", ".join(filter(None, [c.kind, f"{len(sets)} sets", chosen]))
@@ -310,7 +356,16 @@ def _finish(c, sets, chosen, result, model, dataset, seconds):
         f"({details}): "
         f"{100 * result.accuracy_mean:.2f} ± {100 * result.accuracy_std:.2f} %"
     )
-    print(f"{costs}\nEverything is in {c.workdir}.")
+    print(f"{kept.costs(distilled)}\nEverything is in {c.workdir}.")
+    kept.end()
+
+
+def _dry_run(c, sets, dataset, learned, evaluator):
+    """Measures a few tests, and says what the run would take."""
+    count, network = _networks(c, sets, learned), 0.0
+    if evaluator is not None:
+        network = dry_run.seconds_a_network(evaluator, sets[0], dataset.validation)
+    dry_run.show(COMMAND, c, [("networks", count, network)])
 
 
 COMMAND = Command(
@@ -330,7 +385,7 @@ COMMAND = Command(
             ],
         ),
         Group("result", _RESULT),
-        Group("machine", [machine.strategy_flag(), machine.THREADS, machine.VERBOSE]),
+        Group("machine", [machine.strategy_flag(), *machine.LONG]),
     ),
     run=run,
     resolve=_resolve,

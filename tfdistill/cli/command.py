@@ -7,6 +7,7 @@ absl parses them, into an object of the command's own: what comes out is a froze
 import contextlib
 import dataclasses
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -159,9 +160,10 @@ class Command:
     run: Callable[[Configuration], None]
     examples: tuple[str, ...]
     resolve: Callable[[Configuration], Configuration] = _as_it_is
-    unrecorded: tuple[str, ...] = ("workdir", "overwrite", "verbose")
+    unrecorded: tuple[str, ...] = ("workdir", "overwrite", "verbose", "dry_run")
     uncompared: tuple[str, ...] = (
         *("threads", "strategy", "data_dir", "download", "keep_every"),
+        *("report_every", "side_by_side"),
     )
     preset: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _nothing
 
@@ -240,7 +242,8 @@ class Command:
             configuration: Of this run.
             recorded: What `record` once gave, for another run or the same.
         """
-        found = set(filter(None, recorded.split("\n")))
+        lines = recorded.split("\n")
+        found = {line for line in lines if line and not line.startswith("#")}
         known = {line for line in found if self._knows(line)}
         required = [
             f"--{name}={getattr(configuration, name)}"
@@ -254,6 +257,12 @@ class Command:
         foreign = found - known
         changed = (before | foreign) ^ self._lines(configuration)
         return sorted(line for line in changed if _name(line) not in self.uncompared)
+
+    def names_a_path(self, line: str) -> bool:
+        """Whether a line of a flagfile gives a flag a path of this machine."""
+        name, value = _name(line), line.partition("=")[2]
+        named = name in self.flags and self.flags[name].value in _PATHS
+        return named or (name == "dataset" and os.sep in value)
 
     def _knows(self, line):
         return line[:2] == "--" and _name(line) in self.flags

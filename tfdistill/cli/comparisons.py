@@ -1,5 +1,8 @@
 """Fresh networks on distilled data, and on what it is compared with."""
 
+import math
+from collections.abc import Callable, Mapping
+
 from tfdistill.cli import outer_loop, students, synthesizers
 from tfdistill.cli.configuration import Configuration
 
@@ -11,101 +14,187 @@ KEYS = {
     "distilled images": "distilled",
     "their steps shuffled": "shuffled",
 }
+_HELPS = (
+    "What usually helps: more --outer_steps or --minutes, another "
+    "--outer_learning_rate (0.003 to 0.03), more --steps or --images_per_class."
+)
 
 
-def measure(configuration: Configuration, distiller, distilled, dataset, journal):
+class Comparisons:
     """Tests distilled data beside what it is compared with.
 
     Args:
         configuration: Of tfdistill distill.
-        distiller: The `Distiller` that has learned.
-        distilled: What it has learned, a `DistilledDataset`.
+        distiller: The `Distiller`, before it learns.
         dataset: The real data, with a validation part.
         journal: A `Journal`, so that a test that is killed goes on.
-
-    Returns:
-        An `Evaluation` for each of `KEYS` that there is, in their order.
     """
-    from tfdistill.distilled.dataset import DistilledDataset
-    from tfdistill.evaluation.evaluator import Evaluator
 
-    c = configuration
-    before = None
-    # In ordinary training, real images at the start are the random real images.
-    if distilled.recipe.is_ordered or c.start != "real":
-        before = DistilledDataset.from_synthesizer(
-            synthesizers.make(c, dataset),
-            initial_weights=distilled.initial_weights,
-            objective=distilled.objective,
+    def __init__(self, configuration: Configuration, distiller, dataset, journal):
+        self._c, self._distiller, self._dataset = configuration, distiller, dataset
+        self._journal, self._student = journal, distiller.population.name
+        self._start = distiller.distilled()
+        self._real = self._of_real = None
+
+    def draw(self) -> str | None:
+        """Draws random real images; says why not, if a class has not so many."""
+        from tfdistill.studies import baselines
+
+        c, dataset = self._c, self._dataset
+        size = synthesizers.images_per_step(c, dataset)
+        try:
+            real = baselines.random_real(
+                dataset,
+                images_per_class=-(-size // dataset.num_classes),
+                steps=c.steps,
+                seed=c.seed,
+            )
+        except ValueError as error:
+            return f"Nothing is compared with random real images: {error}"
+        real = real.replace(
+            images=real.images[:, :size],
+            labels=real.labels[:, :size],
+            initial_weights=self._start.initial_weights,
         )
-    real = _random_real(c, distiller.population.name, distilled, dataset, journal)
-    evaluator = Evaluator(
-        distiller.population.name,
-        distilled,
-        objective=distiller.objective,
-        initial_weights=students.pretrained_weights(c),
-        side_by_side=min(2, students.num_tested(c)),
-        journal=journal,
-        strategy=distiller.distribute_strategy,
-    )
-    test = dataset.test.passes()
-    results = {
-        name: evaluator(data, test, students.num_tested(c), seed=c.seed)
-        for name, data in (
-            ("before", before),
-            ("random real images", real),
-            ("distilled images", distilled),
-        )
-        if data is not None
-    }
-    if distilled.recipe.is_ordered and distilled.num_steps > 1:
-        # What was learned for one order is worth less in another.
-        results["their steps shuffled"] = evaluator(
-            distilled, test, students.num_tested(c, 8), shuffle_steps=True, seed=c.seed
-        )
-    if c.pool:
-        untrained = evaluator.untrained(test, students.num_tested(c), seed=c.seed)
-        results = {"no distilled data": untrained, **results}
-    return results
-
-
-def _random_real(c, student, distilled, dataset, journal):
-    """As many random real images, at the rates that suit them best.
-
-    None if a class has not so many: what was distilled is tested all the same.
-    """
-    from tfdistill.studies import baselines
-
-    size = synthesizers.images_per_step(c, dataset)
-    try:
-        real = baselines.random_real(
-            dataset,
-            images_per_class=-(-size // dataset.num_classes),
-            steps=c.steps,
-            seed=c.seed,
-        )
-    except ValueError as error:
-        print(f"Nothing is compared with random real images: {error}", flush=True)
-        return None
-    real = real.replace(
-        images=real.images[:, :size],
-        labels=real.labels[:, :size],
-        initial_weights=distilled.initial_weights,
-    )
-    if not distilled.recipe.is_ordered:
-        # The same training; the best rate is chosen below.
-        real = real.replace(recipe=distilled.recipe, objective=distilled.objective)
+        recipe = self._start.recipe
+        if not recipe.is_ordered:  # the same training, at the rate that suits it best
+            real = real.replace(recipe=recipe, objective=self._start.objective)
         if c.centred_labels:
             real = real.replace(labels=real.labels - 1 / real.num_classes)
-    (real,) = baselines.tune(
-        [real],
-        student,
-        dataset.validation,
-        epochs=(c.epochs,),
-        learned=distilled.learning_rates,
-        num_students=outer_loop.num_validated(c),
-        initial_weights=students.pretrained_weights(c),
-        seed=c.seed,
-        journal=journal,
-    )
-    return real
+        self._real = real
+        return None
+
+    @property
+    def tested_at_first(self) -> int:
+        """How many networks `tune` trains."""
+        from tfdistill.studies import baselines
+
+        if self._real is None:
+            return 0
+        ordered = self._real.recipe.is_ordered
+        rates = baselines.RATES if ordered else baselines.TRAINING_RATES
+        return outer_loop.num_validated(self._c) * len(rates)
+
+    def tune(self) -> dict[str, float]:
+        """Finds rates for the random real images: what can be known before learning.
+
+        Returns:
+            Their accuracy on validation images by name; empty if there are none.
+        """
+        if self._real is None:
+            return {}
+        tuned = self._tuned(None)
+        return {"random real": tuned.provenance["accuracy_on_them"]}
+
+    def _evaluator(self, like):
+        from tfdistill.evaluation.evaluator import Evaluator
+
+        return Evaluator(
+            self._student,
+            like,
+            objective=self._distiller.objective,
+            initial_weights=students.pretrained_weights(self._c),
+            side_by_side=min(2, students.num_tested(self._c)),
+            journal=self._journal,
+            strategy=self._distiller.distribute_strategy,
+        )
+
+    def _tuned(self, learned):
+        from tfdistill.studies import baselines
+
+        c, count = self._c, outer_loop.num_validated(self._c)
+        # Real images are for plain gradient descent, whatever the distilled ones are.
+        self._of_real = self._of_real or self._evaluator(self._real)
+        (tuned,) = baselines.tune(
+            [self._real],
+            self._student,
+            self._dataset.validation,
+            epochs=(c.epochs,),
+            learned=learned,
+            num_students=count,
+            seed=c.seed,
+            evaluator=self._of_real,
+        )
+        return tuned
+
+    def all(self, distilled) -> dict[str, tuple[int, Callable]]:
+        """All tests: how many networks each trains, and a function that does it.
+
+        Args:
+            distilled: What was learned, a `DistilledDataset`.
+
+        Returns:
+            By the names of `KEYS`, in the order in which they are to be made: that of
+            the distilled images comes first.
+        """
+        c, evaluator = self._c, self._evaluator(distilled)
+        test, count = self._dataset.test.passes(), students.num_tested(c)
+
+        def tested(data):
+            return evaluator(data, test, count, seed=c.seed)
+
+        def real():
+            tuned = self._tuned(distilled.learning_rates)
+            return self._of_real(tuned, test, count, seed=c.seed)
+
+        def shuffled():
+            # What was learned for one order is worth less in another.
+            few = students.num_tested(c, 8)
+            return evaluator(distilled, test, few, shuffle_steps=True, seed=c.seed)
+
+        tests = {"distilled images": (count, lambda: tested(distilled))}
+        if c.pool:
+            tests["no distilled data"] = (
+                count,
+                lambda: evaluator.untrained(test, count, seed=c.seed),
+            )
+        # In ordinary training, real images at the start are the random real ones.
+        if distilled.recipe.is_ordered or c.start != "real" or self._real is None:
+            tests["before"] = count, lambda: tested(self._start)
+        if self._real is not None:
+            more = self.tested_at_first
+            if distilled.recipe.is_ordered:
+                more += outer_loop.num_validated(c)  # by the learned rates, too
+            tests["random real images"] = count + more, real
+        if distilled.recipe.is_ordered and distilled.num_steps > 1:
+            tests["their steps shuffled"] = students.num_tested(c, 8), shuffled
+        return tests
+
+
+def verdict(main: Mapping, others: Mapping[str, Mapping | None]) -> list[str]:
+    """Says where distilled images are no better than what they are compared with.
+
+    Args:
+        main: `Evaluation.to_json` of the distilled images.
+        others: The same of others, by what they are; None is left out.
+
+    Returns:
+        Sentences; none if the images are better than all others.
+    """
+    from tfdistill.reporting.measure import Measure
+
+    measure, found = Measure.of(main), []
+    for name, other in others.items():
+        if not other:
+            continue
+        gain = measure.mean(main) - measure.mean(other)
+        gain = gain if measure.higher_is_better else -gain
+        noise = math.sqrt(
+            sum(measure.std(x) ** 2 / x.get("num_students", 1) for x in (main, other))
+        )
+        if gain > noise:
+            continue
+        how = "worse" if gain < -noise else "no better"
+        found.append(
+            f"The distilled images are {how} than {name}: {measure.text(main)} against "
+            f"{measure.text(other)}."
+        )
+    return [*found, _HELPS] if found else []
+
+
+def compared(metrics: Mapping) -> dict[str, Mapping | None]:
+    """What `verdict` compares with, from the content of metrics.json."""
+    return {
+        "random real images": metrics.get("random_real"),
+        "the images at the start": metrics.get("before"),
+    }

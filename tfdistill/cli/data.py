@@ -1,6 +1,7 @@
 """The flags that name the real data, and the data that they name."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import sys
@@ -27,12 +28,27 @@ VALIDATION = Flag(
 )
 
 
-def flags(dataset: str | None = "digits") -> list[Flag]:
+def flags(dataset: str | None = "digits", *, held: bool = False) -> list[Flag]:
     """The flags that name the real data.
 
     Args:
         dataset: The default; None for the data of an earlier run.
+        held: Whether the command always holds the images in memory.
     """
+    found = _flags(dataset)
+    if dataset is None:
+        found = [
+            dataclasses.replace(flag, shown="the run's")
+            if flag.name in _RECORDED
+            else flag
+            for flag in found
+        ]
+    if held:
+        found[-1] = dataclasses.replace(found[-1], shown="yes")
+    return found
+
+
+def _flags(dataset):
     load = "data.loading:load_dataset"
     return [
         Flag(
@@ -42,7 +58,6 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             'The real data: "digits" (built in), a TFDS name such as "mnist", a .npz '
             "file, a folder of images by class, or a prepared TFDS folder.",
             value="NAME",
-            shown="" if dataset else "the run's",
         ),
         Flag(
             "data_dir",
@@ -66,6 +81,7 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             None,
             "Resize the images to this side.",
             lowest=1,
+            shown="as they are",
             library=f"{load}.image_size",
         ),
         Flag(
@@ -74,6 +90,7 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             None,
             "Give grey images three equal channels (3), or make colour ones grey (1).",
             choices=("1", "3"),
+            shown="as they are",
             library=f"{load}.channels",
         ),
         Flag(
@@ -82,6 +99,7 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             None,
             "Take the images of these classes only, by their names or, if they have "
             "none, by their labels, such as 0,1,2; they become classes 0, 1, 2.",
+            shown="all",
         ),
         Flag(
             "resplit",
@@ -91,6 +109,7 @@ def flags(dataset: str | None = "digits") -> list[Flag]:
             "of the official one (the paper's USPS: 0.2).",
             lowest=0.001,
             highest=0.9,
+            shown="none: the official test set",
         ),
         Flag(
             "in_memory",
@@ -170,6 +189,29 @@ def _in_lines() -> Iterator[None]:
 
         warnings.showwarning = line
         yield
+
+
+def content(dataset, *paths: str | None) -> str:
+    """A hash of what data hold, and of files beside them, wherever they are.
+
+    Args:
+        dataset: A `Dataset`.
+        *paths: Files, such as the list of a pool; None is left out.
+    """
+    import hashlib
+
+    from tfdistill.runs import files
+
+    parts = [dataset.train, dataset.test, dataset.validation]
+    normalization = dataset.normalization
+    # Other machines sum in another order.
+    numbers = [f"{x:.4g}" for x in (*normalization.mean, *normalization.std)]
+    about = [
+        *(part and part.num_examples for part in parts),
+        *(tuple(dataset.image_shape), dataset.class_names, numbers),
+        *(files.sha256(path) for path in paths if path),
+    ]
+    return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
 
 
 def record(configuration: Configuration) -> dict:

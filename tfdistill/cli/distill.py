@@ -13,17 +13,19 @@ a run folder:
   backup/       the state of the run: after a crash the same command goes on
 """
 
+import functools
 import os
-import sys
 import time
 
 from tfdistill.cli import (
     comparisons,
     data,
+    dry_run,
     machine,
     methods,
     objectives,
     outer_loop,
+    rehearsal,
     results,
     run_folder,
     students,
@@ -59,8 +61,7 @@ _RESULT = [
 ]
 _MACHINE = [
     machine.strategy_flag(machines=True),
-    machine.THREADS,
-    machine.VERBOSE,
+    *machine.LONG,
     outer_loop.KEEP_EVERY,
 ]
 _AUGMENT = Flag(
@@ -86,6 +87,7 @@ def run(configuration: Configuration) -> None:
     import keras
 
     from tfdistill.runs import strategies
+    from tfdistill.runs.progress import Progress
 
     c = configuration
     # Networks that go through a pool learn one after the other.
@@ -96,55 +98,99 @@ def run(configuration: Configuration) -> None:
     c = students.with_student(c, dataset)
     with checking(), strategy.scope():
         distiller, anneal = outer_loop.distiller(c, dataset), outer_loop.anneal(c)
-    if strategies.is_chief(strategy):
-        run_folder.claim(COMMAND, c, _OWNED)
+    is_chief = strategies.is_chief(strategy)
+    if c.dry_run:
+        return _dry_run(c, distiller, dataset)
+    if is_chief:
+        rehearsal.of_distilled(_distilled(c, distiller), students.first(c, dataset))
+        content = data.content(dataset, students.pool_list(c))
+        run_folder.claim(COMMAND, c, _OWNED, content)
     strategies.meet(strategy)
     if run_folder.is_finished(c.workdir):
         return
-    validation = dataset.validation.passes()
-    before = distiller.test(validation, outer_loop.num_validated(c))
-    print(f"Before, on the validation images: {before}", flush=True)
+    with Progress(parts=3, shown=is_chief) as progress:
+        # All workers go on with the same student; the chief notes what they have done.
+        journal = run_folder.journal(c.workdir, is_chief, progress)
+        compared = comparisons.Comparisons(c, distiller, dataset, journal)
+        if refusal := compared.draw():
+            progress.say(refusal)
+        start, beside = _before(c, distiller, dataset, compared, progress)
+        learned = _learn(c, distiller, anneal, dataset, beside, progress)
+        _finish(c, distiller, anneal, dataset, compared, [start, *learned], progress)
+
+
+def _before(c, distiller, dataset, compared, progress):
+    """Tests what the images are at first, and what they are compared with."""
+    few = outer_loop.num_validated(c)
+    progress.part("the start", few + compared.tested_at_first, "networks")
+    before = distiller.test(dataset.validation.passes(), few)
+    progress.advance(few)
+    progress.say(f"Before, on the validation images: {before}")
     headline = f"val_{distiller.objective.headline}"
     start = {
         "outer_step": 0,
         headline: before.mean(),
         f"{headline}_std": before.std(),
     }
-    history = [start, *_learn(c, distiller, anneal, dataset, validation)]
-    _finish(c, distiller, anneal, dataset, history)
+    beside = compared.tune()
+    return start, beside if headline == "val_accuracy" else {}
 
 
-def _learn(c, distiller, anneal, dataset, validation):
-    """Runs, or goes on with, the outer loop; returns its history."""
+def _batches(c, distiller, dataset, done):
+    """The real batches that are left after so many outer steps."""
     from tfdistill.data import augmentation
     from tfdistill.runs import strategies
+
+    return strategies.batches(
+        distiller.distribute_strategy,
+        dataset.train,
+        c.batch_size * c.judgements,
+        shuffle=True,
+        seed=c.seed,
+        repeat=True,
+        start=done,
+        augment=augmentation.AUGMENTATIONS[c.augment],
+    )
+
+
+def _learn(c, distiller, anneal, dataset, beside, progress):
+    """Runs, or goes on with, the outer loop; returns its history."""
+    from tfdistill.runs import strategies
     from tfdistill.runs.backup import Backup
+    from tfdistill.runs.progress import ProgressBar
 
     backup = Backup(os.path.join(c.workdir, "backup"), anneal)
     with checking():
         done = backup.restore(distiller)
         strategies.check_alike(distiller.distribute_strategy, "outer step", done)
-        batches = strategies.batches(
-            distiller.distribute_strategy,
-            dataset.train,
-            c.batch_size * c.judgements,
-            shuffle=True,
-            seed=c.seed,
-            repeat=True,
-            start=done,
-            augment=augmentation.AUGMENTATIONS[c.augment],
-        )
+        batches = _batches(c, distiller, dataset, done)
     if done:
-        print(f"Going on after outer step {done}.", flush=True)
+        progress.say(f"Going on after outer step {done}.")
+    now, total, unit = anneal.counted(done)
+    progress.part("learning", total, unit, now)
     distiller.fit(
         batches,
         **anneal.epochs(done, outer_loop.report_every(c)),
-        validation_data=validation,
-        # A progress bar in a file is a flood.
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[anneal, _summary(c), backup],
+        validation_data=dataset.validation.passes(),
+        verbose=0,
+        callbacks=[
+            anneal,
+            ProgressBar(anneal, progress, beside=beside),
+            _summary(c),
+            backup,
+        ],
     )
     return backup.history
+
+
+def _distilled(c, distiller, **provenance):
+    """The distilled data as it is now, with how it was made."""
+    return distiller.distilled(
+        load={**data.record(c), **students.record(c)},
+        **objectives.record(c),
+        **provenance,
+        flags=COMMAND.record(c),
+    )
 
 
 def _summary(c):
@@ -160,54 +206,29 @@ def _summary(c):
     return RunSummary(os.path.join(c.workdir, "logs"), values, name=name)
 
 
-def _finish(c, distiller, anneal, dataset, history):
-    """Tests the result beside what it is compared with, and writes the run folder."""
-    from tfdistill.reporting import plots
+def _finish(c, distiller, anneal, dataset, compared, history, progress):
+    """Writes the result, then tests it beside what it is compared with."""
     from tfdistill.runs import strategies
 
     started = time.monotonic()
     outer_steps = int(distiller.optimizer.iterations.numpy())
-    distilled = distiller.distilled(
-        load={**data.record(c), **students.record(c)},
-        **objectives.record(c),
-        outer_steps=outer_steps,
-        seconds=anneal.elapsed,
-        flags=COMMAND.record(c),
+    distilled = _distilled(
+        c, distiller, outer_steps=outer_steps, seconds=anneal.elapsed
     )
     is_chief = strategies.is_chief(distiller.distribute_strategy)
-    # All workers go on with the same student; the chief notes what they have done.
-    journal = run_folder.journal(c.workdir, writes=is_chief)
-    tested = comparisons.measure(c, distiller, distilled, dataset, journal)
-    if not is_chief:
-        return
-    _summary(c).add_tests(tested, outer_steps)
-    student, objective = distiller.population.name, distiller.objective
-    headline = objective.headline
-    figures = {
-        "distilled": plots.distilled_images(distilled),
-        "accuracy": plots.accuracy_curve(
-            [h["outer_step"] for h in history],
-            [h[f"val_{headline}"] for h in history],
-            [h[f"val_{headline}_std"] for h in history],
-            figure_name=headline,
-            is_share=headline in objective.shares,
-            higher_is_better=objective.higher_is_better,
-        ),
-    }
-    main = tested["distilled images"]
-    compared = {
-        comparisons.KEYS[name]: results.compared_json(result, student, dataset.name)
-        for name, result in tested.items()
-        if result is not main
-    }
-    costs = results.write(
-        c.workdir,
-        distilled,
-        students.trained(c, distilled),
-        figures,
+    student, tests = distiller.population.name, compared.all(distilled)
+    pictures = _pictures(distiller.objective, distilled, history) if is_chief else {}
+    (main, (_, test)), *others = tests.items()
+    later = [name for name, _ in others]
+    later += ["student", *pictures, "logs"] if is_chief else []
+    result = results.Result(c.workdir, later, progress, writes=is_chief)
+    result.save_data(distilled)
+    progress.part("testing", sum(count for count, _ in tests.values()), "networks")
+    tested = {main: test()}
+    result.add(
         {
-            **results.evaluation_json(main, student, dataset.name),
-            **compared,
+            **results.evaluation_json(tested[main], student, dataset.name),
+            **results.size_json(distilled),
             "initial_weights": c.initial_weights,
             "seed": c.seed,
             "outer_steps": outer_steps,
@@ -216,8 +237,59 @@ def _finish(c, distiller, anneal, dataset, history):
             "selection": "nothing on test images; the last outer step; the rate of "
             "the random real images on held-out training images",
             "history": history,
-        },
+        }
     )
+
+    def compare(name, test):
+        tested[name] = test()
+        key = comparisons.KEYS[name]
+        return {key: results.compared_json(tested[name], student, dataset.name)}
+
+    for name, (_, test) in others:
+        result.attempt(name, functools.partial(compare, name, test))
+    progress.close()
+    if not is_chief:
+        return
+    result.attempt(
+        "student",
+        lambda: results.save_student(
+            c.workdir, distilled, students.trained(c, distilled)
+        ),
+    )
+    for name, make in pictures.items():
+        draw = functools.partial(results.draw, c.workdir, name, make)
+        result.attempt(name, draw)
+    shown = {name: tested[name] for name in comparisons.KEYS if name in tested}
+    result.attempt("logs", lambda: _summary(c).add_tests(shown, outer_steps))
+    result.add({"seconds": anneal.elapsed + time.monotonic() - started})
+    _show(distilled, shown, student, dataset, distiller.objective)
+    metrics = result.content
+    for sentence in comparisons.verdict(metrics, comparisons.compared(metrics)):
+        print(sentence)
+    print(f"{result.costs(distilled)}\nEverything is in {c.workdir}.")
+    result.end()
+
+
+def _pictures(objective, distilled, history):
+    """Functions that draw the run's pictures, by name."""
+    from tfdistill.reporting import plots
+
+    headline = objective.headline
+    return {
+        "distilled": lambda: plots.distilled_images(distilled),
+        "accuracy": lambda: plots.accuracy_curve(
+            [h["outer_step"] for h in history],
+            [h[f"val_{headline}"] for h in history],
+            [h[f"val_{headline}_std"] for h in history],
+            figure_name=headline,
+            is_share=headline in objective.shares,
+            higher_is_better=objective.higher_is_better,
+        ),
+    }
+
+
+def _show(distilled, tested, student, dataset, objective):
+    """Prints the result beside what it is compared with."""
     print(
         f"\nTest accuracy of fresh networks ({student}) trained on "
         f"{distilled.num_images} images of {dataset.name}:"
@@ -226,7 +298,40 @@ def _finish(c, distiller, anneal, dataset, history):
         print(f"  {name:20} {result}")
         if line := objectives.attack_text(objective, result):
             print(f"  {'':20} {line}")
-    print(f"{costs}\nEverything is in {c.workdir}.")
+
+
+def _dry_run(c, distiller, dataset):
+    """Measures a few steps and tests, and says what the run would take."""
+    from tfdistill.runs import strategies
+
+    step = dry_run.seconds_a_step(
+        lambda callbacks: distiller.fit(
+            _batches(c, distiller, dataset, 0),
+            steps_per_epoch=10,
+            verbose=0,
+            callbacks=callbacks,
+        )
+    )
+    few = min(2, students.num_tested(c))
+    validation = dataset.validation.passes()
+    network = dry_run.seconds_a_time(lambda: distiller.test(validation, few)) / few
+    steps, what = c.outer_steps or 0, "outer steps"
+    learning = what, steps, step
+    if c.minutes and (not steps or 60 * c.minutes < steps * step):
+        steps = round(60 * c.minutes / step)
+        learning = f"learning, {steps:,} {what}", 1, 60 * c.minutes
+    reports = 1 + steps // outer_loop.report_every(c)
+    reports *= outer_loop.num_validated(c)
+    networks = 3 * students.num_tested(c) + students.num_tested(c, 8)
+    larger = dataset.test.num_examples / dataset.validation.num_examples
+    work = [
+        learning,
+        ("networks on validation images", reports, network),
+        ("networks on test images", networks, network * max(1.0, larger)),
+    ]
+    if strategies.is_chief(distiller.distribute_strategy):
+        c = c.replace(report_every=outer_loop.report_every(c))
+        dry_run.show(COMMAND, c, work)
 
 
 COMMAND = Command(

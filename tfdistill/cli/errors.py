@@ -10,6 +10,10 @@ class InputError(Exception):
     """What a person can mend: shown as one sentence, without a traceback."""
 
 
+class IncompleteError(Exception):
+    """The result is there, but something that is made of it is not."""
+
+
 @contextlib.contextmanager
 def checking() -> Iterator[None]:
     """Turns errors about arguments and files into `InputError`.

@@ -2,8 +2,11 @@
 
 Reads the distilled images of a run folder, trains networks on them alone, and
 tests each on the whole test set. The result is printed and written to the run
-folder, as metrics.json (the student that the images were distilled for) or as
-metrics-STUDENT.json (another one).
+folder:
+
+  metrics.json          of the student that the images were distilled for
+  metrics-STUDENT.json  of another one
+  metrics-20.json       of fewer networks than metrics.json is of, here 20
 
 With --attack, where the images are a distilled attack, it says how exposed
 networks are to it: those of a pool, or a --model of your own. Each is trained
@@ -15,7 +18,16 @@ exposure.json and images/exposure.png show what is left of the attack.
 import functools
 import os
 
-from tfdistill.cli import data, machine, objectives, results, run_folder, students
+from tfdistill.cli import (
+    comparisons,
+    data,
+    dry_run,
+    machine,
+    objectives,
+    results,
+    run_folder,
+    students,
+)
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -74,6 +86,8 @@ def _resolve(configuration: Configuration) -> Configuration:
     c = configuration
     if c.model and not c.attack:
         raise InputError("--model needs --attack.")
+    if c.attack and c.dry_run:
+        raise InputError("--dry_run is not for --attack, which is short.")
     if c.attack and c.strategy != "none":
         raise InputError(
             f"--strategy={c.strategy} is not for --attack, which takes one device."
@@ -105,7 +119,8 @@ def _run(c):
     if c.pool is None:
         c = c.replace(pool=known.get("pool"))
     dataset = data.load(c)
-    run_folder.lock(c.workdir)
+    if not c.dry_run:
+        run_folder.lock(c.workdir)
     with checking():
         distilled.check_fits(dataset)
     if c.attack:
@@ -117,10 +132,12 @@ def _run(c):
 def _test(c, distilled, dataset, new_head):
     """Tests fresh networks; shows the result and writes it."""
     from tfdistill.evaluation.evaluator import Evaluator
+    from tfdistill.runs.progress import Progress
     from tfdistill.students import names
     from tfdistill.weights.pretrained import PretrainedWeights
 
-    journal = run_folder.journal(c.workdir)
+    progress = Progress()
+    journal = run_folder.journal(c.workdir, progress=progress)
     with checking():
         student = names.name_of(c.student)
         evaluator = Evaluator(
@@ -131,20 +148,31 @@ def _test(c, distilled, dataset, new_head):
             else None,
             # Networks that learn side by side have the steps in one order.
             side_by_side=1 if c.num_students == 1 or c.shuffle_steps else 2,
-            journal=journal,
+            journal=None if c.dry_run else journal,
         )
-    result = evaluator(
-        distilled,
-        dataset.test,
-        c.num_students,
-        shuffle_steps=c.shuffle_steps,
-        seed=c.seed,
-    )
+    if c.dry_run:
+        each = dry_run.seconds_a_network(evaluator, distilled, dataset.test)
+        dry_run.show(COMMAND, c, [("networks", c.num_students, each)])
+        return
+    with progress:
+        progress.part("testing", c.num_students, "networks")
+        result = evaluator(
+            distilled,
+            dataset.test,
+            c.num_students,
+            shuffle_steps=c.shuffle_steps,
+            seed=c.seed,
+        )
     order = "steps in another order" if c.shuffle_steps else "steps in order"
     if not distilled.recipe.is_ordered:
         order = distilled.recipe.describe(distilled.images.shape)
     print(f"{student} on {dataset.name}, {order}: {result}")
     print("\n".join(results.class_lines(distilled.class_names, result.per_class)))
+    content = {
+        **results.evaluation_json(result, student, dataset.name),
+        "shuffle_steps": c.shuffle_steps,
+        "seed": c.seed,
+    }
     name = "metrics"
     # The run itself writes metrics.json, which says that it is finished.
     unfinished = run_folder.is_unfinished(c.workdir)
@@ -152,24 +180,48 @@ def _test(c, distilled, dataset, new_head):
         name += "-" + _plain(student)
     if c.shuffle_steps:
         name += "-shuffled"
-    path = os.path.join(c.workdir, f"{name}.json")
-    with checking():
-        known = files.read_json(path) if os.path.isfile(path) else {}
-    content = {
-        **known,
-        **results.evaluation_json(result, student, dataset.name),
-        "shuffle_steps": c.shuffle_steps,
-        "seed": c.seed,
-    }
-    with run_folder.writing(c.workdir):
-        files.write_json(path, content)
+    known = _write(c, name, content)
     if unfinished:
         print(
-            f"The run in {c.workdir} is not finished, so this went to {path}; the "
+            f"The run in {c.workdir} is not finished, so this went to {name}.json; the "
             "run's own command finishes it."
         )
         return
+    if name == "metrics":
+        for sentence in comparisons.verdict(content, comparisons.compared(known)):
+            print(sentence)
     journal.forget()
+
+
+def _write(c, name, content):
+    """Writes an evaluation beside others of other numbers of networks.
+
+    The one of the most networks has the plain name. Returns what was under that name.
+    """
+    path = os.path.join(c.workdir, f"{name}.json")
+    with checking():
+        known = files.read_json(path) if os.path.isfile(path) else {}
+
+    def write(path, content):
+        with run_folder.writing(c.workdir):
+            files.write_json(path, content)
+
+    def beside(of):
+        seed = f"-seed{of['seed']}" if of.get("seed") else ""
+        return os.path.join(c.workdir, f"{name}-{of['num_students']}{seed}.json")
+
+    count, most = content["num_students"], known.get("num_students", 0)
+    if count < most or (count == most and content["seed"] != known.get("seed", 0)):
+        write(beside(content), content)
+        print(
+            f"{os.path.basename(path)} keeps the result of {most} networks; this one "
+            f"is {os.path.basename(beside(content))}."
+        )
+        return known
+    if most and count > most:
+        write(beside(known), {key: known[key] for key in content if key in known})
+    write(path, {**known, **content})
+    return known
 
 
 def _expose(c, distilled, dataset, given):
@@ -179,14 +231,23 @@ def _expose(c, distilled, dataset, given):
         given: The path of what is measured, if it is not whom the attack is for.
     """
     from tfdistill.reporting import plots
+    from tfdistill.runs.progress import Progress
     from tfdistill.studies import exposure
 
     with checking():
         attack = objectives.recorded(distilled.provenance)
         model, starts = _networks(c, distilled)
-    found = exposure.figures(
-        exposure.measure(model, starts, distilled, dataset, seed=c.seed), attack
-    )
+    with Progress() as progress:
+        progress.part("testing", len(starts), "networks")
+
+        def counted():
+            for start in starts:
+                yield start
+                progress.advance()
+
+        found = exposure.figures(
+            exposure.measure(model, counted(), distilled, dataset, seed=c.seed), attack
+        )
     names = [
         distilled.class_names[k] for k in (attack.attack_class, attack.target_class)
     ]
@@ -218,10 +279,9 @@ def _expose(c, distilled, dataset, given):
         "seed": c.seed,
         "trainings": found,
     }
-    figure = plots.exposure(found, *names)
     with run_folder.writing(c.workdir):
-        results.save_figures(c.workdir, {name: figure})
         files.write_json(os.path.join(c.workdir, f"{name}.json"), content)
+        results.draw(c.workdir, name, lambda: plots.exposure(found, *names))
 
 
 def _networks(c, distilled):
@@ -263,7 +323,7 @@ COMMAND = Command(
         Group("who learns", _WHO_LEARNS),
         Group("what is learned", _WHAT_IS_LEARNED),
         Group("result", _RESULT),
-        Group("machine", [machine.strategy_flag(), machine.THREADS, machine.VERBOSE]),
+        Group("machine", [machine.strategy_flag(), *machine.LONG]),
     ),
     run=run,
     resolve=_resolve,

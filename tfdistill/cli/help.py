@@ -23,18 +23,25 @@ def text(command: Command) -> str:
 
 
 def heading(flag: Flag) -> tuple[str, str]:
-    """A flag as it is typed, and its default in parentheses, if it has one."""
+    """A flag as it is typed, and its default in parentheses."""
     if flag.kind is bool:
         typed = f"--[no]{flag.name}"
     else:
         kinds = {int: "N", float: "X", str: "TEXT", list: "A,B,..."}
         value = flag.value or "|".join(flag.choices or ()) or kinds[flag.kind]
         typed = f"--{flag.name}={value}"
-    default = flag.shown
-    if not default and flag.default is not None:
-        default = {True: "yes", False: "no"}[flag.default] if flag.kind is bool else ""
-        default = default or str(flag.default)
-    return typed, f"({default})" if default else ""
+    return typed, f"({default(flag)})"
+
+
+def default(flag: Flag) -> str:
+    """What a flag is if it is not given, in words."""
+    if flag.missing:
+        return "required"
+    if flag.shown or flag.default is None:
+        return flag.shown or "none"
+    if flag.kind is bool:
+        return "yes" if flag.default else "no"
+    return str(flag.default)
 
 
 def _heading(flag):

@@ -1,6 +1,7 @@
 """The flags that say what the machine does, and what they set."""
 
 import os
+import sys
 
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
@@ -18,6 +19,15 @@ THREADS = Flag(
 VERBOSE = Flag(
     "verbose", bool, False, "Show TensorFlow's notes about the machine, too."
 )
+DRY_RUN = Flag(
+    "dry_run",
+    bool,
+    False,
+    "Say what it would take (time, memory), write and choose by default, after a few "
+    "measured steps; write nothing.",
+)
+#: Of commands that take long.
+LONG = (THREADS, VERBOSE, DRY_RUN)
 _STRATEGIES = ("none", "mirrored", "multi_worker", "tpu")
 
 
@@ -53,13 +63,20 @@ def strategy(configuration: Configuration, flags: str = ""):
     Raises:
         InputError: If there is nothing for it to run on, or machines don't agree.
     """
-    from tfdistill.runs import preemption, strategies
+    from tfdistill.runs import strategies
 
     with checking():
         found = strategies.make(configuration.strategy, flags.splitlines())
     # TensorFlow takes SIGTERM for itself when workers find each other.
-    preemption.exit_when_asked()
+    exit_when_asked()
     return found
+
+
+def exit_when_asked() -> None:
+    """SIGTERM and Ctrl-C end the command, with a sentence on standard error."""
+    from tfdistill.runs import preemption
+
+    preemption.exit_when_asked(lambda text: print(f"\n{text}", file=sys.stderr))
 
 
 def set_threads(configuration: Configuration, within: int = 1) -> None:

@@ -11,7 +11,7 @@ from tfdistill._internal.version import __version__
 from tfdistill.cli import help as help_text
 from tfdistill.cli import quiet
 from tfdistill.cli.command import Command
-from tfdistill.cli.errors import InputError
+from tfdistill.cli.errors import IncompleteError, InputError
 
 #: Each is a module of this folder, with a `COMMAND`.
 COMMANDS = {
@@ -84,10 +84,10 @@ def run() -> None:
 
 
 def _run(asked, configuration):
-    from tfdistill.cli import lost_workers
+    from tfdistill.cli import lost_workers, machine
     from tfdistill.runs import files, preemption
 
-    preemption.exit_when_asked()
+    machine.exit_when_asked()
     # TensorFlow and TFDS tell of each file they write.
     logging.set_verbosity(logging.ERROR)
     try:
@@ -96,7 +96,7 @@ def _run(asked, configuration):
         _refuse(asked.in_flags(str(error)))
     except KeyboardInterrupt:
         _refuse(preemption.GOES_ON, status=preemption.INTERRUPTED)
-    except FloatingPointError as error:
+    except (FloatingPointError, IncompleteError) as error:
         _refuse(str(error), status=1)
     except Exception as error:
         if files.is_disk_full(error):

@@ -61,7 +61,7 @@ FLAGS = [
         lowest=1,
         shown=f"{_OUTER_STEPS}, if there is no --minutes",
     ),
-    Flag("minutes", float, None, "Time to learn.", lowest=0.01),
+    Flag("minutes", float, None, "Time to learn.", lowest=0.01, shown="no limit"),
     Flag("batch_size", int, 256, "Real images that judge a trained network.", lowest=1),
     Flag(
         "judgements",
@@ -130,7 +130,8 @@ FLAGS = [
         None,
         "Outer steps between backups and tests on validation images.",
         lowest=1,
-        shown="a tenth of the run, at most 500; a quarter for ordinary training",
+        shown="a tenth of the run, at most 500; 100 with --minutes; for ordinary "
+        "training a quarter, or 1000",
     ),
 ]
 

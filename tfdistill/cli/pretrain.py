@@ -10,12 +10,20 @@ This trains such students, several at once, and writes a pool:
   backup/       the state of the run: after a crash the same command goes on
 """
 
+import dataclasses
 import functools
 import os
 import shutil
-import sys
 
-from tfdistill.cli import data, machine, results, run_folder, students
+from tfdistill.cli import (
+    data,
+    dry_run,
+    machine,
+    rehearsal,
+    results,
+    run_folder,
+    students,
+)
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -64,7 +72,7 @@ _RESULT = [
         None,
         "Students that are kept for tests: the last ones.",
         lowest=0,
-        shown="a fifth",
+        shown="a fifth, such as 4 of 20",
     ),
     results.SEED,
 ]
@@ -91,6 +99,7 @@ def _resolve(configuration: Configuration) -> Configuration:
 
 def run(configuration: Configuration) -> None:
     """Runs the command."""
+    from tfdistill.runs.progress import Progress
     from tfdistill.students import names
     from tfdistill.weights import pool as pools
 
@@ -102,34 +111,93 @@ def run(configuration: Configuration) -> None:
     recipe = _recipe(c, dataset)
     with checking():
         name = names.name_of(c.student)
-        students.build(c.student, dataset)
+        model = students.build(c.student, dataset)
+    if c.dry_run:
+        return _dry_run(c, dataset, recipe)
+    _rehearse(c, dataset, model, name)
     owned = ["flags.txt", pools.MANIFEST, "backup", "*.weights.h5"]
-    run_folder.claim(COMMAND, c, owned)
+    content = data.content(dataset)
+    run_folder.claim(COMMAND, c, owned, content)
     if run_folder.is_finished(c.workdir, pools.MANIFEST, "pool"):
         return
-    members = []
-    for first in range(0, c.num_students, c.side_by_side):
-        last = min(first + c.side_by_side, c.num_students)
-        with strategy.scope():
-            members += _cohort(c, dataset, recipe, range(first, last))
+    with Progress() as progress:
+        progress.part("training", c.num_students * recipe.epochs, "epochs")
+        # Whoever is saved has learned, beside whomever it did.
+        paths = [_path(c, number) for number in range(c.num_students)]
+        left = [n for n, path in enumerate(paths) if not os.path.isfile(path)]
+        for first in range(0, len(left), c.side_by_side):
+            progress.to((c.num_students - len(left) + first) * recipe.epochs)
+            with strategy.scope():
+                numbers = left[first : first + c.side_by_side]
+                _train(c, dataset, recipe, numbers, progress)
+        members = []
+        for first in range(0, c.num_students, c.side_by_side):
+            members += _tested(c, dataset, paths[first : first + c.side_by_side])
         known = [m.accuracy for m in members]
-        print(
-            f"{len(members)} of {c.num_students} students, test accuracy "
-            f"{100 * min(known):.2f} to {100 * max(known):.2f} %",
-            flush=True,
+        progress.to(
+            c.num_students * recipe.epochs,
+            f"{len(members)} students, test accuracy {100 * min(known):.2f} to "
+            f"{100 * max(known):.2f} %",
         )
-    text = pools.manifest(
-        c.workdir,
+    text = _manifest(c, c.workdir, members, name, dataset)
+    with run_folder.writing(c.workdir):
+        files.write_text(os.path.join(c.workdir, pools.MANIFEST), text)
+    print(f"The pool is in {c.workdir}.")
+
+
+def _manifest(c, folder, members, name, dataset):
+    from tfdistill.weights import pool as pools
+
+    return pools.manifest(
+        folder,
         members,
-        c.held_out,
+        min(c.held_out, len(members) - 1),
         student=name,
         dataset=dataset.name,
         normalization=dataset.normalization,
         num_classes=dataset.num_classes,
     )
-    with run_folder.writing(c.workdir):
-        files.write_text(os.path.join(c.workdir, pools.MANIFEST), text)
-    print(f"The pool is in {c.workdir}.")
+
+
+def _rehearse(c, dataset, model, name):
+    """Saves and loads a pool of one student that has learned nothing."""
+    from tfdistill.weights import pool as pools
+
+    make_model = functools.partial(students.build, c.student, dataset)
+    with rehearsal.rehearsal() as trial:
+        path = trial.path("student-0000.weights.h5")
+        with trial.of("saved"):
+            model.save_weights(path)
+            member = pools.Member(path, files.sha256(path), 0.0)
+            text = _manifest(c, trial.folder, [member], name, dataset)
+            files.write_text(trial.path(pools.MANIFEST), text)
+        with trial.of("loaded"):
+            pool = pools.Pool.load(trial.folder)
+            pool.values(pool.training, make_model)
+
+
+def _dry_run(c, dataset, recipe):
+    """Measures a few steps, and says what the run would take."""
+    from tfdistill.studies import pretraining
+
+    side_by_side = min(c.side_by_side, c.num_students)
+    step = dry_run.seconds_a_step(
+        lambda callbacks: pretraining.pretrain(
+            functools.partial(students.build, c.student, dataset),
+            dataset,
+            range(side_by_side),
+            dataclasses.replace(recipe, epochs=1),
+            batch_size=c.batch_size,
+            seed=c.seed,
+            callbacks=callbacks,
+            verbose=0,
+        )
+    )
+    cohorts = -(-c.num_students // side_by_side)
+    steps = recipe.epochs * max(1, dataset.train.num_examples // c.batch_size)
+    c = c.replace(**dataclasses.asdict(recipe))
+    what = f"steps of {side_by_side} students at once"
+    dry_run.show(COMMAND, c, [(what, cohorts * steps, step)])
 
 
 def _recipe(c, dataset):
@@ -143,37 +211,53 @@ def _recipe(c, dataset):
     )
 
 
-def _cohort(c, dataset, recipe, numbers):
-    """Trains some students and saves them, or finds them saved."""
+def _path(c, number):
+    return os.path.join(c.workdir, f"student-{number:04}.weights.h5")
+
+
+def _train(c, dataset, recipe, numbers, progress):
+    """Trains some students at once, and saves them."""
     from tfdistill.runs.backup import Backup
+    from tfdistill.runs.progress import ProgressBar
+    from tfdistill.studies import pretraining
+
+    name = f"{numbers[0]:04}-{len(numbers)}"
+    backup = os.path.join(c.workdir, "backup", name)
+    earlier = os.path.join(c.workdir, "backup", f"{numbers[0]:04}")
+    if os.path.isdir(earlier):  # of a version that named it so
+        backup = earlier
+    models = pretraining.pretrain(
+        functools.partial(students.build, c.student, dataset),
+        dataset,
+        numbers,
+        recipe,
+        batch_size=c.batch_size,
+        seed=c.seed,
+        backup=Backup(backup, within_epochs=False),
+        callbacks=[
+            ProgressBar(
+                progress=progress,
+                before=progress.done,
+                each=len(numbers) * recipe.epochs,
+            )
+        ],
+        verbose=0,
+    )
+    for model, number in zip(models, numbers):
+        with files.replacing(_path(c, number)) as temporary:
+            model.save_weights(temporary)
+    shutil.rmtree(os.path.dirname(backup))
+
+
+def _tested(c, dataset, paths):
+    """Members of the pool, from their files."""
     from tfdistill.studies import pretraining
     from tfdistill.weights import pool as pools
 
-    make_model = functools.partial(students.build, c.student, dataset)
-    paths = [
-        os.path.join(c.workdir, f"student-{number:04}.weights.h5") for number in numbers
-    ]
-    if all(map(os.path.isfile, paths)):
-        models = [make_model() for _ in paths]
-        with checking():
-            for model, path in zip(models, paths):
-                model.load_weights(path)
-    else:
-        backup = os.path.join(c.workdir, "backup", f"{numbers[0]:04}")
-        models = pretraining.pretrain(
-            make_model,
-            dataset,
-            numbers,
-            recipe,
-            batch_size=c.batch_size,
-            seed=c.seed,
-            backup=Backup(backup, within_epochs=False),
-            verbose=1 if sys.stdout.isatty() else 2,
-        )
+    models = [students.build(c.student, dataset) for _ in paths]
+    with checking():
         for model, path in zip(models, paths):
-            with files.replacing(path) as temporary:
-                model.save_weights(temporary)
-        shutil.rmtree(os.path.dirname(backup))
+            model.load_weights(path)
     found = pretraining.accuracies(models, dataset.test)
     return [
         pools.Member(path, files.sha256(path), accuracy)
@@ -194,7 +278,7 @@ COMMAND = Command(
         Group("result", _RESULT),
         Group(
             "machine",
-            [machine.strategy_flag(), machine.THREADS, machine.VERBOSE, _SIDE_BY_SIDE],
+            [machine.strategy_flag(), *machine.LONG, _SIDE_BY_SIDE],
         ),
     ),
     run=run,

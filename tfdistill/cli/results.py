@@ -1,15 +1,122 @@
-"""What a run folder holds in the end: data, a trained network, pictures, metrics."""
+"""What a run folder holds in the end: data, metrics, and what is made of them."""
 
 import os
 import resource
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from tfdistill.cli import run_folder
+from tfdistill.cli import lost_workers, run_folder
 from tfdistill.cli.command import Flag
+from tfdistill.cli.errors import IncompleteError, InputError
 from tfdistill.runs import files
 
 # More classes than lines are of no use on a screen: of these, the lowest are shown.
 _MOST_LINES, _LOWEST = 30, 10
+if TYPE_CHECKING:  # it imports Keras, for which help must not wait
+    from tfdistill.runs.progress import Progress
+
 SEED = Flag("seed", int, 0, "Random seed.", lowest=0)
+METRICS = "metrics.json"
+
+
+class Result:
+    """The result of a run, written as soon as it exists.
+
+    Data and metrics come first. What is made of them (comparisons, pictures, a trained
+    network) comes later: each of these may fail alone, with a sentence, and is made
+    again by the same command. Until all are there, metrics.json names those that are
+    not, as "unfinished", and the run is not finished.
+
+    Args:
+        folder: The run folder.
+        later: Names of all that will be attempted.
+        progress: Where failures are told.
+        writes: Whether this process writes; of several machines, one does.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        later: Iterable[str],
+        progress: "Progress",
+        *,
+        writes: bool = True,
+    ):
+        self._folder, self._progress, self._writes = folder, progress, writes
+        self._left, self._content = list(later), {}
+
+    @property
+    def content(self) -> Mapping:
+        """The content of metrics.json so far."""
+        return self._content
+
+    def save_data(self, distilled) -> None:
+        """Writes a `DistilledDataset` into the folder.
+
+        Raises:
+            InputError: If the folder cannot be written.
+        """
+        if self._writes:
+            with run_folder.writing(self._folder):
+                save_data(self._folder, distilled)
+
+    def add(self, content: Mapping) -> None:
+        """Adds to metrics.json, and writes it.
+
+        Raises:
+            InputError: If the folder cannot be written.
+        """
+        self._content.update(content)
+        self._content["peak_memory_bytes"] = peak_memory()
+        self._content.pop("unfinished", None)
+        if self._left:
+            self._content["unfinished"] = self._left
+        if self._writes:
+            with run_folder.writing(self._folder):
+                files.write_json(os.path.join(self._folder, METRICS), self._content)
+
+    def attempt(self, name: str, make: Callable[[], Mapping | None]) -> None:
+        """Makes one of what comes later; says so if it fails.
+
+        Args:
+            name: One of the names of the constructor.
+            make: Makes it, and may return what is to be added to metrics.json.
+        """
+        try:
+            content = make()
+        except InputError:
+            raise
+        except Exception as error:
+            if files.is_disk_full(error) or lost_workers.is_lost_worker(error):
+                raise
+            reason = " ".join(str(error).split()) or type(error).__name__
+            self._progress.say(f"Not made: {name} ({reason[:300]}).")
+            return
+        self._left.remove(name)
+        self.add(content or {})
+
+    def end(self) -> None:
+        """Tidies up, when all has been attempted and shown.
+
+        Raises:
+            IncompleteError: If something failed.
+        """
+        if self._left:
+            raise IncompleteError(
+                f"{self._folder} holds the result, but not all that is made of it "
+                f"({', '.join(self._left)}); the same command makes it again."
+            )
+        if self._writes:
+            run_folder.journal(self._folder).forget()
+
+    def costs(self, distilled) -> str:
+        """What the result cost and what it was selected on, as a sentence."""
+        size = num_bytes(distilled)
+        return (
+            f"{size / 1024:.0f} KiB of images and labels, "
+            f"{self._content['seconds']:.0f} seconds, {peak_memory() / 2**20:.0f} MiB "
+            f"at the peak; selected: {self._content['selection']}."
+        )
 
 
 def evaluation_json(result, student: str, dataset: str) -> dict:
@@ -45,54 +152,44 @@ def class_lines(names, recalls) -> list[str]:
     return lines
 
 
-def write(folder: str, distilled, model, figures: dict, content: dict) -> str:
-    """Fills a run folder; its metrics come last.
+def size_json(distilled) -> dict:
+    """How large distilled data is, as JSON; None is no data."""
+    count = 0 if distilled is None else distilled.num_images
+    return {"num_images": count, "bytes": num_bytes(distilled)}
+
+
+def num_bytes(distilled) -> int:
+    """The bytes of images and labels; None is no data."""
+    return 0 if distilled is None else distilled.num_bytes
+
+
+def save_data(folder: str, distilled) -> None:
+    """Writes a `DistilledDataset` into a run folder."""
+    distilled.save(os.path.join(folder, "distilled"), overwrite=True)
+
+
+def save_student(folder: str, distilled, model) -> None:
+    """Exports a network that learned from distilled data into a run folder."""
+    from tfdistill.distilled.serving import export_student
+
+    export_student(distilled, model, os.path.join(folder, "student"), overwrite=True)
+
+
+def draw(folder: str, name: str, make: Callable) -> None:
+    """Draws a picture into a run folder.
 
     Args:
         folder: The run folder.
-        distilled: A `DistilledDataset`; None for none.
-        model: A network that learned from it, to be exported; None for none.
-        figures: Matplotlib figures by name.
-        content: For metrics.json, to which bytes and peak memory are added.
-
-    Returns:
-        What the result cost and what it was selected on, as a sentence.
-
-    Raises:
-        InputError: If the folder cannot be written.
+        name: Name of the picture, without a suffix.
+        make: Returns a Matplotlib figure.
     """
-    size = 0
-    with run_folder.writing(folder):
-        if distilled is not None:
-            distilled.save(os.path.join(folder, "distilled"), overwrite=True)
-            size = distilled.num_bytes
-        if model is not None:
-            served = distilled.serving_model(model)
-            exported = os.path.join(folder, "student")
-            with files.replacing(exported) as temporary:
-                served.export(temporary, verbose=False)
-        save_figures(folder, figures)
-        content = {
-            **content,
-            "num_images": 0 if distilled is None else distilled.num_images,
-            "bytes": size,
-            "peak_memory_bytes": peak_memory(),
-        }
-        files.write_json(os.path.join(folder, "metrics.json"), content)
-    run_folder.journal(folder).forget()
-    return (
-        f"{size / 1024:.0f} KiB of images and labels, "
-        f"{content['seconds']:.0f} seconds, {peak_memory() / 2**20:.0f} MiB at the "
-        f"peak; selected: {content['selection']}."
-    )
+    import matplotlib
 
-
-def save_figures(folder: str, figures: dict) -> None:
-    """Writes Matplotlib figures, by name, as pictures into a run folder."""
     from tfdistill.reporting import plots
 
-    for name, figure in figures.items():
-        plots.save(figure, os.path.join(folder, "images", f"{name}.png"))
+    # The names of classes are anybody's: "$" begins no formula.
+    with matplotlib.rc_context({"text.parse_math": False}):
+        plots.save(make(), os.path.join(folder, "images", f"{name}.png"))
 
 
 def peak_memory() -> int:

@@ -5,16 +5,22 @@ import fcntl
 import fnmatch
 import os
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from tfdistill.cli.command import Command, Flag
 from tfdistill.cli.configuration import Configuration
-from tfdistill.cli.errors import InputError
+from tfdistill.cli.errors import InputError, checking
 from tfdistill.runs import files
+
+if TYPE_CHECKING:  # it imports Keras, for which help must not wait
+    from tfdistill.runs.progress import Progress
 
 #: The file that is locked; it says nothing, and stays.
 LOCK = ".lock"
 #: A run's flags, as a flagfile.
 FLAGS = "flags.txt"
+# A line of that file, which flagfiles allow: what the paths lead to.
+_CONTENT = "# content: "
 _held = []
 
 
@@ -47,16 +53,24 @@ def flags(what: str) -> list[Flag]:
     ]
 
 
-def claim(command: Command, configuration: Configuration, owned: Iterable[str]) -> None:
+def claim(
+    command: Command,
+    configuration: Configuration,
+    owned: Iterable[str],
+    content: str = "",
+) -> None:
     """Takes the run folder --workdir, or refuses one that holds another run.
 
-    A folder that holds the same run is resumed; --overwrite replaces another one.
+    A folder that holds the same run is resumed; --overwrite replaces another one. Data
+    and pools may have moved, on this machine or to another one, if what they hold is
+    the same.
 
     Args:
         command: Whose run it is.
         configuration: The run's.
         owned: Names in the folder, or patterns such as "metrics*.json", that belong to
             a run; overwriting removes them.
+        content: A hash of what the paths among the flags lead to; empty if unknown.
 
     Raises:
         InputError: If the folder holds another run or other files, or cannot be
@@ -70,7 +84,8 @@ def claim(command: Command, configuration: Configuration, owned: Iterable[str]) 
             raise InputError(f"--workdir={folder} is a file, not a folder.")
         if os.path.isfile(path) and not overwrite:
             with open(path, encoding="utf-8", errors="replace") as file:
-                changed = command.differences(configuration, file.read())
+                recorded = file.read()
+            changed = _differences(command, configuration, recorded, content)
             if changed:
                 raise InputError(
                     f"--workdir={folder} holds another run (different: "
@@ -93,7 +108,19 @@ def claim(command: Command, configuration: Configuration, owned: Iterable[str]) 
             for name in os.listdir(folder):
                 if any(fnmatch.fnmatch(name, pattern) for pattern in owned):
                     files.remove(os.path.join(folder, name))
-        files.write_text(path, command.record(configuration))
+        text = command.record(configuration)
+        files.write_text(path, text + (f"{_CONTENT}{content}\n" if content else ""))
+
+
+def _differences(command, configuration, recorded, content):
+    """In which lines a recorded run is another; other paths to the same are none."""
+    changed = command.differences(configuration, recorded)
+    known = [x for x in recorded.split("\n") if x.startswith(_CONTENT)]
+    if not (known and content):
+        return changed
+    if known != [f"{_CONTENT}{content}"]:
+        return changed or ["what the data or the pool holds"]
+    return [line for line in changed if not command.names_a_path(line)]
 
 
 def lock(folder: str) -> None:
@@ -138,14 +165,24 @@ def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
 
 
 def is_finished(folder: str, result: str = "metrics.json", what: str = "run") -> bool:
-    """Whether a run folder holds a result; says so if it does.
+    """Whether a run folder holds a whole result; says so if it does.
 
     Args:
         folder: Where.
-        result: The file that is written last.
+        result: The file that holds it: JSON, with the names of what is to be made again
+            as "unfinished", if there is anything.
         what: What the folder holds.
+
+    Raises:
+        InputError: If the file is damaged.
     """
-    if not os.path.isfile(os.path.join(folder, result)):
+    path = os.path.join(folder, result)
+    if not os.path.isfile(path):
+        return False
+    with checking():
+        left = files.read_json(path).get("unfinished")
+    if left:
+        print(f"Going on with what is left of this {what}: {', '.join(left)}.")
         return False
     print(f"{folder} holds this {what}, finished; --overwrite repeats it.")
     return True
@@ -157,11 +194,30 @@ def is_unfinished(folder: str) -> bool:
     return [os.path.isfile(path) for path in names] == [True, False]
 
 
-def journal(folder: str, writes: bool = True):
-    """The `Journal` in which a run folder keeps evaluations that are under way."""
+def journal(folder: str, writes: bool = True, progress: "Progress | None" = None):
+    """The `Journal` in which a run folder keeps evaluations that are under way.
+
+    Args:
+        folder: The run folder.
+        writes: Whether this process writes.
+        progress: Where each tested network is counted.
+    """
+    import numpy as np
+
     from tfdistill.runs.journal import Journal
 
-    return Journal(os.path.join(folder, "journal"), writes=writes)
+    path = os.path.join(folder, "journal")
+    if progress is None:
+        return Journal(path, writes=writes)
+
+    def tell(more, arrays):
+        text = None
+        if "confusion" in arrays:
+            hits = [np.trace(matrix) / np.sum(matrix) for matrix in arrays["confusion"]]
+            text = f"accuracy {100 * np.mean(hits):.1f} ± {100 * np.std(hits):.1f} %"
+        progress.advance(more, text)
+
+    return Journal(path, writes=writes, tell=tell)
 
 
 @contextlib.contextmanager

@@ -18,16 +18,23 @@ on real images in the end, saved, and tested. The folder then holds:
 After a crash the same command goes on after the last candidate.
 """
 
+import contextlib
 import dataclasses
 import os
 import shutil
-import sys
 
-from tfdistill.cli import data, machine, results, run_folder
+from tfdistill.cli import (
+    data,
+    dry_run,
+    machine,
+    rehearsal,
+    results,
+    run_folder,
+    search_result,
+)
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
-from tfdistill.cli.progress import Progress
 from tfdistill.runs import files
 
 _OWNED = (
@@ -39,7 +46,6 @@ _OWNED = (
     "backup",
     "*.keras",
 )
-_SHOWN = 10
 # Fewer have no ranking to compare.
 _FEWEST = 3
 _SEARCH = "studies.architecture_search.search:Search"
@@ -164,19 +170,26 @@ def _resolve(configuration: Configuration) -> Configuration:
 
 def run(configuration: Configuration) -> None:
     """Runs the command."""
+    from tfdistill.runs.progress import Progress
+
     machine.set_threads(configuration, within=configuration.threads)
     strategy = machine.strategy(configuration)
     distilled = _distilled(configuration.distilled)
     c = _as_distilled(configuration, distilled)
     dataset = data.load(c)
-    search = _search(c, distilled, dataset, strategy)
+    if c.dry_run:
+        return _dry_run(c, distilled, dataset, strategy)
+    search = _search(c, c.workdir, distilled, dataset, strategy)
+    _rehearse(c, search)
     run_folder.claim(COMMAND, c, _OWNED)
     if run_folder.is_finished(c.workdir):
         return
-    _explore(c, search)
-    agreement = _compare(c, search) if c.real_candidates else None
-    kept = _keep(c, search, dataset)
-    _finish(c, search, dataset, agreement, kept)
+    parts = 1 + bool(c.real_candidates) + bool(c.keep)
+    with Progress(parts) as progress:
+        _explore(c, search, progress)
+        agreement = _compare(c, search, progress) if c.real_candidates else None
+        kept = _keep(c, search, dataset, progress)
+    search_result.finish(c, search, dataset, agreement, kept, progress)
 
 
 def _distilled(folder):
@@ -211,7 +224,7 @@ def _as_distilled(c, distilled):
     return c
 
 
-def _search(c, distilled, dataset, strategy):
+def _search(c, folder, distilled, dataset, strategy):
     from tfdistill.studies.architecture_search.search import Search
 
     try:
@@ -220,7 +233,7 @@ def _search(c, distilled, dataset, strategy):
                 c.space,
                 distilled,
                 dataset,
-                c.workdir,
+                folder,
                 oracle=c.oracle,
                 num_students=c.num_students,
                 passes=c.passes,
@@ -234,19 +247,19 @@ def _search(c, distilled, dataset, strategy):
     return search
 
 
-def _explore(c, search):
+def _explore(c, search, progress):
     with checking():
         known = len(search.candidates)
     if known:
-        print(f"Going on after candidate {known}.", flush=True)
-    progress = Progress("candidate", c.candidates, len(search.ranking))
+        progress.say(f"Going on after candidate {known}.")
+    progress.part("distilled images", c.candidates, "candidates", len(search.ranking))
 
     def show(candidate):
         if candidate.refusal:
-            print(f"Skipped: {candidate} ({candidate.refusal})", flush=True)
+            progress.say(f"Skipped: {candidate} ({candidate.refusal})")
             return
         best = search.ranking[0].score
-        progress.show(
+        progress.to(
             len(search.ranking),
             f"{100 * candidate.score:.2f} % (best {100 * best:.2f} %): {candidate}",
         )
@@ -258,18 +271,18 @@ def _explore(c, search):
             f"--space={c.space}: {ranked or 'none'} of {len(search.candidates)} "
             "candidates could be trained."
         )
-    print(f"{ranked} candidates ranked, {skipped} skipped.", flush=True)
+    progress.say(f"{ranked} candidates ranked, {skipped} skipped.")
 
 
-def _compare(c, search):
+def _compare(c, search, progress):
     def count():
         return sum(x.real_accuracy is not None for x in search.candidates)
 
     total = min(c.real_candidates, len(search.ranking))
-    progress = Progress("on real images", total, count())
+    progress.part("real images", total, "candidates", count())
 
     def show(candidate):
-        progress.show(
+        progress.to(
             count(),
             f"{100 * candidate.real_accuracy:.2f} % (distilled "
             f"{100 * candidate.score:.2f} %): {candidate}",
@@ -283,25 +296,27 @@ def _training(c):
     return {"batch_size": c.batch_size, "learning_rate": c.learning_rate}
 
 
-def _keep(c, search, dataset):
+def _keep(c, search, dataset, progress):
     """Trains the best on real images, unless their files are there; tests them."""
     import keras
 
     from tfdistill.evaluation.evaluator import evaluate_model
     from tfdistill.runs.backup import Backup
+    from tfdistill.runs.progress import ProgressBar
 
-    kept = []
-    for rank, candidate in enumerate(search.ranking[: c.keep], 1):
+    kept, best = [], search.ranking[: c.keep]
+    if best:
+        progress.part("training the best", len(best), "architectures")
+    for rank, candidate in enumerate(best, 1):
         name = f"architecture-{rank}.keras"
         path = os.path.join(c.workdir, name)
         if not os.path.isfile(path):
-            print(f"Training architecture {rank} on real images.", flush=True)
             backup = os.path.join(c.workdir, "backup", f"{rank}")
             model = search.retrained(
                 candidate,
                 c.retrain_epochs,
                 backup=Backup(backup, within_epochs=False),
-                verbose=1 if sys.stdout.isatty() else 2,
+                callbacks=[ProgressBar(progress=progress, before=rank - 1)],
                 **_training(c),
             )
             with run_folder.writing(c.workdir), files.replacing(path) as temporary:
@@ -309,6 +324,7 @@ def _keep(c, search, dataset):
             shutil.rmtree(os.path.dirname(backup))
         with checking():
             model = keras.models.load_model(path, compile=False)
+        progress.to(rank)
         kept.append(
             {
                 "file": name,
@@ -321,50 +337,48 @@ def _keep(c, search, dataset):
     return kept
 
 
-def _finish(c, search, dataset, agreement, kept):
-    """Shows the result and writes the folder's files, metrics last."""
-    from tfdistill.reporting import plots
-    from tfdistill.studies import architecture_search
+def _rehearse(c, search):
+    """Saves and loads a network of the space, and draws a picture."""
+    import keras
 
-    ranking = search.ranking
-    print(architecture_search.table(ranking[:_SHOWN]))
-    figures = {}
-    if agreement is not None:
-        both = [x for x in ranking if x.real_accuracy is not None]
-        figures["search"] = plots.agreement(
-            [x.score for x in both],
-            [x.real_accuracy for x in both],
-            agreement.spearman,
-        )
-        print(
-            f"Of {agreement.candidates} candidates trained on both: rank correlation "
-            f"(Spearman) {agreement.spearman:.2f}; of the top {agreement.top} on "
-            f"distilled images {100 * agreement.overlap:.0f} % are among those on real "
-            f"ones, and the best of them is within {100 * agreement.shortfall:.2f} "
-            f"points of the best of all; {agreement.speedup:.1f} times faster."
-        )
-    for content in kept:
-        print(
-            f"{content['file']}: test accuracy {100 * content['test_accuracy']:.2f} %, "
-            f"{content['parameters']:,} weights"
-        )
-    table = architecture_search.table(ranking) + "\n"
-    content = {
-        "space": c.space,
-        "dataset": dataset.name,
-        "normalization": dataset.normalization.to_config(),
-        "ranked": len(ranking),
-        "skipped": len(search.candidates) - len(ranking),
-        "seconds_per_candidate": sum(x.seconds for x in ranking) / len(ranking),
-        "agreement": agreement and dataclasses.asdict(agreement),
-        "architectures": kept,
-        "selection": "architectures on validation images; nothing on test images",
-        "peak_memory_bytes": results.peak_memory(),
-    }
-    with run_folder.writing(c.workdir):
-        files.write_text(os.path.join(c.workdir, "ranking.md"), table)
-        results.save_figures(c.workdir, figures)
-        files.write_json(os.path.join(c.workdir, "metrics.json"), content)
+    from tfdistill.reporting import plots
+
+    with rehearsal.rehearsal() as trial:
+        model = None
+        with contextlib.suppress(ValueError, TypeError):  # others may fit
+            model = search.build(search.example)
+        if model is not None and c.keep:
+            path = trial.path("architecture-1.keras")
+            with trial.of("saved"):
+                model.save(path)
+            with trial.of("loaded"):
+                keras.models.load_model(path, compile=False)
+        with trial.of("drawn"):
+            results.draw(
+                trial.folder, "search", lambda: plots.agreement([0, 1], [0, 1], 1)
+            )
+
+
+def _dry_run(c, distilled, dataset, strategy):
+    """Scores a candidate and trains it a little, and says what the rest would take."""
+    with rehearsal.rehearsal() as trial:
+        search = _search(c, trial.folder, distilled, dataset, strategy)
+        with checking():
+            search.explore(1)
+        if not search.ranking:
+            raise InputError(f"--space={c.space}: a candidate could not be trained.")
+        (candidate, *_) = search.ranking
+        work = [("candidates", c.candidates, candidate.seconds)]
+        if c.real_candidates or c.keep:
+            step = dry_run.seconds_a_step(
+                lambda callbacks: search.retrained(
+                    candidate, 1, callbacks=callbacks, **_training(c)
+                )
+            )
+            epoch = step * max(1, dataset.train.num_examples // c.batch_size)
+            work.append(("on real images", c.real_candidates, c.real_epochs * epoch))
+            work.append(("of the best", c.keep, c.retrain_epochs * epoch))
+    dry_run.show(COMMAND, c, work)
 
 
 COMMAND = Command(
@@ -375,11 +389,10 @@ COMMAND = Command(
         Group("who learns", _WHO_LEARNS),
         Group("how long", _HOW_LONG),
         Group("result", [*run_folder.flags("search"), _SEED]),
-        Group("machine", [machine.strategy_flag(), machine.THREADS, machine.VERBOSE]),
+        Group("machine", [machine.strategy_flag(), *machine.LONG]),
     ),
     run=run,
     resolve=_resolve,
-    unrecorded=("workdir", "overwrite", "verbose", "threads"),
     examples=(
         "tfdistill search --distilled=run --candidates=60 --keep=3 --workdir=search",
         "tfdistill search --distilled=run --real_candidates=20 --workdir=check",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 
 from tfdistill._internal import code
 from tfdistill.cli.command import Flag
@@ -83,6 +84,7 @@ FLAGS = [
         None,
         "Ranges of the student's widths, such as 32-128,64-256,64-256 for gtn_learner; "
         "each network has one of --architectures draws.",
+        shown="the student's own",
     ),
     Flag(
         "architectures",
@@ -138,6 +140,14 @@ def recorded(name: str, folder: str) -> str:
             f"file's word is not enough: if you trust that code, pass --student={name}."
         )
     return name
+
+
+def pool_list(configuration: Configuration) -> str | None:
+    """The file that lists the students of --pool, with their hashes; None if none."""
+    from tfdistill.weights.pool import MANIFEST
+
+    pool = configuration.pool
+    return pool and os.path.join(pool, MANIFEST)
 
 
 def check(configuration: Configuration) -> None:
@@ -260,6 +270,13 @@ def build(student, data):
     from tfdistill.students import building
 
     return building.build(student, data.image_shape, data.num_classes)
+
+
+def first(configuration: Configuration, data):
+    """A new network of --student; of several, of the first."""
+    from tfdistill.students import names
+
+    return build(names.each_of(configuration.student)[0], data)
 
 
 def given_model(path: str, student: str, data):

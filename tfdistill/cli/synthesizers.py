@@ -61,6 +61,7 @@ FLAGS = [
         None,
         "Images in each step, its classes in turn; instead of --images_per_class.",
         lowest=1,
+        shown="by --images_per_class",
         library=f"{_IMAGES}.from_real.images_per_step",
     ),
     STEPS,

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfdistill.data.faces import DatasetFace
 from tfdistill.data.normalization import Normalization
 from tfdistill.data.split import Split
 
 
-@dataclasses.dataclass(frozen=True)
-class Dataset:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Dataset(DatasetFace):
     """A named classification task.
 
     Attributes:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
-from tfdistill.data import passes, stratified
+from tfdistill.data import faces, passes, stratified
 from tfdistill.data.batches import replayable
 from tfdistill.data.examples import Examples
 from tfdistill.data.held import Held
@@ -23,7 +23,7 @@ from tfdistill.data.streamed import Streamed
 _PASS_LIMIT = 2**25  # numbers in a batch that only has to be passed through a network
 
 
-class Split:
+class Split(faces.SplitFace):
     """One part of a data set: raw images with their labels, in memory.
 
     `Split.streamed` makes a split whose examples are read anew in every epoch.

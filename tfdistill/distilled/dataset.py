@@ -11,7 +11,7 @@ from tfdistill import students
 from tfdistill._internal import fields
 from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
-from tfdistill.distilled import exports, synthesized, tfrecords
+from tfdistill.distilled import checks, exports, faces, synthesized, tfrecords
 from tfdistill.distilled.learned_schedule import LearnedSchedule
 from tfdistill.distilled.recipe import Recipe
 from tfdistill.distilled.serving import Normalize
@@ -21,7 +21,7 @@ from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.synthesizers.base import Synthesizer
 
 
-class DistilledDataset:
+class DistilledDataset(faces.DistilledFace):
     """Distilled images and labels, and how to train on them.
 
     Learned steps, in order, are given by `learning_rates`, `inner_optimizer` and
@@ -83,10 +83,9 @@ class DistilledDataset:
         initial_weights: Sequence[np.ndarray] | None = None,
         provenance: Mapping | None = None,
     ):
-        self.stored_images = _numbers("images", images)
+        self.stored_images = checks.numbers("images", images)
         self.enlarged = check_int("enlarged", enlarged, 1)
-        self.images = self.stored_images
-        self.labels = _numbers("labels", labels)
+        self.labels = checks.numbers("labels", labels)
         if (recipe is None) == (learning_rates is None):
             raise ValueError("Give either learning_rates or a recipe.")
         self.recipe: Recipe = recipe or LearnedSchedule(
@@ -99,33 +98,8 @@ class DistilledDataset:
         self.student = student
         self.initial_weights = initial_weights
         self.provenance = fields.plain_copy("provenance", provenance or {})
-        self._check()
-
-    def _check(self):
-        images, labels = self.images, self.labels
-        if not all(isinstance(name, str) for name in (*self.class_names, self.student)):
-            raise ValueError(
-                "class_names and student must be strings, not "
-                f"{self.class_names} and {self.student!r}."
-            )
-        if images.ndim < 3 or 0 in images.shape:
-            raise ValueError(
-                "images must have the shape [steps, batch, *image_shape], "
-                f"not {list(images.shape)}."
-            )
-        if labels.shape != (*images.shape[:2], len(self.class_names)):
-            raise ValueError(
-                f"labels must have the shape [steps, batch, classes] = "
-                f"{[*images.shape[:2], len(self.class_names)]}, "
-                f"not {list(labels.shape)}."
-            )
-        self.recipe.check(len(images))
-        if not np.isfinite(images).all():
-            raise ValueError("images must be finite; some pixels are NaN or infinite.")
-        if not np.isfinite(labels).all():
-            raise ValueError("labels must be finite.")
-        self.objective.check_labels(labels)
-        self.images = np.asarray(enlarging.enlarged(images, self.enlarged))
+        checks.check(self)
+        self.images = np.asarray(enlarging.enlarged(self.stored_images, self.enlarged))
 
     @property
     def inner_optimizer(self) -> InnerOptimizer:
@@ -421,10 +395,3 @@ class DistilledDataset:
                 another inner optimizer or objective than the one given.
         """
         return tfrecords.load(folder, cls, inner_optimizer, objective)
-
-
-def _numbers(name, values):
-    array = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be numbers, not {array.dtype}.")
-    return array.astype("float32")

@@ -115,7 +115,7 @@ def save_tflite(
     """
     import tensorflow as tf
 
-    student = files.local(student)
+    student = files.saved_model(student)
     if not os.path.isfile(os.path.join(student, "saved_model.pb")):
         raise FileNotFoundError(f"{student} holds no trained network (SavedModel).")
     try:

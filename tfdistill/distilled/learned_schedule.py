@@ -189,6 +189,13 @@ class _StepByStep(Teacher, Curriculum):
     def assign(self, distilled, order=None):
         if order is None:
             order = np.arange(distilled.num_steps)
+        name = distilled.inner_optimizer.name
+        if not distilled.recipe.is_ordered or name != self.inner_optimizer.name:
+            raise ValueError(
+                "An Evaluator tests data of one inner optimizer: this one is for "
+                f"{self.inner_optimizer.name!r}, the data for {name!r}; make another "
+                "one for it."
+            )
         self._images.assign(distilled.images)
         self._labels.assign(distilled.labels)
         self._order.assign((order % distilled.steps).astype("int32"))

@@ -1,8 +1,14 @@
-"""The layer by which an exported network normalises raw images."""
+"""Trained networks for other programs, which give them raw images."""
+
+import os
+import tempfile
 
 import keras
+import tensorflow as tf
 
+from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
+from tfdistill.runs import files
 
 
 @keras.saving.register_keras_serializable("tfdistill", "_Normalize")
@@ -28,3 +34,68 @@ class Normalize(keras.layers.Layer):
     def get_config(self):
         config = {"normalization": self.normalization.to_config()}
         return {**super().get_config(), **config}
+
+
+def export_student(
+    distilled,
+    model: keras.Model,
+    folder: str | os.PathLike,
+    *,
+    probabilities: bool = False,
+    version: int = 1,
+    overwrite: bool = False,
+) -> None:
+    """Writes a network for TensorFlow Serving, with names for what goes in and out.
+
+    `folder/1` is a SavedModel; TensorFlow Serving takes `folder` as it is. Its
+    signature takes `images`, raw ones, and gives `logits` or `probabilities`, float32
+    `[batch, classes]`; `model.serve(images)` gives the same after
+    `tf.saved_model.load`. The names of the classes are a JSON list in the file
+    `assets/class_names.json`.
+
+    Args:
+        distilled: The `DistilledDataset` that the network has learned from.
+        model: The trained network, which takes normalised images.
+        folder: Path of the new folder.
+        probabilities: Whether it gives probabilities instead of logits.
+        version: Name of the folder within, at least 1.
+        overwrite: Whether to replace an existing folder.
+
+    Raises:
+        FileExistsError: If the folder exists and overwrite is False.
+        ValueError: If the version is below 1.
+
+    Example:
+        >>> import os, tempfile, tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> distilled = tfdistill.baselines.random_real(digits, steps=2)
+        >>> model = distilled.train(tfdistill.students.linear(digits.image_shape))
+        >>> folder = os.path.join(tempfile.mkdtemp(), "student")
+        >>> tfdistill.export_student(distilled, model, folder)
+        >>> os.listdir(folder)
+        ['1']
+    """
+    check_int("version", version, 1)
+    served = distilled.serving_model(model, probabilities=probabilities)
+    name = "probabilities" if probabilities else "logits"
+    images = tf.TensorSpec((None, *served.input_shape[1:]), served.inputs[0].dtype)
+    root = tf.train.Checkpoint()
+    # Where Keras's own export has them, too.
+    root.trainable_variables = [v.value for v in served.trainable_variables]
+    root.non_trainable_variables = [v.value for v in served.non_trainable_variables]
+    root.serve = tf.function(
+        lambda images: served(images, training=False),
+        input_signature=[images],
+        autograph=False,
+    )
+    named = tf.function(
+        lambda images: {name: root.serve(images)},
+        input_signature=[tf.TensorSpec(images.shape, images.dtype, name="images")],
+        autograph=False,
+    )
+    with tempfile.TemporaryDirectory() as assets:
+        path = os.path.join(assets, "class_names.json")
+        files.write_json(path, list(distilled.class_names))
+        root.class_names = tf.saved_model.Asset(path)
+        with files.replacing(folder, overwrite=overwrite) as temporary:
+            tf.saved_model.save(root, os.path.join(temporary, str(version)), named)

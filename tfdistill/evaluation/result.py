@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tfdistill._internal.faces import Face
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification, recall
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Evaluation(Face):
     """Results of students on a whole test set.
 
     Attributes:
@@ -113,6 +114,17 @@ class Evaluation:
         """
         return recall(self.confusion)
 
+    def logs(self) -> dict[str, float]:
+        """The loss, and of each other figure the mean and, as NAME_std, the deviation.
+
+        As `Distiller.evaluate` gives them.
+        """
+        logs = {"loss": self.mean("loss")}
+        for name in self.figures:
+            if name != "loss":
+                logs[name], logs[f"{name}_std"] = self.mean(name), self.std(name)
+        return logs
+
     def to_json(self) -> dict:
         """The content of `metrics.json`.
 
@@ -144,6 +156,19 @@ class Evaluation:
         if name in self.objective.shares:
             return f"{100 * mean:.2f} ± {100 * std:.2f} %"
         return f"{mean:.4g} ± {std:.2g}"
+
+    def _facts(self):
+        figures = {name: self.summary(name) for name in self.figures}
+        return {
+            **figures,
+            "networks": str(self.num_students),
+            "test examples": f"{self.num_examples:,}",
+        }
+
+    def __repr__(self):
+        noun = "network" if self.num_students == 1 else "networks"
+        name = self.objective.headline.replace("_", " ")
+        return f"Evaluation({name} {self.summary()}, {self.num_students} {noun})"
 
     def __str__(self):
         noun = "student" if self.num_students == 1 else "students"

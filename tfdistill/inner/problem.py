@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfdistill._internal.faces import Face
 from tfdistill.inner.curriculum import Curriculum
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.stateless import StatelessModel
@@ -49,7 +50,7 @@ class Judgement(NamedTuple):
     outputs: tf.Tensor
 
 
-class MetaGradient(abc.ABC):
+class MetaGradient(Face, abc.ABC):
     """How a student learns, and how its judgement is differentiated.
 
     An object holds its options and nothing else. It is called for each student while

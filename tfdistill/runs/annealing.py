@@ -74,6 +74,23 @@ class Anneal(keras.callbacks.Callback):
         steps, time_used = outer_step / self._outer_steps, self.elapsed / self._seconds
         return min(1.0, max(steps, time_used))
 
+    def counted(self, outer_step: int) -> tuple[float, float, str]:
+        """What is done of the run, of how much, and in which unit, to be shown.
+
+        Args:
+            outer_step: Outer steps that are done.
+
+        Returns:
+            Outer steps and "outer steps"; or minutes and "minutes", if the time is what
+            ends the run.
+        """
+        if outer_step / self._outer_steps < self.elapsed / self._seconds:
+            done = min(self.elapsed, self._seconds)
+            return done / 60, self._seconds / 60, "minutes"
+        if self._outer_steps == math.inf:
+            return 0.0, self._seconds / 60, "minutes"
+        return outer_step, int(self._outer_steps), "outer steps"
+
     def epochs(self, done: int, every: int) -> dict[str, int]:
         """The arguments by which `fit` runs until the end, in epochs.
 

@@ -7,6 +7,7 @@ import warnings
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from tfdistill._internal import fields
 from tfdistill.runs import files, preemption, strategies
@@ -126,6 +127,7 @@ class Backup(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if self._restored is not self.model and self._is_ahead():
             done, steps = self.restore(self.model), self.params.get("steps")
+            logging.info("Going on after step %d, from %s.", done, self._folder)
             if steps:
                 # As Keras's own `BackupAndRestore` says where `fit` goes on.
                 self.model._initial_epoch = done // steps

@@ -28,6 +28,20 @@ def local(path: str | os.PathLike) -> str:
     return os.path.expanduser(path)
 
 
+def saved_model(path: str | os.PathLike) -> str:
+    """The folder of a SavedModel.
+
+    Args:
+        path: The folder itself, or one of numbered versions, of which the last is
+            taken.
+    """
+    path = local(path)
+    if os.path.isfile(os.path.join(path, "saved_model.pb")) or not os.path.isdir(path):
+        return path
+    versions = [name for name in os.listdir(path) if name.isdecimal()]
+    return os.path.join(path, max(versions, key=int)) if versions else path
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[str]:
     """Writes a file, or a folder, under another name first.

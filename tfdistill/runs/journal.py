@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -17,10 +17,18 @@ class Journal:
     Args:
         folder: Path of the folder, which the first result creates.
         writes: Whether this process writes; all may read.
+        tell: Called whenever there are results of more students, with their number and
+            with all arrays of the evaluation so far.
     """
 
-    def __init__(self, folder: str | os.PathLike, *, writes: bool = True):
-        self._folder, self._writes = files.local(folder), writes
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        *,
+        writes: bool = True,
+        tell: Callable[[int, Mapping], None] = lambda more, arrays: None,
+    ):
+        self._folder, self._writes, self._tell = files.local(folder), writes, tell
 
     def entry(self, arrays: Iterable[np.ndarray], *settings) -> "Entry":
         """The results of one evaluation.
@@ -34,7 +42,7 @@ class Journal:
             key.update(f"{array.dtype} {array.shape}".encode())
             key.update(array)
         path = os.path.join(self._folder, f"{key.hexdigest()[:32]}.npz")
-        return Entry(path, self._writes)
+        return Entry(path, self._writes, self._tell)
 
     def forget(self) -> None:
         """Removes the folder, once the final result is written."""
@@ -44,17 +52,27 @@ class Journal:
 class Entry:
     """The results of the first students of one evaluation."""
 
-    def __init__(self, path: str, writes: bool):
-        self._path, self._writes = path, writes
+    def __init__(self, path: str, writes: bool, tell: Callable[[int, Mapping], None]):
+        self._path, self._writes, self._tell = path, writes, tell
+        self._known = 0
 
     def read(self) -> dict[str, np.ndarray]:
         """Results of each student so far, by name; initially none."""
-        return read_arrays(self._path) or {}
+        arrays = read_arrays(self._path) or {}
+        if arrays:
+            self._say(arrays)
+        return arrays
 
     def write(self, **arrays) -> None:
         """Replaces the results: completely or not at all."""
         if self._writes:
             write_arrays(self._path, **arrays)
+        self._say(arrays)
+
+    def _say(self, arrays):
+        known = min(map(len, arrays.values()))
+        self._tell(known - self._known, arrays)
+        self._known = known
 
 
 def read_arrays(path: str) -> dict[str, np.ndarray] | None:

@@ -1,10 +1,14 @@
 """SIGTERM and Ctrl-C: a scheduler takes the machine away, or a person wants it back."""
 
 import contextlib
+import functools
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+
+from absl import logging
 
 #: 128 + SIGTERM: schedulers (and TensorFlow's own preemption handling) restart a job
 #: that exits with this status.
@@ -15,24 +19,27 @@ INTERRUPTED = 128 + signal.SIGINT
 GOES_ON = "Stopped; the same command goes on from here."
 
 
-def exit_when_asked() -> None:
+def exit_when_asked(say: Callable[[str], None] = logging.warning) -> None:
     """From now on, SIGTERM and Ctrl-C end the process; files stay whole.
 
     The exit status is `EXIT_STATUS` or `INTERRUPTED`; a person is told that the same
     command goes on.
+
+    Args:
+        say: Tells it.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
+        signal.signal(number, functools.partial(_exit, say))
 
 
-def _exit(number, _):
+def _exit(say, number, _):
     # Not by an exception: it would be raised in whatever runs at that moment, and some
     # code (TensorFlow's `DType.max`, for one) catches every exception. Files are whole
     # at any moment, by renaming; only printed text must be flushed.
     with contextlib.suppress(Exception):
         sys.stdout.flush()
         if number == signal.SIGINT:
-            print(f"\n{GOES_ON}", file=sys.stderr)
+            say(GOES_ON)
         sys.stderr.flush()
     os._exit(128 + number)
 

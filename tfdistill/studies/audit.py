@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -193,6 +193,7 @@ def examine(
     *,
     folder: str | os.PathLike | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    callbacks: Callable[[int], Sequence[keras.callbacks.Callback]] = lambda number: (),
 ) -> Audit:
     """Audits the labels of a data set's training examples.
 
@@ -202,6 +203,7 @@ def examine(
         folder: Where the state is kept during and after each distillation, so that a
             killed run can resume; None for nowhere.
         tell: Called with a sentence after each distillation.
+        callbacks: Gives the Keras callbacks of each distillation, from its number.
 
     Returns:
         An `Audit` of `dataset.train`, in its order.
@@ -224,7 +226,7 @@ def examine(
     votes, cpu_seconds = np.zeros(probabilities.shape, np.int32), 0.0
     for number in range(2 * recipe.rounds):
         held = _half(train, recipe.seed + number // 2) ^ bool(number % 2)
-        found, spent = _judged(dataset, held, recipe, number, folder)
+        found, spent = _judged(dataset, held, recipe, number, folder, callbacks)
         said = found.argmax(1)
         probabilities[held] += found / recipe.rounds
         votes[np.flatnonzero(held), said] += 1
@@ -247,21 +249,21 @@ def _half(split, seed):
     return held
 
 
-def _judged(dataset, held, recipe, number, folder):
+def _judged(dataset, held, recipe, number, folder, callbacks):
     """The result of `_judge` and its CPU-seconds, from the folder or kept there."""
     path = folder and os.path.join(files.local(folder), f"part-{number}")
     kept = path and read_arrays(f"{path}.npz")
     if kept and len(kept["probabilities"]) == held.sum():
         return kept["probabilities"], float(kept["cpu_seconds"])
     started = time.process_time()
-    probabilities = _judge(dataset, held, recipe, number, path)
+    probabilities = _judge(dataset, held, recipe, number, path, callbacks(number))
     spent = time.process_time() - started
     if path:
         write_arrays(f"{path}.npz", probabilities=probabilities, cpu_seconds=spent)
     return probabilities, spent
 
 
-def _judge(dataset, held, recipe, number, backup_folder):
+def _judge(dataset, held, recipe, number, backup_folder, more):
     """Distils from one part, and lets the student judge the part that is held out.
 
     Returns:
@@ -292,7 +294,7 @@ def _judge(dataset, held, recipe, number, backup_folder):
         students_per_step=1,
     )
     anneal = Anneal("cosine", outer_steps=recipe.outer_steps)
-    callbacks, done, every = [anneal], 0, max(1, recipe.outer_steps // 5)
+    callbacks, done, every = [anneal, *more], 0, max(1, recipe.outer_steps // 5)
     if backup_folder:
         backup = Backup(backup_folder, anneal)
         done = backup.restore(distiller)

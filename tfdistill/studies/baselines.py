@@ -180,6 +180,7 @@ def tune(
     initial_weights: InitialWeights | None = None,
     seed: int = 0,
     journal: Journal | None = None,
+    evaluator: Evaluator | None = None,
 ) -> list[DistilledDataset]:
     """Chooses the best rate and number of epochs for sets of one kind.
 
@@ -202,9 +203,12 @@ def tune(
         initial_weights: Same as for `Evaluator`.
         seed: Seed of the students.
         journal: Same as for `Evaluator`.
+        evaluator: Who tests the candidates, if there is one already for data like this;
+            it then has the student, initial weights and journal.
 
     Returns:
-        The sets with the chosen rates; their provenance records the choice.
+        The sets with the chosen rates; their provenance records the choice, and the
+        mean accuracy for which it was chosen.
 
     Raises:
         ValueError: If `learned` doesn't have the steps of the sets.
@@ -231,7 +235,7 @@ def tune(
                 f"not {list(np.shape(learned))}."
             )
         candidates["learned"] = {"learning_rates": np.asarray(learned)}
-    evaluator = Evaluator(
+    evaluator = evaluator or Evaluator(
         student,
         sets[0],
         initial_weights=initial_weights,
@@ -243,13 +247,18 @@ def tune(
     def score(name):
         data = [d.replace(**candidates[name]) for d in sets]
         result = evaluator(data, batches, num_students, seed=seed)
-        return np.nan_to_num(result.accuracy_mean)
+        return float(np.nan_to_num(result.accuracy_mean))
 
-    best = max(candidates, key=score)
+    scores = {name: score(name) for name in candidates}
+    best = max(scores, key=lambda name: scores[name])
     return [
         data.replace(
             **candidates[best],
-            provenance={"rates": best, "rates_chosen_on": "held-out training images"},
+            provenance={
+                "rates": best,
+                "rates_chosen_on": "held-out training images",
+                "accuracy_on_them": scores[best],
+            },
         )
         for data in sets
     ]

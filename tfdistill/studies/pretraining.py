@@ -90,6 +90,7 @@ def pretrain(
     batch_size: int = 1024,
     seed: int = 0,
     backup: Backup | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
 ) -> list[keras.Model]:
     """Trains several students at once.
@@ -106,7 +107,7 @@ def pretrain(
         seed: Random seed.
         backup: Where the state is kept after each epoch, so that a killed training can
             resume.
-        verbose: Same as for `keras.Model.fit`.
+        callbacks, verbose: Same as for `keras.Model.fit`.
 
     Returns:
         A trained model for each number.
@@ -153,6 +154,7 @@ def pretrain(
         callbacks=[
             keras.callbacks.LearningRateScheduler(recipe.rate),
             *([backup] if backup else []),
+            *callbacks,
         ],
         shuffle=False,  # the streams are
         verbose=verbose,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from tfdistill._internal.faces import Face
 from tfdistill.data.normalization import Normalization
 from tfdistill.inner.curriculum import Curriculum
 from tfdistill.synthesizers.schedule import Schedule
@@ -36,7 +37,7 @@ class DataSource(NamedTuple):
         return cls(dataset.name, dataset.normalization, tuple(dataset.class_names))
 
 
-class Synthesizer(keras.layers.Layer, abc.ABC):
+class Synthesizer(Face, keras.layers.Layer, abc.ABC):
     """Makes the batches that students learn from; its variables are what is learned.
 
     A subclass creates its trainable variables in its constructor and makes batches of

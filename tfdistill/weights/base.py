@@ -6,6 +6,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from tfdistill._internal.faces import Face
 from tfdistill._internal.seeds import fold_in
 from tfdistill.inner.problem import Problem
 from tfdistill.inner.stateless import StatelessModel
@@ -15,7 +16,7 @@ from tfdistill.students.frozen import frozen
 SEED_STATE = "seed_generator_state"
 
 
-class InitialWeights(abc.ABC):
+class InitialWeights(Face, abc.ABC):
     """A distribution over the initial weights of students.
 
     An object is bound to one architecture by `build`, then sampled any number of

@@ -41,6 +41,9 @@ class FixedWeights(InitialWeights):
         self._number = number
         self._new_head = new_head
 
+    def _facts(self):
+        return {**({"pool": self.pool} if self.pool else {}), **super()._facts()}
+
     def build(self, make_model, model):
         super().build(make_model, model)
         if self.pool is None:

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tfdistill._internal import fields
 from tfdistill._internal.checks import first_sentence
+from tfdistill._internal.faces import Face
 from tfdistill.data.normalization import Normalization
 from tfdistill.runs import files
 from tfdistill.students.applications import head, with_new_head
@@ -55,8 +56,8 @@ class Member:
     accuracy: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Pool:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Pool(Face):
     """Pretrained students of one architecture.
 
     Attributes:
@@ -98,6 +99,18 @@ class Pool:
                     f"{member.path} is in the pool both for training and held out; "
                     "held-out students must be others."
                 )
+
+    def _facts(self):
+        known = [m.accuracy for m in self.members if m.accuracy is not None]
+        facts = {
+            "students": f"{len(self.training)} + {len(self.held_out)} held out",
+            "student": self.student,
+            "dataset": self.dataset,
+        }
+        if known:
+            low, high = 100 * min(known), 100 * max(known)
+            facts["accuracy"] = f"{low:.2f} to {high:.2f} %"
+        return {name: value for name, value in facts.items() if value}
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -269,7 +282,7 @@ def _read(member, model):
         if member.sha256 and files.sha256(path) != member.sha256:
             raise ValueError("it is truncated or altered")
         if os.path.isdir(path):
-            values = _variables(tf.saved_model.load(path))
+            values = _variables(tf.saved_model.load(files.saved_model(path)))
         elif path.endswith(".weights.h5"):
             # Keras only warns of layers that the file does not have.
             with warnings.catch_warnings():

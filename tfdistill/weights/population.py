@@ -103,19 +103,20 @@ class Population:
         which = tf.random.stateless_uniform([], own, 0, len(branches), tf.int32)
         return tf.switch_case(which, branches)
 
-    @property
-    def variables(self) -> list[tf.Variable]:
-        """What students keep from one outer step to the next.
+    def checkpointed(self, strategy: tf.distribute.Strategy) -> dict:
+        """What students keep from one outer step to the next, if anything.
 
-        Under a strategy, each replica has variables of its own, and all are listed.
+        Args:
+            strategy: The one in whose scope the students were made. Each of its
+                replicas has variables of its own; those of this process are saved.
         """
-        strategy = tf.distribute.get_strategy()
-        return [
+        found = [
             own
             for _, weights in self.members
             for variable in weights.variables
             for own in strategy.experimental_local_results(variable)
         ]
+        return {"students": found} if found else {}
 
     def saved(self) -> list[np.ndarray] | None:
         """Arrays of the fixed initial weights; None if they are random."""

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.faces import Face
 
-class Objective(abc.ABC):
+
+class Objective(Face, abc.ABC):
     """The two losses of the loop, and the figures by which students are compared.
 
     Attributes:

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -135,6 +135,11 @@ class Search:
         scored = [c for c in self.candidates if c.refusal is None]
         return sorted(scored, key=lambda c: c.score, reverse=True)
 
+    @property
+    def example(self) -> Candidate:
+        """A candidate with the first value of each hyperparameter; it may not fit."""
+        return Candidate(dict(self._choices.values))
+
     def explore(
         self, count: int, after_each: Callable[[Candidate], None] = lambda _: None
     ) -> None:
@@ -245,6 +250,7 @@ class Search:
         batch_size: int = 128,
         learning_rate: float = 1e-3,
         backup: Backup | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: int | str = 0,
     ) -> keras.Model:
         """A network of a candidate's architecture, trained on real data from scratch.
@@ -255,7 +261,7 @@ class Search:
             batch_size: Batch size, at least 1.
             learning_rate: Initial rate of Adam, > 0; it is halved after each third of
                 the epochs.
-            backup, verbose: Same as for `pretraining.pretrain`.
+            backup, callbacks, verbose: Same as for `pretraining.pretrain`.
         """
         with self._strategy.scope():
             (model,) = pretrain(
@@ -266,6 +272,7 @@ class Search:
                 batch_size=batch_size,
                 seed=self._seed,
                 backup=backup,
+                callbacks=callbacks,
                 verbose=verbose,
             )
         return model

@@ -1,0 +1,185 @@
+"""How far long work is: a bar on a terminal, plain lines elsewhere."""
+
+import os
+import pty
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import tfdistill
+from tfdistill.runs import progress as module
+from tfdistill.runs.journal import Journal
+from tfdistill.runs.progress import Progress, duration
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only the test moves."""
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+
+    def move(seconds):
+        now[0] += seconds
+
+    return move
+
+
+def test_lines_come_every_so_often_with_the_time_left_of_all(clock, capsys):
+    with Progress() as progress:
+        progress.part("working", 100, "things")
+        for number in range(100):
+            clock(4)
+            progress.advance(1, f"at {number}")
+    lines = capsys.readouterr().out.splitlines()
+    # Of 400 seconds: every 10 at first, and less often as time goes on.
+    assert 20 < len(lines) < 40
+    # The first thing begins the clock: what comes before is tracing.
+    assert lines[0] == "working 3/100 things, 6:28 left, at 2"
+    assert lines[-1] == "working 100/100 things, at 99"
+    assert not any(c in line for line in lines for c in "\r\x1b")
+
+
+def test_parts_are_numbered_and_each_ends_with_a_line(clock, capsys):
+    with Progress(parts=2) as progress:
+        progress.part("one", 2, "steps", done=1)
+        progress.advance()
+        progress.say("A word.")
+        progress.part("two", 0.5, "minutes")
+        progress.to(0.25, "half")
+    assert capsys.readouterr().out.splitlines() == [
+        "A word.",
+        "1/2 one 2/2 steps",
+        "2/2 two 0:15/0:30 minutes, half",
+    ]
+
+
+@pytest.mark.parametrize("seconds", [7, 723, 19200.4])
+def test_durations(seconds):
+    assert duration(seconds) == {7: "0:07", 723: "12:03"}.get(seconds, "5:20:00")
+
+
+def test_it_is_logged_where_keras_logs(capsys, caplog):
+    keras.config.disable_interactive_logging()
+    try:
+        with caplog.at_level("INFO", "absl"), Progress() as progress:
+            progress.part("working", 1, "things")
+            progress.advance()
+    finally:
+        keras.config.enable_interactive_logging()
+    assert capsys.readouterr().out == ""
+    assert "working 1/1 things" in caplog.text
+
+
+_PROGRAM = """
+from tfdistill.cli import quiet
+quiet.start()
+import os, time
+from tfdistill.runs.progress import Progress
+os.write(2, b"I0000 00:00:1795664876 note of TensorFlow\\n")
+with Progress() as progress:
+    progress.part("working", 3, "{things}")
+    for _ in range(3):
+        time.sleep(0.15)
+        progress.advance()
+        progress.say("A line.")
+"""
+
+
+def test_a_terminal_has_one_bar_though_its_errors_are_filtered():
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "PYTHONPATH": os.path.dirname(tfdistill.__path__[0])},
+    )
+    os.close(theirs)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    seen = b""
+    while True:
+        try:
+            more = os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not more:
+            break
+        seen += more
+    os.close(ours)
+    screen = seen.decode()
+    assert "note of TensorFlow" not in screen
+    assert "100% |" in screen and "working 3/3 {things}" in screen
+    assert screen.rstrip().count("\n") == 0  # one line, drawn again and again
+    assert output.decode().splitlines() == ["A line."] * 3
+
+
+@pytest.fixture(scope="module")
+def distiller():
+    digits = tfdistill.load_dataset("digits").hold_out(0.1)
+    images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+    model = tfdistill.Distiller("linear", images)
+    model.compile(students_per_step=1, validation_students=1)
+    real = digits.train.batch(64, repeat=True)
+    return model, real, digits.validation.batch(256)
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2, "auto"])
+def test_fit_is_as_loud_as_keras_users_expect(distiller, verbose, capsys):
+    model, real, validation = distiller
+    model.fit(
+        real,
+        steps_per_epoch=2,
+        epochs=3,
+        validation_data=validation,
+        verbose=verbose,
+    )
+    text = capsys.readouterr().out
+    if verbose == 0:
+        assert text == ""
+    elif verbose == 2:
+        assert text.count("Epoch ") == 3
+    else:
+        (line,) = text.splitlines()  # one for the whole, not one for each epoch
+        assert line.startswith("learning 6/6 steps, accuracy ") and "%" in line
+
+
+@pytest.mark.parametrize(
+    ("limits", "shown"),
+    [
+        ({"outer_steps": 5}, "learning 5/5 outer steps, "),
+        ({"seconds": 0.5}, "learning 0:00/0:00 minutes, outer step "),
+        ({"outer_steps": 4, "seconds": 600}, "learning 4/4 outer steps, "),
+    ],
+)
+def test_the_end_of_a_run_is_that_of_its_anneal(distiller, limits, shown, capsys):
+    model, real, _ = distiller
+    anneal = tfdistill.Anneal("constant", **limits)
+    model.optimizer.iterations.assign(0)
+    epochs = anneal.epochs(0, 100 if "seconds" in limits else 2)
+    model.fit(real, **epochs, callbacks=[anneal])
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith(shown) and "0000" not in line
+
+
+def test_what_a_figure_is_compared_with_stands_beside_it(distiller, capsys):
+    model, real, validation = distiller
+    bar = tfdistill.ProgressBar(beside={"random real": 0.5, "mine": 0.25})
+    going = {"steps_per_epoch": 1, "epochs": 1, "verbose": 0, "callbacks": [bar]}
+    model.fit(real, validation_data=validation, **going)
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.endswith("% (random real 50.0 %, mine 25.0 %)")
+
+
+def test_networks_are_counted_as_their_results_are_kept(tmp_path):
+    told = []
+    for _ in range(2):  # the second time they are found
+        journal = Journal(tmp_path, tell=lambda more, arrays: told.append(more))
+        entry = journal.entry([np.zeros(2)], "a")
+        found = list(entry.read().get("loss", []))
+        while len(found) < 4:
+            found += [0.0, 0.0]
+            entry.write(loss=np.array(found))
+    assert told == [2, 2, 4]

@@ -1,0 +1,230 @@
+"""Results are written first; the end of a run is rehearsed at its start."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdistill
+from tfdistill.cli import comparisons, main, run_folder
+from tfdistill.cli.errors import IncompleteError, InputError
+from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.reporting import plots
+from tfdistill.reporting.tensorboard import RunSummary
+
+DISTILL = (
+    *("--student=linear", "--outer_steps=2", "--report_every=1", "--steps=2"),
+    *("--epochs=1", "--batch_size=64", "--num_students=2"),
+)
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Runs a command in this process, into one folder."""
+    one_device = tf.distribute.get_strategy()
+    for module in ("distill", "baseline", "pretrain", "audit", "evaluate", "search"):
+        machine = (
+            main.command(module)
+            and main.importlib.import_module(f"tfdistill.cli.{module}").machine
+        )
+        monkeypatch.setattr(machine, "set_threads", lambda *_, **__: None)
+        monkeypatch.setattr(machine, "strategy", lambda c: one_device)
+
+    def run(name, *flags, folder=tmp_path / "w"):
+        command = main.command(name)
+        try:
+            command.run(command.parse([f"--workdir={folder}", *flags]))
+        finally:
+            while run_folder._held:
+                run_folder._held.pop().close()
+        return folder
+
+    return run
+
+
+def broken(*args, **kwargs):
+    raise RuntimeError("of $ours,\nnot yours")
+
+
+_TUNED = comparisons.Comparisons._tuned
+
+
+def broken_late(self, learned):
+    return _TUNED(self, learned) if learned is None else broken()
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "places"),
+    [
+        (
+            "distill",
+            DISTILL,
+            {
+                "random real images": (comparisons.Comparisons, "_tuned", broken_late),
+                "student": (DistilledDataset, "train", broken),
+                "accuracy": (plots, "accuracy_curve", broken),
+                "logs": (RunSummary, "add_tests", broken),
+            },
+        ),
+        (
+            "baseline",
+            ("--student=linear", "--steps=1", "--num_sets=1", "--num_students=1"),
+            {"student": (DistilledDataset, "train", broken)},
+        ),
+    ],
+)
+def test_what_comes_after_the_result_fails_alone(
+    command, flags, places, run, tmp_path, monkeypatch, capsys
+):
+    with monkeypatch.context() as patch:
+        for place in places.values():
+            patch.setattr(*place)
+        with pytest.raises(IncompleteError, match=f"{', '.join(places)}.*same command"):
+            run(command, *flags)
+    said = capsys.readouterr().out
+    for name in places:
+        assert f"Not made: {name} (of $ours, not yours)." in said
+    assert "Test accuracy" in said  # the result is shown all the same
+    metrics = json.loads((tmp_path / "w" / "metrics.json").read_text())
+    assert metrics["unfinished"] == [*places] and 0 <= metrics["accuracy_mean"] <= 1
+    assert (tmp_path / "w" / "images" / "distilled.png").exists()
+    first = DistilledDataset.load(tmp_path / "w" / "distilled")
+    run(command, *flags)
+    said = capsys.readouterr().out
+    assert f"what is left of this run: {', '.join(places)}." in said
+    again = json.loads((tmp_path / "w" / "metrics.json").read_text())
+    assert "unfinished" not in again
+    assert again["accuracy_mean"] == pytest.approx(metrics["accuracy_mean"])
+    second = DistilledDataset.load(tmp_path / "w" / "distilled")
+    np.testing.assert_array_equal(first.images, second.images)
+    run(command, *flags)
+    assert "finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "place", "what"),
+    [
+        ("distill", DISTILL, (DistilledDataset, "save"), "saved"),
+        ("distill", DISTILL, (DistilledDataset, "load"), "loaded"),
+        ("distill", DISTILL, (DistilledDataset, "serving_model"), "exported"),
+        ("distill", DISTILL, (plots, "distilled_images"), "drawn"),
+        ("baseline", ("--student=linear",), (plots, "save"), "drawn"),
+        (
+            "pretrain",
+            ("--student=linear", "--epochs=1"),
+            (tfdistill.Pool, "load"),
+            "loaded",
+        ),
+        ("audit", ("--student=linear",), (plots, "label_noise"), "drawn"),
+    ],
+)
+def test_what_the_end_would_refuse_is_refused_first(
+    command, flags, place, what, run, tmp_path, monkeypatch
+):
+    def missing(*args, **kwargs):
+        raise ImportError("no module of yours")
+
+    monkeypatch.setattr(*place, missing)
+    with pytest.raises(InputError, match=f"could not be {what} in the end: no module"):
+        run(command, *flags)
+    assert not (tmp_path / "w").exists()
+
+
+def test_class_names_are_anybodys(run, tmp_path, monkeypatch):
+    from tfdistill.cli import data
+
+    digits = tfdistill.load_dataset("digits").of_classes([0, 1, 2]).hold_out(0.1)
+    names = ("of $5\n to $6", "$a_{", "")
+    named = type(digits)(**{**vars(digits), "class_names": names})
+    monkeypatch.setattr(data, "load", lambda c: named)
+    run("distill", *DISTILL)
+    assert json.loads((tmp_path / "w" / "metrics.json").read_text())["before"]
+
+
+def test_class_names_that_cannot_be_saved(run, tmp_path, monkeypatch):
+    from tfdistill.cli import data
+
+    digits = tfdistill.load_dataset("digits").of_classes([0, 1]).hold_out(0.1)
+    named = type(digits)(**{**vars(digits), "class_names": ("one", "one")})
+    monkeypatch.setattr(data, "load", lambda c: named)
+    with pytest.raises(InputError, match=r"could not be saved .* duplicated"):
+        run("distill", *DISTILL)
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "what"),
+    [
+        ("distill", DISTILL, "outer steps: 2 x"),
+        ("distill", (*DISTILL[:1], "--minutes=30"), "  learning, "),
+        ("pretrain", ("--student=linear", "--num_students=3"), "students at once: 40"),
+        ("baseline", ("--student=linear", "--steps=1"), "networks: "),
+        ("audit", ("--student=linear", "--rounds=1"), "outer steps: 1,600 x"),
+    ],
+)
+def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
+    command, flags, what, run, tmp_path, capsys
+):
+    run(command, *flags, "--dry_run")
+    said = capsys.readouterr().out
+    assert what in said and " MiB of memory" in said
+    assert f"It would write into {tmp_path / 'w'}" in said
+    assert "  flags.txt" in said
+    assert "--student=linear" in said and "--seed=0" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_results_of_several_counts_are_kept_side_by_side(run, tmp_path, capsys):
+    folder = run("distill", *DISTILL)
+    whole = json.loads((folder / "metrics.json").read_text())
+    run("evaluate", "--num_students=1")
+    assert "keeps the result of 2 networks" in capsys.readouterr().out
+    kept = json.loads((folder / "metrics.json").read_text())
+    assert kept == whole
+    one = json.loads((folder / "metrics-1.json").read_text())
+    assert one["num_students"] == 1 and "history" not in one
+    run("evaluate", "--num_students=3")
+    more = json.loads((folder / "metrics.json").read_text())
+    assert more["num_students"] == 3 and more["history"] == whole["history"]
+    before = json.loads((folder / "metrics-2.json").read_text())
+    assert before["accuracy_mean"] == whole["accuracy_mean"]
+    run("evaluate", "--num_students=3", "--seed=1")
+    assert json.loads((folder / "metrics.json").read_text()) == more
+    assert (folder / "metrics-3-seed1.json").exists()
+    assert len(tfdistill.report.Run.of_folder(folder).rows) == 6
+
+
+@pytest.mark.parametrize(
+    ("main_", "real", "says"),
+    [(0.5, 0.9, "worse than random"), (0.9, 0.9, "no better than"), (0.95, 0.9, "")],
+)
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_a_result_is_judged(main_, real, says, higher_is_better):
+    def metrics(mean):
+        return {
+            "score_mean": mean if higher_is_better else -mean,
+            "score_std": 0.01,
+            "num_students": 4,
+            "headline": "score",
+            "higher_is_better": higher_is_better,
+            "shares": [],
+        }
+
+    others = {"random real images": metrics(real), "another": None}
+    said = " ".join(comparisons.verdict(metrics(main_), others))
+    assert says in said
+    assert bool(said) == bool(says) == ("What usually helps" in said)
+
+
+@pytest.mark.parametrize("inner_optimizer", ["momentum", "adam"])
+def test_an_evaluator_is_for_one_inner_optimizer(inner_optimizer):
+    digits = tfdistill.load_dataset("digits")
+    real = tfdistill.baselines.random_real(digits, steps=1)
+    images = tfdistill.DistilledImages.from_real(
+        digits, steps=1, inner_optimizer=inner_optimizer
+    )
+    like = DistilledDataset.from_synthesizer(images)
+    evaluator = tfdistill.Evaluator("linear", like)
+    with pytest.raises(ValueError, match=f"for '{inner_optimizer}', the data for"):
+        evaluator(real, digits.test, 1)

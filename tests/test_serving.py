@@ -1,0 +1,106 @@
+"""Trained networks as other programs are given them."""
+
+import json
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfdistill
+from tfdistill import students
+from tfdistill.distilled import exports
+from tfdistill.runs import files
+
+OLD = Path(__file__).parent / "earlier_versions" / "student"
+
+
+class Twice(keras.layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+
+
+def with_lambda():
+    layers = [keras.Input((8, 8, 1)), keras.layers.Lambda(lambda x: x + 1.0)]
+    return keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(10)])
+
+
+def with_own_layer():
+    layers = [keras.Input((8, 8, 1)), keras.layers.BatchNormalization(), Twice()]
+    return keras.Sequential(
+        [
+            *layers,
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(10),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def distilled():
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    return data.replace(class_names=["$a\n", "é", *"cdefghij"])
+
+
+@pytest.mark.parametrize("make", [with_lambda, with_own_layer])
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_what_goes_in_and_out_has_a_name(make, probabilities, distilled, tmp_path):
+    model, folder = make(), tmp_path / "served"
+    tfdistill.export_student(
+        distilled, model, folder, probabilities=probabilities, version=3
+    )
+    assert os.listdir(folder) == ["3"]  # as TensorFlow Serving wants it
+    loaded = tf.saved_model.load(folder / "3")
+    scale = distilled.normalization.scale
+    raw = np.random.default_rng(0).random((5, 8, 8, 1)) * scale
+    raw = raw.astype(distilled.serving_model(model).inputs[0].dtype)
+    logits = model(distilled.normalization.normalize(raw), training=False)
+    name = "probabilities" if probabilities else "logits"
+    wanted = tf.nn.softmax(logits) if probabilities else logits
+    signature = loaded.signatures["serving_default"]
+    assert [*signature.structured_input_signature[1]] == ["images"]
+    found = signature(images=tf.constant(raw))
+    assert [*found] == [name]
+    np.testing.assert_allclose(found[name], wanted, atol=1e-5)
+    np.testing.assert_allclose(loaded.serve(raw), wanted, atol=1e-5)
+    names = json.loads((folder / "3" / "assets" / "class_names.json").read_text())
+    assert tuple(names) == distilled.class_names
+    with pytest.raises(FileExistsError, match="overwrite"):
+        tfdistill.export_student(distilled, model, folder)
+    with pytest.raises(ValueError, match="version must be"):
+        tfdistill.export_student(distilled, model, tmp_path / "no", version=0)
+
+
+def test_exported_folders_of_old_and_new_are_read(distilled, tmp_path):
+    """As SavedModels, as pretrained students, and for LiteRT."""
+    known = tf.saved_model.load(str(OLD)).trainable_variables
+    model = students.linear((8, 8, 1))
+    for variable, value in zip(model.trainable_variables, known):
+        variable.assign(value)
+    tfdistill.export_student(distilled, model, tmp_path / "new")
+    for folder in (OLD, tmp_path / "new", tmp_path / "new" / "1"):
+        pool = tfdistill.Pool.of_files([str(folder)])
+        (values,) = pool.values(pool.training, lambda: students.linear((8, 8, 1)))
+        for value, variable in zip(values, known):
+            np.testing.assert_array_equal(value, variable)
+        path = tmp_path / "student.tflite"
+        exports.save_tflite(folder, path, overwrite=True)
+        runner = tf.lite.Interpreter(str(path)).get_signature_runner()
+        (name,) = runner.get_input_details()
+        raw = np.full((1, 8, 8, 1), 0.5, runner.get_input_details()[name]["dtype"])
+        (logits,) = runner(**{name: raw}).values()
+        normal = distilled.normalization.normalize(raw)
+        np.testing.assert_allclose(logits, model(normal), atol=1e-4)
+
+
+def test_the_last_version_is_served(tmp_path):
+    for version in ("2", "10", "x"):
+        (tmp_path / version).mkdir()
+    assert files.saved_model(tmp_path) == str(tmp_path / "10")
+    (tmp_path / "saved_model.pb").touch()
+    assert files.saved_model(tmp_path) == str(tmp_path)
+    assert files.saved_model(tmp_path / "none") == str(tmp_path / "none")

@@ -1,0 +1,48 @@
+"""Does a distilled set fit together?"""
+
+import numpy as np
+
+
+def check(distilled) -> None:
+    """Refuses shapes that don't fit and numbers that are none.
+
+    Args:
+        distilled: A `DistilledDataset`.
+
+    Raises:
+        ValueError: If something is wrong.
+    """
+    images, labels = distilled.stored_images, distilled.labels
+    names, student = distilled.class_names, distilled.student
+    if not all(isinstance(name, str) for name in (*names, student)):
+        raise ValueError(
+            f"class_names and student must be strings, not {names} and {student!r}."
+        )
+    if images.ndim < 3 or 0 in images.shape:
+        raise ValueError(
+            "images must have the shape [steps, batch, *image_shape], "
+            f"not {list(images.shape)}."
+        )
+    if labels.shape != (*images.shape[:2], len(names)):
+        raise ValueError(
+            f"labels must have the shape [steps, batch, classes] = "
+            f"{[*images.shape[:2], len(names)]}, not {list(labels.shape)}."
+        )
+    distilled.recipe.check(len(images))
+    if not np.isfinite(images).all():
+        raise ValueError("images must be finite; some pixels are NaN or infinite.")
+    if not np.isfinite(labels).all():
+        raise ValueError("labels must be finite.")
+    distilled.objective.check_labels(labels)
+
+
+def numbers(name: str, values) -> np.ndarray:
+    """Values as float32.
+
+    Raises:
+        ValueError: If they are not numbers; it names them.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be numbers, not {array.dtype}.")
+    return array.astype("float32")

@@ -1,0 +1,92 @@
+"""How distilled data, and who learns them, show themselves."""
+
+import base64
+
+import numpy as np
+
+from tfdistill._internal.faces import Face, lines, size, table
+from tfdistill.distilled import exports
+from tfdistill.runs import progress
+
+_STEPS, _IMAGES, _SIDE = 3, 10, 64
+
+
+class DistilledFace(Face):
+    """What a `DistilledDataset` says of itself."""
+
+    def _facts(self):
+        steps, batch = self.images.shape[:2]
+        facts = {
+            "images": f"{self.num_images:,}: {steps} steps of {batch}",
+            "shape": size(self.image_shape),
+            "classes": str(self.num_classes),
+            "of": self.provenance.get("dataset"),
+            "epochs": str(self.epochs),
+            "optimizer": self.inner_optimizer.name,
+            "student": self.student,
+        }
+        return {name: value for name, value in facts.items() if value}
+
+    def __repr__(self):
+        steps, batch = self.images.shape[:2]
+        of = f" of {self.provenance['dataset']}" if "dataset" in self.provenance else ""
+        student = f", for {self.student}" if self.student else ""
+        return (
+            f"DistilledDataset({self.num_images:,} images{of}: {steps} steps of "
+            f"{batch} of {size(self.image_shape)}, {self.epochs} epochs, "
+            f"{self.inner_optimizer.name}{student})"
+        )
+
+    def _repr_html_(self):
+        return table(type(self).__name__, self._facts(), _pictures(self))
+
+
+class DistillerFace(Face):
+    """What a `Distiller` says of itself."""
+
+    def _facts(self):
+        variables = self.synthesizer.trainable_variables
+        return {
+            "student": self.population.name,
+            "synthesizer": self.synthesizer,
+            "initial weights": self.population.members[0][1],
+            "meta-gradient": self.meta_gradient,
+            "objective": self.objective,
+            "outer optimizer": getattr(self, "optimizer", None),
+            "learned numbers": f"{sum(int(np.prod(v.shape)) for v in variables):,}",
+        }
+
+    def __repr__(self):
+        return f"Distiller({self.population.name}, {self.synthesizer!r})"
+
+    def summary(self, *, print_fn=progress.tell, **kwargs):
+        """Prints what it is made of: its choices, its outer optimizer, its sizes.
+
+        Args:
+            print_fn: What prints it.
+            **kwargs: Other arguments of `keras.Model.summary` are ignored.
+        """
+        print_fn(lines("Distiller", self._facts()))
+
+
+def _pictures(distilled):
+    """The first images of the first steps, a row each, as one picture in HTML."""
+    if len(distilled.image_shape) != 3:
+        return ""
+    images = distilled.normalization.displayable(distilled.images[:_STEPS, :_IMAGES])[
+        ..., : 3 if distilled.image_shape[-1] == 3 else 1
+    ]
+    every = -(-max(images.shape[2:4]) // _SIDE)
+    images = np.pad(
+        images[:, :, ::every, ::every],
+        [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)],
+        constant_values=1,
+    )
+    steps, count, height, width, channels = images.shape
+    rows = images.transpose(0, 2, 1, 3, 4)
+    picture = exports.picture(rows.reshape(steps * height, count * width, channels))
+    data = base64.b64encode(picture).decode()
+    return (
+        f"<img src='data:image/png;base64,{data}' alt='distilled images' "
+        f"style='image-rendering:pixelated;width:{40 * count}px'>"
+    )

@@ -1,0 +1,318 @@
+"""How far long work is: one bar for the whole of it, or a plain line now and then."""
+
+import math
+import os
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+
+import keras
+from absl import logging
+
+from tfdistill.runs import strategies
+from tfdistill.runs.annealing import Anneal
+
+# Seconds between two plain lines; more in work that takes long.
+_EVERY = 10.0
+_BLINK = 0.1
+
+
+class Progress:
+    """One bar for the whole of some work, which has one part or several in turn.
+
+    On a terminal it is a bar on standard error, in a notebook a bar below the cell.
+    Elsewhere it is a plain line every so often, without control characters: printed,
+    or, after `keras.config.disable_interactive_logging()`, logged by absl.
+
+    Args:
+        parts: Number of parts that will come.
+        shown: Whether anything is shown at all.
+    """
+
+    def __init__(self, parts: int = 1, *, shown: bool = True):
+        self._parts, self._number, self._shown = parts, 0, shown
+        self._bar = None
+        self._title = self._unit = self._text = ""
+        self._done = self._total = 0.0
+        self._started = self._line = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close(finished=error[0] is None)
+
+    def part(self, title: str, total: float, unit: str, done: float = 0) -> None:
+        """Begins the next part.
+
+        Args:
+            title: What is done in it.
+            total, unit: How much there is to do, and of what.
+            done: How much of it was done before.
+        """
+        self._end_part()
+        self._number += 1
+        if self._parts > 1:
+            title = f"{self._number}/{self._parts} {title}"
+        self._title, self._total, self._unit, self._done = title, total, unit, done
+        self._text, self._first = "", None
+        self._bar = self._bar or (_bar() if self._shown else None)
+        self._refresh(at_once=True)
+
+    def advance(self, count: float = 1, text: str | None = None) -> None:
+        """Says that so many more are done; `text` is about the last one."""
+        self.to(self._done + count, text)
+
+    def to(
+        self,
+        done: float,
+        text: str | None = None,
+        *,
+        total: float | None = None,
+        unit: str | None = None,
+    ) -> None:
+        """Says how much is done of the part.
+
+        Args:
+            done: How much.
+            text: Something about it; what was said last, if it is None.
+            total, unit: In place of those of the part.
+        """
+        self._total, self._unit = total or self._total, unit or self._unit
+        self._done = min(done, self._total)
+        if text is not None:
+            self._text = text
+        if self._first is None:
+            # Whatever comes before is tracing, which is not repeated.
+            self._first = time.monotonic(), self._share
+        self._refresh()
+
+    @property
+    def done(self) -> float:
+        """How much of the part is done."""
+        return self._done
+
+    @property
+    def _share(self):
+        return self._done / max(self._total, 1e-9)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the part will still take; None if nobody knows."""
+        if self._first is None or self._share <= self._first[1]:
+            return None
+        since, at = self._first
+        speed = (self._share - at) / max(time.monotonic() - since, 1e-9)
+        return (1 - self._share) / speed
+
+    @property
+    def line(self) -> str:
+        """All of it in a line."""
+        clock = self._unit == "minutes"
+        done, total = (
+            duration(60 * count) if clock else f"{math.floor(count + 1e-6):,}"
+            for count in (self._done, self._total)
+        )
+        words = [f"{self._title} {done}/{total} {self._unit}"]
+        if self._share < 1 and self.left is not None:
+            words.append(f"{duration(self.left)} left")
+        return ", ".join([*words, *filter(None, [self._text])])
+
+    def say(self, text: str) -> None:
+        """Prints a line above the bar."""
+        if self._bar is None and self._shown:
+            tell(text)
+        elif self._bar is not None:
+            self._bar.write(text, file=sys.stdout)
+
+    def close(self, finished: bool = True) -> None:
+        """Ends the last part; what was shown stays."""
+        if finished:
+            self._end_part()
+        if self._bar is not None:
+            self._bar.close()
+        self._bar, self._title = None, ""
+
+    def _end_part(self):
+        if self._title:
+            self._refresh(at_once=True, ends=True)
+
+    def _refresh(self, at_once=False, ends=False):
+        now = time.monotonic()
+        if not self._shown:
+            return
+        if self._bar is not None:
+            if at_once or now - self._line >= _BLINK:
+                self._line = now
+                self._bar.total, self._bar.n = self._total, self._done
+                text = self.line.replace("{", "{{").replace("}", "}}")
+                # A notebook's bar has a width of its own.
+                bar = "{bar}" if hasattr(self._bar, "container") else "{bar:12}"
+                self._bar.bar_format = f"{{percentage:3.0f}}% |{bar}| {text}"
+                self._bar.refresh()
+            return
+        wait = max(_EVERY, (now - self._started) / 20)
+        if ends or (not at_once and now - self._line >= wait):
+            self._line = now
+            tell(self.line)
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """Shows how far `fit` is, by one bar for all its epochs.
+
+    `Distiller.fit` adds it itself, unless `verbose` is 0 or 2.
+
+    Args:
+        anneal: The run's `Anneal`, which knows when the run ends; without one, it ends
+            with the last epoch.
+        progress: Where it is shown, in a part that has begun; by default a bar of its
+            own.
+        beside: Figures to compare the validation's headline with, by name, such as
+            {"random real": 0.8}.
+        before: What `progress` counts before this call of `fit`.
+        each: How much of it this call is.
+
+    Example:
+        >>> import keras, numpy as np, tfdistill
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> bar = tfdistill.ProgressBar()
+        >>> x = np.zeros((4, 2))
+        >>> history = model.fit(x, x[:, :1], 2, epochs=3, verbose=0, callbacks=[bar])
+        learning 6/6 steps, loss 0
+    """
+
+    def __init__(
+        self,
+        anneal: Anneal | None = None,
+        progress: Progress | None = None,
+        *,
+        beside: Mapping[str, float] | None = None,
+        before: float = 0,
+        each: float = 1,
+    ):
+        super().__init__()
+        self._anneal, self._given = anneal, progress
+        self._beside, self._before, self._each = dict(beside or {}), before, each
+        self._progress = progress or Progress()
+
+    @classmethod
+    def among(cls, callbacks) -> "ProgressBar":
+        """A bar that knows the `Anneal` among some callbacks, if there is one."""
+        anneals = [each for each in callbacks if isinstance(each, Anneal)]
+        return cls(*anneals[:1])
+
+    def on_train_begin(self, logs=None):
+        self._epoch = self._validated = None
+        if self._given is None:
+            chief = strategies.is_chief(self.model.distribute_strategy)
+            self._progress = Progress(shown=chief)
+            self._progress.part("learning", self._total or 1, "steps")
+
+    @property
+    def _total(self):
+        return (self.params.get("steps") or 0) * self.params.get("epochs", 1)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        text = self._text(logs)
+        if self._anneal is not None:
+            step = int(self.model.optimizer.iterations.numpy())
+            done, total, unit = self._anneal.counted(step)
+            if unit != "outer steps":
+                text = f"outer step {step}, {text}"
+            self._progress.to(done, text, total=total, unit=unit)
+        elif self._given is not None:
+            steps = self.params.get("steps") or math.inf
+            share = (self._epoch + (batch + 1) / steps) / self.params["epochs"]
+            self._progress.to(self._before + self._each * share, text)
+        elif self._total:
+            done = self._epoch * self.params["steps"] + batch + 1
+            self._progress.to(done, text, total=self._total)
+        else:  # the first epoch of data of unknown length
+            epochs = self.params["epochs"]
+            self._progress.to(self._epoch, text, total=epochs, unit="epochs")
+
+    def on_epoch_end(self, epoch, logs=None):
+        name = self._headline(logs or {})
+        if name in (logs or {}):
+            self._validated = name, float(logs[name])
+
+    def on_train_end(self, logs=None):
+        if self._given is None:
+            if self._validated:
+                self._progress.advance(0, self._text({}))
+            self._progress.close()
+
+    def _headline(self, logs):
+        objective = getattr(self.model, "objective", None)
+        own = [f"val_{objective.headline}"] if objective is not None else []
+        return next((n for n in (*own, "val_accuracy", "val_loss") if n in logs), "")
+
+    def _text(self, logs):
+        objective = getattr(self.model, "objective", None)
+        shares = getattr(objective, "shares", ("accuracy",))
+        if self._validated is None:
+            name = next(iter(logs or {}), None)
+            return (
+                f"{name} {_figure(float(logs[name]), name in shares)}" if name else ""
+            )
+        name, value = self._validated
+        share = name.removeprefix("val_") in shares
+        text = f"{name.removeprefix('val_').replace('_', ' ')} {_figure(value, share)}"
+        beside = [f"{n} {_figure(v, share)}" for n, v in self._beside.items()]
+        return text + (f" ({', '.join(beside)})" if beside else "")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a clock shows them: "0:07", "12:03", "5:20:00"."""
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _figure(value, is_share):
+    return f"{100 * value:.1f} %" if is_share else f"{value:.4g}"
+
+
+def _bar():
+    """An empty bar of tqdm; None where there is neither a terminal nor a notebook."""
+    from tqdm import TqdmWarning, std
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)  # of notebooks without widgets
+        from tqdm import autonotebook
+    if autonotebook.tqdm is not std.tqdm:
+        return autonotebook.tqdm(total=1, bar_format=" ")
+    if _in_notebook():
+        return std.tqdm(total=1, file=sys.stdout, ncols=100, bar_format=" ")
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    # Some terminals do not say how wide they are.
+    wide = {"dynamic_ncols": True} if _columns() else {"ncols": 80, "nrows": 20}
+    return std.tqdm(total=1, file=sys.stderr, bar_format=" ", **wide)
+
+
+def _columns():
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def _in_notebook():
+    shell = sys.modules.get("IPython")
+    shell = shell and shell.get_ipython()
+    return bool(shell) and "IPKernelApp" in shell.config
+
+
+def tell(text: str) -> None:
+    """Prints a line, or logs it if Keras's interactive logging is off."""
+    if keras.config.is_interactive_logging_enabled():
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    else:
+        logging.info("%s", text)
