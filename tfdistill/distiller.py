@@ -208,7 +208,6 @@ class Distiller(DistillerFace, keras.Model):
             "synthesizer": self.synthesizer,
             "norms": [norm.value for norm in self.gradient_norms],
             "usual_loss": self.usual_loss.value,
-            # Backups of earlier versions have none.
             **self.population.checkpointed(self.distribute_strategy),
         }
 

@@ -104,7 +104,7 @@ class Population:
         return tf.switch_case(which, branches)
 
     def checkpointed(self, strategy: tf.distribute.Strategy) -> dict:
-        """What students keep from one outer step to the next, if anything.
+        """What students keep from one outer step to the next; `{}` if nothing.
 
         Args:
             strategy: The one in whose scope the students were made. Each of its
