@@ -115,6 +115,7 @@ PROGRAMS = {
             )
         )
     ],
+    "docs/methods.md": [Program(changes=(("updates=300", "updates=20"),))],
     "docs/scaling.md": [
         Program(
             before="import tensorflow as tf, tfdistill\n"
@@ -379,7 +380,7 @@ def test_the_site_builds_without_warnings(tmp_path):
     )
     assert process.returncode == 0, process.stderr
     page = (tmp_path / "site" / "api" / "distilled.dataset" / "index.html").read_text()
-    assert "Distilled batches in their order" in page
+    assert "Distilled images and labels, and how to train" in page
     page = (tmp_path / "site" / "commands" / "distill" / "index.html").read_text()
     assert "Updates of the distilled images" in page
     assert "<code>--outer_steps=N</code> (1000, if there is no --minutes)" in page

@@ -67,7 +67,10 @@ def test_everything_has_a_face(faces):
     [
         ("Dataset", "Dataset('digits', 10 classes of 8 x 8 x 1: train 1,295, "),
         ("Split", "Split(359 examples of 8 x 8 x 1, 10 classes, in memory)"),
-        ("DistilledDataset", "DistilledDataset(20 images of digits: 2 steps of 10 of "),
+        (
+            "DistilledDataset",
+            "DistilledDataset(20 images of digits of 8 x 8 x 1: 2 steps",
+        ),
         ("Pool", "Pool(students='2 + 1 held out')"),
         ("attack", "Attack(attack_class=0, target_class=1)"),
         ("back_gradient", "BackGradient()"),

@@ -19,12 +19,13 @@ writes a corrected copy, or a list of what to keep, as audit.csv says (edit
 its column "suspect" first, if you like); the data itself is never touched.
 """
 
-import csv
 import functools
-import io
 import os
 import time
 
+from tfdistill.cli import (
+    audit_listing as listing,
+)
 from tfdistill.cli import (
     data,
     dry_run,
@@ -40,7 +41,7 @@ from tfdistill.cli.errors import InputError, checking
 from tfdistill.runs import files
 
 _OWNED = ("flags.txt", "audit.csv", "metrics.json", "images", "parts")
-_SHOWN, _LISTED = 40, 5
+_LISTED = 5
 _RECIPE = "studies.audit:Recipe"
 _MODEL = Flag(
     "model",
@@ -235,7 +236,7 @@ def _recipe(c):
 def _write(c, found, dataset, places, wrong, model, seconds, progress):
     """Shows the result and writes the folder's files, pictures last."""
     names, noise = dataset.class_names, found.noise()
-    suspects, shown = found.suspects, _first(found)
+    suspects, shown = found.suspects, listing.first(found)
     content = {
         "dataset": dataset.name,
         "student": c.student,
@@ -251,10 +252,10 @@ def _write(c, found, dataset, places, wrong, model, seconds, progress):
         "cpu_seconds": found.cpu_seconds,
         "selection": "nothing on test images",
     }
-    table = _table(found, names, places, wrong if c.flip else None)
+    table = listing.table(found, names, places, wrong if c.flip else None)
     with run_folder.writing(c.workdir):
         files.write_text(os.path.join(c.workdir, "audit.csv"), table)
-    figures = _figures(found, dataset, places, shown)
+    figures = listing.figures(found, dataset, places, shown)
     result = results.Result(c.workdir, figures, progress)
     result.add(content)
     for name, make in figures.items():
@@ -272,27 +273,6 @@ def _write(c, found, dataset, places, wrong, model, seconds, progress):
     files.remove(os.path.join(c.workdir, "parts"))
 
 
-def _first(found):
-    """The suspects first; without any, the top of the ranking all the same."""
-    suspects, ranking = found.suspects, found.ranking
-    return [*ranking[suspects[ranking]], *ranking[~suspects[ranking]]][:_SHOWN]
-
-
-def _figures(found, dataset, places, shown):
-    """Functions that draw the pictures, by name."""
-    from tfdistill.reporting import plots
-
-    names, normalization = dataset.class_names, dataset.normalization
-    images = normalization.normalize(dataset.train.images[shown]).numpy()
-    return {
-        "noise": lambda: plots.label_noise(found.noise(), names),
-        "suspects": lambda: plots.titled_images(
-            normalization.displayable(images),
-            [_title(found, names, places, k) for k in shown],
-        ),
-    }
-
-
 def _rehearse(dataset, places):
     """Draws and lists an audit in which nothing is known."""
     import numpy as np
@@ -303,8 +283,10 @@ def _rehearse(dataset, places):
     votes = np.ones((len(given), dataset.num_classes), np.int32)
     found = audit.Audit(given, (votes / dataset.num_classes).astype("float32"), votes)
     with rehearsal.rehearsal() as trial, trial.of("drawn"):
-        _table(found, dataset.class_names, places, None)
-        for name, make in _figures(found, dataset, places, _first(found)).items():
+        listing.table(found, dataset.class_names, places, None)
+        for name, make in listing.figures(
+            found, dataset, places, listing.first(found)
+        ).items():
             results.draw(trial.folder, name, make)
 
 
@@ -321,27 +303,6 @@ def _dry_run(c, dataset):
         )
     )
     dry_run.show(COMMAND, c, [("outer steps", 2 * c.rounds * c.outer_steps, step)])
-
-
-def _title(found, names, places, k):
-    given, other = names[found.given[k]], names[found.suggested[k]]
-    return f"{given[:14]}: {other[:14]}? {os.path.basename(places.places[k])[-14:]}"
-
-
-def _table(found, names, places, wrong):
-    """All examples as CSV; with a column of those made wrong, if there are any."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    from tfdistill.studies.corrections import COLUMNS, cell
-
-    writer.writerow([*COLUMNS, *["flipped"] * (wrong is not None)])
-    for k in found.ranking.tolist():
-        texts = (places.places[k], names[found.given[k]], names[found.suggested[k]])
-        row = [int(places.rows[k]), *map(cell, texts)]
-        row += [f"{found.scores[k]:.6f}", f"{found.agreement[k]:.3f}"]
-        row.append(int(found.suspects[k]))
-        writer.writerow(row if wrong is None else [*row, int(wrong[k])])
-    return text.getvalue()
 
 
 def _checked(found, wrong):

@@ -288,10 +288,10 @@ def _networks(c, distilled):
     """A model, and the weights of each network whose exposure is measured."""
     from tfdistill.weights.pool import Pool
 
-    if distilled.inner_optimizer.name != "sgd":
+    if distilled.inner_optimizer.name != "sgd" or not distilled.recipe.is_ordered:
         raise ValueError(
-            "--attack needs images for --inner_optimizer=sgd, not "
-            f"{distilled.inner_optimizer.name}."
+            "--attack needs images for --inner_optimizer=sgd and its learned steps, "
+            f"not for {distilled.recipe.describe(distilled.images.shape)}."
         )
     student = c.student
     if c.model:

@@ -66,7 +66,11 @@ def strategy(configuration: Configuration, flags: str = ""):
     from tfdistill.runs import strategies
 
     with checking():
-        found = strategies.make(configuration.strategy, flags.splitlines())
+        found = strategies.make(
+            configuration.strategy,
+            flags.splitlines(),
+            lambda text: print(text, file=sys.stderr, flush=True),
+        )
     # TensorFlow takes SIGTERM for itself when workers find each other.
     exit_when_asked()
     return found

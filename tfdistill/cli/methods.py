@@ -124,8 +124,14 @@ def preset(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def shown(flags: Iterable[Flag]) -> list[Flag]:
     """The same flags, where help says of some that the method sets them."""
-    names = {name for method in METHODS.values() for name in method}
-    return [
-        dataclasses.replace(flag, shown="by --method") if flag.name in names else flag
-        for flag in flags
-    ]
+    return [_shown(flag) for flag in flags]
+
+
+def _shown(flag):
+    if not any(flag.name in method for method in METHODS.values()):
+        return flag
+    value = METHODS["ridge"].get(flag.name, flag.default)
+    if flag.kind is bool:
+        return dataclasses.replace(flag, shown="yes" if value else "no")
+    said = "" if value is None else f"{value}; "
+    return dataclasses.replace(flag, shown=f"{said}others by --method")

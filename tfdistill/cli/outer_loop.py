@@ -130,8 +130,7 @@ FLAGS = [
         None,
         "Outer steps between backups and tests on validation images.",
         lowest=1,
-        shown="a tenth of the run, at most 500; 100 with --minutes; for ordinary "
-        "training a quarter, or 1000",
+        shown="a tenth of the run, or 100; in ordinary training more",
     ),
 ]
 

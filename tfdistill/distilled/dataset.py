@@ -88,10 +88,10 @@ class DistilledDataset(faces.DistilledFace):
         self.labels = checks.numbers("labels", labels)
         if (recipe is None) == (learning_rates is None):
             raise ValueError("Give either learning_rates or a recipe.")
-        self.recipe: Recipe = recipe or LearnedSchedule(
-            optimizers.get(inner_optimizer),
-            {"learning_rate": learning_rates, **(hyperparameters or {})},
-        )
+        if learning_rates is not None:
+            rates = {"learning_rate": learning_rates, **(hyperparameters or {})}
+            recipe = LearnedSchedule(optimizers.get(inner_optimizer), rates)
+        self.recipe: Recipe = recipe
         self.objective = objectives.get(objective)
         self.normalization = normalization
         self.class_names = tuple(class_names)

@@ -15,25 +15,23 @@ class DistilledFace(Face):
     """What a `DistilledDataset` says of itself."""
 
     def _facts(self):
-        steps, batch = self.images.shape[:2]
         facts = {
-            "images": f"{self.num_images:,}: {steps} steps of {batch}",
+            "images": f"{self.num_images:,}",
             "shape": size(self.image_shape),
             "classes": str(self.num_classes),
             "of": self.provenance.get("dataset"),
-            "epochs": str(self.epochs),
+            "training": self.recipe.describe(self.images.shape),
             "optimizer": self.inner_optimizer.name,
             "student": self.student,
         }
         return {name: value for name, value in facts.items() if value}
 
     def __repr__(self):
-        steps, batch = self.images.shape[:2]
         of = f" of {self.provenance['dataset']}" if "dataset" in self.provenance else ""
         student = f", for {self.student}" if self.student else ""
         return (
-            f"DistilledDataset({self.num_images:,} images{of}: {steps} steps of "
-            f"{batch} of {size(self.image_shape)}, {self.epochs} epochs, "
+            f"DistilledDataset({self.num_images:,} images{of} of "
+            f"{size(self.image_shape)}: {self.recipe.describe(self.images.shape)}, "
             f"{self.inner_optimizer.name}{student})"
         )
 

@@ -46,7 +46,7 @@ class OrdinaryTraining(Recipe):
     updates: int = 1000
     learning_rate: float = 1e-3
     batch_size: int = 256
-    changes: RandomChanges = RandomChanges()
+    changes: RandomChanges = dataclasses.field(default_factory=RandomChanges)
 
     kind = "ordinary"
     is_ordered = False

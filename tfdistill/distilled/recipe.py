@@ -41,6 +41,11 @@ class Teacher(abc.ABC):
 class Recipe(abc.ABC):
     """How to train on distilled data: what files hold besides images and labels.
 
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.OrdinaryTraining(updates=300).describe((1, 100, 28, 28, 1))
+        'ordinary training: 300 updates by Adam at 0.001, batches of 100, no random changes'
+
     Attributes:
         kind: Its name in files.
         is_ordered: Whether the batches have an order that matters.

@@ -4,15 +4,19 @@ Strategies are TensorFlow's own; a `Distiller` that is made in the scope of one 
 its students out over the replicas.
 """
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
+from absl import logging
 
 from tfdistill.runs import cluster
 
 
-def make(name: str, about: Sequence[str] = ()) -> tf.distribute.Strategy:
+def make(
+    name: str,
+    about: Sequence[str] = (),
+    tell: Callable[[str], None] = logging.warning,
+) -> tf.distribute.Strategy:
     """A strategy of TensorFlow by its name.
 
     Args:
@@ -20,13 +24,14 @@ def make(name: str, about: Sequence[str] = ()) -> tf.distribute.Strategy:
             "multi_worker" (the machines that the environment variable TF_CONFIG
             names) or "tpu" (the TPU that TPU_NAME names, or this machine's).
         about: For several machines, the lines in which they must agree, such as flags.
+        tell: Gets a sentence on which machines are waited for.
 
     Raises:
         ValueError: If there is no such strategy, or nothing for it to run on; if a
             machine does not come, or is about to do something else.
     """
     if name == "multi_worker":
-        cluster.gather(about, _tell)
+        cluster.gather(about, tell)
     if name not in _STRATEGIES:
         raise ValueError(
             f"strategy must be one of {', '.join(_STRATEGIES)}, not {name!r}."
@@ -36,10 +41,6 @@ def make(name: str, about: Sequence[str] = ()) -> tf.distribute.Strategy:
     except (LookupError, TypeError, ValueError, AttributeError, tf.errors.OpError) as e:
         reason = " ".join(str(e).split())
         raise ValueError(f"The strategy {name!r} cannot start: {reason}") from e
-
-
-def _tell(sentence):
-    print(sentence, file=sys.stderr, flush=True)
 
 
 def _tpu():

@@ -150,7 +150,8 @@ def _batches(
     if not training.rate:
         return
     images, labels = distilled.images, distilled.labels
-    for rates in distilled.learning_rates * np.float32(training.rate):
+    learned = distilled.hyperparameters["learning_rate"]
+    for rates in learned * np.float32(training.rate):
         if not training.shuffled:
             yield from zip(images, labels, map(tf.constant, rates))
             continue

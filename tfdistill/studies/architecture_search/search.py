@@ -330,8 +330,10 @@ class Search:
         """Everything that the candidates' results depend on."""
         data = self._distilled
         key = hashlib.sha256()
-        for array in (data.images, data.labels, data.learning_rates):
+        for array in (data.images, data.labels, *data.recipe.columns().values()):
             key.update(np.ascontiguousarray(array))
+        if not data.recipe.is_ordered:
+            key.update(repr(data.recipe.to_config()).encode())
         return {
             "space": self._name,
             "dataset": self._dataset.name,

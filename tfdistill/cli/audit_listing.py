@@ -1,0 +1,67 @@
+"""How an audit lists examples, and what it draws."""
+
+import csv
+import io
+import os
+
+_SHOWN = 40
+
+
+def first(found) -> list:
+    """The rows to look at first: the suspects, or else the top of the ranking.
+
+    Args:
+        found: An `Audit`.
+    """
+    suspects, ranking = found.suspects, found.ranking
+    return [*ranking[suspects[ranking]], *ranking[~suspects[ranking]]][:_SHOWN]
+
+
+def figures(found, dataset, places, shown) -> dict:
+    """Functions that draw the pictures, by name.
+
+    Args:
+        found: An `Audit`.
+        dataset: What was audited.
+        places: Where its examples lie.
+        shown: The rows to show.
+    """
+    from tfdistill.reporting import plots
+
+    names, normalization = dataset.class_names, dataset.normalization
+    images = normalization.normalize(dataset.train.images[shown]).numpy()
+    return {
+        "noise": lambda: plots.label_noise(found.noise(), names),
+        "suspects": lambda: plots.titled_images(
+            normalization.displayable(images),
+            [_title(found, names, places, k) for k in shown],
+        ),
+    }
+
+
+def _title(found, names, places, k):
+    given, other = names[found.given[k]], names[found.suggested[k]]
+    return f"{given[:14]}: {other[:14]}? {os.path.basename(places.places[k])[-14:]}"
+
+
+def table(found, names, places, wrong) -> str:
+    """All examples as CSV; with a column of those made wrong, if there are any.
+
+    Args:
+        found: An `Audit`.
+        names: Of the classes.
+        places: Where the examples lie.
+        wrong: bool, whether a label was made wrong on purpose; None if none was.
+    """
+    from tfdistill.studies.corrections import COLUMNS, cell
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS, *["flipped"] * (wrong is not None)])
+    for k in found.ranking.tolist():
+        texts = (places.places[k], names[found.given[k]], names[found.suggested[k]])
+        row = [int(places.rows[k]), *map(cell, texts)]
+        row += [f"{found.scores[k]:.6f}", f"{found.agreement[k]:.3f}"]
+        row.append(int(found.suspects[k]))
+        writer.writerow(row if wrong is None else [*row, int(wrong[k])])
+    return text.getvalue()
