@@ -69,7 +69,7 @@ def test_everything_has_a_face(faces):
         ("Split", "Split(359 examples of 8 x 8 x 1, 10 classes, in memory)"),
         (
             "DistilledDataset",
-            "DistilledDataset(20 images of digits of 8 x 8 x 1: 2 steps",
+            "DistilledDataset(20 images of digits of 8 x 8 x 1: 2 s",
         ),
         ("Pool", "Pool(students='2 + 1 held out')"),
         ("attack", "Attack(attack_class=0, target_class=1)"),

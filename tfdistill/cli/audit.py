@@ -284,9 +284,8 @@ def _rehearse(dataset, places):
     found = audit.Audit(given, (votes / dataset.num_classes).astype("float32"), votes)
     with rehearsal.rehearsal() as trial, trial.of("drawn"):
         listing.table(found, dataset.class_names, places, None)
-        for name, make in listing.figures(
-            found, dataset, places, listing.first(found)
-        ).items():
+        shown = listing.first(found)
+        for name, make in listing.figures(found, dataset, places, shown).items():
             results.draw(trial.folder, name, make)
 
 

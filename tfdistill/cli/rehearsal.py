@@ -82,6 +82,10 @@ def of_distilled(distilled, model=None) -> None:
 
 
 def _first_step(distilled):
+    if not distilled.recipe.is_ordered:
+        return distilled.replace(
+            images=distilled.images[:1], labels=distilled.labels[:1]
+        )
     others = {name: of[:, :1] for name, of in distilled.hyperparameters.items()}
     return distilled.replace(
         images=distilled.images[:1],

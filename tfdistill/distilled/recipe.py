@@ -43,8 +43,9 @@ class Recipe(abc.ABC):
 
     Example:
         >>> import tfdistill
-        >>> tfdistill.OrdinaryTraining(updates=300).describe((1, 100, 28, 28, 1))
-        'ordinary training: 300 updates by Adam at 0.001, batches of 100, no random changes'
+        >>> recipe = tfdistill.OrdinaryTraining(updates=300)
+        >>> recipe.describe((1, 100, 28, 28, 1)).partition(",")[0]
+        'ordinary training: 300 updates by Adam at 0.001'
 
     Attributes:
         kind: Its name in files.
