@@ -13,7 +13,12 @@ _BUDGETS = {
             "--epochs=1",
             "--learning_rate=0.001",
         ],
-        "distill": ["--outer_steps=20", "--batch_size=64", "--num_students=2"],
+        "distill": [
+            "--outer_steps=20",
+            "--batch_size=64",
+            "--num_students=2",
+            "--updates=20",
+        ],
         "baseline": ["--num_sets=1", "--num_students=2"],
         "search": [
             "--candidates=4",
@@ -146,6 +151,26 @@ FIGURE_2 = [
         _hour("cifar10", "fixed"),
     ),
 ]
+
+
+def _today(dataset: str, *sizes: int) -> list[Cell]:
+    """Cells of data for ordinary training; 20 networks of each would take days."""
+    return [
+        Cell(
+            f"today/{dataset}_{size}",
+            f"{size} image{'s' if size > 1 else ''} a class",
+            hour=("--num_students=5",),
+        )
+        for size in sizes
+    ]
+
+
+#: Distilled data of today, by its data set: each is judged beside real images, too.
+TODAY = {
+    "mnist": _today("mnist", 1, 10, 50),
+    "fashion_mnist": _today("fashion_mnist", 1, 10, 50),
+    "cifar10": _today("cifar10", 1, 10),
+}
 
 _BASE = "mnist/random"
 #: Cells by the number that is varied, as (number, flagfile).

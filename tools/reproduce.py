@@ -3,6 +3,7 @@
     python tools/reproduce.py table1 --datasets=mnist --budget=hour
     python tools/reproduce.py table2 --datasets=mnist_usps,usps_mnist
     python tools/reproduce.py table3 --datasets=fashion_mnist_mnist
+    python tools/reproduce.py today --datasets=mnist --seeds=2
     python tools/reproduce.py attack | gtn | search | figure2 | ablation | linear
 
 Each cell of a table is one command of tfdistill and a flagfile in tools/flagfiles,
@@ -42,7 +43,8 @@ flags.DEFINE_list(
     "Rows, by their data. Table 1, figure 2: mnist (the default), fashion_mnist, "
     "cifar10, digits. Table 2: mnist_usps and usps_mnist (the default), svhn_mnist. "
     "Table 3: fashion_mnist_mnist (the default), cifar10_halves, voc, cub. "
-    "Attack: mnist (the default), cifar10.",
+    "Attack: mnist (the default), cifar10. Today: mnist (the default), fashion_mnist, "
+    "cifar10.",
 )
 flags.DEFINE_list(
     "only",
@@ -350,7 +352,47 @@ def _read(path):
         return json.load(file)
 
 
+def run_today():
+    """Distils for ordinary training, and judges each cell beside real images."""
+    for dataset in _datasets(papers.TODAY, ["mnist"]):
+        table = f"today_{dataset}"
+        cells = papers.TODAY[dataset]
+        records = run(cells, table)
+        _publish(table, records, figures.bars(records))
+        done = {record["name"] for record in records}
+        for cell in cells:
+            if cell.name in done:
+                _judge(cell, dataset, table)
+
+
+# Networks that nothing was distilled through are among them.
+_JUDGES = "--architectures=wide_convnet@32-64-128,convnet@32,lenet"
+_JUDGED = {
+    "smoke": ["--networks=2", "--choosing=1", "--updates=20", "--attack_images=0"],
+    "hour": ["--choosing=1", "--updates=1000", "--attack_images=0"],
+    "full": ["--choosing=2", "--updates=1000,3000", "--networks=5"],
+}
+
+
+def _judge(cell, dataset, table):
+    """One table of a cell's distillations, random real images, k-means and herding."""
+    sets = [
+        f"seed{seed}={_folder(table, cell.name, seed)}" for seed in range(FLAGS.seeds)
+    ]
+    arguments = [
+        "compare",
+        f"--sets={','.join(sets)}",
+        f"--dataset={dataset}",
+        _JUDGES,
+        *_JUDGED[FLAGS.budget],
+        *_data_flags(),
+    ]
+    print(f"\n[judged] tfdistill {shlex.join(arguments)}", flush=True)
+    _tfdistill([*arguments, f"--workdir={_folder(table, f'{cell.name}_judged', 0)}"])
+
+
 TABLES = {
+    "today": run_today,
     "table1": run_table1,
     "table2": run_table2,
     "table3": run_table3,
