@@ -5,7 +5,7 @@ import base64
 import numpy as np
 
 from tfdistill._internal.faces import Face, lines, size, table
-from tfdistill.distilled import exports
+from tfdistill.distilled import pictures
 from tfdistill.runs import progress
 
 _STEPS, _IMAGES, _SIDE = 3, 10, 64
@@ -69,20 +69,10 @@ class DistillerFace(Face):
 
 def _pictures(distilled):
     """The first images of the first steps, a row each, as one picture in HTML."""
-    if len(distilled.image_shape) != 3:
-        return ""
-    images = distilled.normalization.displayable(distilled.images[:_STEPS, :_IMAGES])[
-        ..., : 3 if distilled.image_shape[-1] == 3 else 1
-    ]
-    every = -(-max(images.shape[2:4]) // _SIDE)
-    images = np.pad(
-        images[:, :, ::every, ::every],
-        [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)],
-        constant_values=1,
-    )
-    steps, count, height, width, channels = images.shape
-    rows = images.transpose(0, 2, 1, 3, 4)
-    picture = exports.picture(rows.reshape(steps * height, count * width, channels))
+    shown = distilled.normalization.displayable(distilled.images[:_STEPS, :_IMAGES])
+    count = shown.shape[1]
+    flat = shown.reshape(-1, *distilled.image_shape)
+    picture = pictures.png(pictures.grid(flat, count, _SIDE))
     data = base64.b64encode(picture).decode()
     return (
         f"<img src='data:image/png;base64,{data}' alt='distilled images' "

@@ -46,6 +46,24 @@ def _means(images, axis, block):
     return sums / np.expand_dims(sizes.astype(images.dtype), (0, *range(2, 5 - axis)))
 
 
+def grid(images: np.ndarray, columns: int = 10, side: int = 64) -> np.ndarray:
+    """Images in rows, with a white line around each, as one picture.
+
+    Args:
+        images, side: Same as for `as_pictures`.
+        columns: Images in a row.
+
+    Returns:
+        float `[height, width, 1 or 3]` in 0..1.
+    """
+    shown = as_pictures(images, side)
+    borders = [(0, -len(shown) % columns), (1, 1), (1, 1), (0, 0)]
+    shown = np.pad(shown, borders, constant_values=1)
+    rows = shown.reshape(-1, columns, *shown.shape[1:]).transpose(0, 2, 1, 3, 4)
+    count, height, columns, width, channels = rows.shape
+    return rows.reshape(count * height, columns * width, channels)
+
+
 def png(image: np.ndarray) -> bytes:
     """An image as PNG.
 

@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +16,7 @@ from tfdistill._internal import fields
 from tfdistill._internal.version import __version__
 from tfdistill.data.labels import check_names
 from tfdistill.data.normalization import Normalization
-from tfdistill.distilled import untrusted
+from tfdistill.distilled import card, untrusted
 from tfdistill.distilled.learned_schedule import LearnedSchedule
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.distilled.recipe import Recipe
@@ -83,6 +84,13 @@ def _write(distilled, folder):
     tfds.folder_dataset.write_metadata(
         data_dir=folder,
         features=features,
+        version="1.0.0",
+        check_data=False,
+        description=card.description(distilled),
+        citation=card.citation(distilled),
+        license="That of the source, as far as it holds for what is derived from it.",
+        supervised_keys=("image", "label"),
+        disable_shuffling=True,
         split_infos=[
             tfds.core.SplitInfo(
                 name="train",
@@ -97,6 +105,10 @@ def _write(distilled, folder):
             )
         ],
     )
+    card.rename(os.path.join(folder, "dataset_info.json"), distilled)
+    Path(folder, "images.png").write_bytes(card.picture(distilled))
+    text = card.markdown(distilled, __version__)
+    Path(folder, "README.md").write_text(text, encoding="utf-8")
     checksums = {_RECORDS: files.sha256(path)}
     if distilled.initial_weights is not None:
         path = os.path.join(folder, _WEIGHTS)

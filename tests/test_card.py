@@ -1,0 +1,87 @@
+"""What a folder of distilled data says of itself."""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+import tfdistill
+
+IN_PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits")
+
+
+def saved(digits, folder, **changes):
+    data = tfdistill.baselines.random_real(digits, steps=3)
+    data.replace(**changes).save(folder)
+    return data
+
+
+def test_metadata_of_tfds_say_what_it_is(digits, tmp_path):
+    data = saved(digits, tmp_path / "data")
+    info = tfds.builder_from_directory(tmp_path / "data").info
+    assert info.name == "digits_distilled" and str(info.version) == "1.0.0"
+    assert info.supervised_keys == ("image", "label") and info.disable_shuffling
+    assert "30 synthetic images" in info.description and "Wang" in info.citation
+    builder = tfds.builder_from_directory(tmp_path / "data")
+    pairs = builder.as_dataset(split="train", as_supervised=True, shuffle_files=False)
+    images = np.stack([image for image, _ in tfds.as_numpy(pairs)])
+    np.testing.assert_array_equal(images, data.images.reshape(images.shape))
+
+
+def test_a_card_has_a_front_matter_a_picture_and_a_program(digits, tmp_path):
+    yaml = pytest.importorskip("yaml")
+    recipe = tfdistill.OrdinaryTraining(updates=50)
+    rows = [{"student": "mlp", "mean": 0.9, "std": 0.01, "num_students": 5}]
+    folder = tmp_path / "data"
+    data = saved(digits, folder, recipe=recipe, provenance={"measured": rows})
+    text = (folder / "README.md").read_text()
+    _, front, body = text.split("---\n", 2)
+    fields = yaml.safe_load(front)
+    assert fields["task_categories"] == ["image-classification"]
+    assert "50 updates by Adam" in body and "| mlp | 90.00 ± 1.00 % | 5 |" in body
+    with Image.open(folder / "images.png") as picture:
+        assert picture.size == (100, 30)
+    (program,) = IN_PYTHON.findall(body)
+    found: dict = {}
+    exec(program.replace("FOLDER", str(folder)), found)
+    assert found["images"].shape == (data.num_images, 8, 8, 1)
+    assert found["recipe"]["updates"] == 50
+
+
+@pytest.mark.parametrize("name", ["a|b\n# c", "<script>", "données 日本"])
+def test_names_of_others_are_only_names(digits, tmp_path, name):
+    names = [name, *digits.class_names[1:]]
+    provenance = {"dataset": "My Photos (2024)|x"}
+    try:
+        saved(digits, tmp_path / "data", class_names=names, provenance=provenance)
+    except ValueError as error:
+        assert "class" in str(error)
+        return
+    text = (tmp_path / "data" / "README.md").read_text()
+    assert "<script>" not in text and "\n# c" not in text
+    info = tfds.builder_from_directory(tmp_path / "data").info
+    assert info.name == "my_photos_2024_x_distilled"
+
+
+@pytest.mark.parametrize("shape", [(30,), (4, 9, 1), (1, 40, 1), (3, 5, 2)])
+def test_images_of_any_shape_have_a_picture(tmp_path, shape):
+    data = tfdistill.DistilledDataset(
+        np.random.default_rng(0).normal(size=(2, 3, *shape)),
+        np.tile(np.eye(3), (2, 1, 1)),
+        np.full((1, 2), 0.1),
+        normalization=tfdistill.Normalization((0.0,), (1.0,), 1),
+        class_names=("a", "b", "c"),
+    )
+    try:
+        data.save(tmp_path / "data")
+    except ValueError as error:
+        pytest.skip(str(error))
+    with Image.open(tmp_path / "data" / "images.png") as picture:
+        assert max(picture.size) < 1000

@@ -1,0 +1,182 @@
+"""What a folder of distilled data says of itself: a card, and TFDS's metadata."""
+
+import json
+import re
+
+from tfdistill.distilled import pictures
+
+#: Pictures of a card have this many images in a row, and rows, at most.
+_COLUMNS, _ROWS = 10, 10
+_WANG = """@article{wang2018dataset,
+  title={Dataset Distillation},
+  author={Wang, Tongzhou and Zhu, Jun-Yan and Torralba, Antonio and Efros, Alexei A.},
+  journal={arXiv:1811.10959},
+  year={2018}
+}"""
+_ZHOU = """@inproceedings{zhou2022dataset,
+  title={Dataset Distillation using Neural Feature Regression},
+  author={Zhou, Yongchao and Nezhadarya, Ehsan and Ba, Jimmy},
+  booktitle={Advances in Neural Information Processing Systems},
+  year={2022}
+}"""
+_CARD = """---
+pretty_name: {title}
+task_categories:
+- image-classification
+size_categories:
+- n<1K
+license: other
+license_name: that-of-the-source
+tags:
+- dataset-distillation
+- tfdistill
+---
+
+# {title}
+
+{description}
+
+![{count} of the images](images.png)
+
+| | |
+|---|---|
+{facts}
+
+## Training on it
+
+{training}. Images are float32 and normalised: a raw image x is
+`(x / {scale:g} - mean) / std`, with mean {mean} and std {std}. Labels are
+`soft_label`{labels}; `label` is the largest of them.
+
+```python
+import json
+import numpy as np
+import tensorflow_datasets as tfds
+
+builder = tfds.builder_from_directory("FOLDER")
+examples = list(tfds.as_numpy(builder.as_dataset(split="train", shuffle_files=False)))
+images = np.stack([e["image"] for e in examples])
+labels = np.stack([e["soft_label"] for e in examples])
+recipe = json.load(open("FOLDER/tfdistill.json"))["recipe"]
+```
+
+Plain `tf.data` reads the `.tfrecord` file; `tfdistill export` writes `.npz` (NumPy,
+PyTorch, JAX) and `.parquet` (`datasets`).
+{measured}
+## Source
+
+The images were learned from {source}, whose licence holds for them as far as it does
+for data that is derived from it. They are the work of tfdistill {version}, by
+
+```
+{citation}
+```
+"""
+
+
+def name(distilled) -> str:
+    """The data set's name in TFDS, such as "mnist_distilled"."""
+    source = re.sub(r"[^a-z0-9]+", "_", str(_source(distilled)).lower()).strip("_")
+    return f"{source}_distilled" if source else "distilled"
+
+
+def description(distilled) -> str:
+    """One sentence on what the data is."""
+    return (
+        f"{distilled.num_images} synthetic images, learned from {_source(distilled)} "
+        "such that a network trained on just these does almost as well as one that saw "
+        "all of it."
+    )
+
+
+def citation(distilled) -> str:
+    """BibTeX of the method."""
+    return _WANG if distilled.recipe.is_ordered else _ZHOU
+
+
+def markdown(distilled, version: str) -> str:
+    """The card: Markdown with the front matter that Hugging Face's hub reads.
+
+    Args:
+        distilled: A `DistilledDataset`.
+        version: Of tfdistill.
+    """
+    normalization = distilled.normalization
+    facts = {
+        "images": f"{distilled.num_images} of {_size(distilled.image_shape)}",
+        "classes": ", ".join(distilled.class_names[:20])
+        + (", ..." if distilled.num_classes > 20 else ""),
+        "size": f"{distilled.num_bytes / 1024:.0f} KiB of images and labels",
+        "distilled through": distilled.student or "–",
+        "initial weights": "fixed, in `initial_weights.npz`"
+        if distilled.initial_weights is not None
+        else "random",
+    }
+    rows = [
+        f"| {row['student']} | {100 * row['mean']:.2f} ± {100 * row['std']:.2f} % | "
+        f"{row['num_students']} |"
+        for row in distilled.provenance.get("measured", [])
+    ]
+    measured = ""
+    if rows:
+        head = "\n## Measured\n\nFresh networks on the whole test set.\n\n"
+        head += "| network | test accuracy | networks |\n|---|---|---|\n"
+        measured = head + "\n".join(rows) + "\n"
+    training = distilled.recipe.describe(distilled.images.shape)
+    return _CARD.format(
+        title=name(distilled),
+        description=description(distilled),
+        count=min(distilled.num_images, _COLUMNS * _ROWS),
+        facts="\n".join(f"| {key} | {_cell(value)} |" for key, value in facts.items()),
+        training=training[0].upper() + training[1:],
+        scale=normalization.scale,
+        mean=_numbers(normalization.mean),
+        std=_numbers(normalization.std),
+        labels=", learned numbers to regress onto (half the squared error)"
+        if distilled.objective.name == "least_squares"
+        else ", distributions over the classes",
+        measured=measured,
+        source=_cell(_source(distilled)),
+        version=version,
+        citation=citation(distilled),
+    )
+
+
+def picture(distilled) -> bytes:
+    """The first images as one PNG."""
+    flat = distilled.images.reshape(-1, *distilled.image_shape)[: _COLUMNS * _ROWS]
+    shown = distilled.normalization.displayable(flat)
+    return pictures.png(pictures.grid(shown, _COLUMNS))
+
+
+def rename(path: str, distilled) -> None:
+    """Gives TFDS's metadata the data set's own name; the file keeps its name.
+
+    Args:
+        path: Of dataset_info.json.
+        distilled: The `DistilledDataset`.
+    """
+    with open(path, encoding="utf-8") as file:
+        content = json.load(file)
+    for split in content["splits"]:
+        template = split["filepathTemplate"]
+        split["filepathTemplate"] = template.replace("{DATASET}", content["name"])
+    content["name"] = name(distilled)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2)
+
+
+def _source(distilled):
+    return distilled.provenance.get("dataset") or "real data"
+
+
+def _size(shape):
+    return " x ".join(map(str, shape))
+
+
+def _numbers(values):
+    return ", ".join(f"{value:.4g}" for value in values[:4])
+
+
+def _cell(text):
+    return re.sub(r"[|\r\n<>]", " ", str(text))
