@@ -24,7 +24,8 @@ class LearningStudents(InitialWeights):
     A student is drawn from the pool, judges the data, takes a step of its own training
     on them, and is drawn afresh when it has reached an age (Zhou et al. 2022, algorithm
     1). Ages are staggered from the start. Each replica of a strategy, and each
-    architecture of `students.Sampled`, has a pool of its own. Tests train fresh
+    architecture of `students.Sampled`, has a pool of its own; `Backup` saves those of
+    its process, so that several machines all go on with the chief's. Tests train fresh
     students.
 
     Args:
