@@ -133,5 +133,5 @@ def _shown(flag):
     value = METHODS["ridge"].get(flag.name, flag.default)
     if flag.kind is bool:
         return dataclasses.replace(flag, shown="yes" if value else "no")
-    said = "" if value is None else f"{value}; "
-    return dataclasses.replace(flag, shown=f"{said}others by --method")
+    said = flag.shown if value is None else value
+    return dataclasses.replace(flag, shown=f"{said}; others by --method")
