@@ -13,6 +13,7 @@ from tfdistill.data.normalization import Normalization as Normalization
 from tfdistill.data.random_changes import RandomChanges as RandomChanges
 from tfdistill.data.split import Split as Split
 from tfdistill.distilled.dataset import DistilledDataset as DistilledDataset
+from tfdistill.distilled.foreign.reading import read_distilled as read_distilled
 from tfdistill.distilled.learned_schedule import LearnedSchedule as LearnedSchedule
 from tfdistill.distilled.ordinary import OrdinaryTraining as OrdinaryTraining
 from tfdistill.distilled.recipe import Recipe as Recipe
