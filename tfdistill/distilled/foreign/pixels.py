@@ -19,7 +19,7 @@ READINGS: Mapping[str, tuple[float, float] | None] = {
 }
 # Distances are of means, in standard deviations of the real pixels, plus logarithms of
 # standard deviations. Distilled images may be paler or stronger than real ones.
-_FAR, _FAR_PICTURES, _NEARER = 1.6, 0.85, 0.35
+_FAR, _FAR_PICTURES, _NEARER = 1.6, 1.0, 0.35
 _FITTING = 0.98  # of the pixels within a range
 _SAMPLE = 2000
 
