@@ -32,6 +32,8 @@ OWN = {
     "baseline": {"dataset", "initial_weights", "kind", "num_sets"},
     "pretrain": {"dataset", "num_students", "side_by_side"},
     "evaluate": set(),
+    # Lists, whose numbers are text here.
+    "compare": {"dataset", "baselines", "rates", "updates"},
     "audit": {"dataset", "flip"},
     "search": {
         *("space", "candidates", "real_candidates", "real_epochs"),

@@ -171,8 +171,8 @@ class Bench:
 
     def _judged(self, sets):
         labels, every = self._validation_labels, []
-        for group, first, trained, _ in self._groups(sets, self._settings.choosing):
-            del group, first
+        count = self._settings.choosing
+        for trained, _ in self._groups(sets, count, offset=_CHOOSING):
             every += [
                 self._architecture.logits(one, self._validation) for one in trained
             ]
@@ -181,14 +181,16 @@ class Bench:
         factor = statistics.best_factor(np.concatenate(every), repeated)
         return {"accuracy": accuracy, "factor": factor}
 
-    def _groups(self, sets, count, done=0, offset=_CHOOSING):
-        """Groups of networks, each with the set that it takes."""
+    def _groups(self, sets, count, done=0, offset=0):
+        """Trained networks in groups, which take the sets in turn, and their seconds.
+
+        Those that are done are left out.
+        """
         together = 2 if count > 1 else 1
-        for group in range(done // together, -(-count // together)):
-            first = group * together
-            data = sets[group % len(sets)]
+        for first in range(done, count, together):
+            data = sets[first // together % len(sets)]
             trained, seconds = self._trained(data, offset + first, together)
-            yield group, first, trained[: count - first], seconds
+            yield trained[: count - first], seconds
 
     def _tested(self, draws, changed, choice):
         s = self._settings
@@ -196,14 +198,11 @@ class Bench:
         sets = [data.replace(recipe=recipe) for data in draws]
         entry = self._entry(sets, "test", choice.factor)
         kept = entry.read() if entry else {}
-        done = min(len(kept.get("accuracies", ())) // 2 * 2, s.networks)
+        # Whole groups alone: of the last one, a network may be left out.
+        done = len(kept.get("accuracies", ()))
+        done = done if done == s.networks else done // 2 * 2
         found = {name: list(values[:done]) for name, values in kept.items()}
-        if len(kept.get("accuracies", ())) >= s.networks:
-            done = s.networks
-            found = {name: list(values[:done]) for name, values in kept.items()}
-        for _, _, trained, seconds in self._groups(sets, s.networks, done, 0):
-            if done >= s.networks:
-                break
+        for trained, seconds in self._groups(sets, s.networks, done):
             for one in trained:
                 figures = {**self._figures(one, choice.factor), "seconds": seconds}
                 for name, value in figures.items():

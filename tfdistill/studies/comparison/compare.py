@@ -9,6 +9,7 @@ from tfdistill.data.dataset import Dataset
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.ordinary import OrdinaryTraining
+from tfdistill.evaluation.evaluator import evaluate
 from tfdistill.evaluation.ordinarily_trained import Architecture
 from tfdistill.runs.journal import Journal
 from tfdistill.studies.comparison import competitors
@@ -109,13 +110,15 @@ def compare(
     rivals = competitors.given(sets, dataset)
     sizes = [rival.num_images for rival in rivals]
     rivals += competitors.real(sizes, baselines, dataset, seed)
-    found = [Architecture(name, dataset) for name in _named(architectures, sets)]
+    found = [
+        Architecture(name, dataset) for name in named_architectures(architectures, sets)
+    ]
     rivals = [_ordinary(rival) for rival in rivals]
     journal = Journal(os.path.join(folder, "journal")) if folder else None
     teacher = None
     if teacher_epochs:
         pool = os.path.join(folder, "teacher") if folder else None
-        main = _named(architectures, sets)[0]
+        main = named_architectures(architectures, sets)[0]
         teacher = Teacher(main, dataset, teacher_epochs, seed, pool)
         report(
             f"teacher: {found[0].name}, {teacher_epochs} epochs of all real images: "
@@ -130,11 +133,17 @@ def compare(
                 for changed in (False, True):
                     cells.append(bench.fill(rival, labels, changed))
                     report(_line(cells[-1]))
+    about = {rival.name: _about(rival) for rival in rivals}
+    for name, data in sets.items():
+        if data.recipe.is_ordered and data.student:
+            result = evaluate(data, data.student, dataset.test, networks, seed=seed)
+            about[name]["as_learned"] = [result.accuracy_mean, result.accuracy_std]
+            report(f"{name}, by its learned steps: {data.student} {result}")
     return Comparison(
         dataset.name,
         dataset.class_names,
         tuple(architecture.name for architecture in found),
-        {rival.name: _about(rival) for rival in rivals},
+        about,
         tuple(cells),
         teacher.accuracy if teacher else None,
         {**dataclasses.asdict(settings), "changes": settings.changes.to_config()},
@@ -147,8 +156,15 @@ def usual_changes(dataset: Dataset) -> RandomChanges:
     return RandomChanges(shift=0.1, rotation=0.04, zoom=0.1, flip=flip)
 
 
-def _named(architectures, sets) -> list:
-    """The architectures, each once."""
+def named_architectures(architectures: Sequence | None, sets: Mapping) -> list:
+    """The architectures of a comparison, each once.
+
+    Args:
+        architectures, sets: Same as for `compare`.
+
+    Raises:
+        ValueError: If there is none, or one is unknown.
+    """
     if architectures is None:
         made_for = [data.student for data in sets.values()]
         made_for = [name for name in made_for if name and "," not in name]
@@ -188,8 +204,8 @@ def _line(cell):
     mean, std = 100 * cell.accuracies.mean(), 100 * cell.accuracies.std()
     return (
         f"{cell.architecture}, {cell.name}, {cell.labels} labels, {changes}: rate "
-        f"{cell.choice.rate:g}, {cell.choice.updates} updates: {mean:.2f} ± {std:.2f} % "
-        f"({cell.seconds.mean():.1f} s a network)"
+        f"{cell.choice.rate:g}, {cell.choice.updates} updates: "
+        f"{mean:.2f} ± {std:.2f} % ({cell.seconds.mean():.1f} s a network)"
     )
 
 
@@ -203,4 +219,5 @@ def _about(rival):
         "student": data.student,
         "source": data.provenance.get("source", ""),
         "pixels": data.provenance.get("pixels", ""),
+        "as_learned": None,
     }
