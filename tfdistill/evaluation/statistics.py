@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """The confidence interval of a mean, by Student's t.
 
     Args:
@@ -18,15 +19,15 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
     """
     from scipy import stats
 
-    values = np.asarray(values, "float64")
-    if len(values) < 2:
+    found = np.asarray(values, "float64")
+    if len(found) < 2:
         return math.nan, math.nan
-    width = stats.t.ppf((1 + level) / 2, len(values) - 1)
-    width *= values.std(ddof=1) / math.sqrt(len(values))
-    return float(values.mean() - width), float(values.mean() + width)
+    width = stats.t.ppf((1 + level) / 2, len(found) - 1)
+    width *= found.std(ddof=1) / math.sqrt(len(found))
+    return float(found.mean() - width), float(found.mean() + width)
 
 
-def paired_p(first: Sequence[float], second: Sequence[float]) -> float:
+def paired_p(first: ArrayLike, second: ArrayLike) -> float:
     """The p-value of the paired t-test: how likely by chance is such a difference?
 
     Args:

@@ -106,6 +106,7 @@ class Bench:
         self._architecture, self._settings = architecture, settings
         self._dataset, self._teacher, self._journal = dataset, teacher, journal
         self._trainers: dict = {}
+        assert dataset.validation is not None  # `compare` says so
         self._validation = dataset.validation.passes()
         self._validation_labels = dataset.validation.read_labels()
         self._test, self._test_labels = (
@@ -147,7 +148,7 @@ class Bench:
         changes = s.changes if changed else RandomChanges()
         return OrdinaryTraining(updates, rate, s.batch_size, changes)
 
-    def _trained(self, data: DistilledDataset, first: int, together: int):
+    def _trained(self, data, first, together):
         key = data.images.shape, data.objective.name, data.recipe.changes, together
         if key not in self._trainers:
             self._trainers[key] = Trainer(self._architecture, data, together)

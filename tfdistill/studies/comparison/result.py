@@ -106,59 +106,13 @@ class Comparison:
             "transfer": others,
             "transfer_mean": float(np.mean([*others.values()])) if others else None,
             "transfer_worst": min(others.values()) if others else None,
-            **self._scores(name),
-            **self._attacked(cell),
+            **_scores(self, name),
+            **_attacked(self, cell),
             "calibration_error": float(cell.calibration.mean()),
             "per_class": recall(cell.confusion).tolist(),
             "seconds": float(np.median(cell.seconds)),
             "bytes": self.sets[name]["bytes"],
             "images": self.sets[name]["images"],
-        }
-
-    def _scores(self, name):
-        """DD-Ranking's scores, on the main architecture."""
-        main = self.architectures[0]
-        random = self._random(self.sets[name]["images"])
-        empty = {"label_robust": None, "augmentation_robust": None}
-        if random is None:
-            return empty
-
-        def accuracy(which, **fixed):
-            return float(self.best(which, main, **fixed).accuracies.mean())
-
-        empty["augmentation_robust"] = statistics.augmentation_robust_score(
-            accuracy(name, changed=True),
-            accuracy(random, changed=True),
-            accuracy(name, changed=False),
-            accuracy(random, changed=False),
-        )
-        if self.real_accuracy is not None:
-            empty["label_robust"] = statistics.label_robust_score(
-                self.real_accuracy,
-                accuracy(name, labels="hard"),
-                accuracy(name),
-                accuracy(random),
-            )
-        return empty
-
-    def _random(self, size):
-        for name, about in self.sets.items():
-            is_random = name.partition(" ")[0] == "random_real"
-            if is_random and not about["given"] and about["images"] == size:
-                return name
-        return None
-
-    def _attacked(self, cell):
-        if not len(cell.clean):
-            return {"fgsm": None, "pgd": None, "robustness_ratio": None}
-        clean = float(cell.clean.mean())
-        under = [float(cell.fgsm.mean()), float(cell.pgd.mean())]
-        rivals = [self.best(name, cell.architecture) for name in self.sets]
-        worst = min(min(c.fgsm.mean(), c.pgd.mean()) for c in rivals)
-        return {
-            "fgsm": under[0] / clean if clean else None,
-            "pgd": under[1] / clean if clean else None,
-            "robustness_ratio": robustness_ratio(clean, under, worst),
         }
 
     def pairs(self, architecture: str | None = None) -> list[dict]:
@@ -177,7 +131,9 @@ class Comparison:
         """
         where = architecture or self.architectures[0]
         names = [
-            two for two in itertools.combinations(self.sets, 2) if self._rivals(*two)
+            two
+            for two in itertools.combinations(self.sets, 2)
+            if _are_rivals(self, *two)
         ]
         rows = [[self.best(name, where).accuracies for name in two] for two in names]
         corrected = statistics.holm([statistics.paired_p(*row) for row in rows])
@@ -197,12 +153,6 @@ class Comparison:
                 }
             )
         return found
-
-    def _rivals(self, first, second):
-        one, other = self.sets[first], self.sets[second]
-        if one["given"] and other["given"]:
-            return True
-        return (one["given"] or other["given"]) and one["images"] == other["images"]
 
     def to_json(self) -> dict:
         """Everything, as JSON."""
@@ -229,3 +179,62 @@ class Comparison:
             "chosen_on": "validation images of the real data; test images decide "
             "nothing",
         }
+
+
+def _scores(comparison, name):
+    """DD-Ranking's scores, on the main architecture."""
+    main = comparison.architectures[0]
+    random = _random_of(comparison, comparison.sets[name]["images"])
+    empty = {"label_robust": None, "augmentation_robust": None}
+    if random is None:
+        return empty
+
+    def accuracy(which, **fixed):
+        return float(comparison.best(which, main, **fixed).accuracies.mean())
+
+    empty["augmentation_robust"] = statistics.augmentation_robust_score(
+        accuracy(name, changed=True),
+        accuracy(random, changed=True),
+        accuracy(name, changed=False),
+        accuracy(random, changed=False),
+    )
+    if comparison.real_accuracy is not None:
+        empty["label_robust"] = statistics.label_robust_score(
+            comparison.real_accuracy,
+            accuracy(name, labels="hard"),
+            accuracy(name),
+            accuracy(random),
+        )
+    return empty
+
+
+def _random_of(comparison, size):
+    """The random real images of a number, if they are among the sets."""
+    for name, about in comparison.sets.items():
+        is_random = name.partition(" ")[0] == "random_real"
+        if is_random and not about["given"] and about["images"] == size:
+            return name
+    return None
+
+
+def _attacked(comparison, cell):
+    """Accuracies under attack, as shares of those without."""
+    if not len(cell.clean):
+        return {"fgsm": None, "pgd": None, "robustness_ratio": None}
+    clean = float(cell.clean.mean())
+    under = [float(cell.fgsm.mean()), float(cell.pgd.mean())]
+    rivals = [comparison.best(name, cell.architecture) for name in comparison.sets]
+    worst = min(min(c.fgsm.mean(), c.pgd.mean()) for c in rivals)
+    return {
+        "fgsm": under[0] / clean if clean else None,
+        "pgd": under[1] / clean if clean else None,
+        "robustness_ratio": robustness_ratio(clean, under, worst),
+    }
+
+
+def _are_rivals(comparison, first, second):
+    """Whether two sets are to be compared: one is given, and sizes are fair."""
+    one, other = comparison.sets[first], comparison.sets[second]
+    if one["given"] and other["given"]:
+        return True
+    return (one["given"] or other["given"]) and one["images"] == other["images"]

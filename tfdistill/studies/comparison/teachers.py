@@ -38,7 +38,7 @@ class Teacher:
             pool = pools.Pool.load(folder)
             (values, *_) = pool.values(pool.members[:1], make_model)
             students.assign(self._model, values)
-            self.accuracy = float(pool.members[0].accuracy)
+            self.accuracy = float(pool.members[0].accuracy or 0)
             return
         recipe = pretraining.Recipe(epochs, max(1, epochs // 2), 1e-3)
         (self._model,) = pretraining.pretrain(
