@@ -16,6 +16,7 @@ from tfdistill.evaluation import statistics
 from tfdistill.evaluation.attacked import PixelAttack, robustness_ratio
 from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
 from tfdistill.studies.comparison import cells, page
+from tfdistill.studies.comparison.teachers import Teacher
 
 QUICK = {
     "architectures": ["linear"],
@@ -187,6 +188,20 @@ def test_a_comparison_goes_on_where_it_was(digits, soft, tmp_path, monkeypatch):
     other = with_test(digits, np.roll(digits.test.labels, 1))
     tfdistill.compare({"a": soft}, other, **given, folder=tmp_path)
     assert trained and max(trained) < cells._CHOOSING
+
+
+@pytest.mark.slow
+def test_a_teacher_is_kept_and_is_of_its_data(digits, tmp_path):
+    folder = str(tmp_path)
+    first = Teacher("linear", digits, 1, 0, folder)
+    again = Teacher("linear", digits, 1, 0, folder)
+    images = next(iter(digits.test.batch(7)))[0].numpy()
+    np.testing.assert_allclose(first.labels(images), again.labels(images), atol=1e-6)
+    assert first.accuracy == again.accuracy
+    assert first.labels(images[None]).shape == (1, 7, 10)
+    for name, data in (("mlp", digits), ("linear", digits.of_classes([3, 4]))):
+        with pytest.raises(ValueError, match="choose another folder"):
+            Teacher(name, data, 1, 0, folder)
 
 
 def test_attacks_stay_within_their_bounds(digits):

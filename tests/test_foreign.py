@@ -305,6 +305,14 @@ def test_a_normalisation_in_the_file_is_used(digits, tmp_path):
     np.savez(path, images=(raw - mean) / std, labels=numbers)
     given = read(path, digits, mean=[127.5], std=[51.0])
     np.testing.assert_allclose(given.images[0], images, atol=1e-4)
+    # Data that are floats by nature may have any mean.
+    floats = tfdistill.from_arrays((digits.train.images + 900.0, digits.train.labels))
+    own = floats.normalization
+    images, numbers = floats.train.images[:40] - own.mean, floats.train.labels[:40]
+    images = (images / own.std).astype("f4")
+    np.savez(path, images=images, labels=numbers, mean=own.mean, std=own.std)
+    np.testing.assert_allclose(read(path, floats).images[0], images, atol=1e-2)
+    images, numbers = some(digits)
     matrix, before = whitening(images, 0.01)
     flat = (images.reshape(40, -1) - before) @ matrix
     np.savez(path, images=flat, labels=numbers, zca=matrix, zca_mean=before)
@@ -395,7 +403,20 @@ def evil_pt(path, program):
     return path
 
 
+def looped(count):
+    """Lists that hold each other: to follow all ways would take for ever."""
+    value: list = []
+    value.extend([value] * count)
+    for _ in range(40):
+        value = [value] * count
+    return value
+
+
 HOSTILE = {
+    "lists that hold themselves": lambda p, m: torch_save(looped(50), p / "a.pt", m),
+    "lists without end": lambda p, m: evil_pt(
+        p / "a.pt", b"\x80\x02" + b"]" * 10**5 + b"a" * (10**5 - 1) + b"."
+    ),
     "a pickle with code": lambda p, m: evil_pt(p / "a.pt", pickle.dumps(_Evil(), 2)),
     "code by the stack": lambda p, m: evil_pt(p / "a.pt", pickle.dumps(_Evil(), 4)),
     "an object of a class": lambda p, m: evil_pt(

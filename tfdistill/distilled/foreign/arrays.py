@@ -25,6 +25,8 @@ _MEAN = ("mean", "image_mean", "channel_mean", "pixel_mean")
 _STD = ("std", "image_std", "channel_std", "pixel_std")
 _SCALE = ("scale",)
 _ZCA = ("zca", "zca_matrix", "transform_matrix", "whitening", "whitening_matrix")
+# Collections in a file of tensors, at most: deeper ones than Python can follow, too.
+_MOST = 500
 _ZCA_MEAN = ("zca_mean", "mean_vector", "whitening_mean")
 
 
@@ -112,15 +114,18 @@ def whitening_in(arrays: Mapping[str, Stored], limit: int):
     )
 
 
-def in_python(value, depth: int = 0) -> dict[str, Stored]:
+def in_python(value, seen: set[int] | None = None) -> dict[str, Stored]:
     """The arrays in dictionaries, lists and tuples: the first that belong together.
 
     Args:
         value: What `torch_files.of_pt` gives.
-        depth: How deep it lies.
+        seen: Identities of the collections that were looked into: they may hold each
+            other, and themselves.
     """
-    if depth > 8:
+    seen = set() if seen is None else seen
+    if id(value) in seen or len(seen) > _MOST:
         return {}
+    seen.add(id(value))
     if _stored(value):
         return {"array": _stored(value)}
     if isinstance(value, dict):
@@ -133,7 +138,7 @@ def in_python(value, depth: int = 0) -> dict[str, Stored]:
     if any(len(array.shape) >= 2 for array in found.values()):
         return found
     for _, item in items:
-        inside = in_python(item, depth + 1)
+        inside = in_python(item, seen)
         if any(len(array.shape) >= 2 for array in inside.values()):
             return inside
     return found

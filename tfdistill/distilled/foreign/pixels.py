@@ -93,9 +93,9 @@ def normalised(found: Found, dataset: Dataset, declared: Declared):
         _channels(name, values, channels)
         for name, values in (("mean", mean), ("std", std))
     ]
-    if numbers[0] is not None and max(numbers[0].max(), numbers[1].max()) > 2:
-        numbers = [n / 255 for n in numbers]  # of pixels in 0..255
     known = mean is not None
+    if known and own.scale == 255 and max(n.max() for n in numbers) > 2:
+        numbers = [n / 255 for n in numbers]  # of pixels in 0..255
     mean, std = numbers if known else (np.float32(own.mean), np.float32(own.std))
     raw = _raw(images, reading, mean, std)
     result = (raw - np.float32(own.mean)) / np.float32(own.std)

@@ -106,6 +106,7 @@ class Bench:
         self._architecture, self._settings = architecture, settings
         self._dataset, self._teacher, self._journal = dataset, teacher, journal
         self._trainers: dict = {}
+        self._depends: dict[str, list[np.ndarray]] = {}
         assert dataset.validation is not None  # `compare` says so
         self._validation = dataset.validation.passes()
         self._validation_labels = dataset.validation.read_labels()
@@ -241,14 +242,17 @@ class Bench:
         if self._journal is None:
             return None
         s = self._settings
-        split = getattr(self._dataset, part)
-        weights, state = self._architecture.start(s.seed, 0)
-        images = next(iter(split.batch(100)))[0]
-        arrays = [*weights, *state, images, split.read_labels()]
+        if part not in self._depends:
+            split = getattr(self._dataset, part)
+            weights, state = self._architecture.start(s.seed, 0)
+            images = next(iter(split.batch(100)))[0]
+            arrays = [*weights, *state, images, split.read_labels()]
+            # What every cell depends on: initial weights and real images.
+            self._depends[part] = [np.asarray(tf.convert_to_tensor(a)) for a in arrays]
+        arrays = list(self._depends[part])
         for data in sets:
             arrays += [data.images, data.labels]
         if part == "test":
             settings += (s.epsilon, s.pgd_steps, s.attack_images)
         recipe, objective = sets[0].recipe.to_config(), sets[0].objective.name
-        arrays = [np.asarray(tf.convert_to_tensor(array)) for array in arrays]
         return self._journal.entry(arrays, part, s.seed, recipe, objective, *settings)

@@ -114,6 +114,7 @@ def compare(
         Architecture(name, dataset) for name in named_architectures(architectures, sets)
     ]
     rivals = [_ordinary(rival) for rival in rivals]
+    learned = {name for name, data in sets.items() if _has_learned_steps(data)}
     journal = Journal(os.path.join(folder, "journal")) if folder else None
     teacher = None
     if teacher_epochs:
@@ -135,7 +136,7 @@ def compare(
                     report(_line(cells[-1]))
     about = {rival.name: _about(rival) for rival in rivals}
     for name, data in sets.items():
-        if data.recipe.is_ordered and data.student:
+        if name in learned:
             result = evaluate(data, data.student, dataset.test, networks, seed=seed)
             about[name]["as_learned"] = [result.accuracy_mean, result.accuracy_std]
             report(f"{name}, by its learned steps: {data.student} {result}")
@@ -186,6 +187,18 @@ def _ordinary(rival):
         for data in rival.draws
     )
     return dataclasses.replace(rival, draws=draws)
+
+
+def _has_learned_steps(data):
+    """Whether a set has steps of its own, and the network that they are for is here."""
+    if not (data.recipe.is_ordered and data.student):
+        return False
+    try:
+        for student in students.each_of(data.student):
+            students.build(student, data.image_shape, data.num_classes)
+    except ValueError:
+        return False
+    return True
 
 
 def _plan(rivals, architectures, settings, teacher):

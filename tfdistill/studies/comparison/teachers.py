@@ -24,7 +24,7 @@ class Teacher:
         folder: A pool that holds it, or will; None for none.
 
     Raises:
-        ValueError: If the pool is damaged or holds another architecture.
+        ValueError: If the pool is damaged, or of another architecture or data set.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Teacher:
         self._model = make_model()
         if folder and os.path.isfile(os.path.join(folder, pools.MANIFEST)):
             pool = pools.Pool.load(folder)
+            _check(pool, folder, name, dataset)
             (values, *_) = pool.values(pool.members[:1], make_model)
             students.assign(self._model, values)
             self.accuracy = float(pool.members[0].accuracy or 0)
@@ -79,3 +80,13 @@ class Teacher:
             for k in range(0, len(flat), 500)
         ]
         return np.concatenate(found).reshape(*images.shape[:-3], -1)
+
+
+def _check(pool, folder, name, dataset):
+    found = pool.student, pool.dataset, pool.normalization
+    wanted = students.name_of(name), dataset.name, dataset.normalization
+    if found != wanted:
+        raise ValueError(
+            f"The pool {folder} holds {found[0]} for {found[1]}, not {wanted[0]} for "
+            f"{wanted[1]} in its normalization: choose another folder."
+        )
