@@ -184,10 +184,30 @@ def test_a_comparison_goes_on_where_it_was(digits, soft, tmp_path, monkeypatch):
     del trained[:]
     third = tfdistill.compare({"a": soft}, digits, **given, folder=tmp_path)
     assert not trained and third.choices == whole.choices
+    given["networks"] = 2  # fewer are the first of these
+    fewer = tfdistill.compare({"a": soft}, digits, **given, folder=tmp_path)
+    assert not trained
+    for one, other in zip(fewer.cells, whole.cells):
+        np.testing.assert_array_equal(one.accuracies, other.accuracies[:2])
     # Other test images are other results.
     other = with_test(digits, np.roll(digits.test.labels, 1))
     tfdistill.compare({"a": soft}, other, **given, folder=tmp_path)
     assert trained and max(trained) < cells._CHOOSING
+
+
+def test_networks_that_diverge_are_the_worst(digits, soft):
+    """Their outputs are NaN, and they are not chosen, nor do they end a comparison."""
+    given = {**QUICK, "rates": [1e30, 0.03], "updates": [10]}
+    found = tfdistill.compare(
+        {"a": soft}, digits, **given, baselines=[], teacher_epochs=0
+    )
+    assert {choice["rate"] for choice in found.choices.values()} == {0.03}
+    given["rates"] = [1e30]
+    found = tfdistill.compare(
+        {"a": soft}, digits, **given, baselines=[], teacher_epochs=0
+    )
+    assert found.figures("a")["accuracy_mean"] < 0.2
+    page.markdown(found), json.dumps(found.to_json(), allow_nan=False)
 
 
 @pytest.mark.slow

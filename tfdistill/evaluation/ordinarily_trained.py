@@ -13,6 +13,8 @@ from tfdistill.inner import unroll
 from tfdistill.weights.population import Population
 from tfdistill.weights.random import RandomWeights
 
+_VAST = 1e6
+
 
 class Architecture:
     """Networks of one architecture, as functions of their weights.
@@ -51,9 +53,13 @@ class Architecture:
         return self.weights.sample_held_out(key, tf.constant(number))
 
     def logits(self, trained, batches) -> np.ndarray:
-        """Outputs float `[n, classes]` of a trained network for all batches."""
+        """Outputs float `[n, classes]` of a trained network for all batches.
+
+        Those of one that diverged, which are not finite, are numbers that say nothing.
+        """
         found = [self._logits(*trained, images).numpy() for images, _ in batches]
-        return np.concatenate(found)
+        numbers = np.nan_to_num(np.concatenate(found), posinf=_VAST, neginf=-_VAST)
+        return np.clip(numbers, -_VAST, _VAST)
 
     def accuracy_under(self, attack: PixelAttack, trained, batches) -> float:
         """The accuracy of a trained network on attacked images, in 0..1."""

@@ -202,7 +202,7 @@ class Bench:
         kept = entry.read() if entry else {}
         # Whole groups alone: of the last one, a network may be left out.
         done = len(kept.get("accuracies", ()))
-        done = done if done == s.networks else done // 2 * 2
+        done = s.networks if done >= s.networks else done // 2 * 2
         found = {name: list(values[:done]) for name, values in kept.items()}
         for trained, seconds in self._groups(sets, s.networks, done):
             for one in trained:
