@@ -62,6 +62,36 @@ def test_average_real_images_are_class_means(tiny):
                 np.testing.assert_allclose(raw(tiny, image), mean, atol=1e-5)
 
 
+def test_herded_images_follow_the_mean_of_their_class(tiny, digits):
+    data = baselines.herding(digits, images_per_class=2, steps=3)
+    assert data.images.shape == (3, 20, 8, 8, 1)
+    for label in range(10):
+        rows = digits.train.of_class(label).reshape(-1, 64)
+        mine = data.images[:, label::10].reshape(-1, 64)
+        left = list(rows)
+        for number in range(6):
+            # The definition, in full: the mean with each of the images that are left.
+            means = [np.mean([*mine[:number], row], 0) for row in left]
+            best = int(np.argmin(np.linalg.norm(means - rows.mean(0), axis=1)))
+            np.testing.assert_allclose(mine[number], left.pop(best), atol=1e-6)
+    with pytest.raises(ValueError, match="needs 4 images of each class"):
+        baselines.herding(tiny, steps=4)
+
+
+def test_herding_follows_features_that_are_given(tiny):
+    def brightest(images):
+        return images.max((1, 2))
+
+    of = tiny.train.of_class(1)
+    light = brightest(of)[:, 0]
+    (first, *_) = baselines.herding(tiny, steps=1, features=brightest).images[0, 1:]
+    nearest = of[np.abs(light - light.mean()).argmin()]
+    np.testing.assert_array_equal(first, nearest)
+    for wrong in (lambda images: images[:2], lambda images: np.nan * images):
+        with pytest.raises(ValueError, match="a finite row for each of 3 images"):
+            baselines.herding(tiny, steps=1, features=wrong)
+
+
 def test_k_means_of_as_many_centroids_as_images_are_the_images(tiny):
     data = baselines.k_means(tiny, steps=3)
     found = raw(tiny, data.images[:, 0])
@@ -102,7 +132,13 @@ def test_more_images_than_a_class_has_are_refused(tiny, make, says):
 
 
 @pytest.mark.parametrize(
-    "make", [baselines.k_means, baselines.random_real, baselines.average_real]
+    "make",
+    [
+        baselines.k_means,
+        baselines.random_real,
+        baselines.herding,
+        baselines.average_real,
+    ],
 )
 def test_an_absent_class_and_bad_counts_are_refused(tiny, make):
     train = tiny.train

@@ -99,6 +99,14 @@ PROGRAMS = {
             ),
         ),
     ],
+    "docs/compare.md": [
+        Program(
+            changes=(
+                ('["mlp", "linear"],', '["linear"], networks=2, teacher_epochs=0,'),
+                ("updates=[300, 1000]", "updates=[10], rates=[0.01]"),
+            )
+        )
+    ],
     "docs/elsewhere.md": [
         Program(
             before="import numpy as np\nraw_images = np.zeros((2, 28, 28, 1), 'uint8')",

@@ -34,6 +34,8 @@ OWN = {
     "pretrain": {"dataset", "num_students", "side_by_side"},
     "evaluate": set(),
     "audit": {"dataset", "flip", "apply"},
+    # Lists, whose numbers are text here.
+    "compare": {"dataset", "baselines", "rates", "updates"},
     "search": {
         *("space", "candidates", "real_candidates", "real_epochs"),
         *("keep", "retrain_epochs"),

@@ -13,6 +13,7 @@ from tfdistill.data.normalization import Normalization as Normalization
 from tfdistill.data.random_changes import RandomChanges as RandomChanges
 from tfdistill.data.split import Split as Split
 from tfdistill.distilled.dataset import DistilledDataset as DistilledDataset
+from tfdistill.distilled.foreign.reading import read_distilled as read_distilled
 from tfdistill.distilled.learned_schedule import LearnedSchedule as LearnedSchedule
 from tfdistill.distilled.ordinary import OrdinaryTraining as OrdinaryTraining
 from tfdistill.distilled.recipe import Recipe as Recipe
@@ -51,6 +52,8 @@ from tfdistill.studies import audit as audit
 from tfdistill.studies import baselines as baselines
 from tfdistill.studies import exposure as exposure
 from tfdistill.studies import linear as linear
+from tfdistill.studies.comparison.compare import compare as compare
+from tfdistill.studies.comparison.result import Comparison as Comparison
 from tfdistill.synthesizers.base import DataSource as DataSource
 from tfdistill.synthesizers.base import Synthesizer as Synthesizer
 from tfdistill.synthesizers.generator import Generator as Generator

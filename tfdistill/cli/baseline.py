@@ -48,9 +48,12 @@ _KIND = Flag(
     "kind",
     str,
     "random_real",
-    "Random training images; the best fifth of many random sets; centroids of each "
-    "class; its mean; adversarial adaptation of a --pool; or no images.",
-    choices=("random_real", "optimized_real", "k_means", "average_real", *_ADAPTED),
+    "Random images, the best of many such sets, centroids, images that follow the "
+    "mean, the mean; adversarial adaptation of a --pool; or none.",
+    choices=(
+        *("random_real", "optimized_real", "k_means", "herding", "average_real"),
+        *_ADAPTED,
+    ),
 )
 _SOURCE = Flag(
     "source_dataset",
@@ -80,7 +83,7 @@ _RESULT = [
         int,
         10,
         "Sets of images that are drawn, or kept of five times as many "
-        "(optimized_real). There is one average_real.",
+        "(optimized_real). There is one average_real, and one herding.",
         lowest=1,
     ),
     Flag(
@@ -212,8 +215,10 @@ def _draw(c, dataset, start):
     from tfdistill.studies import baselines
 
     sizes = {"images_per_class": c.images_per_class, "steps": c.steps}
-    if c.kind == "average_real":
-        return _with_start(c, [baselines.average_real(dataset, **sizes)], start)
+    if c.kind in ("average_real", "herding"):
+        # Nothing of these is drawn: there is one.
+        made = getattr(baselines, c.kind)(dataset, **sizes)
+        return _with_start(c, [made], start)
     make, count = baselines.random_real, c.num_sets
     if c.kind == "k_means":
         make = baselines.k_means

@@ -19,6 +19,7 @@ COMMANDS = {
     "baseline": "train networks on selected real images, to compare",
     "pretrain": "train students on real data, for a pool of pretrained ones",
     "evaluate": "train fresh networks on distilled images, and test them",
+    "compare": "judge sets of images, whatever program made them",
     "audit": "find wrong labels in a data set",
     "export": "write a run's images or network for other programs",
     "distilled": "list the distilled sets that ship with tfdistill",

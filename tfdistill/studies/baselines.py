@@ -6,12 +6,10 @@ too. `tune` finds the best rates and number of epochs for it.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from sklearn.cluster import KMeans
-from sklearn.metrics import confusion_matrix
-from sklearn.neighbors import KNeighborsClassifier
 
 from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
@@ -19,9 +17,11 @@ from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.evaluation.evaluator import Evaluator
-from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.optimizers.gradient_descent import GradientDescent
 from tfdistill.runs.journal import Journal
+from tfdistill.studies.nearest_neighbours import (
+    NearestNeighbours as NearestNeighbours,
+)
 from tfdistill.weights.base import InitialWeights
 
 #: The paper's candidates; learned rates may be added.
@@ -92,6 +92,69 @@ def k_means(
     images = np.stack(centroids, axis=1)
     images = images.reshape(*images.shape[:2], *dataset.image_shape)
     return _dataset(dataset, "k_means", images, steps, seed)
+
+
+def herding(
+    dataset: Dataset,
+    *,
+    images_per_class: int = 1,
+    steps: int = 10,
+    features: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> DistilledDataset:
+    """Training images of each class whose running mean follows the mean of the class.
+
+    Chosen one after the other (Welling 2009; Rebuffi et al. 2017): each is the image
+    with which the mean of all so far comes nearest to the mean of the class.
+
+    Args:
+        dataset, images_per_class, steps: Same as for `random_real`.
+        features: What means and distances are of: a function from normalised images
+            `[n, *image_shape]` to `[n, ...]`, such as a network without its last layer;
+            by default the pixels.
+
+    Returns:
+        Same as `random_real`; the first images are in the first steps.
+
+    Raises:
+        ValueError: If a class has fewer than images_per_class * steps images, or the
+            features are not one finite row for each image.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> tfdistill.baselines.herding(digits, steps=5).num_images
+        50
+    """
+    count, chosen = _per_class(images_per_class, steps), []
+    for label in range(dataset.num_classes):
+        images = dataset.train.of_class(label)
+        if len(images) < count:
+            raise ValueError(
+                f"Herding needs {count} images of each class (images_per_class * "
+                f"steps), but class {label} has {len(images)}."
+            )
+        rows = np.asarray(images if features is None else features(images))
+        if rows.ndim < 2 or len(rows) != len(images) or not np.isfinite(rows).all():
+            raise ValueError(
+                f"features must give a finite row for each of {len(images)} images, "
+                f"not an array of shape {list(rows.shape)}."
+            )
+        chosen.append(images[_herded(_flat(rows).astype("float64"), count)])
+    images = np.stack(chosen, axis=1)
+    return _dataset(dataset, "herding", images, steps, None)
+
+
+def _herded(rows, count):
+    """Indices of rows whose running mean follows the mean of all."""
+    squares, mean = np.square(rows).sum(1), rows.mean(0)
+    total, chosen = np.zeros_like(mean), []
+    for number in range(1, count + 1):
+        # ||number * mean - total - row||^2, less what is the same for all rows.
+        distances = squares - 2 * rows @ (number * mean - total)
+        distances[chosen] = np.inf
+        chosen.append(int(distances.argmin()))
+        total += rows[chosen[-1]]
+    return chosen
 
 
 def average_real(
@@ -262,80 +325,6 @@ def tune(
         )
         for data in sets
     ]
-
-
-@dataclasses.dataclass(frozen=True)
-class NearestNeighbours:
-    """k-NN on a small set: the classifier that needs no training.
-
-    Attributes:
-        k: Number of neighbours that vote, at least 1.
-        metric: "l1" or "l2": the distance of normalised pixels.
-    """
-
-    k: int = 1
-    metric: str = "l2"
-
-    def evaluate(self, sets: Sequence[DistilledDataset], test: Split) -> Evaluation:
-        """Classifies a whole test set by the nearest images of each set.
-
-        Args:
-            sets: At least one.
-            test: The real images to classify.
-
-        Returns:
-            An `Evaluation` with one row for each set; its losses are the error rates.
-
-        Raises:
-            ValueError: If a set has fewer than k images.
-        """
-        batches = list(test.batch(1000))
-        images = np.concatenate([_flat(images) for images, _ in batches])
-        labels = np.concatenate([labels for _, labels in batches])
-        confusion = np.stack([self._confusion(data, images, labels) for data in sets])
-        hits = np.trace(confusion, axis1=1, axis2=2)
-        return Evaluation.of_confusion(confusion, 1 - hits / confusion.sum((1, 2)))
-
-    def _confusion(self, data, images, labels):
-        if not 1 <= self.k <= data.num_images:
-            raise ValueError(
-                f"k must lie between 1 and the {data.num_images} images of the set, "
-                f"not be {self.k}."
-            )
-        classifier = KNeighborsClassifier(self.k, metric=self.metric, algorithm="brute")
-        classifier.fit(
-            _flat(data.images.reshape(-1, *data.image_shape)),
-            data.labels.argmax(-1).reshape(-1),
-        )
-        classes = np.arange(data.num_classes)
-        return confusion_matrix(labels, classifier.predict(images), labels=classes)
-
-    @classmethod
-    def tuned(
-        cls,
-        sets: Sequence[DistilledDataset],
-        validation: Split,
-        *,
-        ks: Sequence[int] = (1, 3),
-        metrics: Sequence[str] = ("l1", "l2"),
-    ) -> "NearestNeighbours":
-        """The best of some k and metrics on held-out training images.
-
-        Args:
-            sets, validation: Same as for `tune`.
-            ks, metrics: Candidates.
-
-        Raises:
-            ValueError: If every k is larger than a set.
-        """
-        smallest = min(data.num_images for data in sets)
-        candidates = [cls(k, m) for k in ks if k <= smallest for m in metrics]
-        if not candidates:
-            raise ValueError(
-                f"k must lie between 1 and the {smallest} images of the set, but is "
-                f"one of {', '.join(map(str, ks))}."
-            )
-        return max(candidates, key=lambda c: c.evaluate(sets, validation).accuracy_mean)
 
 
 def _per_class(images_per_class, steps):

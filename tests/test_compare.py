@@ -1,0 +1,354 @@
+"""The referee: what it chooses on, what it says, and that it goes on."""
+
+import dataclasses
+import json
+import math
+
+import commands
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+
+import tfdistill
+from tfdistill.data.split import Split
+from tfdistill.evaluation import statistics
+from tfdistill.evaluation.attacked import PixelAttack, robustness_ratio
+from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
+from tfdistill.studies.comparison import cells, page
+from tfdistill.studies.comparison.teachers import Teacher
+
+QUICK = {
+    "architectures": ["linear"],
+    "networks": 2,
+    "choosing": 2,
+    "rates": [0.01, 0.03],
+    "updates": [10, 30],
+    "attack_images": 30,
+}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits").hold_out(0.1)
+
+
+@pytest.fixture(scope="module")
+def soft(digits):
+    """Class means with labels that say a little of all classes."""
+    data = tfdistill.baselines.k_means(digits, steps=1)
+    return data.replace(labels=0.9 * data.labels + 0.01, student="linear")
+
+
+@pytest.fixture(scope="module")
+def found(digits, soft):
+    """Soft labels, the same twice, and labels that are all wrong."""
+    wrong = soft.replace(labels=np.roll(soft.labels, 1, -1))
+    return tfdistill.compare(
+        {"soft": soft, "again": soft, "wrong": wrong},
+        digits,
+        **{
+            **QUICK,
+            **{"architectures": ["linear", "mlp"], "rates": [0.03], "updates": [30]},
+            "networks": 4,
+        },
+        baselines=["random_real", "herding"],
+        teacher_epochs=0,
+    )
+
+
+def with_test(dataset, labels):
+    test = Split(dataset.test.images, labels, dataset.normalization, num_classes=10)
+    return dataclasses.replace(dataset, test=test)
+
+
+@pytest.mark.slow
+def test_nothing_is_chosen_on_test_images(digits, soft):
+    """With test labels in another order every choice is the same, bit by bit."""
+    centred = soft.replace(labels=soft.labels - 0.1, objective="least_squares")
+    sets = {"centred": centred}
+    rng = np.random.default_rng(0)
+    shuffled = with_test(digits, rng.permutation(digits.test.labels))
+    first, second = (
+        tfdistill.compare(
+            sets, data, **QUICK, baselines=["random_real"], teacher_epochs=1
+        )
+        for data in (digits, shuffled)
+    )
+    assert first.choices == second.choices
+    assert len({tuple(c.values()) for c in first.choices.values()}) > 3
+    for name in first.sets:
+        ours, theirs = first.best(name, "linear"), second.best(name, "linear")
+        assert ours.key == theirs.key
+        assert ours.accuracies.mean() > theirs.accuracies.mean() + 0.2
+    kinds = {labels for _, _, labels, _ in first.choices}
+    assert kinds == {"own", "hard", "teacher"}
+
+
+def test_what_is_better_is_said_only_if_it_is(found):
+    pairs = {(p["first"], p["second"]): p for p in found.pairs()}
+    # All of the given ones, each with the real ones, but not these with each other.
+    assert len(pairs) == 3 + 3 * 2
+    same = pairs["soft", "again"]
+    assert same["difference"] == 0 and same["better"] is None and same["p"] == 1
+    assert pairs["soft", "wrong"]["better"] == "soft"
+    assert pairs["wrong", "herding"]["better"] == "herding"
+    text = page.markdown(found)
+    assert "Between soft and again no difference is shown (0.0 points" in text
+    assert "soft is better than wrong by" in text
+    assert "wrong is better" not in text
+
+
+def test_figures_of_a_set(found, digits):
+    one = found.figures("soft")
+    cell = found.best("soft", "linear")
+    assert one["accuracy_mean"] == pytest.approx(cell.accuracies.mean())
+    trace = np.trace(cell.confusion, axis1=1, axis2=2) / len(digits.test)
+    np.testing.assert_allclose(trace, cell.accuracies)
+    assert one["accuracy_low"] < one["accuracy_mean"] < one["accuracy_high"]
+    assert one["transfer_worst"] == one["transfer_mean"] == one["transfer"]["mlp"]
+    assert len(one["per_class"]) == 10
+    assert 0 <= one["pgd"] <= one["fgsm"] + 0.1 and one["fgsm"] <= 1
+    assert one["bytes"] == 10 * 64 * 4 + 10 * 10 * 4
+    assert found.figures("herding")["bytes"] == 10 * 64 * 4 + 10
+    # No network learned from the real data.
+    assert one["label_robust"] is None
+    # Random images have the score of no difference.
+    random = found.figures("random_real")["augmentation_robust"]
+    assert random == pytest.approx(statistics.ranking_score(0))
+    assert one["augmentation_robust"] > random > 0.2
+    content = json.loads(json.dumps(found.to_json()))
+    assert len(content["cells"]) == 2 * 2 * (2 + 2 + 2 + 1 + 1)
+    assert content["sets"]["soft"]["as_learned"]
+
+
+def test_the_page_holds_every_set_and_every_meaning(found):
+    for text in (page.markdown(found), page.html(found)):
+        for name in (*found.sets, *page.COLUMNS, "learned steps"):
+            assert name in text
+        assert "test images decide nothing" in text
+    assert page.html(found).count("<tr") >= 3 * len(found.sets)
+
+
+def test_networks_start_the_same_whatever_they_learn_from(digits, soft):
+    """For sets of every size, objective and recipe: the test is a paired one."""
+    architecture = Architecture("linear", digits)
+    recipe = tfdistill.OrdinaryTraining(updates=1, learning_rate=1e-12)
+    more = tfdistill.baselines.random_real(digits, steps=3)
+    centred = soft.replace(objective="least_squares", labels=soft.labels - 0.1)
+    starts = [
+        Trainer(architecture, data.replace(recipe=recipe))(
+            data.replace(recipe=recipe), 4, 7
+        )[0][1][0]
+        for data in (soft, more, centred)
+    ]
+    expected, _ = architecture.start(7, 5)
+    for weights in starts:
+        for found, value in zip(weights, expected):
+            np.testing.assert_allclose(found, value, atol=1e-9)
+    assert np.abs(architecture.start(7, 6)[0][0] - expected[0]).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_a_comparison_goes_on_where_it_was(digits, soft, tmp_path, monkeypatch):
+    lines: list[str] = []
+
+    class Killed(Exception):
+        pass
+
+    def stop(line):
+        lines.append(line)
+        if len(lines) == 5:
+            raise Killed
+
+    given = {**QUICK, "baselines": ["herding"], "teacher_epochs": 0, "rates": [0.03]}
+    given["networks"] = 3
+    with pytest.raises(Killed):
+        tfdistill.compare({"a": soft}, digits, **given, folder=tmp_path, report=stop)
+    trained = []
+    original = cells.Bench._trained
+
+    def count(self, data, first, together):
+        trained.append(first)
+        return original(self, data, first, together)
+
+    monkeypatch.setattr(cells.Bench, "_trained", count)
+    second = tfdistill.compare({"a": soft}, digits, **given, folder=tmp_path)
+    after = len(trained)
+    whole = tfdistill.compare({"a": soft}, digits, **given)
+    assert after < len(trained) - after
+    assert second.choices == whole.choices
+    for one, other in zip(second.cells, whole.cells):
+        np.testing.assert_array_equal(one.accuracies, other.accuracies)
+        np.testing.assert_array_equal(one.pgd, other.pgd)
+    del trained[:]
+    third = tfdistill.compare({"a": soft}, digits, **given, folder=tmp_path)
+    assert not trained and third.choices == whole.choices
+    given["networks"] = 2  # fewer are the first of these
+    fewer = tfdistill.compare({"a": soft}, digits, **given, folder=tmp_path)
+    assert not trained
+    for one, other in zip(fewer.cells, whole.cells):
+        np.testing.assert_array_equal(one.accuracies, other.accuracies[:2])
+    # Other test images are other results.
+    other = with_test(digits, np.roll(digits.test.labels, 1))
+    tfdistill.compare({"a": soft}, other, **given, folder=tmp_path)
+    assert trained and max(trained) < cells._CHOOSING
+
+
+def test_networks_that_diverge_are_the_worst(digits, soft):
+    """Their outputs are NaN, and they are not chosen, nor do they end a comparison."""
+    given = {**QUICK, "rates": [1e30, 0.03], "updates": [10]}
+    found = tfdistill.compare(
+        {"a": soft}, digits, **given, baselines=[], teacher_epochs=0
+    )
+    assert {choice["rate"] for choice in found.choices.values()} == {0.03}
+    given["rates"] = [1e30]
+    found = tfdistill.compare(
+        {"a": soft}, digits, **given, baselines=[], teacher_epochs=0
+    )
+    assert found.figures("a")["accuracy_mean"] < 0.2
+    page.markdown(found), json.dumps(found.to_json(), allow_nan=False)
+
+
+@pytest.mark.slow
+def test_a_teacher_is_kept_and_is_of_its_data(digits, tmp_path):
+    folder = str(tmp_path)
+    first = Teacher("linear", digits, 1, 0, folder)
+    again = Teacher("linear", digits, 1, 0, folder)
+    images = next(iter(digits.test.batch(7)))[0].numpy()
+    np.testing.assert_allclose(first.labels(images), again.labels(images), atol=1e-6)
+    assert first.accuracy == again.accuracy
+    assert first.labels(images[None]).shape == (1, 7, 10)
+    for name, data in (("mlp", digits), ("linear", digits.of_classes([3, 4]))):
+        with pytest.raises(ValueError, match="choose another folder"):
+            Teacher(name, data, 1, 0, folder)
+
+
+def test_attacks_stay_within_their_bounds(digits):
+    architecture = Architecture("linear", digits)
+    weights, state = architecture.start(0, 0)
+    images, labels = next(iter(digits.test.batch(40)))
+    labels = tf.cast(labels, tf.int32)
+
+    def logits(x):
+        return architecture.student(weights, state, x, training=False)[0]
+
+    def loss(x):
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits(x))
+
+    raw = digits.normalization.denormalize(images)
+    for attack in (PixelAttack(0.1), PixelAttack(0.1, 10), PixelAttack(0.03, 3)):
+        seed = tf.constant([1, 2])
+        changed = attack(logits, images, labels, digits.normalization, seed)
+        moved = digits.normalization.denormalize(changed)
+        assert np.abs(moved - raw).max() <= attack.epsilon + 1e-5
+        assert moved.min() >= -1e-5 and moved.max() <= 1 + 1e-5
+        # A linear network's loss grows in every image.
+        assert (loss(changed) > loss(images)).numpy().all()
+    none = PixelAttack(0.0)(logits, images, labels, digits.normalization, seed)
+    np.testing.assert_allclose(none, images, atol=1e-6)
+    for wrong in ({"epsilon": 2.0}, {"steps": 0}):
+        with pytest.raises(ValueError, match="epsilon must lie"):
+            PixelAttack(**wrong)
+
+
+def test_statistics_are_those_of_the_books():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(0.9, 0.02, 5), rng.normal(0.87, 0.02, 5)
+    low, high = statistics.interval(first)
+    expected = stats.t.interval(0.95, 4, first.mean(), stats.sem(first))
+    assert (low, high) == pytest.approx(expected)
+    assert math.isnan(statistics.interval([0.5])[0])
+    found = statistics.paired_p(first, second)
+    assert found == pytest.approx(stats.ttest_rel(first, second).pvalue)
+    assert statistics.paired_p([0.5], [0.1]) == 1
+    assert statistics.paired_p([0.5, 0.6], [0.5, 0.6]) == 1
+    assert statistics.paired_p([0.5, 0.6], [0.4, 0.5]) == 0
+    assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    # Sure of all, right in half: half a point off.
+    logits, labels = np.float32([[50, 0]] * 4), np.array([0, 0, 1, 1])
+    assert statistics.calibration_error(logits, labels) == pytest.approx(0.5)
+    factor = statistics.best_factor(logits, labels)
+    assert factor == 2.0**-4
+    assert statistics.calibration_error(logits, labels, 0.0) == pytest.approx(0)
+    assert statistics.ranking_score(0) == pytest.approx(1 / (math.e + 1))
+    score = statistics.label_robust_score(0.9, 0.9, 0.8, 0.8)
+    assert score == pytest.approx(statistics.ranking_score(0))
+    assert statistics.label_robust_score(1, 1, 1, 0) == pytest.approx(
+        statistics.ranking_score(0.5)
+    )
+    assert statistics.augmentation_robust_score(1, 0, 1, 0) == 1
+    assert robustness_ratio(0.9, [0.9, 0.9], 0.1) == 1
+    assert robustness_ratio(0.9, [0.1, 0.1], 0.1) == 0
+    assert robustness_ratio(0.1, [0.1], 0.1) is None
+
+
+def test_bad_arguments_are_refused(digits, soft):
+    whole = tfdistill.load_dataset("digits")
+    for sets, data, given, says in (
+        ({}, digits, {}, "at least one set"),
+        ({"a": soft}, whole, {}, "hold_out first"),
+        ({"k_means": soft}, digits, {}, "cannot be called k_means"),
+        ({"a": soft}, digits.of_classes([0, 1]), {}, "classes"),
+        ({"a": soft}, digits, {"baselines": ["best"]}, "baselines must be some of"),
+        ({"a": soft}, digits, {"architectures": []}, "at least one"),
+        ({"a": soft}, digits, {"architectures": ["lanet"]}, "did you mean 'lenet'"),
+        ({"a": soft}, digits, {"networks": 0}, "networks must be"),
+        ({"a": soft}, digits, {"rates": [0]}, "rates must be"),
+        ({"a": soft}, digits, {"updates": [0]}, "updates must be"),
+        ({"a": soft}, digits, {"updates": []}, "updates must be"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            tfdistill.compare(sets, data, **given)
+
+
+@pytest.mark.slow
+def test_the_command(digits, soft, tmp_path):
+    """Files of two programs, of which one is raw: refused, mended, judged, kept."""
+    raw = digits.normalization.denormalize(soft.images[0])
+    np.savez(tmp_path / "theirs.npz", images=raw, labels=soft.labels[0] - 0.1)
+    soft.save(tmp_path / "run" / "distilled")
+    given = [
+        f"--sets={tmp_path}/theirs.npz,ours={tmp_path}/run",
+        *("--architectures=linear", "--networks=2", "--choosing=2"),
+        *("--rates=0.03", "--updates=10", "--baselines=random_real"),
+        *("--teacher_epochs=1", "--attack_images=20", f"--workdir={tmp_path}/judged"),
+    ]
+    refused = commands.run("compare", *given)
+    assert refused.returncode == 2
+    assert "pass --pixels=theirs:0..1 (or --nocheck" in refused.stderr
+    assert not (tmp_path / "judged").exists()
+    given.append("--pixels=theirs:0..1")
+    text = commands.succeed("compare", *given)
+    assert "theirs: 10 images, 0..1, centred labels" in text
+    assert "linear, theirs, own labels, random changes: rate 0.03, 10 updates" in text
+    assert "ours, by its learned steps: linear" in text
+    assert "Everything is in" in text
+    content = json.loads((tmp_path / "judged" / "comparison.json").read_text())
+    assert set(content["sets"]) == {"theirs", "ours", "random_real"}
+    assert content["sets"]["ours"]["label_robust"] is not None
+    assert tfdistill.Pool.load(tmp_path / "judged" / "teacher").student == "linear"
+    table = (tmp_path / "judged" / "comparison.md").read_text()
+    assert table.count("\n| ") == 4 and "**ECE**" in table
+    assert "<table>" in (tmp_path / "judged" / "comparison.html").read_text()
+    again = commands.succeed("compare", *given)
+    assert "holds this comparison, finished" in again
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--sets=a/x.npz,b/x.pt"], "two sets that are called 'x'"),
+        (["--sets=a", "--pixels=b:0..1"], "is for the set 'b', but there are a"),
+        (["--sets=a", "--mean=0.5,x"], "must be numbers with slashes"),
+        (["--sets=a", "--rates=0"], "--rates=0 must be numbers above 0"),
+        (["--sets=a", "--updates=1.5"], "--updates=1.5 must be numbers above 0"),
+        ([], "--sets is missing"),
+    ],
+)
+def test_bad_flags_are_refused(arguments, says):
+    from tfdistill.cli import main
+    from tfdistill.cli.errors import InputError
+
+    with pytest.raises(InputError, match=says.replace("(", r"\(")):
+        main.command("compare").parse(["--workdir=w", *arguments])

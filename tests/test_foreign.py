@@ -1,0 +1,566 @@
+"""Distilled data of other programs: recognised, checked, refused."""
+
+import io
+import pickle
+import sys
+import types
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tfdistill
+from tfdistill.distilled.foreign import labels
+
+KINDS = {"f4": "FloatStorage", "f2": "HalfStorage", "i8": "LongStorage"}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits")
+
+
+@pytest.fixture(scope="module")
+def colour():
+    """Colour images of dead leaves, which have the statistics of natural ones."""
+    rng = np.random.default_rng(0)
+    images = np.zeros((300, 8, 8, 3))
+    for image in images:
+        for _ in range(12):
+            (top, bottom), (left, right) = np.sort(rng.integers(0, 9, (2, 2)))
+            image[top:bottom, left:right] = rng.uniform(0, 255, 3) * [1, 0.7, 0.4]
+    return tfdistill.from_arrays((images.astype("uint8"), np.arange(300) % 2))
+
+
+# The writers: each takes a path, images [n, H, W, C] and class numbers, and returns
+# the path.
+
+
+class _Tensor:
+    """What `torch.save` makes a pickle of."""
+
+    def __init__(self, array):
+        self.array = np.ascontiguousarray(array)
+
+    def __reduce_ex__(self, protocol):
+        shape = self.array.shape
+        strides = tuple(n // self.array.itemsize for n in self.array.strides)
+        storage = _Storage(self.array)
+        given = (
+            storage,
+            0,
+            shape,
+            strides,
+            False,
+            __import__("collections").OrderedDict(),
+        )
+        return sys.modules["torch._utils"]._rebuild_tensor_v2, given
+
+
+class _Storage:
+    def __init__(self, array):
+        self.array = array
+
+
+def torch_save(value, path, monkeypatch, compress=zipfile.ZIP_STORED):
+    """The archive that PyTorch writes, by the pickler of the standard library."""
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    for name in KINDS.values():
+        setattr(torch, name, type(name, (), {"__module__": "torch"}))
+
+    def _rebuild_tensor_v2():
+        pass
+
+    _rebuild_tensor_v2.__module__ = "torch._utils"
+    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "torch._utils", utils)
+    entries = {}
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, thing):
+            if not isinstance(thing, _Storage):
+                return None
+            key = str(len(entries))
+            entries[key] = thing.array.tobytes()
+            kind = getattr(torch, KINDS[thing.array.dtype.str[1:]])
+            return ("storage", kind, key, "cpu", thing.array.size)
+
+    stream = io.BytesIO()
+    Pickler(stream, protocol=2).dump(value)
+    with zipfile.ZipFile(path, "w", compress) as archive:
+        archive.writestr("archive/data.pkl", stream.getvalue())
+        archive.writestr("archive/byteorder", "little")
+        for key, content in entries.items():
+            archive.writestr(f"archive/data/{key}", content)
+        archive.writestr("archive/version", "3\n")
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.delitem(sys.modules, "torch._utils")
+    return path
+
+
+def channels_first(images):
+    return np.moveaxis(images, -1, 1).astype("f4")
+
+
+def pt_of_a_dictionary(path, images, numbers, monkeypatch):
+    value = {"images": _Tensor(channels_first(images)), "labels": _Tensor(numbers)}
+    return torch_save(value, f"{path}.pt", monkeypatch)
+
+
+def pt_of_a_pair(path, images, numbers, monkeypatch):
+    one_hot = np.eye(numbers.max() + 1, dtype="f4")[numbers]
+    value = (_Tensor(channels_first(images)), _Tensor(one_hot))
+    return torch_save(value, f"{path}.pth", monkeypatch)
+
+
+def npz_of_centred_labels(path, images, numbers, monkeypatch):
+    classes = numbers.max() + 1
+    centred = np.eye(classes, dtype="f4")[numbers] - 1 / classes
+    steps = images.reshape(2, -1, *images.shape[1:])  # in two batches
+    np.savez(f"{path}.npz", x=steps, y=centred.reshape(2, -1, classes))
+    return f"{path}.npz"
+
+
+def npy_pair(path, images, numbers, monkeypatch):
+    np.save(f"{path}_images.npy", channels_first(images))
+    np.save(f"{path}_labels.npy", numbers)
+    return f"{path}_images.npy"
+
+
+def parquet_of_lists(path, images, numbers, monkeypatch):
+    pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    rows = {"image": images.tolist(), "label": numbers.tolist()}
+    pyarrow.parquet.write_table(pyarrow.table(rows), f"{path}.parquet")
+    return f"{path}.parquet"
+
+
+def png(image):
+    stream = io.BytesIO()
+    image = image[..., 0] if image.shape[-1] == 1 else image
+    Image.fromarray(image).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def folder_of_pictures(path, pictures, numbers):
+    for at, (picture, number) in enumerate(zip(pictures, numbers)):
+        folder = path / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{at}.png").write_bytes(png(picture))
+    return str(path)
+
+
+def parquet_of_pictures(path, pictures, numbers):
+    pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    cells = [{"bytes": png(picture), "path": None} for picture in pictures]
+    table = pyarrow.table({"image": cells, "label": numbers.tolist()})
+    pyarrow.parquet.write_table(table, f"{path}.parquet")
+    return f"{path}.parquet"
+
+
+NUMBERS = [
+    pt_of_a_dictionary,
+    pt_of_a_pair,
+    npz_of_centred_labels,
+    npy_pair,
+    parquet_of_lists,
+]
+PICTURES = [folder_of_pictures, parquet_of_pictures]
+
+
+def some(dataset, count=40):
+    images = dataset.normalization.normalize(dataset.train.images[:count]).numpy()
+    return images, dataset.train.labels[:count].astype("i8")
+
+
+def whitening(images, epsilon):
+    """ZCA of flat images: the matrix, and what is subtracted."""
+    flat = images.reshape(len(images), -1).astype("f8")
+    values, vectors = np.linalg.eigh(np.cov(flat.T, bias=True))
+    return (vectors / np.sqrt(np.maximum(values, 0) + epsilon)) @ vectors.T, flat.mean(
+        0
+    )
+
+
+def whitened(dataset, images, write):
+    """Images whitened as they lie in the file, and the whitening."""
+    first = write in (pt_of_a_dictionary, pt_of_a_pair, npy_pair)
+    real, _ = some(dataset, 300)
+    lie = (lambda x: np.moveaxis(x, -1, 1)) if first else (lambda x: x)
+    matrix, before = whitening(lie(real), 0.01)
+    flat = lie(images).reshape(len(images), -1)
+    found = ((flat - before) @ matrix).reshape(lie(images).shape)
+    back = np.moveaxis(found, 1, -1) if first else found
+    return back.astype("f4"), (matrix, before)
+
+
+def read(path, dataset, **declared):
+    return tfdistill.read_distilled(path, dataset, **declared)
+
+
+def refusal(path, dataset, **declared):
+    with pytest.raises(ValueError) as error:
+        read(path, dataset, **declared)
+    text = str(error.value)
+    assert "\n" not in text and text.endswith(".") and text.count(". ") == 0
+    return text
+
+
+@pytest.mark.parametrize(
+    ("write", "data"),
+    [
+        *((write, "colour") for write in NUMBERS[:3]),
+        *((write, "digits") for write in NUMBERS[2:]),
+    ],
+)
+def test_numbers_of_other_programs(write, data, request, tmp_path, monkeypatch):
+    """Raw, normalised and whitened: read if declared, and otherwise caught."""
+    dataset = request.getfixturevalue(data)
+    images, numbers = some(dataset)
+
+    def check(distilled):
+        # In the order of the file, normalised as the real ones.
+        found = distilled.images.reshape(images.shape)
+        np.testing.assert_allclose(found, images, atol=2e-3)
+        np.testing.assert_array_equal(distilled.labels.argmax(-1).reshape(-1), numbers)
+        assert not distilled.recipe.is_ordered
+
+    raw = dataset.normalization.denormalize(images).astype("f4")
+    path = write(tmp_path / "raw", raw, numbers, monkeypatch)
+    check(read(path, dataset, pixels="0..1"))
+    assert "pixels=0..1" in refusal(path, dataset)
+    assert "pixels=0..1" in refusal(path, dataset, pixels="-1..1")
+    path = write(tmp_path / "both", 2 * raw - 1, numbers, monkeypatch)
+    check(read(path, dataset, pixels="-1..1"))
+    assert "pixels=-1..1" in refusal(path, dataset)
+    path = write(tmp_path / "normal", images, numbers, monkeypatch)
+    check(read(path, dataset))
+    assert "pixels=standardised" in refusal(path, dataset, pixels="0..1")
+    white, (matrix, before) = whitened(dataset, images, write)
+    path = write(tmp_path / "white", white, numbers, monkeypatch)
+    check(read(path, dataset, zca=(matrix, before)))
+    for pixels in (None, "0..1", "-1..1"):
+        assert "whitened" in refusal(path, dataset, pixels=pixels)
+    # Not whitened at all, but said to be.
+    path = write(tmp_path / "normal", images, numbers, monkeypatch)
+    assert "leave zca out" in refusal(path, dataset, zca=(matrix, before))
+    file = tmp_path / "zca.npz"
+    np.savez(file, zca=matrix, mean=before)
+    path = write(tmp_path / "white", white, numbers, monkeypatch)
+    check(read(path, dataset, zca=file))
+
+
+@pytest.mark.parametrize("data", ["digits", "colour"])
+@pytest.mark.parametrize("write", PICTURES)
+def test_pictures_of_other_programs(write, data, request, tmp_path):
+    dataset = request.getfixturevalue(data)
+    images, numbers = some(dataset)
+
+    def pictures(values):
+        return np.clip(np.round(255 * values), 0, 255).astype("uint8")
+
+    path = write(tmp_path / "raw", dataset.train.images[:40], numbers)
+    distilled = read(path, dataset)
+    order = np.argsort(numbers, kind="stable")
+    if write is parquet_of_pictures:
+        order = np.arange(40)
+    found = dataset.normalization.denormalize(distilled.images[0])
+    real = dataset.train.images[:40] / 255
+    assert sorted(f.tobytes() for f in found.round(2)) == sorted(
+        r.tobytes() for r in real.astype("f4").round(2)
+    )
+    assert sorted(distilled.labels.argmax(-1)[0]) == sorted(numbers[order])
+    path = write(tmp_path / "normal", pictures(0.5 + 0.15 * images), numbers)
+    refusal(path, dataset)
+    # What undoes it can be said.
+    std = np.float32(dataset.normalization.std) / (0.15 * 255)
+    mean = np.float32(dataset.normalization.mean) - 0.5 * 255 * std
+    read(path, dataset, mean=mean, std=std)
+    white, _ = whitened(dataset, images, write)
+    path = write(tmp_path / "white", pictures(0.5 + 0.2 * white), numbers)
+    # Clipped, they may look like anything but real images.
+    assert "look" in refusal(path, dataset) or "far" in refusal(path, dataset)
+
+
+def test_a_normalisation_in_the_file_is_used(digits, tmp_path):
+    images, numbers = some(digits)
+    raw = digits.normalization.denormalize(images)
+    mean, std = np.float32([0.5]), np.float32([0.2])
+    path = tmp_path / "own.npz"
+    np.savez(path, images=(raw - mean) / std, labels=numbers, mean=mean, std=std)
+    found = read(path, digits)
+    np.testing.assert_allclose(found.images[0], images, atol=1e-4)
+    # The file is wrong about it.
+    np.savez(path, images=raw, labels=numbers, mean=mean, std=std)
+    assert "pixels=0..1" in refusal(path, digits)
+    np.testing.assert_allclose(
+        read(path, digits, pixels="0..1").images[0], images, atol=1e-4
+    )
+    np.savez(path, images=(raw - mean) / std, labels=numbers)
+    given = read(path, digits, mean=[127.5], std=[51.0])
+    np.testing.assert_allclose(given.images[0], images, atol=1e-4)
+    # Data that are floats by nature may have any mean.
+    floats = tfdistill.from_arrays((digits.train.images + 900.0, digits.train.labels))
+    own = floats.normalization
+    images, numbers = floats.train.images[:40] - own.mean, floats.train.labels[:40]
+    images = (images / own.std).astype("f4")
+    np.savez(path, images=images, labels=numbers, mean=own.mean, std=own.std)
+    np.testing.assert_allclose(read(path, floats).images[0], images, atol=1e-2)
+    images, numbers = some(digits)
+    matrix, before = whitening(images, 0.01)
+    flat = (images.reshape(40, -1) - before) @ matrix
+    np.savez(path, images=flat, labels=numbers, zca=matrix, zca_mean=before)
+    np.testing.assert_allclose(read(path, digits).images[0], images, atol=1e-3)
+
+
+def test_our_own_files_are_read(digits, tmp_path):
+    own = tfdistill.Normalization((0.6,), (0.1,))
+    data = tfdistill.baselines.random_real(digits, steps=2).replace(student="mlp")
+    raw = digits.normalization.denormalize(data.images)
+    data = data.replace(images=(raw - 0.6) / 0.1, normalization=own)
+    data.save(tmp_path / "run" / "distilled")
+    data.to_npz(tmp_path / "a.npz")
+    expected = tfdistill.baselines.random_real(digits, steps=2).images
+    for path in ("run", "run/distilled", "a.npz"):
+        found = read(tmp_path / path, digits)
+        np.testing.assert_allclose(
+            found.images.reshape(expected.shape), expected, atol=1e-4
+        )
+        assert found.normalization == digits.normalization
+    assert read(tmp_path / "run", digits).recipe.is_ordered
+    (tmp_path / "run" / "distilled" / "tfdistill.json").unlink()  # a plain TFDS folder
+    with pytest.raises(ValueError, match="moments"):
+        read(tmp_path / "run" / "distilled", digits)
+    found = read(tmp_path / "run" / "distilled", digits, mean=[0.6], std=[0.1])
+    np.testing.assert_allclose(
+        found.images.reshape(expected.shape), expected, atol=1e-4
+    )
+    assert tfdistill.read_distilled(data, digits).normalization == digits.normalization
+
+
+def test_noise_is_neither_whitened_nor_far(digits, colour):
+    """Distilled images that began as noise in normalised space."""
+    rng = np.random.default_rng(0)
+    for dataset in (digits, colour):
+        for strength in (0.7, 1.0, 2.0):
+            noise = strength * rng.standard_normal((20, *dataset.image_shape))
+            read((noise, np.arange(20) % 2), dataset)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (np.arange(6) % 3, "integer"),
+        (np.float32([0, 1, 2, 2, 1, 0]), "integer"),
+        (np.arange(6).reshape(2, 3) % 3, "integer"),
+        (np.eye(3)[[0, 1, 2, 2, 1, 0]], "one-hot"),
+        (np.full((6, 3), 1 / 3), "soft"),
+        (np.eye(3)[[0, 1, 2, 2, 1, 0]].reshape(2, 3, 3) - 1 / 3, "centred"),
+        (np.random.default_rng(0).normal(0, 0.4, (6, 3)), "centred"),
+    ],
+)
+def test_labels_are_recognised(given, kind):
+    found = labels.meaning(given, 6, 3)
+    assert found.kind == kind and found.values.shape == (6, 3)
+    assert found.objective.name == (
+        "least_squares" if kind == "centred" else "classification"
+    )
+    np.testing.assert_array_equal(
+        labels.hard(found.values).argmax(-1), found.values.argmax(-1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (np.arange(6), "go from 0 to 5"),
+        (np.arange(6) - 1, "go from -1 to 4"),
+        (np.float32([0.5] * 6), "neither whole numbers"),
+        (np.zeros((6, 4)), "neither a class"),
+        (np.full((6, 3), 0.7), "neither negative"),
+        (np.random.default_rng(0).normal(0, 9, (6, 3)), "store their softmax"),
+    ],
+)
+def test_other_labels_are_refused(given, says):
+    with pytest.raises(ValueError, match=says):
+        labels.meaning(given, 6, 3)
+
+
+class _Evil:
+    def __reduce__(self):
+        return print, ("this must never be printed",)
+
+
+def evil_pt(path, program):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", program)
+    return path
+
+
+def looped(count):
+    """Lists that hold each other: to follow all ways would take for ever."""
+    value: list = []
+    value.extend([value] * count)
+    for _ in range(40):
+        value = [value] * count
+    return value
+
+
+HOSTILE = {
+    "lists that hold themselves": lambda p, m: torch_save(looped(50), p / "a.pt", m),
+    "lists without end": lambda p, m: evil_pt(
+        p / "a.pt", b"\x80\x02" + b"]" * 10**5 + b"a" * (10**5 - 1) + b"."
+    ),
+    "a pickle with code": lambda p, m: evil_pt(p / "a.pt", pickle.dumps(_Evil(), 2)),
+    "code by the stack": lambda p, m: evil_pt(p / "a.pt", pickle.dumps(_Evil(), 4)),
+    "an object of a class": lambda p, m: evil_pt(
+        p / "a.pt", b"\x80\x02cbuiltins\neval\nX\x01\x00\x00\x001\x85R."
+    ),
+    "an old opcode that calls": lambda p, m: evil_pt(
+        p / "a.pt", b"\x80\x02(S'1'\nibuiltins\neval\n."
+    ),
+    "a memo of a terabyte": lambda p, m: evil_pt(
+        p / "a.pt", b"\x80\x02Nr\xff\xff\xff\xff."
+    ),
+    "a bare pickle": lambda p, m: (
+        (p / "a.pt").write_bytes(pickle.dumps(_Evil())) and p / "a.pt"
+    ),
+    "an object array": lambda p, m: (
+        np.savez(p / "a.npz", images=np.array([_Evil()]), labels=[1]) or p / "a.npz"
+    ),
+    "objects among the labels": lambda p, m: (
+        np.savez(p / "a.npz", images=np.zeros((2, 8, 8)), labels=np.array([_Evil()]))
+        or p / "a.npz"
+    ),
+    "not a file of its kind": lambda p, m: (
+        (p / "a.npz").write_bytes(b"PK\x03\x04 and no more") and p / "a.npz"
+    ),
+    "a compressed tensor": lambda p, m: torch_save(
+        {"images": _Tensor(np.zeros((9, 1, 8, 8), "f4"))},
+        p / "a.pt",
+        m,
+        zipfile.ZIP_DEFLATED,
+    ),
+}
+
+
+def header(shape):
+    stream = io.BytesIO()
+    about = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, about)
+    return stream.getvalue()
+
+
+def terabyte_npy(path, _):
+    np.save(path / "x_labels.npy", np.zeros(3, int))
+    (path / "x_images.npy").write_bytes(header((2**32, 8, 8, 1)) + bytes(64))
+    return path / "x_images.npy"
+
+
+def terabyte_npz(path, _):
+    with zipfile.ZipFile(path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", header((2**32, 8, 8, 1)))
+        archive.writestr("labels.npy", header((2**32,)))
+    return path / "a.npz"
+
+
+def zip_bomb(path, _):
+    """A gigabyte of zeros in a megabyte, of the shape that it has."""
+    with zipfile.ZipFile(path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("images.npy", "w", force_zip64=True) as file:
+            file.write(header((2**18, 8, 8, 1)))
+            for _ in range(64):
+                file.write(bytes(2**20))
+        archive.writestr("labels.npy", header((2,)) + bytes(8))
+    return path / "a.npz"
+
+
+class _Vast(_Tensor):
+    """A tensor of one number that claims a terabyte, by strides of 0."""
+
+    def __init__(self, strides):
+        super().__init__(np.zeros(1, "f4"))
+        self.strides = strides
+
+    def __reduce_ex__(self, protocol):
+        make, (storage, *rest) = super().__reduce_ex__(protocol)
+        return make, (storage, 0, (2**32, 1, 8, 8), self.strides, *rest[3:])
+
+
+def terabyte_pt(strides):
+    def write(path, monkeypatch):
+        value = {"images": _Vast(strides), "labels": _Tensor(np.zeros(3, "i8"))}
+        return torch_save(value, path / "a.pt", monkeypatch)
+
+    return write
+
+
+HOSTILE |= {
+    "a terabyte in .npy": terabyte_npy,
+    "a terabyte in .npz": terabyte_npz,
+    "a zip bomb": zip_bomb,
+    "a terabyte of one number": terabyte_pt((0, 0, 0, 0)),
+    "a terabyte beyond its numbers": terabyte_pt((64, 64, 8, 1)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_are_refused(name, digits, tmp_path, monkeypatch, capsys):
+    import tracemalloc
+
+    path = str(HOSTILE[name](tmp_path, monkeypatch))
+    tracemalloc.start()
+    text = refusal(path, digits)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 16 << 20, most
+    assert "never be printed" not in capsys.readouterr().out
+    assert path.split("+")[0] in text
+    if name.startswith(("a pickle with", "code", "an object of", "an old")):
+        assert "could run code" in text and "torch.save({'images'" in text
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4"])
+def test_views_and_kinds_of_tensors(digits, dtype, tmp_path, monkeypatch):
+    """A tensor may be a part of its storage, and a parameter, and deep inside."""
+    images, numbers = some(digits)
+    whole = np.concatenate([images, images]).astype(dtype)
+
+    class Part(_Tensor):
+        def __reduce_ex__(self, protocol):
+            make, (storage, _, _, *rest) = super().__reduce_ex__(protocol)
+            return make, (storage, 40 * 64, (40, 8, 8, 1), *rest)
+
+    value = {"epoch": 3, "data": [[Part(whole), _Tensor(numbers)]], "accuracy": [0.5]}
+    path = torch_save(value, tmp_path / "a.pt", monkeypatch)
+    found = read(path, digits)
+    np.testing.assert_allclose(found.images[0], images, atol=3e-3)
+    np.testing.assert_array_equal(found.labels[0].argmax(-1), numbers)
+
+
+def test_what_cannot_be_matched_is_said(digits, tmp_path):
+    noise = np.random.default_rng(0).standard_normal((4, 8, 8))
+    for arrays, says in (
+        ({"images": np.zeros((4, 9, 9))}, "no labels"),
+        ({"a": np.zeros(3), "b": np.zeros(3)}, "must hold images and labels"),
+        ({"images": np.zeros((4, 9, 9)), "labels": np.zeros(4)}, r"\[4, 9, 9\]"),
+        ({"images": np.full((4, 8, 8), np.nan), "labels": np.zeros(4)}, "NaN"),
+        ({"images": noise, "labels": np.zeros((4, 3))}, "neither"),
+    ):
+        np.savez(tmp_path / "a.npz", **arrays)
+        with pytest.raises(ValueError, match=says):
+            read(tmp_path / "a.npz", digits)
+    np.save(tmp_path / "alone.npy", np.zeros((4, 8, 8)))
+    assert "images.npy+labels.npy" in refusal(str(tmp_path / "alone.npy"), digits)
+    (tmp_path / "a.bin").write_bytes(b"")
+    assert "ends in one of" in refusal(str(tmp_path / "a.bin"), digits)
+    with pytest.raises(FileNotFoundError, match="absent"):
+        read(tmp_path / "absent.npz", digits)
+    with pytest.raises(ValueError, match="pixels must be one of"):
+        read((np.zeros((4, 8, 8)), np.zeros(4)), digits, pixels="raw")

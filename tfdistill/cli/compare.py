@@ -1,0 +1,339 @@
+"""tfdistill compare: judges sets of images, whatever program made them.
+
+Trains fresh networks on each set, and on as many random, k-means and herded
+real images, in the ordinary way: with the set's own labels, hard ones and a
+teacher's, with random changes of the images and without. Everything is chosen
+on validation images, for each set; the last networks are tested once. Sets are
+folders and files of tfdistill, TFDS folders, .npz, .npy pairs (x.npy+y.npy),
+.parquet, folders of images by class, and .pt files of tensors. What is in them
+is never run. Writes:
+
+  comparison.md    one table, and what each number means
+  comparison.html  the same as a page
+  comparison.json  everything
+  teacher/         the network that learned from all real images, a pool
+  journal/         cells that are done: after a crash the same command goes on
+  flags.txt        the flags: tfdistill compare --flagfile=... repeats it
+"""
+
+import math
+import os
+import re
+
+from tfdistill.cli import data, machine, results, run_folder, training
+from tfdistill.cli.command import Command, Flag, Group
+from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError, checking
+from tfdistill.runs import files
+
+_RESULT = "comparison.json"
+_OWNED = (_RESULT, "comparison.md", "comparison.html", "journal", "teacher")
+_COMPARE = "studies.comparison.compare:compare"
+_SETS = [
+    Flag(
+        "sets",
+        list,
+        None,
+        "The sets to judge: folders or files, each the path, or NAME=PATH.",
+        value="FOLDER,...",
+        missing="name the sets, e.g. --sets=run,other.npz.",
+    ),
+    Flag(
+        "pixels",
+        list,
+        None,
+        "What pixels are: standardised, 0..1, 0..255 or -1..1; of all sets, or of "
+        "some, as NAME:0..1.",
+        value="[NAME:]KIND,...",
+        shown="0..255 for whole numbers, else standardised",
+    ),
+    Flag(
+        "mean",
+        list,
+        None,
+        "What was subtracted from images in 0..1, channels with slashes between them, "
+        "such as 0.49/0.48/0.45.",
+        value="[NAME:]X/X/X,...",
+        shown="the file's, or the real data's",
+    ),
+    Flag(
+        "std",
+        list,
+        None,
+        "What they were divided by then.",
+        value="[NAME:]X/X/X,...",
+        shown="the file's, or the real data's",
+    ),
+    Flag(
+        "zca",
+        list,
+        None,
+        "The whitening of the images, a .npz, .npy or .pt file with the matrix, and "
+        "what is subtracted.",
+        value="[NAME:]PATH,...",
+        shown="the file's, if it has one",
+    ),
+    Flag(
+        "check",
+        bool,
+        True,
+        "Refuse sets whose pixels look like something else than they are said to be.",
+        library="distilled.foreign.reading:read_distilled.check",
+    ),
+]
+_WHO_LEARNS = [
+    Flag(
+        "architectures",
+        list,
+        None,
+        "The networks, the main one first: names such as convnet@32, or your own "
+        "package.module:function.",
+        shown="those of the sets, convnet and lenet",
+        library=f"{_COMPARE}.architectures",
+    ),
+    Flag(
+        "networks",
+        int,
+        5,
+        "Networks that are tested for each set, architecture and way of training.",
+        lowest=1,
+        library=f"{_COMPARE}.networks",
+    ),
+    Flag(
+        "choosing",
+        int,
+        2,
+        "Other networks that judge each candidate on validation images.",
+        lowest=1,
+        library=f"{_COMPARE}.choosing",
+    ),
+]
+_WHAT_IS_LEARNED = [
+    Flag(
+        "baselines",
+        list,
+        ["random_real", "k_means", "herding"],
+        "Real images to compare with, as many as each set has; none for none.",
+    ),
+    Flag(
+        "rates", list, ["0.001", "0.003"], "Candidates for the rate of Adam at first."
+    ),
+    Flag("updates", list, ["300", "1000"], "Candidates for the number of updates."),
+    next(flag for flag in training.FLAGS if flag.name == "training_batch"),
+    next(flag for flag in training.FLAGS if flag.name == "changes"),
+    Flag(
+        "teacher_epochs",
+        int,
+        5,
+        "Passes over the real images of the teacher; 0 for no teacher, and no "
+        "label-robust scores.",
+        lowest=0,
+        library=f"{_COMPARE}.teacher_epochs",
+    ),
+    Flag(
+        "attack_images",
+        int,
+        500,
+        "Test images that are attacked, at most; 0 for none.",
+        lowest=0,
+        library=f"{_COMPARE}.attack_images",
+    ),
+    Flag(
+        "epsilon",
+        float,
+        8 / 255,
+        "The most that an attack changes a pixel, of a range of 1.",
+        lowest=0.0,
+        highest=1.0,
+        shown="8/255",
+        library=f"{_COMPARE}.epsilon",
+    ),
+    Flag(
+        "pgd_steps",
+        int,
+        10,
+        "Steps of the stronger attack.",
+        lowest=1,
+        library=f"{_COMPARE}.pgd_steps",
+    ),
+]
+
+
+def _resolve(configuration: Configuration) -> Configuration:
+    c = configuration
+    sets = _named(c.sets)
+    for flag in ("pixels", "mean", "std", "zca"):
+        _of_each(flag, getattr(c, flag), sets)
+    for flag, kind in (("rates", float), ("updates", int)):
+        try:
+            values = [kind(value) for value in getattr(c, flag)]
+        except ValueError:
+            values = []
+        if not values or not all(0 < value < math.inf for value in values):
+            raise InputError(
+                f"--{flag}={','.join(getattr(c, flag))} must be numbers above 0."
+            )
+    return c
+
+
+def run(configuration: Configuration) -> None:
+    """Runs the command."""
+    c = configuration
+    machine.set_threads(c)
+    dataset = data.load(c)
+    sets = _read(c, dataset)
+    options = _options(c, dataset)
+    run_folder.claim(COMMAND, c, _OWNED)
+    if run_folder.is_finished(c.workdir, _RESULT, "comparison"):
+        return
+    found = _compare(c, sets, dataset, options)
+    _finish(c, found)
+
+
+def _read(c, dataset):
+    """The sets, in the normalisation of the real data."""
+    from tfdistill.distilled.foreign.reading import read_distilled
+
+    paths = _named(c.sets)
+    said = {
+        flag: _of_each(flag, getattr(c, flag), paths)
+        for flag in ("pixels", "mean", "std", "zca")
+    }
+    found = {}
+    for name, path in paths.items():
+        declared = {flag: values.get(name) for flag, values in said.items()}
+        try:
+            found[name] = read_distilled(path, dataset, **declared, check=c.check)
+        except (ValueError, OSError) as error:
+            raise InputError(_in_flags(str(error), name, len(paths))) from error
+        how = found[name].provenance
+        print(
+            f"{name}: {found[name].num_images} images"
+            + (f", {how['pixels']}, {how['labels']} labels" if "pixels" in how else ""),
+            flush=True,
+        )
+    return found
+
+
+def _options(c, dataset):
+    from tfdistill.studies.comparison import competitors
+    from tfdistill.studies.comparison.compare import named_architectures
+
+    kinds = [] if c.baselines == ["none"] else c.baselines
+    with checking():
+        changes = training.changes(c, dataset.image_shape[-1])
+        unknown = set(kinds) - set(competitors.BASELINES)
+        if unknown:
+            raise ValueError(
+                f"baselines must be some of {', '.join(competitors.BASELINES)}, or "
+                f"none, not {min(unknown)}."
+            )
+        if c.architectures:
+            named_architectures(c.architectures, {})
+    return {"baselines": kinds, "changes": changes}
+
+
+def _compare(c, sets, dataset, options):
+    from tfdistill.studies.comparison.compare import compare
+
+    return compare(
+        sets,
+        dataset,
+        **options,
+        architectures=c.architectures,
+        networks=c.networks,
+        choosing=c.choosing,
+        rates=[float(rate) for rate in c.rates],
+        updates=[int(number) for number in c.updates],
+        batch_size=c.training_batch,
+        epsilon=c.epsilon,
+        pgd_steps=c.pgd_steps,
+        attack_images=c.attack_images,
+        teacher_epochs=c.teacher_epochs,
+        seed=c.seed,
+        folder=c.workdir,
+        report=lambda line: print(line, flush=True),
+    )
+
+
+def _finish(c, found):
+    from tfdistill.studies.comparison import page
+
+    text = page.markdown(found)
+    with run_folder.writing(c.workdir):
+        files.write_text(os.path.join(c.workdir, "comparison.md"), text)
+        html = page.html(found)
+        files.write_text(os.path.join(c.workdir, "comparison.html"), html)
+        files.write_json(os.path.join(c.workdir, _RESULT), found.to_json())
+    print("\n" + text.partition("What the columns mean")[0].strip())
+    print(f"\nEverything is in {c.workdir}.")
+
+
+def _named(sets):
+    """The path of each set, by its name: the given one, or the end of its path."""
+    found: dict[str, str] = {}
+    for item in sets:
+        name, equals, path = item.partition("=")
+        if not equals:
+            path = item
+            name = os.path.basename(os.path.normpath(item.partition("+")[0]))
+            name = re.sub(r"\.(npz|npy|pt|pth|parquet)$", "", name)
+        if name in found or not name:
+            raise InputError(
+                f"--sets={','.join(sets)} has two sets that are called {name!r}: name "
+                "them, as in --sets=one=a/run,two=b/run."
+            )
+        found[name] = path
+    return found
+
+
+def _of_each(flag, items, sets):
+    """The values of a flag by the names of sets."""
+    found = {}
+    for item in items or []:
+        name, colon, value = item.partition(":")
+        names = [name] if colon else list(sets)
+        if colon and name not in sets:
+            raise InputError(
+                f"--{flag}={item} is for the set {name!r}, but there are "
+                f"{', '.join(sets)}."
+            )
+        value = value if colon else item
+        for one in names:
+            if flag in ("mean", "std"):
+                try:
+                    found[one] = [float(number) for number in value.split("/")]
+                except ValueError:
+                    raise InputError(
+                        f"--{flag}={item} must be numbers with slashes between them."
+                    ) from None
+            else:
+                found[one] = value
+    return found
+
+
+def _in_flags(sentence, name, count):
+    """A sentence about arguments of `read_distilled`, which are flags of one set."""
+    of = f"{name}:" if count > 1 else ""
+    sentence = " ".join(sentence.split())
+    sentence = sentence.replace("check=False", "--nocheck")
+    return re.sub(r"\b(pixels|mean|std|zca)=", rf"--\1={of}", sentence)
+
+
+COMMAND = Command(
+    name="compare",
+    about=__doc__,
+    groups=(
+        Group("data", [*_SETS, *data.flags(), data.VALIDATION]),
+        Group("who learns", _WHO_LEARNS),
+        Group("what is learned", _WHAT_IS_LEARNED),
+        Group("result", [*run_folder.flags("comparison"), results.SEED]),
+        Group("machine", [machine.THREADS, machine.VERBOSE]),
+    ),
+    run=run,
+    resolve=_resolve,
+    examples=(
+        "tfdistill compare --sets=run,other.npz --dataset=mnist --workdir=judged",
+        "tfdistill compare --sets=theirs.pt --pixels=0..1 --workdir=judged",
+    ),
+)

@@ -1,0 +1,193 @@
+"""Which of several arrays are the images, the labels and the normalisation."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfdistill.distilled.foreign.stored import Stored, load
+
+#: Names that programs give to images, those of the exact ones first.
+_IMAGES = (
+    *("pixels", "images", "image", "x", "data", "inputs", "x_train", "train_images"),
+    *("images_train", "image_syn", "images_syn", "syn_images", "syn_data", "img"),
+    *("synthetic_images", "distilled_images", "imgs"),
+)
+#: Names of labels, those of the fullest ones first.
+_LABELS = (
+    *("soft_labels", "soft_label", "label_syn", "labels_syn", "syn_labels"),
+    *("labels", "label", "y", "targets", "target", "y_train", "train_labels"),
+    *("labels_train", "synthetic_labels", "distilled_labels"),
+)
+_MEAN = ("mean", "image_mean", "channel_mean", "pixel_mean")
+_STD = ("std", "image_std", "channel_std", "pixel_std")
+_SCALE = ("scale",)
+_ZCA = ("zca", "zca_matrix", "transform_matrix", "whitening", "whitening_matrix")
+# Collections in a file of tensors, at most: deeper ones than Python can follow, too.
+_MOST = 500
+_ZCA_MEAN = ("zca_mean", "mean_vector", "whitening_mean")
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a file says, before anything is made of it.
+
+    Attributes:
+        images: Numbers, `[..., H, W, C]`, `[..., C, H, W]` or `[..., H * W * C]`.
+        labels: Numbers, one or a row for each image.
+        mean, std: Of the normalisation that the images have, by channel; None if the
+            file doesn't say.
+        zca: Matrix `[D, D]` by which the flat images were multiplied; None if none is
+            in the file.
+        zca_mean: `[D]`, what was subtracted before; None for nothing.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    zca: np.ndarray | None = None
+    zca_mean: np.ndarray | None = None
+
+
+def found_in(arrays: Mapping[str, Stored], limit: int) -> Found:
+    """Finds images, labels and normalisation by their names, or by their shapes.
+
+    Args:
+        arrays: Arrays by name.
+        limit: The most bytes that one may take.
+
+    Raises:
+        ValueError: If there are no images or no labels, or one is too large.
+    """
+    images = _named(arrays, _IMAGES, lambda shape: len(shape) >= 2)
+    if images is None:
+        images = _only(name for name in arrays if len(arrays[name].shape) >= 3)
+    if images is None:
+        raise ValueError(
+            f"it must hold images and labels, but has {_listed(arrays)}: call them "
+            "'images' and 'labels'"
+        )
+    labels = _named(arrays, _LABELS, lambda shape: len(shape) >= 1)
+    if labels is None:
+        known = {*_MEAN, *_STD, *_SCALE, *_ZCA, *_ZCA_MEAN}
+        labels = _only(n for n in arrays if n != images and _plain(n) not in known)
+    if labels is None:
+        raise ValueError(
+            f"it has images ({images!r}), but no labels, only {_listed(arrays)}: call "
+            "them 'labels'"
+        )
+    others = {
+        "mean": _named(arrays, _MEAN, _is_short),
+        "std": _named(arrays, _STD, _is_short),
+        "zca": _named(arrays, _ZCA, _is_square),
+        "zca_mean": _named(arrays, _ZCA_MEAN, lambda shape: True),
+    }
+    return Found(
+        _numbers(images, arrays[images], limit),
+        _numbers(labels, arrays[labels], limit),
+        **{
+            what: None if name is None else _numbers(name, arrays[name], limit)
+            for what, name in others.items()
+        },
+    )
+
+
+def whitening_in(arrays: Mapping[str, Stored], limit: int):
+    """The matrix of a whitening, and what is subtracted before (or None).
+
+    Raises:
+        ValueError: If there is no square matrix, or it is too large.
+    """
+    matrix = _named(arrays, _ZCA, _is_square)
+    if matrix is None:
+        matrix = _only(n for n in arrays if _is_square(arrays[n].shape))
+    if matrix is None:
+        raise ValueError(
+            f"it must hold a square matrix 'zca', but has {_listed(arrays)}"
+        )
+    before = _named(arrays, (*_ZCA_MEAN, "mean"), lambda shape: True)
+    return _numbers(matrix, arrays[matrix], limit), (
+        None if before is None else _numbers(before, arrays[before], limit)
+    )
+
+
+def in_python(value, seen: set[int] | None = None) -> dict[str, Stored]:
+    """The arrays in dictionaries, lists and tuples: the first that belong together.
+
+    Args:
+        value: What `torch_files.of_pt` gives.
+        seen: Identities of the collections that were looked into: they may hold each
+            other, and themselves.
+    """
+    seen = set() if seen is None else seen
+    if id(value) in seen or len(seen) > _MOST:
+        return {}
+    seen.add(id(value))
+    if _stored(value):
+        return {"array": _stored(value)}
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, (list, tuple)):
+        items = list(enumerate(value))
+    else:
+        return {}
+    found = {str(key): _stored(item) for key, item in items if _stored(item)}
+    if any(len(array.shape) >= 2 for array in found.values()):
+        return found
+    for _, item in items:
+        inside = in_python(item, seen)
+        if any(len(array.shape) >= 2 for array in inside.values()):
+            return inside
+    return found
+
+
+def _stored(value):
+    """An array as it is, or a list of plain numbers as one; else None."""
+    if isinstance(value, Stored):
+        return value
+    if isinstance(value, (list, tuple)) and value:
+        if all(isinstance(x, (int, float)) for x in value):
+            return Stored.of(np.asarray(value))
+    return None
+
+
+def _named(arrays, names: Sequence[str], fits):
+    by_name = {_plain(name): name for name in arrays}
+    for name in names:
+        if name in by_name and fits(arrays[by_name[name]].shape):
+            return by_name[name]
+    return None
+
+
+def _only(names):
+    names = list(names)
+    return names[0] if len(names) == 1 else None
+
+
+def _plain(name):
+    return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
+
+
+def _is_short(shape):
+    return math.prod(shape) <= 64
+
+
+def _is_square(shape):
+    return len(shape) == 2 and shape[0] == shape[1]
+
+
+def _listed(arrays):
+    shapes = [f"{name!r} {list(array.shape)}" for name, array in arrays.items()]
+    return ", ".join(shapes[:8]) or "no arrays"
+
+
+def _numbers(name, array, limit):
+    values = load(name, array, limit)
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"its array {name!r} must be numbers, not {values.dtype}")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"its array {name!r} has numbers that are NaN or infinite")
+    return values

@@ -1,0 +1,204 @@
+"""Files and folders that hold images and labels, and what they hold."""
+
+import io
+import os
+import pathlib
+import re
+
+import numpy as np
+
+from tfdistill.data import folders, tfds_sources
+from tfdistill.data.dataset import Dataset
+from tfdistill.distilled.foreign import archives, torch_files
+from tfdistill.distilled.foreign.arrays import Found, found_in, in_python
+from tfdistill.distilled.foreign.stored import Stored, load
+
+_SUFFIXES = (".npz", ".npy", ".pt", ".pth", ".parquet")
+# What the other file of a pair is called, after the one with the images.
+_PAIRS = (
+    *(("images", "labels"), ("image", "label"), ("x", "y"), ("data", "labels")),
+    *(("data", "targets"), ("images", "targets")),
+)
+
+
+def find(path: str, dataset: Dataset, limit: int) -> Found:
+    """What a file or a folder holds.
+
+    Args:
+        path: Of a file that ends in .npz, .npy, .pt, .pth or .parquet; two such files
+            with a "+" between them; or a folder, of TFDS or of images by class.
+        dataset: The real data.
+        limit: The most bytes that an array may take.
+
+    Raises:
+        FileNotFoundError: If it isn't there.
+        ValueError: If it is none of these, or cannot be read.
+    """
+    both = path.split("+")
+    if len(both) == 2 and not os.path.exists(path):
+        images, labels = (_single(one, limit) for one in both)
+        return found_in({"images": images, "labels": labels}, limit)
+    _there(path)
+    if os.path.isdir(path):
+        builder = tfds_sources.prepared(path)
+        if builder is not None:
+            return _of_tfds(builder, limit)
+        return _of_folder(path, dataset, limit)
+    if path.endswith(".parquet"):
+        return _of_parquet(path, dataset, limit)
+    arrays = arrays_in(path)
+    if set(arrays) == {"array"}:
+        other = _partner(path)
+        if other is None:
+            raise ValueError(
+                "it holds one array; name the file of the labels, too, with a + "
+                "between them: images.npy+labels.npy"
+            )
+        (images,) = arrays.values()
+        arrays = {"images": images, "labels": _single(other, limit)}
+    return found_in(arrays, limit)
+
+
+def arrays_in(path: str) -> dict[str, Stored]:
+    """The arrays of a file of NumPy or PyTorch, by name.
+
+    Raises:
+        ValueError: If it is neither, or holds anything else.
+    """
+    if path.endswith(".npz"):
+        return archives.of_npz(path)
+    if path.endswith(".npy"):
+        return {"array": archives.of_npy(path)}
+    if path.endswith((".pt", ".pth")):
+        return in_python(torch_files.of_pt(path))
+    raise ValueError(
+        f"it must be a folder, or a file that ends in one of {', '.join(_SUFFIXES)}"
+    )
+
+
+def _there(path):
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no file or folder {path!r}.")
+
+
+def _single(path, limit):
+    _there(path)
+    arrays = arrays_in(path)
+    if len(arrays) != 1:
+        raise ValueError(f"{path} must hold one array, not {len(arrays)}")
+    ((name, array),) = arrays.items()
+    return Stored.of(load(name, array, limit))
+
+
+def _partner(path):
+    """The file of the labels beside that of the images."""
+    folder, name = os.path.split(path)
+    for images, labels in _PAIRS:
+        other = re.sub(
+            rf"(?<![A-Za-z]){images}(?![A-Za-z])", labels, name, flags=re.IGNORECASE
+        )
+        if other != name and os.path.isfile(os.path.join(folder, other)):
+            return os.path.join(folder, other)
+    return None
+
+
+def _of_tfds(builder, limit):
+    split = "train" if "train" in builder.info.splits else min(builder.info.splits)
+    count = int(builder.info.splits[split].num_examples)
+    examples = builder.as_dataset(split=split, shuffle_files=False).take(count)
+
+    def read(name):
+        return np.stack([e[name] for e in examples.as_numpy_iterator()])
+
+    arrays = {
+        name: Stored(
+            (count, *[n or 1 for n in spec.shape]),
+            spec.dtype.size or 1,
+            lambda name=name: read(name),
+        )
+        for name, spec in examples.element_spec.items()
+        if hasattr(spec, "shape") and spec.dtype.size
+    }
+    return found_in(arrays, limit)
+
+
+def _of_folder(path, dataset, limit):
+    source = folders.of_folder(pathlib.Path(path), one_size=True)
+    pairs, names = source.parts["train"].images(), list(source.class_names)
+    count, spec = source.counts["train"], pairs.element_spec[0]
+    numbers = _classes(names, dataset)
+
+    def read():
+        return np.stack([image for image, _ in pairs.as_numpy_iterator()])
+
+    images = load("images", Stored((count, *spec.shape), 1, read), limit)
+    labels = [label for _, label in pairs.as_numpy_iterator()]
+    return Found(images, np.asarray(numbers)[labels])
+
+
+def _classes(names, dataset):
+    """The class of each folder, by its name or number."""
+    known = list(dataset.class_names)
+    if set(names) <= set(known):
+        return [known.index(name) for name in names]
+    if all(name.isdecimal() and int(name) < len(known) for name in names):
+        return [int(name) for name in names]
+    raise ValueError(
+        f"its folders are called {', '.join(names[:5])}, but the classes are "
+        f"{', '.join(known[:5])}: call them so, or by their numbers"
+    )
+
+
+def _of_parquet(path, dataset, limit):
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ValueError(
+            "Parquet needs PyArrow: pip install tfdistill[huggingface]"
+        ) from error
+    table = pyarrow.parquet.ParquetFile(path)
+    shape, count = dataset.image_shape, table.metadata.num_rows
+    columns: dict[str, list] = {name: [] for name in table.schema_arrow.names}
+    size = int(np.prod(shape)) * 8
+    if count * size > limit:
+        raise ValueError(f"it claims {count} images, more than the real training data")
+    for batch in table.iter_batches(batch_size=16):
+        for row in batch.to_pylist():
+            for name, value in row.items():
+                columns[name].append(_cell(value, shape))
+    arrays = {}
+    for name, values in columns.items():
+        shapes = {np.shape(value) for value in values}
+        if all(v is not None for v in values) and len(shapes) == 1:
+            array = np.asarray(values)
+            if array.dtype.kind in "biuf":
+                arrays[name] = Stored.of(array)
+    # One row's normalisation is that of all.
+    for name in ("mean", "std", "scale"):
+        if name in arrays:
+            arrays[name] = Stored.of(arrays[name].load()[0])
+    return found_in(arrays, limit)
+
+
+def _cell(value, shape):
+    """A number, an array, or the pixels of an encoded picture; None for all else."""
+    from PIL import Image
+
+    if isinstance(value, dict):
+        value = value.get("bytes")
+    if isinstance(value, bytes):
+        with Image.open(io.BytesIO(value)) as picture:
+            if (picture.height, picture.width) != tuple(shape[:2]):
+                raise ValueError(
+                    f"its pictures have {picture.height} x {picture.width} pixels, but "
+                    f"the real images {shape[0]} x {shape[1]}"
+                )
+            if picture.mode[0] in "IF":
+                raise ValueError("its pictures have more than 8 bits per channel")
+            mode = "L" if shape[-1] == 1 else "RGB"
+            return np.atleast_3d(np.asarray(picture.convert(mode)))
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, list):
+        return np.asarray(value, dtype="float32")
+    return None

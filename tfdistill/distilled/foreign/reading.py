@@ -1,0 +1,148 @@
+"""Reads distilled data that anybody's program made."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfdistill.data.dataset import Dataset
+from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.distilled.foreign import formats, labels, pixels
+from tfdistill.distilled.foreign.arrays import Found, whitening_in
+from tfdistill.distilled.ordinary import OrdinaryTraining
+from tfdistill.distilled.recipe import Recipe
+from tfdistill.runs import files
+
+
+def read_distilled(
+    source,
+    dataset: Dataset,
+    *,
+    pixels: str | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    zca=None,
+    check: bool = True,
+    recipe: Recipe | None = None,
+) -> DistilledDataset:
+    """Reads distilled data of any program, in the normalisation of the real data.
+
+    Nothing in a file is run: arrays of objects and pickles of anything else than
+    tensors are refused, and sizes are checked before anything is allocated. Integer,
+    one-hot, soft and centred labels are recognised, and channels that come first.
+
+    Args:
+        source: A folder of `DistilledDataset.save`, a run folder, a folder of TFDS or
+            of images by class; a file ending in .npz, .pt, .pth (of tensors) or
+            .parquet; two .npy or .pt files with a "+" between them; a pair of arrays
+            (images, labels); or a `DistilledDataset`.
+        dataset: The real data.
+        pixels: What the pixels are: "standardised" (by `mean` and `std`), "0..1",
+            "0..255" or "-1..1". By default 0..255 for whole numbers, else standardised.
+        mean, std: By channel, of images in 0..1 (or in 0..255, if above 2); by default
+            those in the file, or the real data's.
+        zca: The whitening that the images have: a matrix `[D, D]`, a pair of it and
+            what was subtracted before, `[D]`, or a .npz, .npy or .pt file of these.
+            It acts on images that are flat as they lie in the file, after `mean` and
+            `std`, and is undone. By default the one in the file, if any.
+        check: Whether a set whose moments look like something else is refused.
+        recipe: How to train on it; `OrdinaryTraining()` by default. Folders of
+            `DistilledDataset.save` know their own.
+
+    Returns:
+        The `DistilledDataset`; its provenance says how it was read.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, doesn't fit the real data, holds anything
+            that could run code, or looks like something else than it is said to be.
+
+    Example:
+        >>> import numpy as np, tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> made = digits.train.images[:40] / 255.0, digits.train.labels[:40]
+        >>> distilled = tfdistill.read_distilled(made, digits, pixels="0..1")
+        >>> distilled.num_images, distilled.provenance["pixels"]
+        (40, '0..1')
+        >>> try:
+        ...     tfdistill.read_distilled(made, digits)
+        ... except ValueError as error:
+        ...     print("pass pixels=0..1" in str(error))
+        True
+    """
+    if isinstance(source, DistilledDataset):
+        return _renormalised(source, dataset)
+    if isinstance(source, (tuple, list)):
+        name, path = "the arrays", None
+    else:
+        name = path = files.local(source)
+        for folder in (path, os.path.join(path, "distilled")):
+            if os.path.isfile(os.path.join(folder, "tfdistill.json")):
+                return _renormalised(DistilledDataset.load(folder), dataset)
+    return _read(
+        name,
+        source if path is None else path,
+        dataset,
+        {"pixels": pixels, "mean": mean, "std": std, "check": check},
+        zca,
+        recipe,
+    )
+
+
+def _read(name, source, dataset, declared, zca, recipe):
+    limit = pixels.limit(dataset)
+    try:
+        matrix, before = _whitening(zca, limit)
+        said = pixels.Declared(**declared, zca=matrix, zca_mean=before)
+        if isinstance(source, str):
+            found = formats.find(source, dataset, limit)
+        else:
+            found = Found(*map(np.asarray, source))
+        images, words = pixels.normalised(found, dataset, said)
+        means = labels.meaning(found.labels, len(images), dataset.num_classes)
+    except FileNotFoundError:
+        raise
+    # Damaged files make NumPy, zip, PyArrow and pickle's reader each raise their own.
+    except Exception as error:
+        reason = str(error).strip().rstrip(".") or type(error).__name__
+        if not isinstance(error, ValueError):
+            reason = f"it is damaged ({' '.join(reason.split())})"
+        raise ValueError(f"{name}: {reason}.") from error
+    return DistilledDataset(
+        images[None],
+        means.values[None],
+        recipe=recipe or OrdinaryTraining(),
+        objective=means.objective,
+        normalization=dataset.normalization,
+        class_names=dataset.class_names,
+        provenance={
+            "source": name,
+            "pixels": words,
+            "labels": means.kind,
+            "dataset": dataset.name,
+        },
+    )
+
+
+def _whitening(zca, limit):
+    if zca is None:
+        return None, None
+    if isinstance(zca, (str, os.PathLike)):
+        path = files.local(zca)
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"There is no file {path!r}.")
+        return whitening_in(formats.arrays_in(path), limit)
+    if isinstance(zca, (tuple, list)) and len(zca) == 2:
+        return tuple(map(np.asarray, zca))
+    return np.asarray(zca), None
+
+
+def _renormalised(distilled, dataset):
+    """Data with a normalisation of its own, in that of the real data."""
+    distilled.check_fits(dataset)
+    if distilled.normalization == dataset.normalization:
+        return distilled
+    own = dataset.normalization
+    images = distilled.normalization.denormalize(distilled.images)
+    images = (images - np.float32(own.mean)) / np.float32(own.std)
+    return distilled.replace(images=images, normalization=own)

@@ -1,0 +1,258 @@
+"""One cell of the table: choose on validation images, then test once."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfdistill.data.dataset import Dataset
+from tfdistill.data.random_changes import RandomChanges
+from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.distilled.foreign.labels import hard
+from tfdistill.distilled.ordinary import OrdinaryTraining
+from tfdistill.evaluation import statistics
+from tfdistill.evaluation.attacked import PixelAttack
+from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
+from tfdistill.inner.objectives.classification import Classification
+from tfdistill.runs.journal import Journal
+from tfdistill.studies.comparison.competitors import Competitor, is_hard
+from tfdistill.studies.comparison.settings import Settings
+
+# Numbers of the networks that choose: none of those that test.
+_CHOOSING = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What was chosen on validation images.
+
+    Attributes:
+        rate, updates: Of Adam.
+        factor: What outputs are multiplied by before the softmax: for calibration.
+        accuracy: Mean accuracy on validation images, in 0..1.
+    """
+
+    rate: float
+    updates: int
+    factor: float
+    accuracy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """Networks of one architecture that learned from one set in one way.
+
+    Attributes:
+        name: Of the set.
+        architecture: Name of the networks.
+        labels: "own", "hard" or "teacher".
+        changed: Whether images were randomly changed in training.
+        choice: What was chosen on validation images.
+        accuracies: On test images, float `[networks]`, in the order of their initial
+            weights.
+        confusion: int `[networks, classes, classes]`, rows are true classes.
+        calibration: ECE on test images, float `[networks]`.
+        clean, fgsm, pgd: Accuracies on the images that are attacked, float
+            `[networks]`; empty if none are.
+        seconds: Of each network's training, float `[networks]`.
+    """
+
+    name: str
+    architecture: str
+    labels: str
+    changed: bool
+    choice: Choice
+    accuracies: np.ndarray
+    confusion: np.ndarray
+    calibration: np.ndarray
+    clean: np.ndarray
+    fgsm: np.ndarray
+    pgd: np.ndarray
+    seconds: np.ndarray
+
+    @property
+    def key(self) -> tuple[str, str, str, bool]:
+        """What it is the cell of: set, architecture, labels, changed."""
+        return self.name, self.architecture, self.labels, self.changed
+
+
+def label_kinds(competitor: Competitor, teacher) -> list[str]:
+    """The kinds of labels that a set is tried with."""
+    own = [] if is_hard(competitor.draws[0]) else ["own"]
+    return [*own, "hard", *(["teacher"] if teacher else [])]
+
+
+class Bench:
+    """Fills cells of one architecture.
+
+    Args:
+        architecture: The `Architecture`.
+        dataset: The real data, with validation images.
+        settings: The protocol.
+        teacher: A `Teacher`; None for none.
+        journal: Where results are kept; None for nowhere.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        dataset: Dataset,
+        settings: Settings,
+        teacher=None,
+        journal: Journal | None = None,
+    ):
+        self._architecture, self._settings = architecture, settings
+        self._dataset, self._teacher, self._journal = dataset, teacher, journal
+        self._trainers: dict = {}
+        self._depends: dict[str, list[np.ndarray]] = {}
+        assert dataset.validation is not None  # `compare` says so
+        self._validation = dataset.validation.passes()
+        self._validation_labels = dataset.validation.read_labels()
+        self._test, self._test_labels = (
+            dataset.test.passes(),
+            dataset.test.read_labels(),
+        )
+        attacked = min(settings.attack_images, dataset.test.num_examples)
+        self._attacked = None
+        if attacked:
+            # Spread over the test images, which may be sorted by class.
+            mask = np.zeros(dataset.test.num_examples, bool)
+            mask[np.linspace(0, len(mask) - 1, attacked).astype(int)] = True
+            self._attacked = dataset.test.subset(mask).batch(250).cache()
+
+    def fill(self, competitor: Competitor, labels: str, changed: bool) -> Cell:
+        """Chooses and tests.
+
+        Args:
+            competitor: The set.
+            labels: One of `label_kinds`.
+            changed: Whether images are randomly changed.
+        """
+        draws = [self._with_labels(data, labels) for data in competitor.draws]
+        choice = self._choose(draws, changed)
+        arrays = self._tested(draws, changed, choice)
+        name = self._architecture.name
+        return Cell(competitor.name, name, labels, changed, choice, **arrays)
+
+    def _with_labels(self, data, labels):
+        plain = {"objective": Classification()}
+        if labels == "hard":
+            return data.replace(labels=hard(data.labels), **plain)
+        if labels == "teacher":
+            return data.replace(labels=self._teacher.labels(data.images), **plain)
+        return data
+
+    def _recipe(self, changed, rate, updates):
+        s = self._settings
+        changes = s.changes if changed else RandomChanges()
+        return OrdinaryTraining(updates, rate, s.batch_size, changes)
+
+    def _trained(self, data, first, together):
+        key = data.images.shape, data.objective.name, data.recipe.changes, together
+        if key not in self._trainers:
+            self._trainers[key] = Trainer(self._architecture, data, together)
+        return self._trainers[key](data, first, self._settings.seed)
+
+    def _choose(self, draws, changed) -> Choice:
+        s, found = self._settings, []
+        for rate, updates in itertools.product(s.rates, s.updates):
+            recipe = self._recipe(changed, rate, updates)
+            sets = [data.replace(recipe=recipe) for data in draws]
+            entry = self._entry(sets, "validation", s.choosing)
+            kept = entry.read() if entry else {}
+            if "accuracy" not in kept:
+                kept = self._judged(sets)
+                if entry:
+                    entry.write(**kept)
+            accuracy, factor = float(kept["accuracy"]), float(kept["factor"])
+            found.append(Choice(rate, updates, factor, accuracy))
+        # Of equals the first: the lowest rate, the fewest updates.
+        return max(found, key=lambda choice: choice.accuracy)
+
+    def _judged(self, sets):
+        labels, every = self._validation_labels, []
+        count = self._settings.choosing
+        for trained, _ in self._groups(sets, count, offset=_CHOOSING):
+            every += [
+                self._architecture.logits(one, self._validation) for one in trained
+            ]
+        accuracy = np.mean([(logits.argmax(1) == labels).mean() for logits in every])
+        repeated = np.tile(labels, len(every))
+        factor = statistics.best_factor(np.concatenate(every), repeated)
+        return {"accuracy": accuracy, "factor": factor}
+
+    def _groups(self, sets, count, done=0, offset=0):
+        """Trained networks in groups, which take the sets in turn, and their seconds.
+
+        Those that are done are left out.
+        """
+        together = 2 if count > 1 else 1
+        for first in range(done, count, together):
+            data = sets[first // together % len(sets)]
+            trained, seconds = self._trained(data, offset + first, together)
+            yield trained[: count - first], seconds
+
+    def _tested(self, draws, changed, choice):
+        s = self._settings
+        recipe = self._recipe(changed, choice.rate, choice.updates)
+        sets = [data.replace(recipe=recipe) for data in draws]
+        entry = self._entry(sets, "test", choice.factor)
+        kept = entry.read() if entry else {}
+        # Whole groups alone: of the last one, a network may be left out.
+        done = len(kept.get("accuracies", ()))
+        done = s.networks if done >= s.networks else done // 2 * 2
+        found = {name: list(values[:done]) for name, values in kept.items()}
+        for trained, seconds in self._groups(sets, s.networks, done):
+            for one in trained:
+                figures = {**self._figures(one, choice.factor), "seconds": seconds}
+                for name, value in figures.items():
+                    found.setdefault(name, []).append(value)
+            if entry:
+                entry.write(**{name: np.asarray(v) for name, v in found.items()})
+        empty = np.zeros(0)
+        attacks = {name: empty for name in ("clean", "fgsm", "pgd")}
+        return {**attacks, **{name: np.asarray(v) for name, v in found.items()}}
+
+    def _figures(self, trained, factor):
+        logits = self._architecture.logits(trained, self._test)
+        said, classes = logits.argmax(1), logits.shape[1]
+        confusion = np.zeros((classes, classes), "int64")
+        np.add.at(confusion, (self._test_labels, said), 1)
+        found = {
+            "accuracies": np.mean(said == self._test_labels),
+            "confusion": confusion,
+            "calibration": statistics.calibration_error(
+                logits, self._test_labels, factor
+            ),
+        }
+        if self._attacked is not None:
+            s, under = self._settings, self._architecture.accuracy_under
+            attacks = {
+                "clean": PixelAttack(0.0),
+                "fgsm": PixelAttack(s.epsilon),
+                "pgd": PixelAttack(s.epsilon, s.pgd_steps),
+            }
+            for name, attack in attacks.items():
+                found[name] = under(attack, trained, self._attacked)
+        return found
+
+    def _entry(self, sets: Sequence[DistilledDataset], part, *settings):
+        if self._journal is None:
+            return None
+        s = self._settings
+        if part not in self._depends:
+            split = getattr(self._dataset, part)
+            weights, state = self._architecture.start(s.seed, 0)
+            images = next(iter(split.batch(100)))[0]
+            arrays = [*weights, *state, images, split.read_labels()]
+            # What every cell depends on: initial weights and real images.
+            self._depends[part] = [np.asarray(tf.convert_to_tensor(a)) for a in arrays]
+        arrays = list(self._depends[part])
+        for data in sets:
+            arrays += [data.images, data.labels]
+        if part == "test":
+            settings += (s.epsilon, s.pgd_steps, s.attack_images)
+        recipe, objective = sets[0].recipe.to_config(), sets[0].objective.name
+        return self._journal.entry(arrays, part, s.seed, recipe, objective, *settings)

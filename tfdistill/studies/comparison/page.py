@@ -1,0 +1,179 @@
+"""A comparison as a Markdown table and as an HTML page."""
+
+from importlib import resources
+
+import jinja2
+
+from tfdistill._internal.version import __version__
+from tfdistill.studies.comparison.result import SIGNIFICANCE, Comparison
+
+#: The columns: title, what it means.
+COLUMNS = {
+    "accuracy": "Share of the test images that fresh networks of the set's own "
+    "architecture (else the main one) call right: mean ± standard deviation over "
+    "networks, with the 95 % confidence interval of the mean. Rate, updates, labels "
+    "and random changes are the best on validation images.",
+    "trained with": "The labels (the set's own, hard ones, or a teacher's) and the "
+    "random changes of the images that were best on validation images.",
+    "transfer": "Mean accuracy of the other architectures, and of the worst of them.",
+    "LRS": "DD-Ranking's label-robust score, 0 to 1, of the main architecture: high if "
+    "the set beats random images of the same number, and falls little behind all the "
+    "real data when its labels are made hard. Random images have about 0.3.",
+    "ARS": "DD-Ranking's augmentation-robust score, 0 to 1, of the main architecture: "
+    "high if the set beats random images with random changes and without. Random "
+    "images have 0.27.",
+    "FGSM": "Accuracy on test images attacked in one step, as a share of that on the "
+    "same images unchanged.",
+    "PGD": "The same under the stronger attack of several steps.",
+    "ECE": "Expected calibration error: how far confidence and accuracy lie apart, "
+    "after one factor for all outputs that is chosen on validation images.",
+    "KiB": "Size of images (float32) and labels.",
+    "s": "Seconds that training one network took, two at a time.",
+}
+
+
+def rows(comparison: Comparison) -> list[dict]:
+    """A row of text for each set, given ones first, by `COLUMNS` and "set"."""
+    found = []
+    for name, about in comparison.sets.items():
+        f = comparison.figures(name)
+        accuracy = f"{_percent(f['accuracy_mean'])} ± {_percent(f['accuracy_std'])}"
+        if f["accuracy_low"] is not None:
+            ends = _percent(f["accuracy_low"]), _percent(f["accuracy_high"])
+            accuracy += f" ({ends[0]} to {ends[1]})"
+        changes = "random changes" if f["changed"] else "no changes"
+        transfer = "–"
+        if f["transfer_mean"] is not None:
+            transfer = _percent(f["transfer_mean"])
+            transfer += f" (worst {_percent(f['transfer_worst'])})"
+        found.append(
+            {
+                "set": f"{name} ({f['images']} images, {f['architecture']})",
+                "accuracy": accuracy,
+                "trained with": f"{f['labels']} labels, {changes}",
+                "transfer": transfer,
+                "LRS": _number(f["label_robust"]),
+                "ARS": _number(f["augmentation_robust"]),
+                "FGSM": _number(f["fgsm"]),
+                "PGD": _number(f["pgd"]),
+                "ECE": _percent(f["calibration_error"]),
+                "KiB": f"{f['bytes'] / 1024:.0f}",
+                "s": f"{f['seconds']:.1f}",
+                "given": about["given"],
+            }
+        )
+    return found
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """What can be said of every two rivals."""
+    found = []
+    for pair in comparison.pairs():
+        first, second = pair["first"], pair["second"]
+        points = f"{100 * abs(pair['difference']):.1f} points"
+        if pair["better"] is None:
+            found.append(
+                f"Between {first} and {second} no difference is shown ({points}, "
+                f"p = {pair['p']:.2g})."
+            )
+            continue
+        worse = second if pair["better"] == first else first
+        found.append(
+            f"{pair['better']} is better than {worse} by {points} "
+            f"(p = {pair['p']:.2g})."
+        )
+    return found
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """What one must know to read the table."""
+    s = comparison.settings
+    found = [
+        f"Test images of {comparison.dataset}; {s['networks']} networks a cell, the "
+        "last step of each. All choices are made on validation images of the real "
+        "training data; test images decide nothing.",
+        f"Architectures: {', '.join(comparison.architectures)} (the first is the main "
+        f"one). Adam, rates {_listed(s['rates'])}, updates {_listed(s['updates'])}, "
+        f"batches of {s['batch_size']}.",
+        f'"Better" is said if a paired t-test over networks of {_main(comparison)} '
+        "with the same initial weights, corrected by Holm for all pairs, has p below "
+        f"{SIGNIFICANCE}.",
+    ]
+    if comparison.real_accuracy is not None:
+        found.append(
+            f"One network of {_main(comparison)} that learned from all real images "
+            f"({s['teacher_epochs']} epochs) has "
+            f"{_percent(comparison.real_accuracy)} %; it is the teacher."
+        )
+    for name, about in comparison.sets.items():
+        if about["as_learned"]:
+            mean, std = about["as_learned"]
+            found.append(
+                f"{name}, by its own learned steps on {about['student']}: "
+                f"{_percent(mean)} ± {_percent(std)} %."
+            )
+    return found
+
+
+def markdown(comparison: Comparison) -> str:
+    """One table, and what its numbers mean."""
+    titles = ["set", *COLUMNS]
+    lines = [f"# {comparison.dataset}: sets of images compared", ""]
+    lines += [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
+    for row in rows(comparison):
+        cells = [row[title].replace("|", "\\|") for title in titles]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "Accuracies, transfer and ECE are in %.", ""]
+    lines += [f"- {sentence}" for sentence in sentences(comparison)]
+    lines += ["", *notes(comparison), "", "What the columns mean:", ""]
+    lines += [f"- **{title}**: {text}" for title, text in COLUMNS.items()]
+    return "\n".join(lines) + "\n"
+
+
+def html(comparison: Comparison) -> str:
+    """The same as a page, with accuracies by architecture and by class."""
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    source = resources.files("tfdistill.studies.comparison").joinpath("page.html")
+    names = list(comparison.sets)
+    by_architecture = {
+        name: [
+            _percent(comparison.best(name, which).accuracies.mean())
+            for which in comparison.architectures
+        ]
+        for name in names
+    }
+    by_class = {
+        name: [_percent(share) for share in comparison.figures(name)["per_class"]]
+        for name in names
+    }
+    return environment.from_string(source.read_text("utf-8")).render(
+        comparison=comparison,
+        version=__version__,
+        columns=COLUMNS,
+        rows=rows(comparison),
+        sentences=sentences(comparison),
+        notes=notes(comparison),
+        by_architecture=by_architecture,
+        by_class=by_class,
+    )
+
+
+def _main(comparison):
+    return comparison.architectures[0]
+
+
+def _listed(values):
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _percent(share):
+    return f"{100 * share:.1f}"
+
+
+def _number(value):
+    return "–" if value is None else f"{value:.2f}"

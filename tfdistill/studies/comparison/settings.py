@@ -1,0 +1,55 @@
+"""How networks are trained, chosen, and tested in a comparison."""
+
+import dataclasses
+import math
+
+from tfdistill._internal.checks import check_int
+from tfdistill.data.random_changes import RandomChanges
+from tfdistill.evaluation.attacked import PixelAttack
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The protocol, which is the same for every set.
+
+    Attributes:
+        networks: Fresh networks that are tested in each cell.
+        choosing: Other networks that each candidate is judged by, on validation images.
+        rates: Candidates for the first rate of Adam.
+        updates: Candidates for the number of updates.
+        batch_size: Images of an update.
+        changes: The random changes that are tried besides none.
+        epsilon: Of the attacks, of a range of 1.
+        pgd_steps: Steps of projected gradient descent.
+        attack_images: Test images that are attacked, at most; 0 for none.
+        teacher_epochs: Passes over the real data of the teacher; 0 for no teacher.
+        seed: Of networks and of baselines.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    networks: int = 5
+    choosing: int = 2
+    rates: tuple[float, ...] = (0.001, 0.003)
+    updates: tuple[int, ...] = (300, 1000)
+    batch_size: int = 256
+    changes: RandomChanges = RandomChanges(shift=0.1, rotation=0.04, zoom=0.1)
+    epsilon: float = 8 / 255
+    pgd_steps: int = 10
+    attack_images: int = 500
+    teacher_epochs: int = 5
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("networks", "choosing", "batch_size", "pgd_steps"):
+            check_int(name, getattr(self, name), 1)
+        for name in ("attack_images", "teacher_epochs", "seed"):
+            check_int(name, getattr(self, name), 0)
+        if not self.rates or not all(0 < rate < math.inf for rate in self.rates):
+            raise ValueError(f"rates must be numbers above 0, not {self.rates}.")
+        if not self.updates:
+            raise ValueError("updates must be at least one number.")
+        for number in self.updates:
+            check_int("updates", number, 1)
+        PixelAttack(self.epsilon, self.pgd_steps)

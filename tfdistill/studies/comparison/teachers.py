@@ -1,0 +1,92 @@
+"""The network that learned from the real data: a yardstick, and a teacher."""
+
+import functools
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from tfdistill import students
+from tfdistill.data.dataset import Dataset
+from tfdistill.runs import files
+from tfdistill.studies import pretraining
+from tfdistill.weights import pool as pools
+
+
+class Teacher:
+    """A network that learned from all real training images.
+
+    Args:
+        name: The architecture, same as for `students.get`.
+        dataset: The real data.
+        epochs: Passes over them.
+        seed: Random seed.
+        folder: A pool that holds it, or will; None for none.
+
+    Raises:
+        ValueError: If the pool is damaged, or of another architecture or data set.
+    """
+
+    def __init__(
+        self, name: str, dataset: Dataset, epochs: int, seed: int, folder: str | None
+    ):
+        make_model = functools.partial(
+            students.build, name, dataset.image_shape, dataset.num_classes
+        )
+        self._model = make_model()
+        if folder and os.path.isfile(os.path.join(folder, pools.MANIFEST)):
+            pool = pools.Pool.load(folder)
+            _check(pool, folder, name, dataset)
+            (values, *_) = pool.values(pool.members[:1], make_model)
+            students.assign(self._model, values)
+            self.accuracy = float(pool.members[0].accuracy or 0)
+            return
+        recipe = pretraining.Recipe(epochs, max(1, epochs // 2), 1e-3)
+        (self._model,) = pretraining.pretrain(
+            make_model, dataset, [0], recipe, batch_size=256, seed=seed, verbose=0
+        )
+        (self.accuracy,) = pretraining.accuracies([self._model], dataset.test)
+        if folder:
+            self._save(folder, name, dataset)
+
+    def _save(self, folder, name, dataset):
+        path = os.path.join(folder, "student-0000.weights.h5")
+        with files.replacing(path) as temporary:
+            self._model.save_weights(temporary)
+        member = pools.Member(path, files.sha256(path), self.accuracy)
+        text = pools.manifest(
+            folder,
+            [member],
+            0,
+            student=students.name_of(name),
+            dataset=dataset.name,
+            normalization=dataset.normalization,
+            num_classes=dataset.num_classes,
+        )
+        files.write_text(os.path.join(folder, pools.MANIFEST), text)
+
+    def labels(self, images: np.ndarray) -> np.ndarray:
+        """Its probabilities.
+
+        Args:
+            images: float `[..., H, W, C]`, normalised.
+
+        Returns:
+            float32 `[..., classes]`.
+        """
+        flat = images.reshape(-1, *images.shape[-3:])
+        found = [
+            tf.nn.softmax(self._model(flat[k : k + 500], training=False)).numpy()
+            for k in range(0, len(flat), 500)
+        ]
+        return np.concatenate(found).reshape(*images.shape[:-3], -1)
+
+
+def _check(pool, folder, name, dataset):
+    found = pool.student, pool.dataset, pool.normalization
+    wanted = students.name_of(name), dataset.name, dataset.normalization
+    if found != wanted:
+        raise ValueError(
+            f"The pool {folder} holds {found[0]} for {found[1]}, not {wanted[0]} for "
+            f"{wanted[1]} in its normalization: choose another folder."
+        )
