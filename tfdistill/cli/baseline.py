@@ -141,15 +141,13 @@ def run(configuration: Configuration) -> None:
     run_folder.claim(COMMAND, c, _OWNED, content)
     if run_folder.is_finished(c.workdir):
         return
-    model = None
+    chosen, model = "", None
     with progress:
         progress.part("testing", _networks(c, sets, learned), "networks")
         if c.kind == "none":
-            chosen, result = "", evaluator.untrained(dataset.test, c.num_students)
-            sets = []
+            result, sets = evaluator.untrained(dataset.test, c.num_students), []
         elif c.kind == "fada":
-            adapted = _adapted(c, sets, dataset, start, source, progress)
-            chosen, result, model = adapted
+            result, model = _adapted(c, sets, dataset, start, source, progress)
         elif c.nearest_neighbours:
             chosen, result = _nearest_neighbours(sets, dataset)
         else:
@@ -300,7 +298,7 @@ def _adapted(c, sets, dataset, start, source, progress):
     ):
         found.append(evaluate_model(model, test))
         progress.advance(1, f"accuracy {100 * found[-1].accuracy_mean:.2f} %")
-    return "", Evaluation.joined(found), model
+    return Evaluation.joined(found), model
 
 
 def _nearest_neighbours(sets, dataset):

@@ -145,7 +145,7 @@ _WHAT_IS_LEARNED = [
         "The most that an attack changes a pixel, of a range of 1.",
         lowest=0.0,
         highest=1.0,
-        shown="8/255",
+        shown="0.0313725, which is 8/255",
         library=f"{_COMPARE}.epsilon",
     ),
     Flag(
