@@ -26,6 +26,12 @@ def mirrored():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
+@pytest.fixture(autouse=True)
+def _no_seed_of_another_test():
+    """With a seed of TensorFlow's own, random maps of a pipeline repeat themselves."""
+    tf.random.set_seed(None)
+
+
 def pytest_sessionfinish():
     """Ends what ran commands for this process's tests."""
     commands.stop()

@@ -426,7 +426,7 @@ def test_hostile_flags(tmp_path_factory, monkeypatch, data):
         raise Reached
 
     monkeypatch.setattr(run_folder, "claim", claim)
-    monkeypatch.setattr(machine, "set_threads", lambda configuration: None)
+    monkeypatch.setattr(machine, "set_threads", lambda *_: None)
     COUNTS["inputs"] += 1
     try:
         given = [f"--{name}={value}" for name, value in chosen.items()]

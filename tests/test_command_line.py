@@ -245,7 +245,8 @@ def test_too_few_real_images_to_compare_with(tmp_path):
     # 15 images of each class in 10 steps: no class has 150 to draw.
     process = tfdistill(
         *("distill", f"--workdir={tmp_path / 'run'}", "--student=linear"),
-        *("--start=noise", "--images_per_class=15", "--epochs=1", "--num_students=2"),
+        *("--steps=10", "--start=noise", "--images_per_class=15", "--epochs=1"),
+        "--num_students=2",
         *("--outer_steps=2", "--report_every=1", "--batch_size=64"),
     )
     assert process.returncode == 0, process.stderr
@@ -282,7 +283,10 @@ def test_help(command):
         (["distill", "--workdir=W", "--student=alexnet"], ["alexnet", "63"]),
         (["distill", "--workdir=W", "--steps=0"], ["steps", "0"]),
         (["distill", "--workdir=W", "--images_per_class=-1"], ["images_per_class"]),
-        (["distill", "--workdir=W", "--images_per_class=13"], ["130 different", "128"]),
+        (
+            ["distill", "--workdir=W", "--images_per_class=150"],
+            ["150 diff", "128"],
+        ),
         (["distill", "--workdir=/proc/run"], ["--workdir=/proc/run cannot be written"]),
         (["distill", "--workdir=W", "--epochs=many"], ["epochs", "many"]),
         (["distill", "--workdir=W", "--validation=1.5"], ["validation", "1.5"]),

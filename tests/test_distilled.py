@@ -143,8 +143,10 @@ def test_a_folder_is_not_overwritten_unasked(tmp_path):
 
 def test_a_save_that_fails_leaves_nothing_behind(tmp_path):
     make().save(tmp_path / "d")
+    broken = make()
+    broken.provenance["not"] = object()
     with pytest.raises(TypeError):
-        make(provenance={"not": object()}).save(tmp_path / "d", overwrite=True)
+        broken.save(tmp_path / "d", overwrite=True)
     assert DistilledDataset.load(tmp_path / "d").student == "mlp"
     assert os.listdir(tmp_path) == ["d"]
 

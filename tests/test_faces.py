@@ -132,6 +132,7 @@ def test_a_distillers_summary(capsys):
 
 @pytest.mark.parametrize("names", [None, ["$a_{", "of $5"]])
 def test_figures(names, tmp_path):
+    before = plt.get_fignums()
     classes = [[[8, 2], [1, 9]], [[6, 4], [0, 10]]]
     result = tfdistill.Evaluation.of_confusion(np.array(classes), np.zeros(2))
     drawn = [
@@ -145,7 +146,7 @@ def test_figures(names, tmp_path):
     assert [p.get_width() for p in drawn[2].axes[0].patches] == [82.5, 82.5]
     for number, figure in enumerate(drawn):
         tfdistill.plots.save(figure, tmp_path / f"{number}.png")
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == before
 
 
 def test_figures_of_rates_and_of_other_measures(faces):

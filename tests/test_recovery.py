@@ -13,7 +13,7 @@ import tensorflow as tf
 import tfdistill
 from tfdistill import DistilledDataset
 from tfdistill.cli import run_folder
-from tfdistill.evaluation import evaluator
+from tfdistill.distilled import learned_schedule
 from tfdistill.runs import files
 from tfdistill.runs.journal import Journal
 from tfdistill.studies import pretraining
@@ -235,13 +235,13 @@ def test_a_killed_evaluation_goes_on(tmp_path, monkeypatch):
     evaluate(3, journal)
     (path,) = (tmp_path / "journal").iterdir()
     trained = []
-    deal = evaluator._Replaceable.assign
+    deal = learned_schedule._StepByStep.assign
 
     def assign(self, *arguments):
         trained.append(arguments)
         deal(self, *arguments)
 
-    monkeypatch.setattr(evaluator._Replaceable, "assign", assign)
+    monkeypatch.setattr(learned_schedule._StepByStep, "assign", assign)
     result = evaluate(5, journal)
     assert len(trained) == 2
     np.testing.assert_array_equal(result.confusion, whole.confusion)

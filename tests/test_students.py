@@ -17,6 +17,8 @@ SMALL = {
     "alex_cifar_net": (8, 8, 3),
     "alexnet": (63, 63, 3),
     "convnet": (8, 8, 1),
+    "wide_convnet": (8, 8, 1),
+    "wide_convnet_bn": (8, 8, 1),
     "mlp": (8, 8, 1),
     "linear": (8, 8, 1),
     "gtn_learner": (7, 8, 1),

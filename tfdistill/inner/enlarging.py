@@ -5,6 +5,26 @@ import tensorflow as tf
 from tfdistill.inner.second_order.resizing import resize
 
 
+def enlarged_shape(shape: tuple[int, ...], factor: int) -> tuple[int, ...]:
+    """The shape of an enlarged image.
+
+    Args:
+        shape: (height, width, channels); of other shapes, if nothing is enlarged.
+        factor: How many times larger both sides become, at least 1.
+
+    Raises:
+        ValueError: If something is to be enlarged that has no height and width.
+    """
+    if factor == 1:
+        return tuple(shape)
+    if len(shape) != 3:
+        raise ValueError(
+            f"enlarged needs images of height, width and channels, not {list(shape)}."
+        )
+    height, width, channels = shape
+    return (factor * height, factor * width, channels)
+
+
 def enlarged(images: tf.Tensor, factor: int) -> tf.Tensor:
     """Enlarges images, bilinearly; exact to differentiate twice.
 

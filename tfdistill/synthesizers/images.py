@@ -100,8 +100,7 @@ class DistilledImages(Synthesizer, Curriculum):
         self.steps, self.epochs = images.shape[0], epochs
         self.num_classes = num_classes
         self.enlarged = check_int("enlarged", enlarged, 1)
-        height, width, channels = images.shape[2:]
-        self.image_shape = (enlarged * height, enlarged * width, channels)
+        self.image_shape = enlarging.enlarged_shape(images.shape[2:], enlarged)
         self.source, self.recipe = source, recipe
         self.classes = labels.astype("int32")
         self.images = self.add_weight(
