@@ -8,6 +8,7 @@ the Python of its own virtual environment; one that is not given is left out. A 
 ours, then theirs; the table has the medians over turns, and the median of the ratios.
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -180,5 +181,8 @@ def ridge(width: int, side: int, batch: int, repeats: int = 9) -> dict:
 
 
 if __name__ == "__main__":
-    numbers = dict(argument.lstrip("-").split("=") for argument in sys.argv[1:])
-    print(json.dumps(ridge(**{name: int(value) for name, value in numbers.items()})))
+    parser = argparse.ArgumentParser(description="Times one ridge step.")
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--side", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=512)
+    print(json.dumps(ridge(**vars(parser.parse_args()))))
