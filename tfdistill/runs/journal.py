@@ -70,6 +70,9 @@ class Entry:
         self._say(arrays)
 
     def _say(self, arrays):
+        # What is not of single students, such as a choice, is no news of them.
+        if not all(np.ndim(array) for array in arrays.values()):
+            return
         known = min(map(len, arrays.values()))
         self._tell(known - self._known, arrays)
         self._known = known
