@@ -188,16 +188,3 @@ def check_precision(variables) -> None:
                 "nothing is learned: make it with dtype='float32', or set a mixed "
                 "policy such as 'mixed_bfloat16'."
             )
-
-
-class StopWhenNotFinite(keras.callbacks.Callback):
-    """Ends `fit` with an error after too many outer steps without a finite student."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.failures.numpy()) >= self.model.patience:
-            raise FloatingPointError(
-                "The meta-loss became NaN or infinite at outer step "
-                f"{int(self.model.optimizer.iterations.numpy())}; the distilled data "
-                "keeps its last finite state. Try a lower outer learning rate, a lower "
-                "initial learning rate of the steps, or fewer steps."
-            )
