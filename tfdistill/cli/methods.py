@@ -9,80 +9,64 @@ from typing import Any
 
 from tfdistill.cli.command import Flag
 
+# To be trained on by the learned steps, in their order.
+_OF_STEPS = {
+    "synthesizer": "images",
+    "images_per_class": 1,
+    "steps": 10,
+    "initial_weights": "random",
+    "meta_gradient": "back_gradient",
+    "objective": "classification",
+    "centred_labels": False,
+    "recipe": "learned",
+    "num_students": 20,
+    "students_per_step": 2,
+    "batch_size": 256,
+    "outer_learning_rate": 0.01,
+}
+# To be trained on by anybody: one batch of images, by students who are learning.
+_ORDINARY = {
+    "synthesizer": "images",
+    "images_per_class": 10,
+    "steps": 1,
+    "initial_weights": "learning",
+    "recipe": "ordinary",
+    "updates": 600,
+    "training_rate": 0.003,
+    "num_students": 10,
+    "students_per_step": 1,
+    "batch_size": 512,
+}
 #: The methods by name: what each is, and its flags.
 METHODS: dict[str, dict[str, Any]] = {
     # Wang, Zhu, Torralba and Efros 2018 (arXiv:1811.10959): learned steps, in order.
-    "unrolled": {
-        "synthesizer": "images",
-        "images_per_class": 1,
-        "steps": 10,
-        "initial_weights": "random",
-        "meta_gradient": "back_gradient",
-        "objective": "classification",
-        "centred_labels": False,
-        "recipe": "learned",
-        "num_students": 20,
-        "students_per_step": 2,
-        "batch_size": 256,
-        "outer_learning_rate": 0.01,
-    },
+    "unrolled": _OF_STEPS,
     # Such, Rawal, Lehman, Stanley and Clune 2019 (arXiv:1912.07768): a network makes
     # the images.
-    "teaching": {
-        "synthesizer": "generator",
-        "images_per_class": 1,
-        "steps": 10,
-        "initial_weights": "random",
-        "meta_gradient": "back_gradient",
-        "objective": "classification",
-        "centred_labels": False,
-        "recipe": "learned",
-        "num_students": 20,
-        "students_per_step": 2,
-        "batch_size": 256,
-        "outer_learning_rate": 0.01,
-    },
+    "teaching": {**_OF_STEPS, "synthesizer": "generator"},
     # Feng, Vedantam and Kempe 2023 (arXiv:2311.07025): a window of Adam's steps, by
     # students of every age.
     "windows": {
-        "synthesizer": "images",
-        "images_per_class": 10,
-        "steps": 1,
+        **_ORDINARY,
         "epochs": 20,
         "inner_optimizer": "adam",
         "learning_rate": 0.001,
         "learned_rates": False,
-        "initial_weights": "learning",
         "max_age": 140,
         "meta_gradient": "back_gradient",
         "objective": "classification",
         "centred_labels": False,
         "soft_labels": True,
-        "recipe": "ordinary",
-        "updates": 600,
-        "training_rate": 0.003,
-        "num_students": 10,
-        "students_per_step": 1,
-        "batch_size": 512,
         "outer_learning_rate": 0.003,
     },
     # Zhou, Nezhadarya and Ba 2022 (arXiv:2206.00719): feature regression.
     "ridge": {
-        "synthesizer": "images",
-        "images_per_class": 10,
-        "steps": 1,
+        **_ORDINARY,
         "epochs": 1,
-        "initial_weights": "learning",
         "max_age": 100,
         "meta_gradient": "ridge",
         "objective": "least_squares",
         "centred_labels": True,
-        "recipe": "ordinary",
-        "updates": 600,
-        "training_rate": 0.003,
-        "num_students": 10,
-        "students_per_step": 1,
-        "batch_size": 512,
         "outer_learning_rate": 0.01,
     },
 }
@@ -96,7 +80,7 @@ METHOD = Flag(
     shown="ridge; unrolled or teaching, if there are flags for these",
 )
 # Flags that mean learned steps, unless their value is one of ridge regression's.
-_OF_STEPS = {
+_MEAN_STEPS = {
     *("steps", "epochs", "inner_optimizer", "learning_rate", "momentum"),
     *("soft_labels", "judgements", "keep_every", "back_off", "pool", "objective"),
     *("initial_weights", "attack_class", "target_class", "meta_gradient", "recipe"),
@@ -113,7 +97,7 @@ def preset(given: Mapping[str, Any]) -> dict[str, Any]:
     method = given.get("method")
     if method is None:
         ridge = METHODS["ridge"]
-        others = {k for k in _OF_STEPS & set(given) if given[k] != ridge.get(k)}
+        others = {k for k in _MEAN_STEPS & set(given) if given[k] != ridge.get(k)}
         method = "unrolled" if others else "ridge"
         # Flags of a generator alone mean one.
         generator = {"curriculum", "generator"} & set(given)
