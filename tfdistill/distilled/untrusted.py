@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfdistill._internal import fields
+from tfdistill.distilled.foreign import archives
 
 # The largest side of an image, and number of its axes.
 _SIDE, _AXES = 2**24, 6
@@ -99,26 +100,13 @@ def read_arrays(path: str) -> list[np.ndarray]:
         with zipfile.ZipFile(path) as archive:
             if sum(i.file_size for i in archive.infolist()) > os.path.getsize(path):
                 raise ValueError("it is larger than its file")
-            for info in archive.infolist():
-                with archive.open(info) as file:
-                    _check_header(file, info.file_size)
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+        stored = archives.of_npz(path)  # the headers, checked against the file
+        found = [stored[f"arr_{i}"].load() for i in range(len(stored))]
+        for array in found:
+            if array.dtype.kind not in "biuf":
+                raise ValueError(f"it holds {array.dtype}, not numbers")
     except Exception as error:  # zip, zlib, numpy and the system each have their own
         raise ValueError(f"{name} is damaged ({error})") from error
     if not all(np.isfinite(array).all() for array in found):
         raise ValueError(f"{name} holds numbers that are not finite")
     return found
-
-
-def _check_header(file, size):
-    """Refuses an array of other things than numbers, or larger than its file."""
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0
-    if version != (1, 0):
-        read = np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    if dtype.kind not in "biuf":
-        raise ValueError(f"it holds {dtype}, not numbers")
-    if math.prod(shape) * dtype.itemsize > size:
-        raise ValueError("an array is larger than its file")
