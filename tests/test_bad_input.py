@@ -13,9 +13,10 @@ import pathlib
 import keras
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from property_cases import cases
 
 import tfdistill
 from tfdistill import Attack, DistilledDataset, DistilledImages, Normalization, Pool
@@ -29,16 +30,6 @@ from tfdistill.weights import pool as pools
 # What a user is told in a sentence; anything else is a traceback from inside.
 REFUSALS = (ValueError, FileNotFoundError, FileExistsError)
 COUNTS = {"inputs": 0, "refused": 0}
-
-
-def cases(count):
-    return settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 def attempt(function, *arguments, **kwargs):

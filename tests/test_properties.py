@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 from PIL import Image
+from property_cases import cases
 
 import tfdistill
 from tfdistill.inner import unroll
@@ -28,17 +29,6 @@ COUNTS: dict = {
     "students": collections.Counter(),
 }
 LEAST = {"data": 350, "students": 150}
-
-
-def cases(count):
-    """The same cases on every machine, and no files of their own."""
-    return settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 def attempt(kind, function, *args, **kwargs):
