@@ -354,7 +354,7 @@ def test_students_of_raw_images_are_refused(kind):
     assert re.search("leave its rescaling out|value_range", sentence)
     distilled = tfdistill.baselines.random_real(DIGITS, steps=1)
     assert refusal(tfdistill.Evaluator, FOR_RAW[kind], distilled)
-    # Whoever wants raw images says so.
+    # Raw images are fine if they are asked for.
     norm = tfdistill.Normalization((0,), (1,), 1)
     part = DIGITS.train.images[:90], DIGITS.train.labels[:90]
     raw = tfdistill.from_arrays(part, normalization=norm)

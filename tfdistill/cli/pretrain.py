@@ -122,7 +122,7 @@ def run(configuration: Configuration) -> None:
         return
     with Progress() as progress:
         progress.part("training", c.num_students * recipe.epochs, "epochs")
-        # Whoever is saved has learned, beside whomever it did.
+        # Each student that is saved is whole, with any others beside it.
         paths = [_path(c, number) for number in range(c.num_students)]
         left = [n for n, path in enumerate(paths) if not os.path.isfile(path)]
         for first in range(0, len(left), c.side_by_side):
