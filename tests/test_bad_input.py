@@ -412,7 +412,7 @@ def test_hostile_flags(tmp_path_factory, monkeypatch, data):
     sizes = ["--steps=1", "--epochs=1", "--outer_steps=2"]
     reached = []
 
-    def claim(command, configuration, owned):
+    def claim(command, configuration, owned, content):
         reached.append(configuration)
         raise Reached
 
