@@ -53,12 +53,11 @@ def _problem(model, image_shape):
     rng = np.random.default_rng(0)
     shape = (_IMAGES, *image_shape)
     with _unchanged(model):  # random layers draw anew each time
-        seen = [
-            _seen(model, rng.standard_normal(shape), training=True)
-            for _ in range(_REPEATS)
-        ]
-        tested = _seen(model, rng.standard_normal(shape), training=False)
-    if tested is None or any(values is None for values in seen):
+        asked, tested = _first_of_images(model, rng.standard_normal(shape))
+        if asked is None:
+            return None
+        seen = [_seen(model, asked, rng.standard_normal(shape)) for _ in range(_REPEATS)]
+    if any(values is None for values in seen):
         return None
     values = np.concatenate([np.ravel(values) for values in seen])
     if tested.std() < _LEAST:
@@ -79,23 +78,38 @@ def _is_identity(normalization):
     return not any(normalization.mean) and set(normalization.std) == {1.0}
 
 
-def _seen(model, images, training):
-    """What the first layer with weights is given; None if that is not known."""
+def _first_of_images(model, images):
+    """The first layer with weights that is given images, and what it is given."""
     layers = [
         layer
         for layer in model._flatten_layers()
         if layer._trainable_variables and not isinstance(layer, keras.Model)
     ]
+    for passage in _passages(model, layers, images, training=False):
+        value = _numbers(passage)
+        # Others are not made of the images, such as positions to be embedded.
+        if value is not None and (value != value[:1]).any():
+            return passage.layer, value
+    return None, None
+
+
+def _seen(model, layer, images):
+    """What a layer is given in training; None if that is not known."""
+    passages = _passages(model, [layer], images, training=True)
+    return _numbers(passages[0]) if passages else None
+
+
+def _passages(model, layers, images, training):
     # Whatever goes wrong is only that the student cannot take random numbers.
     with contextlib.suppress(Exception), observed(layers) as passages:
         model(images.astype(keras.config.floatx()), training=training)
-    for passage in passages:
-        value = np.asarray(passage.inputs)
-        # Others are not made of the images, such as positions to be embedded.
-        if value.ndim > 1 and len(value) == _IMAGES and value.dtype.kind not in "biu":
-            if (value != value[:1]).any():
-                return value.astype("float64")
-    return None
+    return passages
+
+
+def _numbers(passage):
+    value = np.asarray(passage.inputs)
+    images = value.ndim > 1 and len(value) == _IMAGES and value.dtype.kind not in "biu"
+    return value.astype("float64") if images else None
 
 
 @contextlib.contextmanager
