@@ -56,7 +56,9 @@ def _problem(model, image_shape):
         asked, tested = _first_of_images(model, rng.standard_normal(shape))
         if asked is None:
             return None
-        seen = [_seen(model, asked, rng.standard_normal(shape)) for _ in range(_REPEATS)]
+        seen = [
+            _seen(model, asked, rng.standard_normal(shape)) for _ in range(_REPEATS)
+        ]
     if any(values is None for values in seen):
         return None
     values = np.concatenate([np.ravel(values) for values in seen])
