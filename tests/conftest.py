@@ -14,6 +14,9 @@ _CPUS = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], _CPUS
 )
+# Two of these processes share two cores, and handing small work to other threads costs
+# more than it saves.
+tf.config.threading.set_intra_op_parallelism_threads(1)
 # What is imported is never garbage: collections, of which Keras asks for many, need not
 # look at it again.
 gc.collect()

@@ -60,15 +60,15 @@ def test_resized_crop_flip_keeps_bytes():
 
 def test_batches_are_changed_anew_and_repeatably():
     digits = tfdistill.load_dataset("digits")
+    per_epoch = len(digits.train) // 128
 
     def batches(**kwargs):
         real = digits.train.batch(
-            32, seed=3, repeat=True, augment=augmentation.crop_flip, **kwargs
+            128, seed=3, repeat=True, augment=augmentation.crop_flip, **kwargs
         )
-        return list(real.take(100).as_numpy_iterator())
+        return list(real.take(per_epoch + 2).as_numpy_iterator())
 
     first, again = batches(), batches()
-    per_epoch = len(digits.train) // 32
     for (images, labels), (same, same_labels) in zip(first, again):
         np.testing.assert_array_equal(images, same)
         np.testing.assert_array_equal(labels, same_labels)

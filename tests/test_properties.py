@@ -28,7 +28,7 @@ COUNTS: dict = {
     "data": collections.Counter(),
     "students": collections.Counter(),
 }
-LEAST = {"data": 350, "students": 150}
+LEAST = {"data": 350, "students": 115}
 
 
 def attempt(kind, function, *args, **kwargs):
@@ -385,7 +385,7 @@ def stack(table):
 
 
 @pytest.mark.slow
-@cases(150)
+@cases(115)
 @given(
     stack(OF_IMAGES),
     stack(OF_VECTORS),
