@@ -17,7 +17,7 @@ import tfdistill
 from tfdistill.cli import data as cli_data
 from tfdistill.cli import distill
 from tfdistill.cli.errors import InputError
-from tfdistill.data import augmentation
+from tfdistill.data import augmentation, passes
 from tfdistill.data.split import Split
 
 SHAPE, COUNT = (4, 4, 1), 40
@@ -778,6 +778,28 @@ def deep(root):
     Image.new("I;16", (5, 6)).save(root / "train" / "a" / "0.png")
 
 
+def without_end(_):
+    forever = pairs().repeat().filter(lambda image, label: label >= 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "MOST", 2000)
+        tfdistill.from_tf_data(forever)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("in_memory", [None, True, False])
+def test_a_dataset_of_unknown_length_has_an_end(part, in_memory, monkeypatch):
+    monkeypatch.setattr(passes, "MOST", 2000)
+    endless = pairs().repeat().filter(lambda image, label: label >= 0)
+    parts = {"train": pairs(), "test": pairs(), part: endless}
+    said = refusal(tfdistill.from_tf_data, **parts, in_memory=in_memory)
+    assert said.startswith(f"{part}: the dataset must end") and "take(n)" in said
+    assert "2,000 were not all" in said
+    long = endless.take(3000).apply(tf.data.experimental.assert_cardinality(3000))
+    parts[part] = long
+    dataset = tfdistill.from_tf_data(**parts, in_memory=in_memory)
+    assert len(getattr(dataset, part)) == 3000
+
+
 REAL = np.random.default_rng(0).random((COUNT, 6, 6, 3), "float32")
 TABLES = {
     "uint8 [N, H, W, C]": lambda _: taken(),
@@ -827,6 +849,7 @@ TABLES = {
         *[f(30) for d in [pairs().shuffle(COUNT)] for f in (d.take, d.skip)]
     ),
     "repeat() without end": lambda _: streamed(pairs().repeat()),
+    "A generator without end": without_end,
     "All formats that Pillow decodes": in_folder,
     "train/ and test/, or just classes": in_folder,
     "train/ and val/ or valid/": lambda root: in_folder(root, parts=("train", "val")),

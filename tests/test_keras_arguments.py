@@ -1,6 +1,7 @@
 """What Keras users bring: kinds of numbers, pipelines, arguments and callbacks."""
 
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import DistilledDataset, baselines
+from tfdistill.evaluation import batches as evaluation_batches
 from tfdistill.runs import files, fitting
 
 
@@ -122,6 +124,59 @@ def test_tests_have_an_end_too(made, digits):
     assert lists.num_examples == 2 * len(pair[1])
     with pytest.raises(ValueError, match="no batches to test on"):
         tfdistill.evaluate(data, "linear", [], 1)
+
+
+def unsaid(kind, digits):
+    """Batches of unknown length that never end."""
+    pair = batches_of(digits)
+    if kind == "filtered":
+        endless = tf.data.Dataset.from_tensors(pair).repeat()
+        return endless.filter(lambda images, labels: tf.size(labels) > 0)
+    if kind == "from_generator":
+        spec = tf.data.Dataset.from_tensors(pair).element_spec
+        return tf.data.Dataset.from_generator(
+            lambda: forever(pair), output_signature=spec
+        )
+
+    class Forever:
+        def __iter__(self):
+            return forever(pair)
+
+    return Forever()
+
+
+@pytest.mark.parametrize("kind", ["filtered", "from_generator", "iterable"])
+def test_what_does_not_say_its_length_is_not_waited_for(
+    made, digits, kind, monkeypatch
+):
+    monkeypatch.setattr(evaluation_batches, "MOST", 20)
+    data, endless = made.distilled(), unsaid(kind, digits)
+    with pytest.raises(ValueError, match=r"and 20 were not all: .*validation_steps"):
+        made.evaluate(endless)
+    with pytest.raises(ValueError, match="do not say how many they are"):
+        tfdistill.evaluate(data, "linear", endless, 1)
+    with pytest.raises(ValueError, match="do not say how many they are"):
+        tfdistill.evaluate_model(tfdistill.students.linear((8, 8, 1)), endless)
+    if kind != "iterable":
+        with pytest.raises(ValueError, match="do not say how many they are"):
+            fit(made, digits, validation_data=endless)
+        fit(made, digits, validation_data=endless, validation_steps=30)
+    # Data that say that they are many may be many.
+    many = tf.data.Dataset.from_tensors(batches_of(digits)).repeat(30)
+    for known in (many, list(many)):
+        assert tfdistill.evaluate(data, "linear", known, 1).num_examples == 3000
+
+
+@pytest.mark.parametrize("kind", ["filtered", "from_generator"])
+def test_an_epoch_that_goes_on_is_spoken_of(made, digits, kind, monkeypatch):
+    monkeypatch.setattr(fitting, "LONG_EPOCH", 3)
+    batches = unsaid(kind, digits)
+    with pytest.warns(UserWarning, match="3 outer steps.*pass steps_per_epoch"):
+        fit(made, digits, x=batches.take(4), steps_per_epoch=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fit(made, digits, x=batches, steps_per_epoch=4)
+        fit(made, digits, steps_per_epoch=4)
 
 
 def test_training_that_repeats_needs_its_steps(made, digits):

@@ -12,14 +12,14 @@ from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data import normalised
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.faces import DistillerFace
-from tfdistill.evaluation.batches import Passes, with_kept_validation
+from tfdistill.evaluation.batches import LastPasses, with_kept_validation
 from tfdistill.evaluation.validation import Validation
 from tfdistill.inner import objectives
 from tfdistill.inner.back_gradient import BackGradient
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.problem import MetaGradient, Problem
 from tfdistill.inner.tracing import as_traced
-from tfdistill.runs import fitting, progress, strategies
+from tfdistill.runs import fitting, strategies
 from tfdistill.synthesizers.base import Synthesizer
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
@@ -111,7 +111,7 @@ class Distiller(DistillerFace, keras.Model):
         self.failures = self._add_scalar("failed", "int32")
         self._validation_students = 4
         self._validation: Validation | None = None
-        self._tested_on: tuple | None = None
+        self._last_passes = LastPasses()
         # All variables are there from the start, those of synthesizers too.
         self.built = synthesizer.built = True
 
@@ -335,12 +335,7 @@ class Distiller(DistillerFace, keras.Model):
         normalised.check(args[0] if args else kwargs.get("x"), self._normalization)
         fitting.check_fit(args[0] if args else kwargs.get("x"), kwargs)
         kwargs = with_kept_validation(kwargs)
-        found = fitting.prepared(callbacks, self.objective)
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [fitting.StopWhenNotFinite(), *found]
-            if verbose in ("auto", 1):
-                callbacks.append(progress.ProgressBar.among(callbacks))
-                verbose = 0
+        callbacks, verbose = fitting.with_own(callbacks, self.objective, verbose)
         # The order is the data pipeline's; Keras warns if it is told to shuffle.
         kwargs.setdefault("shuffle", False)
         return super().fit(*args, callbacks=callbacks, verbose=verbose, **kwargs)
@@ -371,10 +366,8 @@ class Distiller(DistillerFace, keras.Model):
         if y is not None:
             pairs = tf.data.Dataset.from_tensor_slices((x, y))
             x = pairs.batch(kwargs.get("batch_size") or 1000)
-        if self._tested_on is None or self._tested_on[0] is not x:
-            self._tested_on = x, Passes(x, kwargs.get("steps"))
         number = num_students or self._validation_students
-        result = self.test(self._tested_on[1], number)
+        result = self.test(self._last_passes(x, kwargs.get("steps")), number)
         logs = result.logs()
         return logs if return_dict else list(logs.values())
 

@@ -1,9 +1,12 @@
 """What `fit` and `compile` of Keras take and a `Distiller` does not; its callbacks."""
 
+import warnings
 from collections.abc import Mapping
 
 import keras
-import tensorflow as tf
+
+from tfdistill._internal.endless import is_endless
+from tfdistill.runs.progress import ProgressBar
 
 _JUDGED = (
     "the objective says how students are taught and judged: Distiller(..., objective=)"
@@ -16,6 +19,8 @@ _WEIGHTS = (
     "Objective that weights its meta_loss"
 )
 _OF_FIT = {"class_weight": _WEIGHTS, "sample_weight": _WEIGHTS}
+#: Outer steps after which an epoch of unknown length may have no end.
+LONG_EPOCH = 10_000
 #: What takes the place of a file of the whole Keras model.
 INSTEAD_OF_SAVING = (
     "A Distiller is not saved as a whole model: distiller.distilled().save(folder) "
@@ -51,16 +56,6 @@ def check_fit(data, arguments: Mapping) -> None:
         )
 
 
-def is_endless(batches) -> bool:
-    """Whether data says of itself that it has no end."""
-    if isinstance(batches, keras.utils.PyDataset):
-        return batches.num_batches is None
-    cardinality = getattr(batches, "cardinality", None)
-    if not isinstance(batches, tf.data.Dataset) or cardinality is None:
-        return False
-    return bool(cardinality() == tf.data.INFINITE_CARDINALITY)
-
-
 def _refuse(method, arguments, reasons):
     for name, reason in reasons.items():
         if arguments.get(name) is not None:
@@ -80,6 +75,22 @@ def pairs(data) -> tuple:
             f"Batches with sample weights are not for a Distiller: {_WEIGHTS}."
         )
     return tuple(data[:2])
+
+
+def with_own(callbacks, objective, verbose) -> tuple:
+    """The callbacks and `verbose` that Keras's `fit` is given.
+
+    Args:
+        callbacks, objective: Same as for `prepared`.
+        verbose: What a user passed; "auto" and 1 are one bar for the whole run.
+    """
+    found = prepared(callbacks, objective)
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks, verbose
+    found = [StopWhenNotFinite(), SayWhenNoEnd(), *found]
+    if verbose not in ("auto", 1):
+        return found, verbose
+    return [*found, ProgressBar.among(found)], 0
 
 
 def prepared(callbacks, objective) -> list:
@@ -130,4 +141,17 @@ class StopWhenNotFinite(keras.callbacks.Callback):
                 f"{int(self.model.optimizer.iterations.numpy())}; the distilled data "
                 "keeps its last finite state. Try a lower outer learning rate, a lower "
                 "initial learning rate of the steps, or fewer steps."
+            )
+
+
+class SayWhenNoEnd(keras.callbacks.Callback):
+    """Warns when an epoch of data of unknown length goes on and on."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 == LONG_EPOCH and self.params.get("steps") is None:
+            warnings.warn(
+                f"The first epoch has taken {LONG_EPOCH:,} outer steps, and the real "
+                "batches do not say when they end: if they never do, pass "
+                "steps_per_epoch, or there will be no validation.",
+                stacklevel=2,
             )
