@@ -402,3 +402,54 @@ def test_callbacks_of_keras_do_what_they_do_for_a_network(made, digits, tmp_path
     ).history
     assert len(found["val_accuracy"]) == 3
     assert float(made.optimizer.learning_rate.numpy()) < start / 4
+
+
+NO_SEED = [-1, 1.5, "3", 2**63]
+
+
+@pytest.mark.parametrize("seed", NO_SEED)
+def test_what_is_no_seed_is_refused(made, digits, seed):
+    data, kinds = made.distilled(), tfdistill.DistilledImages
+    for attempt in (
+        lambda: tfdistill.Distiller("linear", made.synthesizer, seed=seed),
+        lambda: tfdistill.evaluate(data, "linear", digits.test, 1, seed=seed),
+        lambda: kinds.from_noise(digits, steps=1, seed=seed),
+        lambda: kinds.from_real(digits, steps=1, seed=seed),
+        lambda: tfdistill.RealBatches(digits, seed=seed),
+        lambda: tfdistill.Generator.of(digits, seed=seed),
+        lambda: digits.train.split(0.5, seed),
+    ):
+        with pytest.raises(ValueError, match="seed must be an integer of at least 0"):
+            attempt()
+
+
+def test_large_seeds_are_seeds(digits):
+    images = tfdistill.DistilledImages.from_noise(digits, steps=1, seed=2**62)
+    tfdistill.Distiller("linear", images, seed=2**62)
+    tfdistill.RealBatches(digits, seed=2**62).curriculum(tf.constant([1, 2]))
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, "2", np.float64(2)])
+def test_what_is_no_number_of_students_is_refused(made, digits, number):
+    data, says = made.distilled(), "num_students must be an integer of at least 1"
+    with pytest.raises(ValueError, match=says):
+        tfdistill.evaluate(data, "linear", digits.test, number)
+    with pytest.raises(ValueError, match=says):
+        made.test(digits.test.batch(100), number)
+
+
+def test_parts_and_classes_of_other_kinds(digits):
+    for fraction in ("2", None, 1, 0, 1.5, True):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            digits.train.split(fraction)
+    assert digits.of_classes([np.int64(2), np.int8(1)]).class_names == ("2", "1")
+    for classes in ([np.float64(2), 1], ["2", 1], [2.5, 1], [2, 2], [], [10, 1]):
+        with pytest.raises(ValueError):
+            digits.of_classes(classes)
+
+
+def test_a_file_in_place_of_a_folder_is_said(made, tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "data", tmp_path / "file" / "deeper" / "data"):
+        with pytest.raises(NotADirectoryError, match="is not a folder"):
+            made.distilled().save(path)

@@ -1,7 +1,6 @@
 """The outer loop: a Keras model whose `fit` learns distilled data."""
 
 import functools
-import operator
 
 import keras
 import tensorflow as tf
@@ -79,7 +78,7 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
         self.synthesizer = synthesizer
         self.objective = objectives.get(objective)
         self.meta_gradient = meta_gradient or BackGradient()
-        self.seed = operator.index(seed)
+        self.seed = check_int("seed", seed, 0)
         # The students' variables are not the distiller's to train: a Population hides
         # them from Keras's tracking.
         self.population = Population(
@@ -374,7 +373,8 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
     def test(self, batches, num_students: int):
         """Trains and tests fresh students, never those of training: an `Evaluation`."""
         if self._validation is None:
-            side_by_side = 2 if num_students > 1 else 1
+            number = check_int("num_students", num_students, 1)
+            side_by_side = 2 if number > 1 else 1
             self._validation = Validation(self, self.distilled, side_by_side)
         return self._validation(batches, num_students, self.seed)
 

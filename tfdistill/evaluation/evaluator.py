@@ -100,8 +100,6 @@ class Evaluator:
         batch_size: int = 1000,
     ) -> Evaluation:
         """Trains and tests students; the arguments are those of `evaluate`."""
-        if num_students < 1:
-            raise ValueError(f"num_students must be at least 1, not {num_students}.")
         sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]
 
         def deal(group):

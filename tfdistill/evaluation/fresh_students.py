@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, fold_in, student_seed
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner import unroll
@@ -109,6 +110,7 @@ class FreshStudents:
             journal: Where results are kept after each group, so that a killed process
                 can resume.
         """
+        num_students = check_int("num_students", num_students, 1)
         kept = journal.read() if journal else {}
         if "loss" not in kept:
             kept = {}
