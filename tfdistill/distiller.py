@@ -9,6 +9,7 @@ from tfdistill import stability, students
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data import normalised
+from tfdistill.distilled import citations
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.faces import DistillerFace
 from tfdistill.evaluation.batches import LastPasses, check_of, with_kept_validation
@@ -384,10 +385,12 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
         Args:
             **provenance: Values that JSON can hold, saved with the data.
         """
+        choices = self.meta_gradient, self.synthesizer, self.population.members[0][1]
+        method = citations.method(*choices)
         return DistilledDataset.from_synthesizer(
             self.synthesizer,
             student=self.population.name,
             initial_weights=self.population.saved(),
             objective=self.objective,
-            provenance={"seed": self.seed, **provenance},
+            provenance={"seed": self.seed, "method": method, **provenance},
         )
