@@ -228,6 +228,37 @@ def test_what_does_not_fit_is_skipped_and_counted(digits, distilled, tmp_path):
     assert all(c.refusal and "\n" not in c.refusal for c in skipped)
 
 
+def of_width(width):
+    layers = [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(CLASSES)]
+    return keras.Sequential(layers, name=f"of_width_{width}")
+
+
+MADE = {}
+
+
+def made_once(hp, image_shape, num_classes):
+    """The same network for each value, whenever it is asked."""
+    width = hp.Choice("width", [2, 3])
+    return MADE.setdefault(width, of_width(width))
+
+
+def clearing(hp, image_shape, num_classes):
+    keras.utils.clear_session()
+    return of_width(hp.Choice("width", [2, 3]))
+
+
+@pytest.mark.parametrize(
+    "space, says", [(made_once, "same layers twice"), (clearing, "clear_session")]
+)
+def test_a_space_of_which_nothing_can_be_trained_says_why(
+    space, says, digits, distilled, tmp_path
+):
+    search = Search(space, distilled, digits, tmp_path)
+    with pytest.raises(ValueError, match=f"None of 2 candidates .*{says}") as error:
+        search.explore(2)
+    assert "\n" not in str(error.value)
+
+
 def test_choices_behind_a_condition_are_found(digits, distilled, tmp_path):
     search = Search(branching, distilled, digits, tmp_path)
     search.explore(3)

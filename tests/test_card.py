@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 import tfdistill
+from tfdistill.synthesizers import generator
 
 IN_PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -28,7 +29,7 @@ def test_metadata_of_tfds_say_what_it_is(digits, tmp_path):
     info = tfds.builder_from_directory(tmp_path / "data").info
     assert info.name == "digits_distilled" and str(info.version) == "1.0.0"
     assert info.supervised_keys == ("image", "label") and info.disable_shuffling
-    assert "30 synthetic images" in info.description and "Wang" in info.citation
+    assert "30 synthetic images" in info.description
     builder = tfds.builder_from_directory(tmp_path / "data")
     pairs = builder.as_dataset(split="train", as_supervised=True, shuffle_files=False)
     images = np.stack([image for image, _ in tfds.as_numpy(pairs)])
@@ -53,6 +54,70 @@ def test_a_card_has_a_front_matter_a_picture_and_a_program(digits, tmp_path):
     exec(program.replace("FOLDER", str(folder)), found)
     assert found["images"].shape == (data.num_images, 8, 8, 1)
     assert found["recipe"]["updates"] == 50
+
+
+def made_by(method, digits):
+    """A distiller as `--method` makes it, untrained."""
+    images = tfdistill.DistilledImages.from_real(digits, steps=1)
+    learning, others = tfdistill.LearningStudents(size=1), {}
+    if method == "teaching":
+        network = generator.network("gtn_generator@8-16-4")
+        images = tfdistill.Generator.of(digits, steps=1, batch_size=10, network=network)
+    if method == "ridge":
+        others = {"meta_gradient": tfdistill.RidgeRegression()}
+    if method == "own":
+        others = {"meta_gradient": Own()}
+    if method in ("ridge", "windows"):
+        others["initial_weights"] = learning
+        recipe = tfdistill.OrdinaryTraining(updates=5)
+        images = tfdistill.DistilledImages.from_real(
+            digits,
+            steps=1,
+            epochs=1,
+            recipe=recipe,
+            centred_labels=method == "ridge",
+        )
+        others["objective"] = "least_squares" if method == "ridge" else "classification"
+    return tfdistill.Distiller("linear", images, **others)
+
+
+class Own(tfdistill.inner.BackGradient.__mro__[1]):
+    """A method of one's own."""
+
+    def __call__(self, problem):
+        return tfdistill.inner.BackGradient()(problem)
+
+
+@pytest.mark.parametrize(
+    "method, paper",
+    [
+        ("ridge", "Zhou, Yongchao"),
+        ("windows", "Feng, Yunzhen"),
+        ("unrolled", "Wang, Tongzhou"),
+        ("teaching", "Such, Felipe"),
+        ("own", None),
+        ("real images", None),
+    ],
+)
+def test_the_paper_is_that_of_the_method(digits, tmp_path, method, paper):
+    if method == "real images":
+        data = tfdistill.baselines.random_real(digits, steps=1)
+    else:
+        data = made_by(method, digits).distilled()
+    # Whatever is done with the data later, in another recipe too.
+    data = data.replace(recipe=tfdistill.OrdinaryTraining(updates=5))
+    data.save(tmp_path / "data")
+    text = (tmp_path / "data" / "README.md").read_text()
+    cited = tfds.builder_from_directory(tmp_path / "data").info.citation
+    for known in ("Zhou, Yong", "Feng, Yun", "Wang, Ton", "Such, Fel"):
+        assert (known in text) == (known in cited) == (known in (paper or ""))
+    assert ("@" in cited) == (paper is not None)
+
+
+def test_earlier_files_say_the_method_by_a_flag(digits, tmp_path):
+    flags = "--seed=0\n--method=windows\n--steps=1"
+    saved(digits, tmp_path / "data", provenance={"flags": flags})
+    assert "Feng, Yunzhen" in (tmp_path / "data" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["a|b\n# c", "<script>", "données 日本"])

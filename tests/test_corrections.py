@@ -5,6 +5,7 @@ import hashlib
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 import tfds_fixtures
 from commands import run as tfdistill
 from PIL import Image
@@ -19,10 +20,12 @@ def arrays(count=20, seed=0):
     return rng.integers(0, 256, (count, 4, 4), "uint8"), rng.permutation(count) % 3
 
 
-def save_folder(root, images, labels, names=("=a", "b", "c")):
+def save_folder(root, images, labels, names=("=a", "b", "c"), inside=""):
     for k, (image, label) in enumerate(zip(images, labels)):
-        (root / names[label]).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(root / names[label] / f"{k:03}.png")
+        folder = root / names[label] / (inside if k % 2 else "")
+        folder.mkdir(parents=True, exist_ok=True)
+        ending = (".png", ".tiff", ".PNG")[k % 3]
+        Image.fromarray(image).save(folder / f"{k:03}{ending}")
 
 
 def contents(folder):
@@ -49,11 +52,14 @@ def test_all_rows_of_an_npz_without_a_test_part(tmp_path, tested):
     assert list(some.rows) == list(np.flatnonzero(labels == 2))
 
 
-@pytest.mark.parametrize("parts", [(), ("train",), ("train", "test")])
-def test_files_of_a_folder(tmp_path, parts):
+@pytest.mark.parametrize(
+    "parts", [(), ("train",), ("train", "test"), ("training", "valid")]
+)
+@pytest.mark.parametrize("inside", ["", "deeper", "a/b"])
+def test_files_of_a_folder(tmp_path, parts, inside):
     images, labels = arrays()
     for part in parts or ("",):
-        save_folder(tmp_path / "d" / part, images, labels)
+        save_folder(tmp_path / "d" / part, images, labels, inside=inside)
     name = str(tmp_path / "d")
     dataset, found = origins.whole(load_dataset(name), name)
     assert len(found.places) == dataset.train.num_examples == 20
@@ -109,6 +115,125 @@ def test_an_npz_is_copied_with_other_labels(tmp_path):
         corrections.apply(list(rows()), "npz", str(path), ["0"], tmp_path / "new")
 
 
+LABELS_OF = {
+    "numbers": lambda y: y,
+    "a column": lambda y: y[:, None],
+    "one-hot": lambda y: np.eye(3)[y],
+    "names": lambda y: np.array(["bird", "cat", "zebra"])[y],
+    "bytes": lambda y: np.array([b"bird", b"cat", b"zebra"])[y],
+}
+
+
+@pytest.mark.parametrize("kind", LABELS_OF)
+@pytest.mark.parametrize("tested", [False, True])
+def test_an_npz_with_labels_of_any_form(tmp_path, kind, tested):
+    images, labels = arrays()
+    parts = {"x_train": images, "y_train": LABELS_OF[kind](labels)}
+    if tested:
+        parts |= {"x_test": images[:6], "y_test": LABELS_OF[kind](labels[:6])}
+    if kind in ("numbers", "one-hot"):
+        parts["class_names"] = ["bird", "cat", "zebra"]
+    path = tmp_path / "of mine.npz"
+    np.savez(path, **parts)
+    before = path.read_bytes()
+    dataset, found = origins.whole(load_dataset(str(path)), str(path))
+    assert found.kind == "npz" and len(found.places) == 20
+    np.testing.assert_array_equal(dataset.train.labels, labels)
+    changed = [
+        corrections.Row(k, found.places[k], names[labels[k]], names[2], k in (3, 9))
+        for names in [dataset.class_names]
+        for k in range(20)
+    ]
+    corrections.apply(changed, "npz", str(path), dataset.class_names, tmp_path / "new")
+    assert path.read_bytes() == before
+    expected = labels.copy()
+    expected[[3, 9]] = 2
+    again, _ = origins.whole(
+        load_dataset(str(tmp_path / "new" / "of mine.npz")),
+        str(tmp_path / "new" / "of mine.npz"),
+    )
+    np.testing.assert_array_equal(again.train.labels, expected)
+    assert again.class_names == dataset.class_names
+
+
+@pytest.mark.parametrize("part", ["", "train", "training"])
+def test_a_folder_is_copied_with_images_moved(tmp_path, part):
+    """Nested ones stay nested, and none takes the place of another."""
+    data = tmp_path / "d"
+    for k, name in enumerate(
+        ("a/1.png", "b/1.png", "c/1.png", "a/in/2.png", "c/3.png")
+    ):
+        path = data / part / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 4), 40 * k, "uint8")).save(path)
+    (data / part / "a" / "notes.txt").write_text("mine")
+    before = contents(data)
+    root = f"{part}/" if part else ""
+    moves = [("a/1.png", "c"), ("b/1.png", "c"), ("a/in/2.png", "b")]
+    changed = [
+        corrections.Row(k, root + place, place[0], to, True)
+        for k, (place, to) in enumerate(moves)
+    ]
+    corrections.apply(changed, "folder", str(data), list("abc"), tmp_path / "new")
+    copied = contents(tmp_path / "new" / "images")
+    assert contents(data) == before
+    assert sorted(copied.values()) == sorted(before.values())
+    assert set(copied) == {
+        root + place
+        for place in (
+            *("a/notes.txt", "b/in/2.png", "c/1.png", "c/3.png", "c/a-1.png"),
+            "c/b-1.png",
+        )
+    }
+    assert copied[f"{root}c/1.png"] == before[f"{root}c/1.png"]
+
+
+@pytest.mark.parametrize("kind", ["tfds", "arrays"])
+def test_of_other_data_there_is_a_list_of_what_to_keep(tmp_path, kind):
+    tfds_fixtures.svhn(tmp_path)
+    name, where = (
+        ("svhn_cropped", str(tmp_path)) if kind == "tfds" else ("digits", None)
+    )
+    dataset = load_dataset(name, data_dir=where, in_memory=True)
+    dataset, found = origins.whole(dataset, name, where)
+    assert found.kind == kind
+    before = contents(tmp_path)
+    rows_of = [
+        corrections.Row(k, place, "0", "1", k in (0, 2))
+        for k, place in enumerate(found.places)
+    ]
+    folder = tmp_path.parent / f"{tmp_path.name}-new"
+    said = corrections.apply(rows_of, found.kind, found.path, ["0", "1"], folder)
+    assert "a copy" not in said and contents(tmp_path) == before
+    assert [p.name for p in folder.iterdir()] == ["keep.txt"]
+    kept = (folder / "keep.txt").read_text().splitlines()
+    assert kept == [p for k, p in enumerate(found.places) if k not in (0, 2)]
+    if kind == "tfds":  # what TFDS calls these examples
+        builder = tfds.builder("svhn_cropped", data_dir=where)
+        config = tfds.ReadConfig(add_tfds_id=True)
+        ids = {
+            example["tfds_id"].decode()
+            for example in tfds.as_numpy(
+                builder.as_dataset("train", read_config=config)
+            )
+        }
+        assert set(kept) < ids
+
+
+def test_a_folder_that_exists_or_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "link"):
+        with pytest.raises(FileExistsError, match="exists: choose another"):
+            corrections.check_folder(str(tmp_path / name), "")
+    with pytest.raises(PermissionError, match="cannot be made"):
+        corrections.check_folder(str(tmp_path / "file" / "new"), "")
+    assert corrections.check_folder(str(tmp_path / "a" / "new"), "") == str(
+        tmp_path / "a" / "new"
+    )
+    assert not (tmp_path / "a").exists()
+
+
 def test_a_copy_does_not_lie_in_the_data(tmp_path):
     (tmp_path / "d").mkdir()
     for folder in (tmp_path / "d" / "new", tmp_path / "d"):
@@ -139,6 +264,8 @@ def test_the_command_applies_what_the_table_says(tmp_path):
         writer = csv.DictWriter(file, found[0])
         writer.writeheader()
         writer.writerows(found)
+    process = tfdistill(*flags, "--apply=audit", cwd=tmp_path)
+    assert process.returncode == 2 and "another folder than" in process.stderr
     process = tfdistill(*flags, "--apply=new", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert "1 labels changed" in process.stdout
@@ -149,5 +276,8 @@ def test_the_command_applies_what_the_table_says(tmp_path):
     (moved,) = set(copied) - set(before)
     assert moved.startswith(f"train/{found[0]['suggested']}/")
     assert copied[moved] == before[place]
-    process = tfdistill(*flags, "--apply=d/new", cwd=tmp_path)
-    assert process.returncode == 2 and "lies in the data" in process.stderr
+    # A folder that could not be written is refused before the work.
+    flags[-1] = "--workdir=other"
+    process = tfdistill(*flags, "--apply=new", cwd=tmp_path)
+    assert process.returncode == 2 and "new exists" in process.stderr
+    assert not (tmp_path / "other").exists()

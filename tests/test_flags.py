@@ -437,6 +437,23 @@ def test_flags_say_which_method_is_meant(arguments, method):
     assert distill.parse(["--workdir=w", *arguments.split()]).method == method
 
 
+@pytest.mark.parametrize("synthesizer", ["generator.Generator", "real.RealBatches"])
+def test_what_makes_images_has_the_librarys_sizes(synthesizer):
+    distill = main.command("distill")
+    name = "generator" if "Generator" in synthesizer else "real"
+    asked = distill.parse(["--workdir=w", f"--synthesizer={name}"])
+    place = f"synthesizers.{synthesizer.replace('.', ':')}"
+    assert asked.steps == default_of(f"{place}.steps")
+    assert asked.images_per_step == default_of(f"{place}.batch_size")
+    # The size is given in other words; a record of it means the same again.
+    other = ["--workdir=w", f"--synthesizer={name}", "--images_per_class=3"]
+    for asked in (
+        distill.parse(other),
+        distill.parse([*distill.record(distill.parse(other)).split(), "--workdir=w"]),
+    ):
+        assert asked.images_per_step is None and asked.images_per_class == 3
+
+
 def test_a_record_without_a_method_is_of_learned_steps(tmp_path):
     distill = main.command("distill")
     asked = distill.parse(["--workdir=w", "--method=unrolled", "--seed=3"])

@@ -1,6 +1,7 @@
 """What Keras users bring: kinds of numbers, pipelines, arguments and callbacks."""
 
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import DistilledDataset, baselines
+from tfdistill.evaluation import batches as evaluation_batches
 from tfdistill.runs import files, fitting
 
 
@@ -124,6 +126,59 @@ def test_tests_have_an_end_too(made, digits):
         tfdistill.evaluate(data, "linear", [], 1)
 
 
+def unsaid(kind, digits):
+    """Batches of unknown length that never end."""
+    pair = batches_of(digits)
+    if kind == "filtered":
+        endless = tf.data.Dataset.from_tensors(pair).repeat()
+        return endless.filter(lambda images, labels: tf.size(labels) > 0)
+    if kind == "from_generator":
+        spec = tf.data.Dataset.from_tensors(pair).element_spec
+        return tf.data.Dataset.from_generator(
+            lambda: forever(pair), output_signature=spec
+        )
+
+    class Forever:
+        def __iter__(self):
+            return forever(pair)
+
+    return Forever()
+
+
+@pytest.mark.parametrize("kind", ["filtered", "from_generator", "iterable"])
+def test_what_does_not_say_its_length_is_not_waited_for(
+    made, digits, kind, monkeypatch
+):
+    monkeypatch.setattr(evaluation_batches, "MOST", 20)
+    data, endless = made.distilled(), unsaid(kind, digits)
+    with pytest.raises(ValueError, match=r"and 20 were not all: .*validation_steps"):
+        made.evaluate(endless)
+    with pytest.raises(ValueError, match="do not say how many they are"):
+        tfdistill.evaluate(data, "linear", endless, 1)
+    with pytest.raises(ValueError, match="do not say how many they are"):
+        tfdistill.evaluate_model(tfdistill.students.linear((8, 8, 1)), endless)
+    if kind != "iterable":
+        with pytest.raises(ValueError, match="do not say how many they are"):
+            fit(made, digits, validation_data=endless)
+        fit(made, digits, validation_data=endless, validation_steps=30)
+    # Data that say that they are many may be many.
+    many = tf.data.Dataset.from_tensors(batches_of(digits)).repeat(30)
+    for known in (many, list(many)):
+        assert tfdistill.evaluate(data, "linear", known, 1).num_examples == 3000
+
+
+@pytest.mark.parametrize("kind", ["filtered", "from_generator"])
+def test_an_epoch_that_goes_on_is_spoken_of(made, digits, kind, monkeypatch):
+    monkeypatch.setattr(fitting, "LONG_EPOCH", 3)
+    batches = unsaid(kind, digits)
+    with pytest.warns(UserWarning, match="3 outer steps.*pass steps_per_epoch"):
+        fit(made, digits, x=batches.take(4), steps_per_epoch=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fit(made, digits, x=batches, steps_per_epoch=4)
+        fit(made, digits, steps_per_epoch=4)
+
+
 def test_training_that_repeats_needs_its_steps(made, digits):
     with pytest.raises(ValueError, match="pass steps_per_epoch"):
         fit(made, digits, steps_per_epoch=None)
@@ -210,3 +265,191 @@ def test_a_checkpoint_of_the_whole_model_is_refused_before_work(made, digits, tm
     with pytest.raises(ValueError, match="save_weights_only=True"):
         fit(made, digits, callbacks=whole)
     assert int(made.optimizer.iterations.numpy()) == before
+
+
+def rows(change_images=lambda x: x, change_labels=lambda y: y, number=60):
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((number, 8, 8, 1)).astype("float32")
+    return change_images(images), change_labels(np.arange(number) % 10)
+
+
+OTHER = {
+    "one-hot": (rows(change_labels=lambda y: np.eye(10)[y]), r"labels.argmax\(1\)"),
+    "a column": (rows(change_labels=lambda y: y[:, None]), r"labels\[:, 0\]"),
+    "floats": (rows(change_labels=lambda y: y / 1), "float64 .*astype"),
+    "names": (rows(change_labels=lambda y: y.astype(str)), "from 0 to 9, not .*shape"),
+    "1..10": (rows(change_labels=lambda y: y + 1), "from 0 to 9, not 10"),
+    "-1": (rows(change_labels=lambda y: y - 1), "from 0 to 9, not -1"),
+    "few": (rows(change_labels=lambda y: y[:50]), "50 labels of 60 images"),
+    "size": (rows(lambda x: x[:, 1:]), r"\(7, 8, 1\), but .* \(8, 8, 1\)"),
+    "raw": (rows(lambda x: np.uint8(100 * abs(x))), "normalised, not uint8"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER)
+def test_real_data_of_another_kind_are_refused(made, digits, kind):
+    pair, says = OTHER[kind]
+    if kind != "few":  # Keras refuses arrays of two lengths itself
+        batches = tf.data.Dataset.from_tensors(pair)
+        with pytest.raises(ValueError, match=says):
+            made.evaluate(batches)
+        with pytest.raises(ValueError, match=says):
+            fit(made, digits, x=batches, steps_per_epoch=None)
+        with pytest.raises(ValueError, match=says):
+            fit(made, digits, validation_data=batches)
+    with pytest.raises(ValueError, match=says) as error:
+        fit(made, digits, x=pair[0], y=pair[1], steps_per_epoch=None)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=says):
+        tfdistill.evaluate(made.distilled(), "linear", [pair], 1)
+    if kind not in ("size", "raw"):  # a model of one's own may take raw images
+        model = tfdistill.students.linear((8, 8, 1))
+        with pytest.raises(ValueError, match=says):
+            tfdistill.evaluate_model(model, [pair])
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int64"])
+def test_labels_of_any_whole_numbers(made, digits, kind):
+    images, labels = rows(change_labels=lambda y: y.astype(kind))
+    fit(made, digits, x=images, y=labels, steps_per_epoch=None)
+    wide = made.evaluate(images, labels.astype("int32"), return_dict=True)
+    assert made.evaluate(images, labels, return_dict=True) == wide
+    model = tfdistill.students.linear((8, 8, 1))
+    found = tfdistill.evaluate_model(model, [(images, labels)])
+    assert found.num_examples == 60
+
+
+@pytest.mark.parametrize(
+    "objective", [tfdistill.LeastSquares(), tfdistill.Attack(0, 1)]
+)
+def test_all_classifications_want_numbers(objective):
+    for kind in ("one-hot", "-1"):
+        with pytest.raises(ValueError, match=OTHER[kind][1]):
+            objective.check_real(OTHER[kind][0][1], 10)
+
+    class Imitation(tfdistill.Classification):
+        def meta_loss(self, labels, outputs):
+            return self.inner_loss(labels, outputs)
+
+    Imitation().check_real(OTHER["one-hot"][0][1], 10)
+
+
+@pytest.mark.parametrize("name", ["predict", "predict_on_batch", "test_on_batch"])
+def test_a_distiller_predicts_nothing(made, name):
+    with pytest.raises(NotImplementedError, match=r"distilled\(\).train\(model\)"):
+        getattr(made, name)(rows()[0])
+    with pytest.raises(NotImplementedError, match="is no network"):
+        made(rows()[0])
+
+
+@pytest.mark.parametrize(
+    "callback, says",
+    [
+        (None, "instances of keras.callbacks.Callback, not None"),
+        (keras.callbacks.TerminateOnNaN, "instances .* not <class"),
+        (keras.callbacks.EarlyStopping("val_acc"), "did you mean val_accuracy"),
+        (keras.callbacks.ReduceLROnPlateau("lost"), "did you mean loss"),
+        (keras.callbacks.EarlyStopping("regret"), 'give it mode="min"'),
+    ],
+)
+def test_callbacks_that_could_do_nothing_are_refused(made, digits, callback, says):
+    before = int(made.optimizer.iterations.numpy())
+    with pytest.raises(ValueError, match=says):
+        fit(made, digits, callbacks=[callback])
+    assert int(made.optimizer.iterations.numpy()) == before
+
+
+def test_callbacks_of_keras_do_what_they_do_for_a_network(made, digits, tmp_path):
+    """Each is asked for what it leaves behind."""
+    seen, callbacks = [], keras.callbacks
+    start = float(made.optimizer.learning_rate.numpy())
+    given = [
+        callbacks.TerminateOnNaN(),
+        callbacks.CSVLogger(str(tmp_path / "log.csv")),
+        callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2),
+        callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs)),
+        callbacks.TensorBoard(str(tmp_path / "logs"), histogram_freq=1),
+        callbacks.ModelCheckpoint(
+            str(tmp_path / "{epoch}.weights.h5"), save_weights_only=True
+        ),
+        callbacks.BackupAndRestore(
+            str(tmp_path / "backup"), delete_checkpoint=False, save_freq=1
+        ),
+    ]
+    validation = digits.validation.batch(100)
+    found = fit(
+        made, digits, epochs=2, validation_data=validation, callbacks=given
+    ).history
+    assert float(made.optimizer.learning_rate.numpy()) == pytest.approx(start / 4)
+    assert [logs["val_accuracy"] for logs in seen] == found["val_accuracy"]
+    head, *lines = (tmp_path / "log.csv").read_text().split()
+    assert len(lines) == 2 and "val_accuracy_std" in head
+    assert sorted(p.name for p in tmp_path.glob("*.h5")) == [
+        "1.weights.h5",
+        "2.weights.h5",
+    ]
+    assert list((tmp_path / "logs" / "train").iterdir())
+    assert list((tmp_path / "backup").iterdir())
+    # Rates fall, and fit ends, by what the validation says.
+    given = [
+        callbacks.ReduceLROnPlateau(
+            "val_accuracy", factor=0.5, patience=1, min_delta=1
+        ),
+        callbacks.EarlyStopping("val_accuracy", patience=2, min_delta=1),
+    ]
+    found = fit(
+        made, digits, epochs=9, validation_data=validation, callbacks=given
+    ).history
+    assert len(found["val_accuracy"]) == 3
+    assert float(made.optimizer.learning_rate.numpy()) < start / 4
+
+
+NO_SEED = [-1, 1.5, "3", 2**63]
+
+
+@pytest.mark.parametrize("seed", NO_SEED)
+def test_what_is_no_seed_is_refused(made, digits, seed):
+    data, kinds = made.distilled(), tfdistill.DistilledImages
+    for attempt in (
+        lambda: tfdistill.Distiller("linear", made.synthesizer, seed=seed),
+        lambda: tfdistill.evaluate(data, "linear", digits.test, 1, seed=seed),
+        lambda: kinds.from_noise(digits, steps=1, seed=seed),
+        lambda: kinds.from_real(digits, steps=1, seed=seed),
+        lambda: tfdistill.RealBatches(digits, seed=seed),
+        lambda: tfdistill.Generator.of(digits, seed=seed),
+        lambda: digits.train.split(0.5, seed),
+    ):
+        with pytest.raises(ValueError, match="seed must be an integer of at least 0"):
+            attempt()
+
+
+def test_large_seeds_are_seeds(digits):
+    images = tfdistill.DistilledImages.from_noise(digits, steps=1, seed=2**62)
+    tfdistill.Distiller("linear", images, seed=2**62)
+    tfdistill.RealBatches(digits, seed=2**62).curriculum(tf.constant([1, 2]))
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, "2", np.float64(2)])
+def test_what_is_no_number_of_students_is_refused(made, digits, number):
+    data, says = made.distilled(), "num_students must be an integer of at least 1"
+    with pytest.raises(ValueError, match=says):
+        tfdistill.evaluate(data, "linear", digits.test, number)
+    with pytest.raises(ValueError, match=says):
+        made.test(digits.test.batch(100), number)
+
+
+def test_parts_and_classes_of_other_kinds(digits):
+    for fraction in ("2", None, 1, 0, 1.5, True):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            digits.train.split(fraction)
+    assert digits.of_classes([np.int64(2), np.int8(1)]).class_names == ("2", "1")
+    for classes in ([np.float64(2), 1], ["2", 1], [2.5, 1], [2, 2], [], [10, 1]):
+        with pytest.raises(ValueError):
+            digits.of_classes(classes)
+
+
+def test_a_file_in_place_of_a_folder_is_said(made, tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "data", tmp_path / "file" / "deeper" / "data"):
+        with pytest.raises(NotADirectoryError, match="is not a folder"):
+            made.distilled().save(path)

@@ -294,3 +294,22 @@ def test_tuning_chooses_the_rate(data, digits):
     )
     assert tuned.recipe.learning_rate in tfdistill.baselines.TRAINING_RATES
     assert tuned.recipe.changes == data.recipe.changes
+
+
+@pytest.mark.parametrize("updates", [1, 7, 202, 211])
+def test_training_is_one_fit_of_so_many_updates(digits, updates):
+    calls = []
+
+    class Counted(keras.Model):
+        def fit(self, *args, **kwargs):
+            calls.append(kwargs["epochs"])
+            return super().fit(*args, **kwargs)
+
+    layers = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
+    images = keras.Input(digits.image_shape)
+    model = Counted(images, layers(images))
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    data = data.replace(recipe=tfdistill.OrdinaryTraining(updates=updates))
+    data.train(model)
+    assert int(model.optimizer.iterations) == updates
+    assert len(calls) == 1 and updates % calls[0] == 0

@@ -588,6 +588,16 @@ def the_same_layers():
     return keras.Sequential([the_same_model(), dense(3)])
 
 
+_TWO = []
+
+
+def models_in_turn():
+    if not _TWO:
+        _TWO.extend([sequential(dense(3)), sequential(dense(3))])
+    _TWO.reverse()
+    return _TWO[0]
+
+
 @pytest.mark.parametrize(
     "make, says",
     [
@@ -595,6 +605,7 @@ def the_same_layers():
         (clears_session_late, "calls keras.utils.clear_session.*leave that call out"),
         (the_same_model, "the same layers twice .*dense.*inside the callable"),
         (the_same_layers, "the same layers twice .*dense.*FixedWeights"),
+        (models_in_turn, "one that was made before .*dense.*inside the callable"),
     ],
 )
 def test_what_is_wrong_is_said(make, says):
@@ -602,6 +613,13 @@ def test_what_is_wrong_is_said(make, says):
         Population(make, SHAPE, 3)
     assert "\n" not in str(error.value)
     Population(make, SHAPE, 3, tfdistill.FixedWeights())
+    images = np.random.default_rng(0).normal(size=(30, *SHAPE))
+    data = tfdistill.from_arrays((images, np.arange(30) % 3))
+    with pytest.raises(ValueError, match=says):
+        pretraining.pretrain(make, data, range(3), pretraining.Recipe(1), verbose=0)
+    learning = tfdistill.LearningStudents(size=2)
+    with pytest.raises(ValueError, match=says):
+        Population(make, SHAPE, 3, learning)
 
 
 class NoTraining(keras.Model):

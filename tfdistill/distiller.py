@@ -1,7 +1,6 @@
 """The outer loop: a Keras model whose `fit` learns distilled data."""
 
 import functools
-import operator
 
 import keras
 import tensorflow as tf
@@ -10,16 +9,17 @@ from tfdistill import stability, students
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data import normalised
+from tfdistill.distilled import citations
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.faces import DistillerFace
-from tfdistill.evaluation.batches import Passes, with_kept_validation
+from tfdistill.evaluation.batches import LastPasses, check_of, with_kept_validation
 from tfdistill.evaluation.validation import Validation
 from tfdistill.inner import objectives
 from tfdistill.inner.back_gradient import BackGradient
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.problem import MetaGradient, Problem
 from tfdistill.inner.tracing import as_traced
-from tfdistill.runs import fitting, progress, strategies
+from tfdistill.runs import fitting, strategies
 from tfdistill.synthesizers.base import Synthesizer
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
@@ -28,7 +28,7 @@ from tfdistill.weights.population import Population
 BACK_OFF = 10.0
 
 
-class Distiller(DistillerFace, keras.Model):
+class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
     """Learns a synthesizer by training students on what it makes.
 
     Each outer step draws students from p(theta_0), trains each on the synthesizer's
@@ -79,7 +79,7 @@ class Distiller(DistillerFace, keras.Model):
         self.synthesizer = synthesizer
         self.objective = objectives.get(objective)
         self.meta_gradient = meta_gradient or BackGradient()
-        self.seed = operator.index(seed)
+        self.seed = check_int("seed", seed, 0)
         # The students' variables are not the distiller's to train: a Population hides
         # them from Keras's tracking.
         self.population = Population(
@@ -90,10 +90,10 @@ class Distiller(DistillerFace, keras.Model):
             differentiated=True,
             logits=self.objective.takes_logits,
         )
-        self._normalization = synthesizer.source and synthesizer.source.normalization
+        normalization = synthesizer.source and synthesizer.source.normalization
         models = [learner.model for learner, _ in self.population.members]
         shape = synthesizer.image_shape
-        students.check_range(models, self.population.name, shape, self._normalization)
+        students.check_range(models, self.population.name, shape, normalization)
         stability.check_precision(synthesizer.trainable_variables)
         strategies.check_made_here(
             "synthesizer", synthesizer.trainable_variables, self.distribute_strategy
@@ -105,13 +105,16 @@ class Distiller(DistillerFace, keras.Model):
             name: keras.metrics.Mean(name) for name in self.objective.metric_names
         }
         # The usual norms of the meta-gradients, one for each source.
-        self.gradient_norms = [self._add_scalar("norm") for _ in curriculum.sources]
-        self.usual_loss = self._add_scalar("usual_loss")
+        self.gradient_norms = [
+            stability.add_scalar(self, "norm") for _ in curriculum.sources
+        ]
+        self.usual_loss = stability.add_scalar(self, "usual_loss")
         # Outer steps in a row in which no student ended finite.
-        self.failures = self._add_scalar("failed", "int32")
+        self.failures = stability.add_scalar(self, "failed", "int32")
         self._validation_students = 4
         self._validation: Validation | None = None
-        self._tested_on: tuple | None = None
+        self._last_passes = LastPasses()
+        self._check_batch = check_of(synthesizer, self.objective, normalization)
         # All variables are there from the start, those of synthesizers too.
         self.built = synthesizer.built = True
 
@@ -310,44 +313,35 @@ class Distiller(DistillerFace, keras.Model):
             for k in range(self._students_per_replica)
         ]
 
-    def _add_scalar(self, name, dtype=None):
-        return self.add_weight(
-            shape=(),
-            initializer="zeros",
-            dtype=dtype,
-            trainable=False,
-            # All replicas give it the same value.
-            aggregation="only_first_replica",
-            name=name,
-        )
-
-    def fit(self, *args, callbacks=None, verbose="auto", **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        **kwargs,
+    ):
         """Same as `keras.Model.fit`, but stops with an error if the meta-loss diverges.
 
         With `verbose=1` (or "auto") one bar shows the whole run, see `ProgressBar`.
 
         Raises:
-            ValueError: If the first batch is not one of normalised images.
+            ValueError: If the first batch is not one of normalised images with labels
+                of the objective, an argument would have no effect, or the data no end.
             FloatingPointError: If the meta-loss or its gradient becomes NaN or
                 infinite. The synthesizer's variables keep their last finite state.
-            ValueError: If an argument would have no effect, or the data no end.
         """
-        normalised.check(args[0] if args else kwargs.get("x"), self._normalization)
-        fitting.check_fit(args[0] if args else kwargs.get("x"), kwargs)
+        batch = normalised.first_batch(x, y)
+        if batch is not None:
+            self._check_batch(*batch)
+        fitting.check_fit(x, kwargs)
         kwargs = with_kept_validation(kwargs)
-        found = fitting.prepared(callbacks, self.objective)
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [fitting.StopWhenNotFinite(), *found]
-            if verbose in ("auto", 1):
-                callbacks.append(progress.ProgressBar.among(callbacks))
-                verbose = 0
+        callbacks, verbose = fitting.with_own(callbacks, self.objective, verbose)
         # The order is the data pipeline's; Keras warns if it is told to shuffle.
         kwargs.setdefault("shuffle", False)
-        return super().fit(*args, callbacks=callbacks, verbose=verbose, **kwargs)
-
-    def save(self, *args, **kwargs):
-        """Refuses: what is worth saving is `distilled()`, or the state of a run."""
-        raise NotImplementedError(fitting.INSTEAD_OF_SAVING)
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def evaluate(
         self, x=None, y=None, *, return_dict=False, num_students=None, **kwargs
@@ -371,17 +365,17 @@ class Distiller(DistillerFace, keras.Model):
         if y is not None:
             pairs = tf.data.Dataset.from_tensor_slices((x, y))
             x = pairs.batch(kwargs.get("batch_size") or 1000)
-        if self._tested_on is None or self._tested_on[0] is not x:
-            self._tested_on = x, Passes(x, kwargs.get("steps"))
         number = num_students or self._validation_students
-        result = self.test(self._tested_on[1], number)
+        batches = self._last_passes(x, kwargs.get("steps"), self._check_batch)
+        result = self.test(batches, number)
         logs = result.logs()
         return logs if return_dict else list(logs.values())
 
     def test(self, batches, num_students: int):
         """Trains and tests fresh students, never those of training: an `Evaluation`."""
         if self._validation is None:
-            side_by_side = 2 if num_students > 1 else 1
+            number = check_int("num_students", num_students, 1)
+            side_by_side = 2 if number > 1 else 1
             self._validation = Validation(self, self.distilled, side_by_side)
         return self._validation(batches, num_students, self.seed)
 
@@ -391,10 +385,12 @@ class Distiller(DistillerFace, keras.Model):
         Args:
             **provenance: Values that JSON can hold, saved with the data.
         """
+        choices = self.meta_gradient, self.synthesizer, self.population.members[0][1]
+        method = citations.method(*choices)
         return DistilledDataset.from_synthesizer(
             self.synthesizer,
             student=self.population.name,
             initial_weights=self.population.saved(),
             objective=self.objective,
-            provenance={"seed": self.seed, **provenance},
+            provenance={"seed": self.seed, "method": method, **provenance},
         )

@@ -10,6 +10,23 @@ import tensorflow as tf
 from tfdistill.runs import strategies
 
 
+def add_scalar(model: keras.Model, name: str, dtype: str | None = None):
+    """Adds a variable to a model, to which all replicas give the same value.
+
+    Args:
+        model: The `Distiller`.
+        name, dtype: Those of the variable, which is 0.
+    """
+    return model.add_weight(
+        shape=(),
+        initializer="zeros",
+        dtype=dtype,
+        trainable=False,
+        aggregation="only_first_replica",
+        name=name,
+    )
+
+
 class RunningMean:
     """The mean of a number over outer steps, in a variable.
 

@@ -21,8 +21,9 @@ def check_int(name: str, value, minimum: int) -> int:
     """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or not minimum <= value < 2**63:
+        most = " and below 2**63" if whole and value >= 2**63 else ""
         raise ValueError(
-            f"{name} must be an integer of at least {minimum}, not {value!r}."
+            f"{name} must be an integer of at least {minimum}{most}, not {value!r}."
         )
     return int(value)
 

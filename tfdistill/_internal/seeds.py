@@ -9,6 +9,8 @@ import enum
 
 import tensorflow as tf
 
+from tfdistill._internal.checks import check_int
+
 _ROOT = 0x5EED
 
 
@@ -43,7 +45,12 @@ def student_seed(seed, *address) -> tf.Tensor:
 
     Returns:
         int32 `[2]`, for TensorFlow's stateless functions.
+
+    Raises:
+        ValueError: If the seed is a number, but no integer of at least 0.
     """
+    if not tf.is_tensor(seed):
+        seed = check_int("seed", seed, 0)
     key = tf.stack([tf.cast(seed, tf.int32), tf.constant(_ROOT)])
     for part in address:
         key = fold_in(key, part)

@@ -24,9 +24,7 @@ import os
 import time
 
 from tfdistill.cli import (
-    audit_listing as listing,
-)
-from tfdistill.cli import (
+    audit_copies,
     data,
     dry_run,
     machine,
@@ -34,6 +32,9 @@ from tfdistill.cli import (
     results,
     run_folder,
     students,
+)
+from tfdistill.cli import (
+    audit_listing as listing,
 )
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
@@ -58,14 +59,6 @@ _FLIP = Flag(
     "Share of labels that are made wrong first, to see how well they are found.",
     lowest=0,
     highest=0.9,
-)
-_APPLY = Flag(
-    "apply",
-    str,
-    None,
-    "Write a copy of the data with the suggested labels, and a list of what is not "
-    "suspect, into this new folder.",
-    value="FOLDER",
 )
 _WHAT_IS_LEARNED = [
     Flag(
@@ -127,8 +120,7 @@ def _resolve(configuration: Configuration) -> Configuration:
         raise InputError(
             "--in_memory=false is not for tfdistill audit, which holds the images."
         )
-    if configuration.apply and configuration.flip:
-        raise InputError("--apply is not for --flip, which makes labels wrong.")
+    audit_copies.check(configuration)
     if configuration.resplit:
         raise InputError("--resplit is not for tfdistill audit, which has no test.")
     return configuration.replace(in_memory=True)
@@ -145,6 +137,7 @@ def run(configuration: Configuration) -> None:
     machine.set_threads(c)
     dataset, places, names = _load(c)
     with checking():
+        audit_copies.check_folder(c, places)
         students.build(c.student, dataset)
         model = c.model and students.given_model(c.model, c.student, dataset)
         train, wrong = audit.flipped(dataset.train, c.flip, c.seed)
@@ -156,7 +149,7 @@ def run(configuration: Configuration) -> None:
     content = data.content(dataset)
     run_folder.claim(COMMAND, c, _OWNED, content)
     if run_folder.is_finished(c.workdir):
-        _apply(c, places, names)
+        audit_copies.write(c, places, names)
         return
     started = time.monotonic()
     parts = os.path.join(c.workdir, "parts")
@@ -172,7 +165,7 @@ def run(configuration: Configuration) -> None:
         progress.to(2 * c.rounds)  # some may have been done before
     seconds = time.monotonic() - started
     _write(c, found, dataset, places, wrong, model, seconds, progress)
-    _apply(c, places, names)
+    audit_copies.write(c, places, names)
 
 
 def _load(c):
@@ -191,17 +184,6 @@ def _load(c):
             dataset = every.of_classes(chosen)
             places = places.where(np.isin(every.train.labels, chosen))
     return dataset, places, every.class_names
-
-
-def _apply(c, places, names):
-    """Writes what --apply asks for."""
-    from tfdistill.studies import corrections
-
-    if not c.apply:
-        return
-    with checking():
-        rows = corrections.read(os.path.join(c.workdir, "audit.csv"))
-        print(corrections.apply(rows, places.kind, places.path, names, c.apply))
 
 
 def _check_halves(c, train):
@@ -380,7 +362,7 @@ COMMAND = Command(
         ),
         Group("what is learned", _WHAT_IS_LEARNED),
         Group("how long", _HOW_LONG),
-        Group("result", [*run_folder.flags("audit"), _APPLY, results.SEED]),
+        Group("result", [*run_folder.flags("audit"), audit_copies.APPLY, results.SEED]),
         Group("machine", [*machine.LONG]),
     ),
     run=run,

@@ -43,7 +43,12 @@ METHODS: dict[str, dict[str, Any]] = {
     "unrolled": _OF_STEPS,
     # Such, Rawal, Lehman, Stanley and Clune 2019 (arXiv:1912.07768): a network makes
     # the images.
-    "teaching": {**_OF_STEPS, "synthesizer": "generator"},
+    "teaching": {
+        **_OF_STEPS,
+        "synthesizer": "generator",
+        "steps": 32,
+        "images_per_step": 128,
+    },
     # Feng, Vedantam and Kempe 2023 (arXiv:2311.07025): a window of Adam's steps, by
     # students of every age.
     "windows": {
@@ -103,7 +108,10 @@ def preset(given: Mapping[str, Any]) -> dict[str, Any]:
         generator = {"curriculum", "generator"} & set(given)
         if given.get("synthesizer", "generator" if generator else "images") != "images":
             method = "teaching"
-    return {"method": method, **METHODS[method]}
+    values = {"method": method, **METHODS[method]}
+    if "images_per_class" in given:  # the two say the same in other words
+        values.pop("images_per_step", None)
+    return values
 
 
 def shown(flags: Iterable[Flag]) -> list[Flag]:

@@ -264,12 +264,13 @@ def _explore(c, search, progress):
             f"{100 * candidate.score:.2f} % (best {100 * best:.2f} %): {candidate}",
         )
 
-    search.explore(c.candidates, show)
+    with checking():
+        search.explore(c.candidates, show)
     ranked, skipped = len(search.ranking), len(search.candidates) - len(search.ranking)
-    if ranked < (_FEWEST if c.real_candidates else 1):
+    if c.real_candidates and ranked < _FEWEST:
         raise InputError(
-            f"--space={c.space}: {ranked or 'none'} of {len(search.candidates)} "
-            "candidates could be trained."
+            f"--space={c.space}: {ranked} of {len(search.candidates)} candidates could "
+            "be trained."
         )
     progress.say(f"{ranked} candidates ranked, {skipped} skipped.")
 
@@ -365,8 +366,6 @@ def _dry_run(c, distilled, dataset, strategy):
         search = _search(c, trial.folder, distilled, dataset, strategy)
         with checking():
             search.explore(1)
-        if not search.ranking:
-            raise InputError(f"--space={c.space}: a candidate could not be trained.")
         (candidate, *_) = search.ranking
         work = [("candidates", c.candidates, candidate.seconds)]
         if c.real_candidates or c.keep:

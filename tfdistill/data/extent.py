@@ -13,6 +13,9 @@ _USUAL_RATIO, _WILD_RATIO = 1.8, 20.0
 # Normalised images have deviation 1. Those that were normalised with the wrong scale
 # differ from each other by next to nothing, or by hundreds.
 _LEAST_SPREAD, _LARGEST = 0.05, 300.0
+# Black and white are the same numbers in both parts, if enough images reach them. Parts
+# that were standardised each by its own mean and deviation differ by a few percent.
+_MANY, _OTHER_END, _EQUAL = 0.1, 0.1, 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Extent:
         dtype: Their type.
         count: Number of images that were looked at.
         low, high, mean, std: Over all of these images and their pixels.
+        reached: Whether many images reach the lowest number, and many the highest: then
+            these are black and white.
     """
 
     dtype: str
@@ -31,16 +36,17 @@ class Extent:
     high: float
     mean: float
     std: float
+    reached: bool = False
 
     @staticmethod
     def of_images(images: np.ndarray) -> "Extent":
         """Looks at raw images [N, H, W, C]."""
         images = images[:: -(-len(images) // _LOOKED_AT)]
         mean, std = images.mean(dtype=np.float64), images.std(dtype=np.float64)
-        low, high = float(images.min()), float(images.max())
-        return Extent(
-            images.dtype.name, len(images), low, high, float(mean), float(std)
-        )
+        lows, highs = images.min((1, 2, 3)), images.max((1, 2, 3))
+        low, high, reached = _ends(lows, highs)
+        kind, count = images.dtype.name, len(images)
+        return Extent(kind, count, low, high, float(mean), float(std), reached)
 
     @staticmethod
     def of_moments(moments: np.ndarray, dtype: str) -> "Extent":
@@ -57,8 +63,8 @@ class Extent:
             )
         mean, square = moments[:, 2:].mean(0, dtype=np.float64)
         std = np.sqrt(max(0.0, square - mean**2))
-        low, high = float(moments[:, 0].min()), float(moments[:, 1].max())
-        return Extent(dtype, len(moments), low, high, float(mean), float(std))
+        low, high, reached = _ends(moments[:, 0], moments[:, 1])
+        return Extent(dtype, len(moments), low, high, float(mean), float(std), reached)
 
     def __str__(self) -> str:
         return f"{self.dtype} in {self.low:.4g}..{self.high:.4g}"
@@ -91,12 +97,28 @@ def check_alike(train: Extent, test: Extent, *, declared: bool) -> None:
         differ |= fewest >= _FEW and low < -0.5 * spread and other >= 0
         differ |= fewest >= _SOME and ratio > _USUAL_RATIO
         differ |= fewest >= _SOME and abs(train.mean - test.mean) > 3 * spread
+        differ |= fewest >= _SOME and _other_ends(train, test)
     if differ:
         raise ValueError(
             f"train holds {train} (mean {train.mean:.3g}, deviation {train.std:.3g}) "
             f"but test {test} (mean {test.mean:.3g}, deviation {test.std:.3g}), and "
             "both are normalised alike: give them one scale, such as 0..255."
         )
+
+
+def _ends(lows, highs):
+    low, high = float(lows.min()), float(highs.max())
+    near = _EQUAL * (high - low)
+    shares = (lows <= low + near).mean(), (highs >= high - near).mean()
+    return low, high, bool(min(shares) >= _MANY)
+
+
+def _other_ends(train, test):
+    """Whether black or white are other numbers in train than in test."""
+    if not (train.reached and test.reached) or train.dtype == test.dtype == "uint8":
+        return False
+    apart = max(abs(train.low - test.low), abs(train.high - test.high))
+    return apart > _OTHER_END * max(train.high - train.low, test.high - test.low)
 
 
 def check_fits(normalization: Normalization, train: Extent) -> None:

@@ -87,6 +87,28 @@ def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
     )
 
 
+def listed(root: pathlib.Path) -> dict[str, tuple[pathlib.Path, list]]:
+    """The images of each part, as `of_folder` finds them, in its order.
+
+    Args:
+        root: The folder.
+
+    Returns:
+        For "train" and, if there is one, "test": the folder of the part, and the (path,
+        class) of its images.
+    """
+    account: collections.Counter = collections.Counter()
+    return {
+        part: (parent, [(path, name) for path, name, _ in _files(parent, account)])
+        for part, parent in _parts(root, account).items()
+    }
+
+
+def of_training(root: pathlib.Path) -> pathlib.Path:
+    """The folder of the training part: `root/train`, say, or the root itself."""
+    return _parts(root, collections.Counter())["train"]
+
+
 def _folders(parent):
     return sorted(f for f in parent.iterdir() if f.is_dir() and not _is_hidden(f.name))
 

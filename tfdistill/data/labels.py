@@ -160,6 +160,32 @@ def check_range(labels: np.ndarray, num_classes: int | None) -> None:
         )
 
 
+def new_numbers(classes: Sequence[int], num_classes: int) -> np.ndarray:
+    """The numbers 0, 1, ... of some classes, in the order given.
+
+    Args:
+        classes: Their present numbers.
+        num_classes: Number of all classes.
+
+    Returns:
+        int32 array [num_classes]; 0 for the others.
+
+    Raises:
+        ValueError: If a class does not exist or is named twice, or there are none.
+    """
+    classes = list(classes)
+    whole = all(isinstance(label, (int, np.integer)) for label in classes)
+    known = whole and set(classes) <= set(range(num_classes))
+    if not classes or not known or len(set(classes)) < len(classes):
+        raise ValueError(
+            f"labels must be different integers from 0 to {num_classes - 1}, "
+            f"not {', '.join(map(str, classes)) or 'none'}."
+        )
+    numbers = np.zeros(num_classes, np.int32)
+    numbers[classes] = np.arange(len(classes))
+    return numbers
+
+
 def check_names(names: Sequence[str]) -> tuple[str, ...]:
     """Refuses names of classes that would not survive in a file.
 

@@ -13,17 +13,20 @@ _HUGE = 20.0  # deviation of what was not normalised
 _DARK = -0.25  # what black becomes, if it can be told from the mean
 
 
-def check(batches, normalization: Normalization | None) -> None:
-    """Refuses what is not normalised, by the first batch.
+def first_batch(batches, labels=None) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """The first batch of what `fit` is given.
 
     Args:
         batches: What `fit` is given: a `tf.data.Dataset` of batches (images, labels),
             or an array of images; anything else is not looked at.
-        normalization: `Normalization` that the images should have; None if that is not
-            known.
+        labels: The labels, if it is an array.
+
+    Returns:
+        Its arrays (images, labels), with None for labels that are missing; None if the
+        first batch is not known.
 
     Raises:
-        ValueError: If these are raw images, single ones, or no batches at all.
+        ValueError: If these are single images, or no batches at all.
     """
     if isinstance(batches, Dataset):
         raise ValueError(
@@ -33,12 +36,27 @@ def check(batches, normalization: Normalization | None) -> None:
     if isinstance(batches, Split):
         raise ValueError("a Split is not batches: give split.batch(256, shuffle=True).")
     if isinstance(batches, tf.data.Dataset):
-        images = _first(batches)
+        batch = _first(batches)
     else:
-        images = batches[:256] if isinstance(batches, np.ndarray | tf.Tensor) else None
-    if images is None:
-        return
-    images = np.asarray(images)
+        is_array = isinstance(batches, np.ndarray | tf.Tensor)
+        few = None if labels is None else labels[:256]
+        batch = (batches[:256], few) if is_array else None
+    if batch is None:
+        return None
+    images, labels = batch
+    return np.asarray(images), None if labels is None else np.asarray(labels)
+
+
+def check_images(images: np.ndarray, normalization: Normalization | None) -> None:
+    """Refuses a batch of images that are not normalised.
+
+    Args:
+        images: The batch.
+        normalization: `Normalization` that they should have; None if that is not known.
+
+    Raises:
+        ValueError: If these are raw images.
+    """
     if images.dtype == np.uint8:
         raise ValueError(f"images must be normalised, not uint8: {_WAY_OUT}.")
     is_changed = normalization is not None and (
@@ -54,9 +72,9 @@ def _first(batches):
         return None
     if len(spec) > 1 and spec[1].shape.rank == 0:
         raise ValueError("the dataset holds single examples: give batch(256) of it.")
-    for images, *_ in batches.take(1):
-        return images
-    return None
+    for batch in batches.take(1):
+        return batch[:2] if len(batch) > 1 else None
+    raise ValueError("the dataset holds no batches.")
 
 
 def _check_numbers(images, normalization):

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal import endless
 from tfdistill.data.images import Pairs
 
+#: Examples after which a dataset of unknown length is held to have no end.
+MOST = 20_000_000
 _BATCH = 256
 _IN_MEMORY = "in_memory=True if they fit in memory"
 
@@ -41,7 +44,7 @@ def length(pairs: Pairs) -> int | None:
         ValueError: If they never end, or there are none.
     """
     known = int(pairs.records.cardinality())
-    if known == tf.data.INFINITE_CARDINALITY:
+    if endless.is_endless(pairs.records):
         raise ValueError("the dataset must end, but it repeats forever.")
     if known == 0:
         raise ValueError("the dataset holds no examples.")
@@ -166,6 +169,12 @@ def _chunks(pairs, decode):
     with reading(position):
         for chunk in found.as_numpy_iterator():
             position[0] += len(chunk[0])
+            if position[0] > MOST and not endless.says_its_length(pairs.records):
+                raise ValueError(
+                    "the dataset must end, but it does not say how many examples it "
+                    f"has, and {MOST:,} were not all: take(n) of it, or give it its "
+                    f"length by {endless.WAY_OUT}."
+                )
             yield chunk
 
 

@@ -16,7 +16,7 @@ from tfdistill.data.batches import replayable
 from tfdistill.data.examples import Examples
 from tfdistill.data.held import Held
 from tfdistill.data.images import as_images, raw_pairs
-from tfdistill.data.labels import as_labels, check_range
+from tfdistill.data.labels import as_labels, check_range, new_numbers
 from tfdistill.data.normalization import Normalization, measure
 from tfdistill.data.streamed import Streamed
 
@@ -265,7 +265,7 @@ class Split(faces.SplitFace):
         Raises:
             ValueError: If the fraction is out of range or no class has two examples.
         """
-        if not 0 < fraction < 1:
+        if not isinstance(fraction, (float, np.floating)) or not 0 < fraction < 1:
             raise ValueError(f"fraction must be between 0 and 1, not {fraction!r}.")
         seed = check_int("seed", seed, 0)
         held = stratified.hold_out(self.read_labels(), fraction, seed)
@@ -367,17 +367,10 @@ class Split(faces.SplitFace):
                 classes has examples.
         """
         labels = list(labels)
-        known = set(range(self.num_classes))
-        if not labels or not set(labels) <= known or len(set(labels)) < len(labels):
-            raise ValueError(
-                f"labels must be different integers from 0 to {self.num_classes - 1}, "
-                f"not {', '.join(map(str, labels)) or 'none'}."
-            )
+        numbers = new_numbers(labels, self.num_classes)
         mask = np.isin(self.read_labels(), labels)
         if not mask.any():
             raise ValueError(f"Classes {', '.join(map(str, labels))} have no examples.")
-        numbers = np.zeros(self.num_classes, np.int32)
-        numbers[labels] = np.arange(len(labels))
         examples = self._examples.where(mask).relabelled(numbers)
         return Split.of_examples(examples, self.normalization, len(labels))
 

@@ -4,21 +4,10 @@ import json
 import re
 
 from tfdistill.distilled import pictures
+from tfdistill.distilled.citations import citation
 
 #: Pictures of a card have this many images in a row, and rows, at most.
 _COLUMNS, _ROWS = 10, 10
-_WANG = """@article{wang2018dataset,
-  title={Dataset Distillation},
-  author={Wang, Tongzhou and Zhu, Jun-Yan and Torralba, Antonio and Efros, Alexei A.},
-  journal={arXiv:1811.10959},
-  year={2018}
-}"""
-_ZHOU = """@inproceedings{zhou2022dataset,
-  title={Dataset Distillation using Neural Feature Regression},
-  author={Zhou, Yongchao and Nezhadarya, Ehsan and Ba, Jimmy},
-  booktitle={Advances in Neural Information Processing Systems},
-  year={2022}
-}"""
 _CARD = """---
 pretty_name: {title}
 task_categories:
@@ -66,11 +55,7 @@ PyTorch, JAX) and `.parquet` (`datasets`).
 ## Source
 
 The images were learned from {source}, whose licence holds for them as far as it does
-for data that is derived from it. They are the work of tfdistill {version}, by
-
-```
-{citation}
-```
+for data that is derived from it. They are the work of tfdistill {version}{cited}
 """
 
 
@@ -87,11 +72,6 @@ def description(distilled) -> str:
         "such that a network trained on just these does almost as well as one that saw "
         "all of it."
     )
-
-
-def citation(distilled) -> str:
-    """BibTeX of the method."""
-    return _WANG if distilled.recipe.is_ordered else _ZHOU
 
 
 def markdown(distilled, version: str) -> str:
@@ -122,6 +102,7 @@ def markdown(distilled, version: str) -> str:
         head = "\n## Measured\n\nFresh networks on the whole test set.\n\n"
         head += "| network | test accuracy | networks |\n|---|---|---|\n"
         measured = head + "\n".join(rows) + "\n"
+    paper = citation(distilled.provenance)
     training = distilled.recipe.describe(distilled.images.shape)
     return _CARD.format(
         title=name(distilled),
@@ -138,7 +119,7 @@ def markdown(distilled, version: str) -> str:
         measured=measured,
         source=_cell(_source(distilled)),
         version=version,
-        citation=citation(distilled),
+        cited=f", by\n\n```\n{paper}\n```" if paper else ".",
     )
 
 

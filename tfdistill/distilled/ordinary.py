@@ -103,19 +103,18 @@ class OrdinaryTraining(Recipe):
             jit_compile=False,
             auto_scale_loss=False,
         )
+        # Keras's log has a line for each epoch of about a hundred updates; all updates
+        # must be in epochs of one length.
         epochs = max(1, self.updates // 100)
-        done = 0
-        for epoch in range(epochs):
-            # Equal parts; Keras's log has a line for each.
-            until = self.updates * (epoch + 1) // epochs
-            model.fit(
-                batches.take(until - done),
-                epochs=epoch + 1,
-                initial_epoch=epoch,
-                shuffle=False,
-                verbose=verbose,
-            )
-            done = until
+        while self.updates % epochs:
+            epochs -= 1
+        model.fit(
+            batches,
+            epochs=epochs,
+            steps_per_epoch=self.updates // epochs,
+            shuffle=False,
+            verbose=verbose,
+        )
 
     def describe(self, shape):
         batch = min(self.batch_size, shape[0] * shape[1])

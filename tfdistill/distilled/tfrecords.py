@@ -17,6 +17,7 @@ from tfdistill._internal.version import __version__
 from tfdistill.data.labels import check_names
 from tfdistill.data.normalization import Normalization
 from tfdistill.distilled import card, untrusted
+from tfdistill.distilled.citations import citation
 from tfdistill.distilled.learned_schedule import LearnedSchedule
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.distilled.recipe import Recipe
@@ -87,7 +88,7 @@ def _write(distilled, folder):
         version="1.0.0",
         check_data=False,
         description=card.description(distilled),
-        citation=card.citation(distilled),
+        citation=citation(distilled.provenance),
         license="That of the source, as far as it holds for what is derived from it.",
         supervised_keys=("image", "label"),
         disable_shuffling=True,

@@ -1,12 +1,22 @@
-"""Batches that fresh students are tested on: the same each time, and with an end."""
+"""Batches of real data that students are judged on: of their kind, and with an end."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal import endless
+from tfdistill.data import normalised
 from tfdistill.runs import fitting
+
+#: Batches after which data of unknown length are held to have no end.
+MOST = 100_000
+_WAY_OUT = (
+    "pass their number (validation_steps to fit, steps to Distiller.evaluate), or take "
+    "that many of a tf.data.Dataset by take(n)"
+)
 
 
 class Passes:
@@ -16,20 +26,21 @@ class Passes:
         batches: (images, labels) batches: a `tf.data.Dataset`, `keras.utils.PyDataset`
             or another iterable; or an iterator, which is read once and kept.
         steps: Number of batches that are read; all by default.
+        check: Called with the arrays (images, labels) of each batch of the first pass.
 
     Raises:
-        ValueError: If they have no end, or are an iterator, and there are no steps.
+        ValueError: If they have no end, or are an iterator, and there are no steps. If
+            they do not say how many they are, they must end after 100,000.
     """
 
-    def __init__(self, batches, steps: int | None = None):
+    def __init__(
+        self, batches, steps: int | None = None, check: Callable | None = None
+    ):
         if isinstance(batches, Iterator):
             batches = Kept(batches, steps)
-        if steps is None and fitting.is_endless(batches):
-            raise ValueError(
-                "The batches to test on repeat without end: pass their number "
-                "(validation_steps to fit, steps to evaluate)."
-            )
-        self._batches, self._steps = batches, steps
+        if steps is None and endless.is_endless(batches):
+            raise ValueError(f"The batches to test on repeat without end: {_WAY_OUT}.")
+        self._batches, self._steps, self._check = batches, steps, check
 
     def __iter__(self):
         batches: Iterable = self._batches
@@ -42,9 +53,75 @@ class Passes:
         count = 0
         for batch in itertools.islice(batches, self._steps):
             count += 1
-            yield fitting.pairs(batch)
+            if count > MOST and not (self._steps or endless.says_its_length(batches)):
+                raise ValueError(
+                    "The batches to test on do not say how many they are, and "
+                    f"{MOST:,} were not all: {_WAY_OUT}."
+                )
+            pair = fitting.pairs(batch)
+            if self._check is not None:
+                self._check(*map(np.asarray, pair))
+            yield pair
         if not count:
             raise ValueError("There are no batches to test on.")
+        self._check = None
+
+
+class LastPasses:
+    """The `Passes` of the last test set, so that an iterator is read only once."""
+
+    def __init__(self):
+        self._of, self._passes = (None, None), None
+
+    def __call__(self, batches, steps: int | None, check: Callable) -> Passes:
+        """Same as `Passes`, which is the last one if the batches are its."""
+        if self._passes is None or self._of[0] is not batches or self._of[1] != steps:
+            self._passes, self._of = Passes(batches, steps, check), (batches, steps)
+        return self._passes
+
+
+def check_of(like, objective, normalization) -> Callable:
+    """What refuses a batch of real data that students cannot be judged on.
+
+    Args:
+        like: What they learn from: anything with `image_shape` and `num_classes`.
+        objective: The `Objective`.
+        normalization: `Normalization` of the images; None if it is not known.
+
+    Returns:
+        A function of the arrays (images, labels), which raises a ValueError.
+    """
+
+    def check(images, labels):
+        normalised.check_images(images, normalization)
+        if images.shape[1:] != tuple(like.image_shape):
+            raise ValueError(
+                f"real images have the shape {images.shape[1:]}, but those that "
+                f"students learn from {tuple(like.image_shape)}."
+            )
+        if labels is None:
+            raise ValueError(
+                "fit was given images, but no labels: fit(images, labels)."
+            )
+        check_labels(images, labels, like.num_classes, objective)
+
+    return check
+
+
+def check_labels(images, labels, num_classes: int, objective) -> None:
+    """Refuses labels of a batch by which students cannot be judged.
+
+    Args:
+        images, labels: Arrays.
+        num_classes: Number of the students' outputs.
+        objective: The `Objective`.
+
+    Raises:
+        ValueError: If they are refused.
+    """
+    objective.check_real(labels, num_classes)
+    if len(images) != len(labels):
+        raise ValueError(f"there are {len(labels)} labels of {len(images)} images.")
 
 
 def with_kept_validation(arguments: Mapping) -> dict:
@@ -73,9 +150,8 @@ class Kept(keras.utils.PyDataset):
         super().__init__()
         if steps is None:
             raise ValueError(
-                "The batches to test on are a generator, which may have no end: pass "
-                "their number (validation_steps to fit, steps to evaluate), or a "
-                "tf.data.Dataset."
+                "The batches to test on are a generator, which may have no end: "
+                f"{_WAY_OUT}."
             )
         self._batches = list(itertools.islice(batches, steps))
 

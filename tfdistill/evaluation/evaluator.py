@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfdistill import students
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.dataset import Dataset
-from tfdistill.evaluation.batches import Passes
+from tfdistill.evaluation.batches import Passes, check_labels, check_of
 from tfdistill.evaluation.fresh_students import FreshStudents
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
@@ -80,6 +80,7 @@ class Evaluator:
             side_by_side = 1  # two at once would be the same student twice
         self._population, self._journal = population, journal
         self._objective = objective or like.objective
+        self._check = check_of(like, self._objective, like.normalization)
         self._students = FreshStudents(
             population,
             self._teacher,
@@ -99,8 +100,6 @@ class Evaluator:
         batch_size: int = 1000,
     ) -> Evaluation:
         """Trains and tests students; the arguments are those of `evaluate`."""
-        if num_students < 1:
-            raise ValueError(f"num_students must be at least 1, not {num_students}.")
         sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]
 
         def deal(group):
@@ -110,7 +109,7 @@ class Evaluator:
                 order = np.random.default_rng([seed, group]).permutation(data.num_steps)
             self._teacher.assign(data, order)
 
-        batches = _batches(test, batch_size)
+        batches = _batches(test, batch_size, self._check)
         entry = self._entry(batches, sets, seed, shuffle_steps)
         return self._students.evaluate(batches, num_students, seed, deal, entry)
 
@@ -119,7 +118,7 @@ class Evaluator:
     ) -> Evaluation:
         """Tests the same students untrained: pretrained ones without adaptation."""
         self._teacher.forget()
-        batches = _batches(test, batch_size)
+        batches = _batches(test, batch_size, self._check)
         entry = self._entry(batches, [], seed, False)
         return self._students.evaluate(batches, num_students, seed, journal=entry)
 
@@ -229,9 +228,13 @@ def evaluate_model(
         size = tf.cast(tf.shape(outputs)[0], outputs.dtype)
         return {"loss": size * loss, **objective.totals(labels, outputs)}
 
+    def check(images, labels):
+        num_classes = model(images[:1]).shape[-1]
+        check_labels(images, labels, num_classes, objective)
+
     totals: dict = {}
     num_examples = 0
-    for images, labels in _batches(test, batch_size):
+    for images, labels in _batches(test, batch_size, check):
         for name, value in judge(images, labels).items():
             totals[name] = totals.get(name, 0) + value.numpy()[None]
         num_examples += len(labels)
@@ -239,7 +242,7 @@ def evaluate_model(
     return Evaluation(totals, losses, num_examples, objective)
 
 
-def _batches(test, batch_size):
+def _batches(test, batch_size, check):
     if isinstance(test, Dataset):
         raise ValueError(f"{test.name} is a whole data set: give its part .test.")
     known = hasattr(test, "batch") or isinstance(test, Iterable)
@@ -249,4 +252,4 @@ def _batches(test, batch_size):
             f"images, labels), not a {type(test).__name__}."
         )
     of_split = hasattr(test, "batch") and not isinstance(test, tf.data.Dataset)
-    return Passes(test.batch(batch_size) if of_split else test)
+    return Passes(test.batch(batch_size) if of_split else test, check=check)

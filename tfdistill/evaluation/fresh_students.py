@@ -5,13 +5,50 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, fold_in, student_seed
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner import unroll
 from tfdistill.inner.objectives.base import Objective
+from tfdistill.inner.stateless import StatelessModel
 from tfdistill.inner.tracing import as_traced
 from tfdistill.runs.journal import Entry
+from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
+
+
+def training(
+    student: StatelessModel,
+    initial_weights: InitialWeights,
+    synthesizer,
+    objective: Objective,
+    side_by_side: int,
+) -> Callable:
+    """What trains several students in one graph, as parallel branches.
+
+    Args:
+        student, initial_weights: Of a member of a `Population`.
+        synthesizer, objective, side_by_side: Same as for `FreshStudents`.
+
+    Returns:
+        A function of the seed of all students and the number of the first, both
+        tensors. It returns the weights and the state of each. They depend on the seed
+        and a student's number alone.
+    """
+
+    def train(key, first):
+        def learn(number):
+            seed = fold_in(key, number)
+            return unroll.train(
+                student,
+                synthesizer.curriculum(seed),
+                objective,
+                *initial_weights.sample_held_out(seed, number),
+            )
+
+        return [learn(first + k) for k in range(side_by_side)]
+
+    return train
 
 
 class FreshStudents:
@@ -51,20 +88,13 @@ class FreshStudents:
         strategy, side_by_side = self._strategy, self._side_by_side
         replicas = strategy.num_replicas_in_sync
 
+        several = training(
+            student, initial_weights, synthesizer, objective, side_by_side
+        )
+
         def train_some(key, first):
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-
-            def learn(number):
-                seed = fold_in(key, number)
-                return unroll.train(
-                    student,
-                    synthesizer.curriculum(seed),
-                    objective,
-                    *initial_weights.sample_held_out(seed, number),
-                )
-
-            own = first + replica * side_by_side
-            return [learn(own + k) for k in range(side_by_side)]
+            return several(key, first + replica * side_by_side)
 
         def test_some(trained, images, labels):
             results = []
@@ -109,6 +139,7 @@ class FreshStudents:
             journal: Where results are kept after each group, so that a killed process
                 can resume.
         """
+        num_students = check_int("num_students", num_students, 1)
         kept = journal.read() if journal else {}
         if "loss" not in kept:
             kept = {}

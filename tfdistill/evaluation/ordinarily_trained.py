@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfdistill._internal.seeds import Stream, fold_in, student_seed
 from tfdistill.data.dataset import Dataset
 from tfdistill.evaluation.attacked import PixelAttack
-from tfdistill.inner import unroll
+from tfdistill.evaluation.fresh_students import training
 from tfdistill.weights.population import Population
 from tfdistill.weights.random import RandomWeights
 
@@ -97,26 +97,14 @@ class Trainer:
     def __init__(self, architecture: Architecture, like, side_by_side: int = 2):
         self._teacher = teacher = like.recipe.teacher(like)
         self.side_by_side = side_by_side
-        student, weights, objective = (
+        train = training(
             architecture.student,
             architecture.weights,
+            teacher,
             like.objective,
+            side_by_side,
         )
-
-        @tf.function(autograph=False)
-        def train(key, first):
-            def learn(number):
-                seed = fold_in(key, number)
-                return unroll.train(
-                    student,
-                    teacher.curriculum(seed),
-                    objective,
-                    *weights.sample_held_out(seed, number),
-                )
-
-            return [learn(first + k) for k in range(side_by_side)]
-
-        self._train = train
+        self._train = tf.function(train, autograph=False)
         # Traced now, so that the time of a training is that of a training.
         once = dataclasses.replace(like.recipe, updates=1)
         self(like.replace(recipe=once), 0, 0)

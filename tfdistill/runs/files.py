@@ -67,7 +67,12 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[st
     if os.path.exists(path) and not overwrite:
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
     folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise NotADirectoryError(
+            f"{path} cannot be written: {folder} is not a folder."
+        ) from None
     stem, dot, rest = name.partition(".")
     temporary = os.path.join(folder, f"{stem}.{uuid.uuid4().hex[:8]}.tmp{dot}{rest}")
     try:

@@ -1,9 +1,14 @@
 """What `fit` and `compile` of Keras take and a `Distiller` does not; its callbacks."""
 
+import difflib
+import warnings
 from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
+
+from tfdistill._internal.endless import is_endless
+from tfdistill.runs.progress import ProgressBar
 
 _JUDGED = (
     "the objective says how students are taught and judged: Distiller(..., objective=)"
@@ -16,11 +21,19 @@ _WEIGHTS = (
     "Objective that weights its meta_loss"
 )
 _OF_FIT = {"class_weight": _WEIGHTS, "sample_weight": _WEIGHTS}
+_SMALL = (tf.uint8, tf.int8, tf.uint16, tf.int16)
+#: Outer steps after which an epoch of unknown length may have no end.
+LONG_EPOCH = 10_000
 #: What takes the place of a file of the whole Keras model.
 INSTEAD_OF_SAVING = (
     "A Distiller is not saved as a whole model: distiller.distilled().save(folder) "
     "saves what it has learned, the callback tfdistill.Backup(folder) the state of a "
     "run, and distiller.save_weights(path) its variables."
+)
+
+_INSTEAD_OF_PREDICTING = (
+    "A Distiller is no network: distiller.distilled().train(model) trains one, and "
+    "distiller.evaluate(batches) tests fresh ones."
 )
 
 
@@ -51,16 +64,6 @@ def check_fit(data, arguments: Mapping) -> None:
         )
 
 
-def is_endless(batches) -> bool:
-    """Whether data says of itself that it has no end."""
-    if isinstance(batches, keras.utils.PyDataset):
-        return batches.num_batches is None
-    cardinality = getattr(batches, "cardinality", None)
-    if not isinstance(batches, tf.data.Dataset) or cardinality is None:
-        return False
-    return bool(cardinality() == tf.data.INFINITE_CARDINALITY)
-
-
 def _refuse(method, arguments, reasons):
     for name, reason in reasons.items():
         if arguments.get(name) is not None:
@@ -79,7 +82,41 @@ def pairs(data) -> tuple:
         raise ValueError(
             f"Batches with sample weights are not for a Distiller: {_WEIGHTS}."
         )
-    return tuple(data[:2])
+    images, labels = data[:2]
+    dtype = getattr(labels, "dtype", None)
+    if dtype is not None and tf.as_dtype(dtype) in _SMALL:  # TensorFlow's losses do not
+        labels = tf.cast(labels, tf.int32)
+    return images, labels
+
+
+class NotOfAModel:
+    """What a `keras.Model` does and a `Distiller` does not, which says why."""
+
+    def save(self, *args, **kwargs):
+        """Refuses: what is worth saving is `distilled()`, or the state of a run."""
+        raise NotImplementedError(INSTEAD_OF_SAVING)
+
+    def predict(self, *args, **kwargs):
+        """Refuses: networks predict, those that learn from `distilled()`."""
+        raise NotImplementedError(_INSTEAD_OF_PREDICTING)
+
+    predict_on_batch = test_on_batch = __call__ = predict
+
+
+def with_own(callbacks, objective, verbose) -> tuple:
+    """The callbacks and `verbose` that Keras's `fit` is given.
+
+    Args:
+        callbacks, objective: Same as for `prepared`.
+        verbose: What a user passed; "auto" and 1 are one bar for the whole run.
+    """
+    found = prepared(callbacks, objective)
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks, verbose
+    found = [StopWhenNotFinite(), SayWhenNoEnd(), *found]
+    if verbose not in ("auto", 1):
+        return found, verbose
+    return [*found, ProgressBar.among(found)], 0
 
 
 def prepared(callbacks, objective) -> list:
@@ -92,7 +129,8 @@ def prepared(callbacks, objective) -> list:
         objective: The `Objective` whose figures they monitor.
 
     Raises:
-        ValueError: If one saves the whole model.
+        ValueError: If one is no callback, saves the whole model, or monitors a figure
+            that there is not.
     """
     if isinstance(callbacks, keras.callbacks.CallbackList):
         found = list(callbacks.callbacks)
@@ -101,23 +139,37 @@ def prepared(callbacks, objective) -> list:
     else:
         found = [] if callbacks is None else [callbacks]
     for callback in found:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise ValueError(
+                f"callbacks must be instances of keras.callbacks.Callback, not "
+                f"{callback!r}."
+            )
         saves = isinstance(callback, keras.callbacks.ModelCheckpoint)
         if saves and not callback.save_weights_only:
             raise ValueError(
                 f"{INSTEAD_OF_SAVING} Pass ModelCheckpoint(save_weights_only=True)."
             )
         if getattr(callback, "mode", None) == "auto" and hasattr(callback, "monitor"):
-            callback.mode = _direction(callback.monitor, objective)
+            callback.mode = _direction(callback, objective)
     return found
 
 
-def _direction(monitored, objective):
+def _direction(callback, objective):
+    monitored = callback.monitor
     name = monitored.removeprefix("val_")
     if name == objective.headline:
         return "max" if objective.higher_is_better else "min"
     if name == "loss" or name.endswith(("_std", "error")):
         return "min"
-    return "max" if name in objective.shares else "auto"
+    if name in objective.shares:
+        return "max"
+    known = dict.fromkeys(["loss", objective.headline, *objective.metric_names])
+    near = difflib.get_close_matches(monitored, [*known, *(f"val_{k}" for k in known)])
+    hint = f"did you mean {' or '.join(near)}? If not, give" if near else "give"
+    raise ValueError(
+        f"{type(callback).__name__} monitors {monitored}, of which it is not known "
+        f'whether less is better: {hint} it mode="min" or "max".'
+    )
 
 
 class StopWhenNotFinite(keras.callbacks.Callback):
@@ -130,4 +182,17 @@ class StopWhenNotFinite(keras.callbacks.Callback):
                 f"{int(self.model.optimizer.iterations.numpy())}; the distilled data "
                 "keeps its last finite state. Try a lower outer learning rate, a lower "
                 "initial learning rate of the steps, or fewer steps."
+            )
+
+
+class SayWhenNoEnd(keras.callbacks.Callback):
+    """Warns when an epoch of data of unknown length goes on and on."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 == LONG_EPOCH and self.params.get("steps") is None:
+            warnings.warn(
+                f"The first epoch has taken {LONG_EPOCH:,} outer steps, and the real "
+                "batches do not say when they end: if they never do, pass "
+                "steps_per_epoch, or there will be no validation.",
+                stacklevel=2,
             )

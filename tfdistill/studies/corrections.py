@@ -3,11 +3,13 @@
 import csv
 import dataclasses
 import os
+import pathlib
 import shutil
 from collections.abc import Sequence
 
 import numpy as np
 
+from tfdistill.data import folders
 from tfdistill.runs import files
 
 #: The names of the columns of `audit.csv`.
@@ -59,6 +61,34 @@ def read(path: str) -> list[Row]:
         raise ValueError(f"{path} is no table of an audit ({error}).") from error
 
 
+def check_folder(folder: str, source: str) -> str:
+    """Refuses a folder that `apply` would not write; nothing is made.
+
+    Args:
+        folder, source: Same as for `apply`.
+
+    Returns:
+        The folder, as a path of this machine.
+
+    Raises:
+        FileExistsError: If the folder exists.
+        ValueError: If it lies in the data.
+        PermissionError: If it cannot be made.
+    """
+    folder = files.local(folder)
+    inside = os.path.realpath(folder) + os.sep
+    if os.path.isdir(source) and inside.startswith(os.path.realpath(source) + os.sep):
+        raise ValueError(f"{folder} lies in the data, {source}: choose another.")
+    if os.path.lexists(folder):
+        raise FileExistsError(f"{folder} exists: choose another folder.")
+    parent = os.path.dirname(os.path.abspath(folder))
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    if not (os.path.isdir(parent) and os.access(parent, os.W_OK)):
+        raise PermissionError(f"{folder} cannot be made in {parent}: choose another.")
+    return folder
+
+
 def apply(
     rows: Sequence[Row], kind: str, source: str, names: Sequence[str], folder: str
 ) -> str:
@@ -76,16 +106,9 @@ def apply(
         A sentence that says what was written.
 
     Raises:
-        FileExistsError: If the folder exists.
-        ValueError: If it lies in the data.
+        ValueError, OSError: By `check_folder`.
     """
-    folder = files.local(folder)
-    if source and os.path.isdir(source):
-        inside = os.path.realpath(folder) + os.sep
-        if inside.startswith(os.path.realpath(source) + os.sep):
-            raise ValueError(f"{folder} lies in the data, {source}: choose another.")
-    if os.path.exists(folder):
-        raise FileExistsError(f"{folder} exists: choose another folder.")
+    folder = check_folder(folder, source)
     changed = [row for row in rows if row.suspect and row.suggested != row.given]
     with files.replacing(folder, overwrite=False) as temporary:
         os.mkdir(temporary)
@@ -108,25 +131,38 @@ def apply(
 
 def _copy_folder(source, target, changed):
     new = {row.where: row.suggested for row in changed}
+    train = os.path.relpath(folders.of_training(pathlib.Path(source)), source)
+    depth = 0 if train == os.curdir else len(pathlib.Path(train).parts)
     for parent, _, names in os.walk(source):
-        for name in names:
-            place = os.path.relpath(os.path.join(parent, name), source)
-            where = place
-            if place in new:
-                given, end = os.path.split(place)
-                where = os.path.join(os.path.dirname(given), new[place], end)
-                if os.path.exists(os.path.join(source, where)):
-                    end = f"{os.path.basename(given)}-{end}"
-                    where = os.path.join(os.path.dirname(where), end)
-            path = os.path.join(target, where)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            shutil.copy2(os.path.join(source, place), path)
+        for place in (os.path.relpath(os.path.join(parent, n), source) for n in names):
+            if place not in new:
+                _copy(os.path.join(source, place), os.path.join(target, place))
+    # Now all places are known that are taken.
+    for place, name in sorted(new.items()):
+        parts = list(pathlib.Path(place).parts)
+        given, parts[depth] = parts[depth], name
+        while os.path.lexists(os.path.join(target, *parts)):
+            parts[-1] = f"{given}-{parts[-1]}"
+        _copy(os.path.join(source, place), os.path.join(target, *parts))
+
+
+def _copy(source, target):
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copy2(source, target)
 
 
 def _copy_npz(source, target, changed, names):
     with np.load(source, allow_pickle=False) as arrays:
         content = {name: arrays[name] for name in arrays.files}
-    labels = np.array(content["y_train"])
+    labels = content["y_train"] = np.array(content["y_train"])
     for row in changed:
-        labels.reshape(-1)[row.index] = names.index(row.suggested)
-    np.savez(target, **{**content, "y_train": labels})
+        number = names.index(row.suggested)
+        if labels.dtype.kind == "U":
+            labels.reshape(-1)[row.index] = row.suggested
+        elif labels.dtype.kind == "S":
+            labels.reshape(-1)[row.index] = row.suggested.encode()
+        elif labels.size > len(labels):  # one-hot
+            labels[row.index] = np.arange(labels.shape[1]) == number
+        else:
+            labels.reshape(-1)[row.index] = number
+    np.savez(target, **content)

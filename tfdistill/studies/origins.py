@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfdistill.data import stratified, tfds_sources
+from tfdistill.data import folders, stratified, tfds_sources
 from tfdistill.data.dataset import Dataset
+from tfdistill.data.labels import as_labels, numbered
 from tfdistill.data.split import Split
 
 # As `load_dataset` holds a fifth of every class out, where there is no test part.
 _HELD_OUT, _SEED = 0.2, 0
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +85,11 @@ def _found(name, data_dir):
             return "arrays", "", labels, _rows("digits", labels), False
         if path.endswith(".npz"):
             with np.load(path, allow_pickle=False) as arrays:
-                labels = np.asarray(arrays["y_train"]).reshape(-1)
-                has_test = "x_test" in arrays.files
+                labels, has_test = arrays["y_train"], "x_test" in arrays.files
+                names = arrays["class_names"] if "class_names" in arrays.files else None
+            names = None if names is None else names.reshape(-1).astype(str).tolist()
+            (labels,), _ = numbered([labels], names)
+            labels = as_labels(labels, len(labels))
             return "npz", path, labels, _rows("x_train", labels), has_test
         builder = None
         if os.path.isdir(path):
@@ -105,17 +108,11 @@ def _rows(name, labels):
 
 
 def _of_folder(root):
-    parent = root / "train" if (root / "train").is_dir() else root
-    classes = sorted(f for f in parent.iterdir() if f.is_dir() and f.name[0] != ".")
-    found = [
-        (label, str(file.relative_to(root)))
-        for label, folder in enumerate(classes)
-        for file in sorted(folder.iterdir())
-        if file.suffix.lower() in _SUFFIXES
-    ]
-    labels = np.array([label for label, _ in found], int)
-    has_test = parent != root and (root / "test").is_dir()
-    return labels, [place for _, place in found], has_test
+    parts = folders.listed(root)
+    _, found = parts["train"]
+    names = sorted({name for _, name in found})
+    labels = np.array([names.index(name) for _, name in found], int)
+    return labels, [os.path.relpath(path, root) for path, _ in found], "test" in parts
 
 
 def _of_builder(builder):

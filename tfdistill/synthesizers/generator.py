@@ -154,6 +154,7 @@ class Generator(Synthesizer):
                 "drawn at random."
             )
         check_int("batch_size", batch_size, 1)
+        seed = check_int("seed", seed, 0)
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
         self.num_steps = check_int("steps", steps, 1)
         self.batch_size, self.source = batch_size, source
@@ -168,7 +169,7 @@ class Generator(Synthesizer):
         )
         self.network = network(image_shape=self.image_shape, num_classes=num_classes)
         self.latent_size = self._check_network()
-        self._exported = tf.constant([seed, 0], tf.int32)
+        self._exported = tf.cast([seed, 0], tf.int32)
         self.latents = self.label_logits = None
         if curriculum != "none":
             start = np.random.default_rng(seed).standard_normal(

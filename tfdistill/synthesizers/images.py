@@ -167,7 +167,9 @@ class DistilledImages(Synthesizer, Curriculum):
         height, width, channels = dataset.image_shape
         shape = (check_int("steps", steps, 1), factor**2 * size)
         shape += (height // factor, width // factor, channels)
-        images = np.random.default_rng(seed).standard_normal(shape)
+        images = np.random.default_rng(check_int("seed", seed, 0)).standard_normal(
+            shape
+        )
         return cls._of(dataset, images, epochs=epochs, **kwargs)
 
     @classmethod

@@ -98,7 +98,7 @@ class RealBatches(Synthesizer):
         self.batch_size = check_int("batch_size", batch_size, 1)
         self.source = DataSource.of(dataset)
         self._real = dataset.train
-        self._exported = tf.constant([seed, 0], tf.int32)
+        self._exported = tf.cast([check_int("seed", seed, 0), 0], tf.int32)
         self.schedule = Schedule(
             1,
             steps,

@@ -87,9 +87,10 @@ class RandomWeights(InitialWeights):
             for variable, initializer in zip(getattr(model, kind), initializers):
                 if initializer is None and id(variable) not in self._kept:
                     raise ValueError(
-                        f"The student has a variable without an initializer "
-                        f"({variable.path}), so its weights cannot be drawn afresh: "
-                        "use FixedWeights()."
+                        "The student has a variable without an initializer, or one "
+                        f"that was made before ({variable.path}), so its weights "
+                        "cannot be drawn afresh: make the layers inside the callable, "
+                        "or use FixedWeights()."
                     )
         self._say(any(loaded[0]))
 

@@ -5,7 +5,7 @@ from typing import final
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.objectives.classification import Classification, check_numbers
 
 
 @final
@@ -44,6 +44,9 @@ class Attack(Classification):
     def meta_loss(self, labels, outputs):
         """Mean cross-entropy against the modified labels."""
         return super().meta_loss(self.modified(labels), outputs)
+
+    def check_real(self, labels, num_classes):
+        check_numbers(labels, num_classes)
 
     def metrics(self, labels, outputs):
         modified = super().metrics(self.modified(labels), outputs)["accuracy"]

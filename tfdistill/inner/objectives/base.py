@@ -127,6 +127,18 @@ class Objective(Face, abc.ABC):
         """
         del labels
 
+    def check_real(self, labels: np.ndarray, num_classes: int) -> None:
+        """Refuses labels that `meta_loss` cannot use. By default, accepts all.
+
+        Args:
+            labels: Those of a real batch.
+            num_classes: Number of the student's outputs.
+
+        Raises:
+            ValueError: If the labels are refused.
+        """
+        del labels, num_classes
+
     def caption(self, label: np.ndarray, names: Sequence[str]) -> str:
         """The caption of a synthetic image, from its label.
 

@@ -91,12 +91,47 @@ class Classification(Objective):
         if not ((labels >= 0).all() and np.allclose(labels.sum(-1), 1, atol=1e-3)):
             raise ValueError("labels must be distributions: rows >= 0 that sum to 1.")
 
+    def check_real(self, labels, num_classes):
+        """Refuses what are not integers `[batch]` from 0 to classes - 1.
+
+        A subclass with a `meta_loss` of its own may take other labels.
+        """
+        if type(self).meta_loss is Classification.meta_loss:
+            check_numbers(labels, num_classes)
+
     def caption(self, label, names):
         """Name of the most probable class, with its probability if that is below 1."""
         best = int(label.argmax())
         if label[best] >= 0.995:
             return names[best]
         return f"{names[best]} {100 * label[best]:.0f} %"
+
+
+def check_numbers(labels: np.ndarray, num_classes: int) -> None:
+    """Refuses labels that are not integers `[batch]` from 0 to classes - 1.
+
+    Args:
+        labels: Those of a real batch.
+        num_classes: Number of classes.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    found = f"{labels.dtype} of shape {labels.shape}"
+    if labels.dtype.kind in "iu" and labels.ndim == 1:
+        wrong = labels[(labels < 0) | (labels >= num_classes)]
+        if not len(wrong):
+            return
+        found = f"{wrong[0]}"
+    way_out = ""
+    if labels.ndim == 2:
+        way_out = ": labels[:, 0]" if labels.shape[1] == 1 else ": labels.argmax(1)"
+    elif labels.dtype.kind == "f":
+        way_out = ': labels.astype("int32")'
+    raise ValueError(
+        "the labels of real batches must be integers [batch] from 0 to "
+        f"{num_classes - 1}, not {found}{way_out}."
+    )
 
 
 def recall(confusion: np.ndarray) -> np.ndarray:

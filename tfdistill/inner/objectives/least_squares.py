@@ -5,7 +5,7 @@ from typing import final
 import keras
 import tensorflow as tf
 
-from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.objectives.classification import Classification, check_numbers
 
 
 @final
@@ -45,6 +45,9 @@ class LeastSquares(Classification):
             outputs: float `[batch, classes]`.
         """
         return self.inner_loss(centred(labels, outputs.shape[-1]), outputs)
+
+    def check_real(self, labels, num_classes):
+        check_numbers(labels, num_classes)
 
     def keras_loss(self):
         return HalfSquaredDistance()

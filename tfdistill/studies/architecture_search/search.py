@@ -150,6 +150,9 @@ class Search:
         Args:
             count: Number of candidates to rank, at least 1.
             after_each: Called with each candidate that was trained or skipped.
+
+        Raises:
+            ValueError: If none of them can be trained.
         """
         check_int("count", count, 1)
         known = {oracles.key(c.values): c for c in self.candidates}
@@ -172,6 +175,11 @@ class Search:
                 self._write()
                 after_each(candidate)
             oracle.tell(candidate.score if candidate.refusal is None else None)
+        if not self.ranking:
+            raise ValueError(
+                f"None of {len(self.candidates)} candidates of the space {self._name} "
+                f"could be trained; the last: {self.candidates[-1].refusal}"
+            )
 
     def compare(
         self,
