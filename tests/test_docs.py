@@ -10,6 +10,7 @@ import doctest
 import importlib
 import importlib.util
 import inspect
+import json
 import os
 import pkgutil
 import re
@@ -248,6 +249,23 @@ def test_commands_are_right(block, tmp_path, monkeypatch):
     for line in block.text.replace("\\\n", " ").split("\n"):
         for words in split(line):
             check_command(words)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_commands_of_notebooks_are_right(path):
+    for cell in json.loads(NOTEBOOKS[path])["cells"]:
+        source = "".join(cell["source"]).replace("\\\n", " ")
+        if cell["cell_type"] == "code":
+            lines = re.findall(r"^!\{sys.executable\} -m (tfdistill .+)$", source, re.M)
+        else:
+            lines = re.findall(r"^tfdistill .+$", source, flags=re.M)
+            lines += [
+                " ".join(span.split())
+                for span in re.findall(r"`(tfdistill [^`]+)`", source)
+            ]
+        for line in lines:
+            for words in split(line.format(DATASET="digits", STUDENT="mlp")):
+                check_command(words)
 
 
 def split(line):
