@@ -270,7 +270,7 @@ def test_commands_of_notebooks_are_right(path):
 
 def split(line):
     """The commands of a line, in words, without variables that it sets for them."""
-    words = []
+    line, words = re.sub(r" > [\w.]+", "", line), []
     for word in [*shlex.split(line, comments=True), "&&"]:
         if word == "&&":
             if words:
