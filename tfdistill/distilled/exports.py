@@ -36,8 +36,8 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
     """Same as `DistilledDataset.to_parquet`."""
     if distilled.initial_weights is not None:
         raise ValueError(
-            "The images are for one network's fixed initial weights, and Parquet has no "
-            "place for these: write a .npz file."
+            "The images are for one network's fixed initial weights, for which Parquet "
+            "has no place: write a .npz file."
         )
     try:
         import datasets
