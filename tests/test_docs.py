@@ -416,5 +416,14 @@ def test_the_site_builds_without_warnings(tmp_path):
         assert re.search(rf'id="tfdistill[\w.]*\.{name}"', shown) or isinstance(
             getattr(tfdistill, name), types.ModuleType
         ), name
-    for page in ("extending", "command_line", "changelog", "contributing"):
+    for page in (
+        *("extending", "command_line", "changelog", "contributing", "glossary"),
+        *("gallery", "citation", "api", "notebooks/elsewhere"),
+    ):
         assert (tmp_path / "site" / page / "index.html").is_file(), page
+    for name in tfdistill.distilled_names():
+        assert (
+            tmp_path / "site" / "gallery" / f"{name.replace('/', '_')}.png"
+        ).is_file()
+    page = (tmp_path / "site" / "notebooks" / "your_own" / "index.html").read_text()
+    assert 'src="../your_own_' in page  # a picture that a cell drew

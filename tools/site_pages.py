@@ -38,7 +38,8 @@ def gallery():
         )
         parts += [
             f"## {name}",
-            f'<img src="{os.path.basename(picture)}" width="420" alt="{name}">',
+            f'<img src="{os.path.basename(picture)}" width="420" alt="{name}" '
+            'style="image-rendering: pixelated">',
             f"{distilled.num_images} images; "
             f"{distilled.recipe.describe(distilled.images.shape)}.",
             f"| network | test accuracy | networks |\n|---|---|---|\n{rows}",
@@ -91,7 +92,7 @@ def api_index(homes):
     setup = configparser.ConfigParser()
     setup.read(os.path.join(ROOT, "setup.cfg"), encoding="utf-8")
     rows = [
-        f"| [`{home}`]({home}.md) | "
+        f"| [{home}]({home}.md) | "
         + ", ".join(f"`{name.rpartition('.')[2]}`" for name in names)
         + " |"
         for home, names in homes.items()
