@@ -10,6 +10,7 @@ import doctest
 import importlib
 import importlib.util
 import inspect
+import json
 import os
 import pkgutil
 import re
@@ -250,9 +251,26 @@ def test_commands_are_right(block, tmp_path, monkeypatch):
             check_command(words)
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS)
+def test_commands_of_notebooks_are_right(path):
+    for cell in json.loads(NOTEBOOKS[path])["cells"]:
+        source = "".join(cell["source"]).replace("\\\n", " ")
+        if cell["cell_type"] == "code":
+            lines = re.findall(r"^!\{sys.executable\} -m (tfdistill .+)$", source, re.M)
+        else:
+            lines = re.findall(r"^tfdistill .+$", source, flags=re.M)
+            lines += [
+                " ".join(span.split())
+                for span in re.findall(r"`(tfdistill [^`]+)`", source)
+            ]
+        for line in lines:
+            for words in split(line.format(DATASET="digits", STUDENT="mlp")):
+                check_command(words)
+
+
 def split(line):
     """The commands of a line, in words, without variables that it sets for them."""
-    words = []
+    line, words = re.sub(r" > [\w.]+", "", line), []
     for word in [*shlex.split(line, comments=True), "&&"]:
         if word == "&&":
             if words:
@@ -398,5 +416,14 @@ def test_the_site_builds_without_warnings(tmp_path):
         assert re.search(rf'id="tfdistill[\w.]*\.{name}"', shown) or isinstance(
             getattr(tfdistill, name), types.ModuleType
         ), name
-    for page in ("extending", "command_line", "changelog", "contributing"):
+    for page in (
+        *("extending", "command_line", "changelog", "contributing", "glossary"),
+        *("gallery", "citation", "api", "notebooks/elsewhere"),
+    ):
         assert (tmp_path / "site" / page / "index.html").is_file(), page
+    for name in tfdistill.distilled_names():
+        assert (
+            tmp_path / "site" / "gallery" / f"{name.replace('/', '_')}.png"
+        ).is_file()
+    page = (tmp_path / "site" / "notebooks" / "your_own" / "index.html").read_text()
+    assert 'src="../your_own_' in page  # a picture that a cell drew

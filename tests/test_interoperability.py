@@ -1,5 +1,6 @@
 """What a run leaves behind, used by programs that have never heard of tfdistill."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,8 +17,7 @@ from tfdistill.distilled import exports
 STEPS, BATCH, CLASSES, SHAPE = 3, 4, 2, (6, 5, 3)
 
 
-@pytest.fixture(scope="module")
-def distilled():
+def make(initial_weights=None):
     rng = np.random.default_rng(0)
     labels = rng.uniform(0.1, 1, (STEPS, BATCH, CLASSES))
     return DistilledDataset(
@@ -26,8 +26,18 @@ def distilled():
         rng.uniform(0.01, 0.2, (2, STEPS)),
         normalization=Normalization((0.3, 0.4, 0.5), (0.2, 0.25, 0.3)),
         class_names=("cat", "dog"),
-        initial_weights=[np.float32([1, 2]), np.float32([[3]])],
+        initial_weights=initial_weights,
     )
+
+
+@pytest.fixture(scope="module")
+def distilled():
+    return make()
+
+
+@pytest.fixture(scope="module")
+def for_one_network():
+    return make([np.float32([1, 2]), np.float32([[3]])])
 
 
 def elsewhere(program, *arguments):
@@ -58,7 +68,8 @@ with np.load(path, allow_pickle=False) as data, np.load(expected) as wanted:
 """
 
 
-def test_numpy_reads_the_npz(distilled, tmp_path):
+def test_numpy_reads_the_npz(for_one_network, tmp_path):
+    distilled = for_one_network
     distilled.to_npz(tmp_path / "d.npz")
     np.savez(
         tmp_path / "expected.npz",
@@ -96,6 +107,10 @@ with np.load(npz) as wanted:
     shown = np.clip(wanted["images"][0, 0] * wanted["std"] + wanted["mean"], 0, 1)
     np.testing.assert_allclose(np.asarray(first["image"]) / 255, shown, atol=0.003)
     np.testing.assert_allclose(first["mean"], wanted["mean"])
+    columns = {"soft_label": "labels", "pixels": "images"}
+    assert {columns.get(n, n) for n in data.column_names} >= {*wanted} - {"class_names"}
+    for name in ("inner_optimizer", "objective", "recipe"):
+        assert set(data[name]) == {str(wanted[name])}
 """
 
 
@@ -108,14 +123,50 @@ def test_hugging_face_reads_the_parquet(distilled, tmp_path):
     )
 
 
+def test_parquet_has_no_place_for_fixed_weights(for_one_network, tmp_path):
+    with pytest.raises(ValueError, match="fixed initial weights.*write a .npz file"):
+        for_one_network.to_parquet(tmp_path / "d.parquet")
+    for_one_network.save(tmp_path / "run" / "distilled")
+    output = f"--output={tmp_path / 'd.parquet'}"
+    process = command(f"--workdir={tmp_path / 'run'}", output)
+    assert process.returncode == 2 and "write a .npz file" in process.stderr
+    assert os.listdir(tmp_path) == ["run"]
+
+
+@pytest.mark.parametrize("form", ["npz", "parquet"])
+def test_the_files_say_how_to_train(distilled, tmp_path, form):
+    recipe = tfdistill.OrdinaryTraining(updates=7, learning_rate=0.25)
+    ordinary = DistilledDataset(
+        distilled.images,
+        distilled.labels,
+        recipe=recipe,
+        normalization=distilled.normalization,
+        class_names=distilled.class_names,
+    )
+    path = str(tmp_path / f"d.{form}")
+    if form == "npz":
+        ordinary.to_npz(path)
+        text = str(np.load(path)["recipe"])
+    else:
+        datasets = pytest.importorskip("datasets", reason="needs [huggingface]")
+        ordinary.to_parquet(path)
+        rows = datasets.Dataset.from_parquet(path, cache_dir=str(tmp_path))
+        (text,) = set(rows["recipe"])
+    assert json.loads(text) == recipe.to_config()
+
+
 SERVED = """
 import sys, numpy as np, tensorflow as tf
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ImportError:  # the same, in TensorFlow
+    Interpreter = tf.lite.Interpreter
 folder, lite, npz = sys.argv[1:]
 with np.load(npz) as arrays:
     raw, wanted = arrays["raw"], arrays["logits"]
 model = tf.saved_model.load(folder)
 np.testing.assert_allclose(model.serve(raw), wanted, atol=1e-5)
-runner = tf.lite.Interpreter(lite).get_signature_runner()
+runner = Interpreter(lite).get_signature_runner()
 (name,) = runner.get_input_details()
 (logits,) = runner(**{name: raw}).values()
 np.testing.assert_allclose(logits, wanted, atol=1e-4)

@@ -1,15 +1,17 @@
-"""The notebooks of colab/ run from top to bottom, and are kept without outputs."""
+"""The notebooks of colab/ run from top to bottom, and show what they showed."""
 
-import os
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 nbformat = pytest.importorskip("nbformat", reason="nbclient is not installed")
-nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+pytest.importorskip("nbclient", reason="nbclient is not installed")
 
-ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "colab").glob("*.ipynb"))
+sys.path.append(str(Path(__file__).parents[1] / "tools"))
+import notebooks as tool  # noqa: E402
+
 #: (old, new) of each notebook's cells: as much is run, and less is computed. The text
 #: tells of the notebook as it is.
 SMALLER = {
@@ -40,35 +42,76 @@ def by_name(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_it_runs(path, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.getcwd())
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+@pytest.mark.parametrize("path", tool.NOTEBOOKS, ids=by_name)
+def test_it_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     for old, new in SMALLER[path.stem]:
         assert any(old in cell.source for cell in notebook.cells), old
         for cell in notebook.cells:
             cell.source = cell.source.replace(old, new)
-    client = nbclient.NotebookClient(
-        notebook,
-        timeout=900,
-        kernel_name="python3",
-        resources={"metadata": {"path": tmp_path}},
-    )
-    client.execute()
-    pictures = [
-        output
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
-    ]
+    tool.execute(notebook, tmp_path, timeout=900)
+    pictures = [o for o in outputs(notebook) if "image/png" in o.get("data", {})]
     assert len(pictures) >= 2
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_it_is_kept_without_outputs(path):
-    notebook = nbformat.read(path, as_version=4)
+def outputs(notebook):
+    return [o for cell in tool.code_cells(notebook) for o in cell.outputs]
+
+
+@pytest.fixture(params=tool.NOTEBOOKS, ids=by_name)
+def kept(request):
+    """A notebook as it is kept."""
+    notebook = nbformat.read(request.param, as_version=4)
     nbformat.validate(notebook)
-    assert f"main/colab/{path.name}" in notebook.cells[0].source  # Open in Colab
-    for cell in notebook.cells:
-        assert not cell.get("outputs") and not cell.get("execution_count")
+    assert f"main/colab/{request.param.name}" in notebook.cells[0].source
+    return notebook
+
+
+#: What a cell does that shows something.
+SHOWS = re.compile(
+    r"^!|print\(|plt\.subplots\(|plots\.(?!grid)|verbose=2", re.MULTILINE
+)
+
+
+def test_it_shows_what_its_cells_showed(kept):
+    """As tools/notebooks.py leaves it: run, whole, in order, and not changed since."""
+    cells = tool.code_cells(kept)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert kept.metadata["tfdistill"]["executed"] == tool.fingerprint(kept), (
+        "its cells were changed: python tools/notebooks.py runs them again"
+    )
+    for cell in cells:
+        defines_only = all(line[:1] in " )" for line in cell.source.split("\n")[1:])
+        if SHOWS.search(cell.source) and not (
+            cell.source.startswith("def ") and defines_only
+        ):
+            assert cell.outputs, cell.source
+
+
+def test_its_outputs_are_small_and_of_no_machine(kept, tmp_path):
+    for output in outputs(kept):
+        assert output.output_type != "error" and output.get("name") != "stderr"
+    text = nbformat.writes(kept)
+    assert len(text.encode()) <= 200 * 1024
+    shown = [
+        str(o.get("text", o.get("data", {}).get("text/plain"))) for o in outputs(kept)
+    ]
+    for output in shown:
+        assert "\r" not in output and "Traceback" not in output
+        assert not re.search(r"/(home|root|tmp|usr|opt|Users|site-packages)/", output)
+
+
+def test_changed_cells_have_another_fingerprint(kept):
+    before = tool.fingerprint(kept)
+    tool.code_cells(kept)[-1].source += " "
+    assert tool.fingerprint(kept) != before
+
+
+def test_colab_installs_it_and_shows_its_errors(kept):
+    """It installs from the repository, whose lower bounds keep what Colab has."""
+    source = "\n".join(cell.source for cell in tool.code_cells(kept))
+    assert "%pip install -q git+https://github.com/tfdistill/tfdistill\n" in source
+    assert "/dev/null" not in source and "| tail" not in source
+    if "-m tfdistill" in source and "import tfdistill" in source:
+        # Two processes on one GPU.
+        assert 'os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"' in source

@@ -56,6 +56,40 @@ def test_parts_are_numbered_and_each_ends_with_a_line(clock, capsys):
     ]
 
 
+def test_the_time_left_is_that_of_all_parts_once_it_is_known(clock):
+    progress = Progress(parts=3, shown=False)
+    last = [(30, "networks")]
+    progress.part("one", 11, "networks", then=[(100, "steps"), *last])
+    for _ in range(6):
+        clock(2)
+        progress.advance()
+    # Nobody knows yet how long a step takes.
+    assert progress.line == "1/3 one 6/11 networks, 0:10 left of this part"
+    progress.to(11)
+    progress.part("two", 100, "steps", then=last)
+    for _ in range(51):
+        clock(1)
+        progress.advance()
+    # 49 steps of 1 s and 30 networks, each of which took 1 s, as ten took 10 s.
+    assert progress.line == "2/3 two 51/100 steps, 1:19 left"
+    progress.to(100)
+    progress.part("three", 30, "networks")
+    clock(5)
+    progress.to(10)
+    clock(5)
+    progress.to(20)
+    assert progress.line == "3/3 three 20/30 networks, 0:05 left"
+
+
+def test_minutes_are_known_before_they_have_begun(clock):
+    progress = Progress(parts=3, shown=False)
+    progress.part("one", 11, "networks", then=[(2, "minutes"), (10, "networks")])
+    progress.advance()
+    clock(10)
+    progress.to(6)
+    assert progress.line == "1/3 one 6/11 networks, 2:30 left"
+
+
 @pytest.mark.parametrize("seconds", [7, 723, 19200.4])
 def test_durations(seconds):
     assert duration(seconds) == {7: "0:07", 723: "12:03"}.get(seconds, "5:20:00")

@@ -175,6 +175,36 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def everything(folder):
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "what"),
+    [
+        ("evaluate", ("--num_students=3",), "networks: 3 x"),
+        ("search", ("--candidates=3", "--retrain_epochs=2"), "candidates: 3 x"),
+    ],
+)
+def test_a_dry_run_on_distilled_images_leaves_everything_as_it_was(
+    command, flags, what, run, tmp_path, capsys
+):
+    folder = run("distill", *DISTILL, folder=tmp_path / "run")
+    before = everything(tmp_path)
+    capsys.readouterr()
+    if command == "search":
+        run(command, f"--distilled={folder}", *flags, "--dry_run")
+    else:
+        run(command, *flags, "--dry_run", folder=folder)
+    said = capsys.readouterr().out
+    assert what in said and " MiB of memory" in said and "It would write into" in said
+    assert everything(tmp_path) == before
+
+
 def test_results_of_several_counts_are_kept_side_by_side(run, tmp_path, capsys):
     folder = run("distill", *DISTILL)
     whole = json.loads((folder / "metrics.json").read_text())

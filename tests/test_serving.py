@@ -14,6 +14,11 @@ from tfdistill import students
 from tfdistill.distilled import exports
 from tfdistill.runs import files
 
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ImportError:  # the same, in TensorFlow
+    Interpreter = tf.lite.Interpreter
+
 OLD = Path(__file__).parent / "earlier_versions" / "student"
 
 
@@ -89,7 +94,7 @@ def test_exported_folders_of_old_and_new_are_read(distilled, tmp_path):
             np.testing.assert_array_equal(value, variable)
         path = tmp_path / "student.tflite"
         exports.save_tflite(folder, path, overwrite=True)
-        runner = tf.lite.Interpreter(str(path)).get_signature_runner()
+        runner = Interpreter(str(path)).get_signature_runner()
         (name,) = runner.get_input_details()
         raw = np.full((1, 8, 8, 1), 0.5, runner.get_input_details()[name]["dtype"])
         (logits,) = runner(**{name: raw}).values()

@@ -3,11 +3,13 @@
     mkdocs build --strict -f tools/mkdocs.yml
 
 README is the first page; each command's page shows what it declares, as its --help
-does; the API reference shows what `tfdistill` and its packages export, by module.
+does; the API reference shows what `tfdistill` and its packages export, by module, with
+the defaults that they have. `site_pages.py` has the pages that are made from files.
 """
 
 import ast
 import html
+import importlib
 import inspect
 import os
 import re
@@ -25,17 +27,22 @@ ROOT_PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
 }
-# The checkout's own tfdistill, installed or not.
-sys.path.insert(0, ROOT)
+#: Pages that are made of other files.
+OTHER_PAGES = {"CITATION.cff": "citation.md", "tfdistill/distilled/zoo": "gallery.md"}
+# The checkout's own tfdistill, installed or not; and the module beside this one.
+sys.path[:0] = [ROOT, os.path.join(ROOT, "tools")]
+import site_pages  # noqa: E402
 
 
 def on_config(config):
     """Lists the generated pages in the navigation."""
     from tfdistill.cli import main
 
+    notebooks = [path for path in site_pages.notebooks() if path.endswith(".md")]
     config.nav += [
+        {"Notebooks": notebooks},
         {"Commands": [f"commands/{name}.md" for name in main.COMMANDS]},
-        {"API": [f"api/{home}.md" for home in homes()]},
+        {"API": ["api/index.md", *(f"api/{home}.md" for home in homes())]},
     ]
     return config
 
@@ -45,10 +52,13 @@ def on_files(files, config):
     from tfdistill.cli import main
 
     pages = {page: root_page(path) for path, page in ROOT_PAGES.items()}
+    pages |= site_pages.gallery() | site_pages.notebooks()
+    pages["citation.md"] = site_pages.citation()
+    pages["api/index.md"] = site_pages.api_index(homes())
     for name, summary in main.COMMANDS.items():
         pages[f"commands/{name}.md"] = command_page(name, summary)
     for home, names in homes().items():
-        pages[f"api/{home}.md"] = api_page(names)
+        pages[f"api/{home}.md"] = api_page(home, names)
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
     return files
@@ -124,27 +134,74 @@ def command_page(name, summary):
     return "\n\n".join(parts) + "\n"
 
 
-def api_page(names):
+def api_page(home, names):
     """The reference of what a module exports.
 
     Args:
+        home: The module, without `tfdistill.`.
         names: Full names.
     """
-    title = ", ".join(name.rpartition(".")[2] for name in names)
+    few = len(names) <= 3
+    title = ", ".join(name.rpartition(".")[2] for name in names) if few else home
     return f"# {title}\n\n" + "\n".join(f"::: {name}\n" for name in names)
 
 
-class Examples(griffe.Extension):
-    """Shows a docstring's `Example:` as code: griffe knows the plural only."""
+class Docstrings(griffe.Extension):
+    """What griffe does not know of our docstrings and signatures."""
 
     def on_object(self, *, obj, **_):
+        """Shows `Example:` as code, and what is said of "a, b" of each of the two."""
         if obj.docstring:
             text = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.M)
-            obj.docstring.value = text
+            obj.docstring.value = one_by_one(text)
+
+    def on_function(self, *, func, **_):
+        """Shows the values of defaults that the source has by a name."""
+        if func.parent.is_function:  # out of reach
+            return
+        named = [p for p in func.parameters if not literal(p.default)]
+        if named:
+            known = inspect.signature(runtime(func.path)).parameters
+        for parameter in named:
+            value = known[parameter.name].default
+            if literal(repr(value)):
+                parameter.default = repr(value)
 
 
-def on_page_markdown(markdown, **_):
+def one_by_one(text):
+    """A docstring in which each argument has its own entry."""
+    entry = r"^( +)([*\w]+(?:, [*\w]+)+): (.+\n(?:\1 +.+\n)*)"
+    before, header, arguments = text.partition("Args:\n")
+
+    def split(match):
+        margin, names, said = match.groups()
+        return "".join(f"{margin}{name}: {said}" for name in names.split(", "))
+
+    return before + header + re.sub(entry, split, f"{arguments}\n", flags=re.M)[:-1]
+
+
+def literal(default):
+    """Whether a default, as text, is a value; or there is none."""
+    try:
+        return default is None or (ast.literal_eval(str(default)), True)[1]
+    except (ValueError, SyntaxError):
+        return False
+
+
+def runtime(path):
+    """The object of a full name."""
+    home, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(home), name)
+    except ModuleNotFoundError:  # it is in a class
+        return getattr(runtime(home), name)
+
+
+def on_page_markdown(markdown, page, **_):
     """Points links to files outside docs/ at their pages, or at the repository."""
-    for path, page in ROOT_PAGES.items():
-        markdown = markdown.replace(f"](../{path})", f"]({page})")
+    if "/" in page.file.src_uri:
+        return markdown
+    for path, its_page in {**ROOT_PAGES, **OTHER_PAGES}.items():
+        markdown = markdown.replace(f"](../{path})", f"]({its_page})")
+    markdown = re.sub(r"\]\(\.\./colab/(\w+)\.ipynb\)", r"](notebooks/\1.md)", markdown)
     return markdown.replace("](../", f"]({SOURCE}")

@@ -75,6 +75,11 @@ class Comparisons:
         rates = baselines.RATES if ordered else baselines.TRAINING_RATES
         return outer_loop.num_validated(self._c) * len(rates)
 
+    @property
+    def tested_at_last(self) -> int:
+        """How many networks `all` trains."""
+        return sum(count for count, _ in self.all(self._start).values())
+
     def tune(self) -> dict[str, float]:
         """Finds rates for the random real images: what can be known before learning.
 

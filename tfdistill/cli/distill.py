@@ -114,15 +114,18 @@ def run(configuration: Configuration) -> None:
         compared = comparisons.Comparisons(c, distiller, dataset, journal)
         if refusal := compared.draw():
             progress.say(refusal)
-        start, beside = _before(c, distiller, dataset, compared, progress)
-        learned = _learn(c, distiller, anneal, dataset, beside, progress)
+        last = [(compared.tested_at_last, "networks")]
+        then = [anneal.counted(0)[1:], *last]
+        start, beside = _before(c, distiller, dataset, compared, progress, then)
+        learned = _learn(c, distiller, anneal, dataset, beside, progress, last)
         _finish(c, distiller, anneal, dataset, compared, [start, *learned], progress)
 
 
-def _before(c, distiller, dataset, compared, progress):
+def _before(c, distiller, dataset, compared, progress, then):
     """Tests what the images are at first, and what they are compared with."""
     few = outer_loop.num_validated(c)
-    progress.part("the start", few + compared.tested_at_first, "networks")
+    count = few + compared.tested_at_first
+    progress.part("the start", count, "networks", then=then)
     before = distiller.test(dataset.validation.passes(), few)
     progress.advance(few)
     progress.say(f"Before, on the validation images: {before}")
@@ -153,7 +156,7 @@ def _batches(c, distiller, dataset, done):
     )
 
 
-def _learn(c, distiller, anneal, dataset, beside, progress):
+def _learn(c, distiller, anneal, dataset, beside, progress, then):
     """Runs, or goes on with, the outer loop; returns its history."""
     from tfdistill.runs import strategies
     from tfdistill.runs.backup import Backup
@@ -167,7 +170,7 @@ def _learn(c, distiller, anneal, dataset, beside, progress):
     if done:
         progress.say(f"Going on after outer step {done}.")
     now, total, unit = anneal.counted(done)
-    progress.part("learning", total, unit, now)
+    progress.part("learning", total, unit, now, then=then)
     distiller.fit(
         batches,
         **anneal.epochs(done, outer_loop.report_every(c)),

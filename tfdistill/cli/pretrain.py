@@ -136,8 +136,7 @@ def run(configuration: Configuration) -> None:
         known = [m.accuracy for m in members]
         progress.to(
             c.num_students * recipe.epochs,
-            f"{len(members)} students, test accuracy {100 * min(known):.2f} to "
-            f"{100 * max(known):.2f} %",
+            f"accuracy {100 * min(known):.1f} to {100 * max(known):.1f} %",
         )
     text = _manifest(c, c.workdir, members, name, dataset)
     with run_folder.writing(c.workdir):

@@ -340,10 +340,10 @@ class DistilledDataset(faces.DistilledFace):
         float32 `[steps, batch, classes]`, `learning_rates` float32 `[epochs, steps]`,
         `inner_optimizer`, the name of the optimizer that they are for ("sgd",
         "momentum" or "adam"), with its other hyperparameters `[epochs, steps]`
-        (`momenta` for "momentum"); `objective`, the name of what the labels are for;
-        `class_names`; `mean`, `std` `[channels]` and `scale`: a raw image x is
-        normalised to `(x / scale - mean) / std`. Fixed initial weights are
-        `initial_weights_0`, `initial_weights_1`, ...
+        (`momenta` for "momentum"); `recipe`, the rest of how to train, as JSON;
+        `objective`, the name of what the labels are for; `class_names`; `mean`, `std`
+        `[channels]` and `scale`: a raw image x is normalised to `(x / scale - mean) /
+        std`. Fixed initial weights are `initial_weights_0`, `initial_weights_1`, ...
 
         Args:
             path: Path of the new file, ending in .npz.
@@ -361,7 +361,8 @@ class DistilledDataset(faces.DistilledFace):
         and rounded), `label`, `soft_label` `[classes]`, `pixels` float32 in the image's
         shape (exact and normalised: train on this), `step`, `learning_rates` `[epochs]`
         (and `momenta`, if there are any) of that step, and in every row
-        `inner_optimizer`, `mean`, `std` and `scale`, the same as in `to_npz`.
+        `inner_optimizer`, `objective`, `recipe`, `mean`, `std` and `scale`, the same as
+        in `to_npz`. The names of the classes are `label`'s.
 
         Args:
             path: Path of the new file, ending in .parquet.
@@ -370,6 +371,7 @@ class DistilledDataset(faces.DistilledFace):
         Raises:
             FileExistsError: If it exists and overwrite is False.
             ImportError: If `datasets` is not installed: the extra `[huggingface]`.
+            ValueError: If there are fixed initial weights, or images of over 5 axes.
         """
         exports.save_parquet(self, path, overwrite)
 

@@ -1,5 +1,6 @@
 """Distilled data and students for other programs: NumPy, Parquet, LiteRT."""
 
+import json
 import os
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def save_npz(distilled, path: str | os.PathLike, overwrite: bool = False) -> Non
         "images": distilled.images,
         "labels": distilled.labels,
         **distilled.recipe.columns(),
+        "recipe": np.array(_recipe(distilled)),
         "mean": np.float32(normalization.mean),
         "std": np.float32(normalization.std),
         "scale": np.float32(normalization.scale),
@@ -32,11 +34,17 @@ def save_npz(distilled, path: str | os.PathLike, overwrite: bool = False) -> Non
 
 def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) -> None:
     """Same as `DistilledDataset.to_parquet`."""
+    if distilled.initial_weights is not None:
+        raise ValueError(
+            "The images are for one network's fixed initial weights, for which Parquet "
+            "has no place: write a .npz file."
+        )
     try:
         import datasets
     except ImportError as error:
         raise ImportError(
-            "Parquet needs Hugging Face's datasets: pip install tfdistill[huggingface]."
+            "Parquet needs Hugging Face's datasets: pip install tfdistill[huggingface] "
+            f"({error})."
         ) from error
     shape = distilled.image_shape
     flat = distilled.images.reshape(-1, *shape)
@@ -52,6 +60,8 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
             "pixels": _array(datasets, shape),
             "step": datasets.Value("int64"),
             "inner_optimizer": datasets.Value("string"),
+            "objective": datasets.Value("string"),
+            "recipe": datasets.Value("string"),
             **{name: datasets.List(datasets.Value("float32")) for name in per_step},
             "mean": datasets.List(datasets.Value("float32")),
             "std": datasets.List(datasets.Value("float32")),
@@ -66,6 +76,8 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
             "pixels": pixels,
             "step": int(step),
             "inner_optimizer": distilled.inner_optimizer.name,
+            "objective": distilled.objective.name,
+            "recipe": _recipe(distilled),
             **{name: of[:, step].tolist() for name, of in per_step.items()},
             "mean": list(normalization.mean),
             "std": list(normalization.std),
@@ -81,6 +93,11 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
     table = datasets.Dataset.from_list(rows, features=features)
     with files.replacing(path, overwrite=overwrite) as temporary:
         table.to_parquet(temporary)
+
+
+def _recipe(distilled):
+    """How to train on it, as JSON: what is not an array of numbers."""
+    return json.dumps(distilled.recipe.to_config())
 
 
 def _array(datasets, shape):

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import keras
 from absl import logging
@@ -35,6 +35,9 @@ class Progress:
         self._bar = None
         self._title = self._unit = self._text = ""
         self._done = self._total = 0.0
+        self._then: list[tuple[float, str]] = []
+        # Seconds that one of each unit took in an earlier part.
+        self._each = {"minutes": 60.0}
         self._started = self._line = time.monotonic()
 
     def __enter__(self) -> "Progress":
@@ -43,20 +46,30 @@ class Progress:
     def __exit__(self, *error) -> None:
         self.close(finished=error[0] is None)
 
-    def part(self, title: str, total: float, unit: str, done: float = 0) -> None:
+    def part(
+        self,
+        title: str,
+        total: float,
+        unit: str,
+        done: float = 0,
+        *,
+        then: Iterable[tuple[float, str]] = (),
+    ) -> None:
         """Begins the next part.
 
         Args:
             title: What is done in it.
             total, unit: How much there is to do, and of what.
             done: How much of it was done before.
+            then: Totals and units of all parts that follow, for the time that is left
+                of the whole.
         """
         self._end_part()
         self._number += 1
         if self._parts > 1:
             title = f"{self._number}/{self._parts} {title}"
         self._title, self._total, self._unit, self._done = title, total, unit, done
-        self._text, self._first = "", None
+        self._text, self._first, self._then = "", None, list(then)
         self._bar = self._bar or (_bar() if self._shown else None)
         self._refresh(at_once=True)
 
@@ -98,13 +111,28 @@ class Progress:
         return self._done / max(self._total, 1e-9)
 
     @property
-    def left(self) -> float | None:
-        """Seconds that the part will still take; None if nobody knows."""
+    def _seconds_each(self):
+        """Seconds that one of the part's unit takes; None if nobody knows."""
         if self._first is None or self._share <= self._first[1]:
             return None
         since, at = self._first
-        speed = (self._share - at) / max(time.monotonic() - since, 1e-9)
-        return (1 - self._share) / speed
+        return (time.monotonic() - since) / ((self._share - at) * self._total)
+
+    @property
+    def left(self) -> tuple[float | None, bool]:
+        """Seconds that are left, None if nobody knows; and whether they are all.
+
+        They are those of the part alone, if it is not known how long later ones take.
+        """
+        if self._seconds_each is None:
+            return None, False
+        left = (self._total - self._done) * self._seconds_each
+        each = {**self._each, self._unit: self._seconds_each}
+        if self._number + len(self._then) < self._parts or not all(
+            unit in each for _, unit in self._then
+        ):
+            return left, False
+        return left + sum(total * each[unit] for total, unit in self._then), True
 
     @property
     def line(self) -> str:
@@ -115,8 +143,9 @@ class Progress:
             for count in (self._done, self._total)
         )
         words = [f"{self._title} {done}/{total} {self._unit}"]
-        if self._share < 1 and self.left is not None:
-            words.append(f"{duration(self.left)} left")
+        left, of_all = self.left
+        if left is not None and (self._share < 1 or self._then and of_all):
+            words.append(f"{duration(left)} left{'' if of_all else ' of this part'}")
         return ", ".join([*words, *filter(None, [self._text])])
 
     def say(self, text: str) -> None:
@@ -136,6 +165,8 @@ class Progress:
 
     def _end_part(self):
         if self._title:
+            if self._seconds_each is not None:
+                self._each[self._unit] = self._seconds_each
             self._refresh(at_once=True, ends=True)
 
     def _refresh(self, at_once=False, ends=False):
