@@ -26,7 +26,7 @@ from tfdistill.studies.replay.memories import (
 )
 from tfdistill.studies.replay.result import Replay
 
-_BOUNDS = {"no memory": Nothing(), "all images": Everything()}
+_LOWER, _UPPER = {"no memory": Nothing()}, {"all images": Everything()}
 
 
 def compare(
@@ -40,6 +40,7 @@ def compare(
     batch_size: int = 64,
     learning_rate: float = 1e-3,
     changes: RandomChanges | None = None,
+    alone: bool = False,
     bounds: bool = True,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     folder: str | os.PathLike | None = None,
@@ -67,6 +68,9 @@ def compare(
             half cosine.
         changes: `RandomChanges` to each batch; by default shifts, turns and zooms, and
             flips of colour images.
+        alone: Whether networks learn from memories alone: a fresh one after each task,
+            from what is kept of all tasks so far, the last one included (Prabhu et al.
+            2020), in the same number of updates.
         bounds: Whether to add what no memory, and all images of all tasks, give.
         seeds: For each a network, with memories of its own.
         folder: Where results are kept, so that a killed comparison goes on.
@@ -109,10 +113,11 @@ def compare(
         for name, memory in memories.items()
     }
     if bounds:
-        memories = {**memories, **_BOUNDS}
-        counts.update(dict.fromkeys(_BOUNDS, 1))
+        added = _UPPER if alone else {**_LOWER, **_UPPER}
+        memories = {**memories, **added}
+        counts.update(dict.fromkeys(added, 1))
     architecture = Architecture(student, _normalised(dataset, tasks[0]))
-    run = _Run(dataset, tasks, classes, architecture, training, folder)
+    run = _Run(dataset, tasks, classes, architecture, training, alone, folder)
     accuracies: dict[str, list] = {name: [] for name in memories}
     sizes: dict[str, int] = {}
     for seed in seeds:
@@ -124,7 +129,7 @@ def compare(
             if report:
                 accuracy = 100 * found[-1].mean()
                 report(f"seed {seed}, {name}: {accuracy:.2f} % after the last task")
-    seen = sum(map(len, classes[:-1]))
+    seen = sum(map(len, classes[: run.remembered]))
     about = {
         name: {
             "memory": repr(memory),
@@ -142,6 +147,7 @@ def compare(
         {
             "bytes_per_class": bytes_per_class,
             "student": architecture.name,
+            "alone": alone,
             "seeds": seeds,
             **{**dataclasses.asdict(training), "changes": changes.to_config()},
         },
@@ -198,8 +204,10 @@ def _images_per_class(name, memory, tasks, limit):
 class _Run:
     """Keeps what networks learn, and what they learn from."""
 
-    def __init__(self, dataset, tasks, classes, architecture, training, folder):
-        self._tasks, self._classes = tasks, classes
+    def __init__(self, dataset, tasks, classes, architecture, training, alone, folder):
+        self._tasks, self._classes, self._alone = tasks, classes, alone
+        #: Number of tasks that are kept.
+        self.remembered = len(tasks) - (not alone)
         self._num_classes, self._architecture = dataset.num_classes, architecture
         self._learner, self._training = Learner(architecture, training), training
         self._journal = Journal(os.path.join(folder, "journal")) if folder else None
@@ -212,9 +220,9 @@ class _Run:
         self._data = digest.hexdigest()
 
     def kept(self, name, memory, count, limit, seed) -> list[Kept]:
-        """What is kept of every task but the last."""
+        """What is kept of each task that is remembered."""
         found = []
-        for number, task in enumerate(self._tasks[:-1]):
+        for number, task in enumerate(self._tasks[: self.remembered]):
             kept = self._remembered(memory, number, count, seed)
             if memory.limited and kept.num_bytes > limit * task.num_classes:
                 raise ValueError(
@@ -252,7 +260,7 @@ class _Run:
             arrays = [np.asarray(x) for x in (*weights, *state)]
             arrays += [x for one in kept for x in (one.images, one.labels)]
             entry = self._journal.entry(
-                arrays, "network", self._data, self._classes, self._training, seed
+                arrays, self._alone, self._data, self._classes, self._training, seed
             )
             if found := entry.read():
                 return found["accuracies"]
@@ -262,24 +270,29 @@ class _Run:
         return accuracies
 
     def _accuracies(self, kept, seed):
-        network = self._architecture.start(seed, 0)
+        network = start = self._architecture.start(seed, 0)
         accuracies = np.full([len(self._tasks)] * 2, np.nan)
-        normalization = self._tasks[0].normalization
         for number, task in enumerate(self._tasks):
-            now = Kept(task.train.images, task.train.labels)
-            parts = [
-                (
-                    one.normalized(normalization),
-                    one.targets(own, self._num_classes),
-                    np.asarray(own)[one.classes()],
-                )
-                for one, own in zip([*kept[:number], now], self._classes)
-            ]
-            arrays = [np.concatenate(arrays) for arrays in zip(*parts)]
-            network = self._learner(network, *arrays, seed, number)
+            if self._alone:
+                network, known = start, kept[: number + 1]
+            else:
+                known = [*kept[:number], Kept(task.train.images, task.train.labels)]
+            network = self._learner(network, *self._arrays(known), seed, number)
             for other in range(number + 1):
                 accuracies[number, other] = self._accuracy(network, other)
         return accuracies
+
+    def _arrays(self, known):
+        """Images, targets and classes of the first tasks."""
+        parts = [
+            (
+                one.normalized(self._tasks[0].normalization),
+                one.targets(own, self._num_classes),
+                np.asarray(own)[one.classes()],
+            )
+            for one, own in zip(known, self._classes)
+        ]
+        return [np.concatenate(arrays) for arrays in zip(*parts)]
 
     def _accuracy(self, network, task):
         logits = self._architecture.logits(network, self._test[task])

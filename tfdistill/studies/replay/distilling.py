@@ -45,7 +45,7 @@ class Distillation:
     """
 
     student: object = "wide_convnet_bn@32-64"
-    outer_steps: int = 300
+    outer_steps: int = 200
     batch_size: int = 256
     learning_rate: float = 0.01
     pool: int = 10

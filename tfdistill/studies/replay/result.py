@@ -17,8 +17,7 @@ class Replay:
         dataset: Name of the real data.
         tasks: Names of the classes of each task.
         memories: By name, what each memory is: its "memory", whether it is "limited" to
-            the bytes, its "images_per_class" and "bytes_per_class" (of the classes of
-            all tasks but the last).
+            the bytes, its "images_per_class" and "bytes_per_class".
         accuracies: By name, float `[seeds, tasks, tasks]`: after each task (row), of
             the test images of each task (column); NaN for tasks to come.
         settings: The protocol, as JSON.
