@@ -125,6 +125,16 @@ PROGRAMS = {
         )
     ],
     "docs/methods.md": [Program(changes=(("updates=300", "updates=20"),))],
+    "docs/replay.md": [
+        Program(
+            changes=(
+                ('"wide_convnet_bn@16-32", outer_steps=100', '"linear", outer_steps=2'),
+                ('("digits")', '("digits").of_classes(range(4))'),
+                ("updates=200", "updates=5"),
+                ("range(3)", "range(1)"),
+            )
+        )
+    ],
     "docs/scaling.md": [
         Program(
             before="import tensorflow as tf, tfdistill\n"

@@ -136,6 +136,17 @@ def test_pictures_show_names_as_they_are(tmp_path, monkeypatch):
 _candidates = fonts._candidates
 
 
+def test_a_styled_figure_keeps_what_the_session_becomes():
+    """The first figure of a notebook makes it interactive."""
+    before = dict(plt.rcParams)
+    with fonts.style(["$"]):
+        assert not plt.rcParams["text.parse_math"]
+        plt.rcParams["interactive"] = not before["interactive"]
+    after = dict(plt.rcParams)
+    plt.rcParams["interactive"] = before["interactive"]
+    assert after == {**before, "interactive": not before["interactive"]}
+
+
 def test_a_font_that_has_the_characters_is_used(monkeypatch):
     monkeypatch.setattr(
         fonts, "_candidates", lambda: [("sans-serif", "a"), ("Some CJK", "b")]

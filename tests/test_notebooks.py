@@ -29,6 +29,16 @@ SMALLER = {
         ("OUTER_STEPS = 10, 20, 300", "OUTER_STEPS = 10, 20, 30"),
         ("num_students=8", "num_students=2"),
     ],
+    "replay": [
+        ("outer_steps=100", "outer_steps=3"),
+        ('"wide_convnet_bn@16-32"', '"linear"'),
+        ("SEEDS = 3", "SEEDS = 1"),
+        ("updates=200", "updates=10"),
+        (
+            "load_dataset(DATASET, download=True)",
+            "load_dataset(DATASET).of_classes(range(4))",
+        ),
+    ],
     "sound_data": [
         ("Recipe(rounds=2, outer_steps=100)", "Recipe('mlp', 1, outer_steps=50)"),
         ("(100, 4)", "(10, 4)"),

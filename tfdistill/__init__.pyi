@@ -52,6 +52,7 @@ from tfdistill.studies import audit as audit
 from tfdistill.studies import baselines as baselines
 from tfdistill.studies import exposure as exposure
 from tfdistill.studies import linear as linear
+from tfdistill.studies import replay as replay
 from tfdistill.studies.comparison.compare import compare as compare
 from tfdistill.studies.comparison.result import Comparison as Comparison
 from tfdistill.synthesizers.base import DataSource as DataSource

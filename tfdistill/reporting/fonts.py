@@ -29,8 +29,14 @@ def style(texts: Iterable[str]) -> Iterator[None]:
             needed -= has
             families.append(family)
     settings = {"text.parse_math": False, "font.family": families}
-    with matplotlib.rc_context(settings):
+    # Not `rc_context`: in a notebook, the first figure of all makes the session
+    # interactive, which must last, or later figures are not shown.
+    before = {name: matplotlib.rcParams[name] for name in settings}
+    matplotlib.rcParams.update(settings)
+    try:
         yield
+    finally:
+        matplotlib.rcParams.update(before)
 
 
 def styled(draw: Callable) -> Callable:

@@ -139,13 +139,19 @@ def herding(
                 f"features must give a finite row for each of {len(images)} images, "
                 f"not an array of shape {list(rows.shape)}."
             )
-        chosen.append(images[_herded(_flat(rows).astype("float64"), count)])
+        chosen.append(images[herded(rows, count)])
     images = np.stack(chosen, axis=1)
     return _dataset(dataset, "herding", images, steps, None)
 
 
-def _herded(rows, count):
-    """Indices of rows whose running mean follows the mean of all."""
+def herded(rows: np.ndarray, count: int) -> list[int]:
+    """Indices of examples whose running mean follows the mean of all.
+
+    Args:
+        rows: Finite numbers `[n, ...]`, of the examples.
+        count: How many are chosen, at most n.
+    """
+    rows = _flat(rows).astype("float64")
     squares, mean = np.square(rows).sum(1), rows.mean(0)
     total, chosen = np.zeros_like(mean), []
     for number in range(1, count + 1):

@@ -5,7 +5,8 @@ from importlib import resources
 import jinja2
 
 from tfdistill._internal.version import __version__
-from tfdistill.studies.comparison.result import SIGNIFICANCE, Comparison
+from tfdistill.evaluation import pairs
+from tfdistill.studies.comparison.result import Comparison
 
 #: The columns: title, what it means.
 COLUMNS = {
@@ -67,22 +68,7 @@ def rows(comparison: Comparison) -> list[dict]:
 
 def sentences(comparison: Comparison) -> list[str]:
     """What can be said of every two rivals."""
-    found = []
-    for pair in comparison.pairs():
-        first, second = pair["first"], pair["second"]
-        points = f"{100 * abs(pair['difference']):.1f} points"
-        if pair["better"] is None:
-            found.append(
-                f"Between {first} and {second} no difference is shown ({points}, "
-                f"p = {pair['p']:.2g})."
-            )
-            continue
-        worse = second if pair["better"] == first else first
-        found.append(
-            f"{pair['better']} is better than {worse} by {points} "
-            f"(p = {pair['p']:.2g})."
-        )
-    return found
+    return [pairs.sentence(pair) for pair in comparison.pairs()]
 
 
 def notes(comparison: Comparison) -> list[str]:
@@ -97,7 +83,7 @@ def notes(comparison: Comparison) -> list[str]:
         f"batches of {s['batch_size']}.",
         f'"Better" is said if a paired t-test over networks of {_main(comparison)} '
         "with the same initial weights, corrected by Holm for all pairs, has p below "
-        f"{SIGNIFICANCE}.",
+        f"{pairs.SIGNIFICANCE}.",
     ]
     if comparison.real_accuracy is not None:
         found.append(

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfdistill.evaluation import statistics
+from tfdistill.evaluation import pairs, statistics
 from tfdistill.evaluation.attacked import robustness_ratio
 from tfdistill.inner.objectives.classification import recall
 from tfdistill.studies.comparison.cells import Cell
-
-#: Of a difference that is called one, corrected for the number of pairs.
-SIGNIFICANCE = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,24 +132,8 @@ class Comparison:
             for two in itertools.combinations(self.sets, 2)
             if _are_rivals(self, *two)
         ]
-        rows = [[self.best(name, where).accuracies for name in two] for two in names]
-        corrected = statistics.holm([statistics.paired_p(*row) for row in rows])
-        found = []
-        for (first, second), row, p in zip(names, rows, corrected):
-            difference = float((row[0] - row[1]).mean())
-            better = None
-            if p < SIGNIFICANCE:
-                better = first if difference > 0 else second
-            found.append(
-                {
-                    "first": first,
-                    "second": second,
-                    "difference": difference,
-                    "p": p,
-                    "better": better,
-                }
-            )
-        return found
+        accuracies = {name: self.best(name, where).accuracies for name in self.sets}
+        return pairs.judged(accuracies, names)
 
     def to_json(self) -> dict:
         """Everything, as JSON."""
