@@ -61,5 +61,7 @@ def test_what_fails_or_takes_too_long_is_told(tmp_path):
     assert (grown["students"], grown["error"]) == (2, None)
     left_out = content["left_out"]
     assert left_out["step lenet no_policy False 2 students"] == "1 students failed"
-    assert left_out["step lenet mixed_bfloat16 False 1000 students"].startswith("would take")
+    assert left_out["step lenet mixed_bfloat16 False 1000 students"].startswith(
+        "would take"
+    )
     assert len(left_out) == 3 and output.count("\nLeft out: ") == 3
