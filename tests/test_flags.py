@@ -465,3 +465,24 @@ def test_a_record_without_a_method_is_of_learned_steps(tmp_path):
     path.write_text("\n".join(lines))
     again = distill.parse([f"--flagfile={path}", "--workdir=w"])
     assert (again.method, again.seed, again.epochs) == ("unrolled", 3, 3)
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_a_seed_is_not_negative(command):
+    found = main.command(command)
+    if "seed" not in found.flags:
+        return
+    with pytest.raises(InputError, match="seed=-1: -1 is not a non-negative integer"):
+        found.parse(["--workdir=w", "--seed=-1"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("destil", "distill"), ("evalute", "evaluate"), ("zzz", None)]
+)
+def test_a_command_that_is_mistyped(typed, meant, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["tfdistill", typed, "--workdir=w"])
+    with pytest.raises(SystemExit):
+        main.run()
+    said = capsys.readouterr().err
+    assert (f"did you mean {meant}?" in said) == (meant is not None)
+    assert "is not a command" in said and "There are" in said.replace("there", "There")

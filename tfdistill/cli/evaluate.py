@@ -78,7 +78,7 @@ _RESULT = [
         lowest=1,
         library=f"{_EVALUATE}.num_students",
     ),
-    Flag("seed", int, 0, "Random seed of the networks' initial weights."),
+    Flag("seed", int, 0, "Random seed of the networks' initial weights.", lowest=0),
 ]
 
 

@@ -1,5 +1,6 @@
 """The command line: `tfdistill COMMAND --flags`."""
 
+import difflib
 import importlib
 import os
 import sys
@@ -59,9 +60,11 @@ def run() -> None:
             _show(_usage())
         name, arguments = arguments[0], ["--help"]
     if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f"did you mean {near[0]}? There" if near else "there"
         _refuse(
             f"{name!r} is not a command of tfdistill; "
-            f"there are {', '.join(COMMANDS)} (tfdistill --help)."
+            f"{hint} are {', '.join(COMMANDS)} (tfdistill --help)."
         )
     # Before TensorFlow is imported, or it has no effect.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -165,18 +165,13 @@ def per_class(evaluation: Evaluation, class_names=None) -> plt.Figure:
     """How much of each class is recognised, the least first.
 
     Args:
-        evaluation: Of classifiers.
-        class_names: A name for each class; their numbers, if not given.
-
-    Raises:
-        AttributeError: If the evaluation has no confusion matrix.
-        ValueError: If there is not one name for each class.
+        evaluation, class_names: Same as for `confusion`, which raises the same errors.
 
     Example:
         >>> import tfdistill
+        >>> model = tfdistill.students.linear((8, 8, 1))
         >>> digits = tfdistill.load_dataset("digits")
-        >>> data = tfdistill.baselines.random_real(digits, steps=2)
-        >>> result = tfdistill.evaluate(data, "linear", digits.test, 2)
+        >>> result = tfdistill.evaluate_model(model, digits.test)
         >>> len(tfdistill.figures.per_class(result).axes[0].patches)
         10
     """

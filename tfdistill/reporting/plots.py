@@ -202,11 +202,8 @@ def grid(
     """One picture with a row of images for each step, for TensorBoard or `plt.imshow`.
 
     Args:
-        distilled: The data to show. Images may have any shape; a vector is a row of
-            pixels.
-        max_steps: Largest number of rows, at least 1; steps are left out evenly.
-        max_images: Largest number of images in a row, at least 1. Whatever is allowed,
-            there are at most 100 in a row and 2,000 in total.
+        distilled, max_steps, max_images: Same as for `distilled_images`, but whatever
+            is allowed, there are at most 100 images in a row and 2,000 in total.
 
     Returns:
         float32 `[height, width, 1 or 3]` in 0..1. Small images are enlarged to a height
