@@ -29,6 +29,14 @@ def mirrored():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_old_is_looked_at_again():
+    """TensorFlow keeps the graphs of earlier tests, a million objects of each file."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _no_seed_of_another_test():
     """With a seed of TensorFlow's own, random maps of a pipeline repeat themselves."""

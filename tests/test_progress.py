@@ -42,7 +42,7 @@ def test_lines_come_every_so_often_with_the_time_left_of_all(clock, capsys):
     assert not any(c in line for line in lines for c in "\r\x1b")
 
 
-def test_parts_are_numbered_and_each_ends_with_a_line(clock, capsys):
+def test_parts_are_numbered_and_each_begins_and_ends_with_a_line(clock, capsys):
     with Progress(parts=2) as progress:
         progress.part("one", 2, "steps", done=1)
         progress.advance()
@@ -50,8 +50,10 @@ def test_parts_are_numbered_and_each_ends_with_a_line(clock, capsys):
         progress.part("two", 0.5, "minutes")
         progress.to(0.25, "half")
     assert capsys.readouterr().out.splitlines() == [
+        "1/2 one 1/2 steps",
         "A word.",
         "1/2 one 2/2 steps",
+        "2/2 two 0:00/0:30 minutes",
         "2/2 two 0:15/0:30 minutes, half",
     ]
 

@@ -71,7 +71,8 @@ class Progress:
         self._title, self._total, self._unit, self._done = title, total, unit, done
         self._text, self._first, self._then = "", None, list(then)
         self._bar = self._bar or (_bar() if self._shown else None)
-        self._refresh(at_once=True)
+        # The first part may be long, and is then the only sign of life.
+        self._refresh(at_once=True, told=self._parts > 1)
 
     def advance(self, count: float = 1, text: str | None = None) -> None:
         """Says that so many more are done; `text` is about the last one."""
@@ -167,9 +168,9 @@ class Progress:
         if self._title:
             if self._seconds_each is not None:
                 self._each[self._unit] = self._seconds_each
-            self._refresh(at_once=True, ends=True)
+            self._refresh(at_once=True, told=True)
 
-    def _refresh(self, at_once=False, ends=False):
+    def _refresh(self, at_once=False, told=False):
         now = time.monotonic()
         if not self._shown:
             return
@@ -184,7 +185,7 @@ class Progress:
                 self._bar.refresh()
             return
         wait = max(_EVERY, (now - self._started) / 20)
-        if ends or (not at_once and now - self._line >= wait):
+        if told or (not at_once and now - self._line >= wait):
             self._line = now
             tell(self.line)
 
