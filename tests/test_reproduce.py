@@ -118,8 +118,8 @@ def test_wrong_arguments_are_refused(reproduce):
     for arguments, message in (
         (
             [],
-            "name one of table1, table2, table3, attack, gtn, search, figure2, "
-            "ablation, linear",
+            "name one of today, table1, table2, table3, attack, gtn, search, "
+            "figure2, ablation, linear",
         ),
         (["table9"], "not table9"),
         (["table1", "--datasets=mnist,imagenet"], "must be some of mnist"),
