@@ -104,7 +104,7 @@ def test_the_paper_is_that_of_the_method(digits, tmp_path, method, paper):
         data = tfdistill.baselines.random_real(digits, steps=1)
     else:
         data = made_by(method, digits).distilled()
-    # Whatever is done with the data later, in another recipe too.
+    # The paper stays, even if the data are given another recipe.
     data = data.replace(recipe=tfdistill.OrdinaryTraining(updates=5))
     data.save(tmp_path / "data")
     text = (tmp_path / "data" / "README.md").read_text()

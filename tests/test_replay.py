@@ -138,7 +138,7 @@ def test_targets_of_one_head():
 
 def test_batches_hold_as_many_images_of_each_class():
     labels = np.repeat([0, 1, 2], [1, 50, 7]).astype("float32")
-    training = learning.Training(10, 9, 0.1, RandomChanges())
+    training = tfdistill.OrdinaryTraining(10, 0.1, 9, RandomChanges())
     batches = learning._Balanced(
         tf.zeros([58, 1, 1, 1]),
         tf.constant(labels[:, None]),

@@ -218,13 +218,27 @@ class _Shuffled(Curriculum):
             images, labels = tf.identity(images), tf.identity(labels)
         if not self._recipe.changes.changes_nothing:
             images = self._recipe.changes(images, fold_in(self._seed, t))
-        done = tf.cast(t, tf.float32) / tf.cast(self._updates, tf.float32)
-        rate = self._rate * (1 + tf.cos(math.pi * done)) / 2
+        rate = falling(self._rate, t, self._updates)
         return Batch(images, labels, {"learning_rate": rate})
 
     def _shuffled(self, count, number):
         seed = fold_in(self._order, number)
         return tf.random.experimental.stateless_shuffle(tf.range(count), seed)
+
+
+def falling(rate, t, updates) -> tf.Tensor:
+    """The learning rate of an update: it falls to 0 along a half cosine.
+
+    Args:
+        rate: That of the first update.
+        t: Number of the update, from 0.
+        updates: Number of all updates.
+
+    Returns:
+        float32 scalar.
+    """
+    done = tf.cast(t, tf.float32) / tf.cast(updates, tf.float32)
+    return rate * (1 + tf.cos(math.pi * done)) / 2
 
 
 def _flat(distilled):

@@ -11,11 +11,12 @@ from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.data.split import Split
+from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.evaluation.ordinarily_trained import Architecture
 from tfdistill.runs.journal import Journal
 from tfdistill.studies.comparison.compare import usual_changes
 from tfdistill.studies.replay.distilling import Distilled, SoftLabels
-from tfdistill.studies.replay.learning import Learner, Training
+from tfdistill.studies.replay.learning import Learner
 from tfdistill.studies.replay.memories import (
     Everything,
     Herding,
@@ -94,7 +95,7 @@ def compare(
         (2,)
     """
     changes = usual_changes(dataset) if changes is None else changes
-    training = Training(updates, batch_size, learning_rate, changes)
+    training = OrdinaryTraining(updates, learning_rate, batch_size, changes)
     if memories is None:
         memories = {
             "distilled": Distilled(),
@@ -116,7 +117,8 @@ def compare(
         added = _UPPER if alone else {**_LOWER, **_UPPER}
         memories = {**memories, **added}
         counts.update(dict.fromkeys(added, 1))
-    architecture = Architecture(student, _normalised(dataset, tasks[0]))
+    dataset = _normalised(dataset, tasks[0])
+    architecture = Architecture(student, dataset)
     run = _Run(dataset, tasks, classes, architecture, training, alone, folder)
     accuracies: dict[str, list] = {name: [] for name in memories}
     sizes: dict[str, int] = {}
@@ -149,7 +151,8 @@ def compare(
             "student": architecture.name,
             "alone": alone,
             "seeds": seeds,
-            **{**dataclasses.asdict(training), "changes": changes.to_config()},
+            **dataclasses.asdict(training),
+            "changes": changes.to_config(),
         },
     )
 
@@ -211,8 +214,7 @@ class _Run:
         self._num_classes, self._architecture = dataset.num_classes, architecture
         self._learner, self._training = Learner(architecture, training), training
         self._journal = Journal(os.path.join(folder, "journal")) if folder else None
-        test = dataset.test.normalized_by(tasks[0].normalization, dataset.num_classes)
-        self._test = [test.of_classes(own).passes() for own in classes]
+        self._test = [dataset.test.of_classes(own).passes() for own in classes]
         digest = hashlib.sha256()
         for split in (*(task.train for task in tasks), dataset.test):
             digest.update(split.images)

@@ -1,50 +1,16 @@
 """One network that learns task after task, in balanced batches."""
 
-import dataclasses
-import math
 from typing import final
 
 import numpy as np
 import tensorflow as tf
 
-from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Draw, Stream, fold_in, student_seed
-from tfdistill.data.random_changes import RandomChanges
+from tfdistill.distilled.ordinary import OrdinaryTraining, falling
 from tfdistill.evaluation.ordinarily_trained import Architecture
 from tfdistill.inner import unroll
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.objectives.least_squares import LeastSquares
-from tfdistill.inner.optimizers.adam import Adam
-
-_EPSILON = 1e-7  # Keras's
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """How the network learns each task, the same for every memory.
-
-    Attributes:
-        updates: Updates by Adam, at least 1.
-        batch_size: Images of each update, as many of each class, at least 1.
-        learning_rate: Of the first update, > 0; it falls to 0 along a half cosine.
-        changes: `RandomChanges` to each batch.
-
-    Raises:
-        ValueError: If a number is out of range.
-    """
-
-    updates: int
-    batch_size: int
-    learning_rate: float
-    changes: RandomChanges
-
-    def __post_init__(self):
-        check_int("updates", self.updates, 1)
-        check_int("batch_size", self.batch_size, 1)
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(
-                f"learning_rate must be above 0, not {self.learning_rate}."
-            )
 
 
 class Learner:
@@ -54,10 +20,11 @@ class Learner:
 
     Args:
         architecture: The `Architecture`.
-        training: The `Training`.
+        training: How it learns each task: `OrdinaryTraining`, but that each batch has
+            as many images of each class.
     """
 
-    def __init__(self, architecture: Architecture, training: Training):
+    def __init__(self, architecture: Architecture, training: OrdinaryTraining):
         student, objective = architecture.student, LeastSquares()
 
         @tf.function(reduce_retracing=True, autograph=False)
@@ -105,7 +72,7 @@ class _Balanced(Curriculum):
             fold_in(seed, Draw.CHANGES),
         )
         self._training, self.num_steps = training, training.updates
-        self.inner_optimizer = Adam(epsilon=_EPSILON)
+        self.inner_optimizer = training.inner_optimizer
 
     @property
     def sources(self):
@@ -122,6 +89,5 @@ class _Balanced(Curriculum):
         rows = tf.gather(self._starts, which) + tf.minimum(place, counts - 1)
         images, targets = tf.gather(self._images, rows), tf.gather(self._targets, rows)
         images = self._training.changes(images, fold_in(self._changed, t))
-        done = tf.cast(t, tf.float32) / self.num_steps
-        rate = self._training.learning_rate * (1 + tf.cos(math.pi * done)) / 2
+        rate = falling(self._training.learning_rate, t, self.num_steps)
         return Batch(images, targets, {"learning_rate": rate})

@@ -129,8 +129,7 @@ class _Real(Memory):
     """Real images as they are in the data set, and the number of the class."""
 
     def bytes_per_image(self, task):
-        label = np.min_scalar_type(task.num_classes - 1).itemsize
-        return task.train.images[0].nbytes + label
+        return task.train.images[0].nbytes + _label_type(task).itemsize
 
     def remember(self, task, images_per_class, seed):
         labels, rng = task.train.labels, np.random.default_rng(seed)
@@ -147,8 +146,7 @@ class _Real(Memory):
                 own[self._chosen(task.train.images[own], images_per_class, rng)]
             )
         rows = np.concatenate(rows)
-        small = np.min_scalar_type(task.num_classes - 1)
-        return Kept(task.train.images[rows], labels[rows].astype(small))
+        return Kept(task.train.images[rows], labels[rows].astype(_label_type(task)))
 
     @abc.abstractmethod
     def _chosen(self, images, count, rng):
@@ -242,5 +240,9 @@ class Everything(Memory):
 
     def remember(self, task, images_per_class, seed):
         del images_per_class, seed
-        small = np.min_scalar_type(task.num_classes - 1)
-        return Kept(task.train.images, task.train.labels.astype(small))
+        return Kept(task.train.images, task.train.labels.astype(_label_type(task)))
+
+
+def _label_type(task):
+    """The smallest integers that number a task's classes."""
+    return np.min_scalar_type(task.num_classes - 1)
