@@ -1,5 +1,6 @@
 """Fresh networks on distilled data, and on what it is compared with."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 
@@ -132,11 +133,15 @@ class Comparisons:
             By the names of `KEYS`, in the order in which they are to be made: that of
             the distilled images comes first.
         """
-        c, evaluator = self._c, self._evaluator(distilled)
+        c = self._c
         test, count = self._dataset.test.passes(), students.num_tested(c)
 
+        @functools.cache
+        def evaluator():  # not for those who only count
+            return self._evaluator(distilled)
+
         def tested(data):
-            return evaluator(data, test, count, seed=c.seed)
+            return evaluator()(data, test, count, seed=c.seed)
 
         def real():
             tuned = self._tuned(distilled.learning_rates)
@@ -145,13 +150,13 @@ class Comparisons:
         def shuffled():
             # What was learned for one order is worth less in another.
             few = students.num_tested(c, 8)
-            return evaluator(distilled, test, few, shuffle_steps=True, seed=c.seed)
+            return evaluator()(distilled, test, few, shuffle_steps=True, seed=c.seed)
 
         tests = {"distilled images": (count, lambda: tested(distilled))}
         if c.pool:
             tests["no distilled data"] = (
                 count,
-                lambda: evaluator.untrained(test, count, seed=c.seed),
+                lambda: evaluator().untrained(test, count, seed=c.seed),
             )
         # In ordinary training, real images at the start are the random real ones.
         if distilled.recipe.is_ordered or c.start != "real" or self._real is None:
