@@ -24,15 +24,16 @@ def run(path, *arguments):
 
 @pytest.mark.slow
 def test_rows(tmp_path):
-    arguments = "--cells=lenet", "--precisions=float32", "--nolayers"
+    arguments = "--cells=lenet,ridge", "--precisions=float32", "--nolayers"
     output, content = run(tmp_path / "rows.json", *arguments)
     first, *lines = output.splitlines()
     assert "TensorFlow" in first and first == content["device"]
     rows = content["rows"]
     assert len([line for line in lines if line.startswith("| ")]) == 1 + len(rows)
     settings = {
-        (what, "lenet", "float32", jit)
+        (what, cell, "float32", jit)
         for what in ("check", "step")
+        for cell in ("lenet", "ridge")
         for jit in (True, False)
     }
     found = [tuple(r[k] for k in ("what", "cell", "precision", "jit")) for r in rows]

@@ -103,6 +103,14 @@ class Restless(tfdistill.FixedWeights.__mro__[1]):
         return [w + n for w, n in zip(weights, noise)], self.student.state
 
 
+class Counted(tfdistill.RandomWeights):
+    """Keeps count in the host's memory."""
+
+    @property
+    def variables(self):
+        return [tf.Variable(0)]
+
+
 class Detached(tfdistill.Synthesizer, tfdistill.Curriculum):
     """Makes its images outside the sources: they never learn."""
 
@@ -149,6 +157,10 @@ class Detached(tfdistill.Synthesizer, tfdistill.Curriculum):
         (
             lambda: testing.check_initial_weights(Restless()),
             "is_random is False, but sample",
+        ),
+        (
+            lambda: testing.check_initial_weights(Counted()),
+            "must not have variables of int32",
         ),
         (
             lambda: testing.check_synthesizer(Detached),

@@ -204,6 +204,23 @@ def test_a_run_that_goes_on_is_the_same(digits, tmp_path):
     )
 
 
+def test_a_backup_with_ages_of_another_integer_type_goes_on(digits, tmp_path):
+    first, again = distiller(digits), distiller(digits)
+    first.fit(real(digits), steps_per_epoch=5, verbose=0)
+    kept = first.checkpointed
+    *others, ages = kept["students"]
+    # As runs wrote them before ages became int64.
+    former = [*others, tf.Variable(tf.cast(ages, tf.int32))]
+    record = tf.Variable('{"history": [], "anneal": null}')
+    state = tf.train.Checkpoint(
+        optimizer=first.optimizer, record=record, **{**kept, "students": former}
+    )
+    tf.train.CheckpointManager(state, tmp_path, 2).save(5)
+    assert tfdistill.Backup(tmp_path).restore(again) == 5
+    for a, b in zip(kept["students"], again.checkpointed["students"]):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_replicas_have_networks_of_their_own_which_are_saved(
     digits, mirrored, tmp_path
 ):

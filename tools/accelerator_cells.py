@@ -32,6 +32,7 @@ class Cell:
         real_batch: Real images that judge a student.
         batch: Synthetic images of a step.
         generator: The name of a network that makes them; None if they are learned.
+        ridge: Whether students are judged by a ridge regression, and learn in a pool.
     """
 
     student: object
@@ -41,18 +42,23 @@ class Cell:
     real_batch: int = 1024
     batch: int = CLASSES
     generator: str | None = None
+    ridge: bool = False
 
 
 CELLS = {
     "lenet": Cell("lenet", (28, 28, 1)),
     "alex_cifar_net": Cell("alex_cifar_net", (32, 32, 3)),
     "convnet": Cell("convnet@128", (32, 32, 3)),
+    "ridge": Cell(
+        "wide_convnet_bn@128-256-512", (32, 32, 3), 1, 1, 1024, 100, ridge=True
+    ),
     "gtn": Cell("gtn_learner", (28, 28, 1), 32, 1, 1024, 64, "gtn_generator"),
 }
 TINY_CELLS = {
     "lenet": Cell("lenet", (12, 12, 1), 2, 2, 32),
     "alex_cifar_net": Cell("alex_cifar_net", (8, 8, 3), 2, 2, 32),
     "convnet": Cell("convnet@8", (8, 8, 3), 2, 2, 32),
+    "ridge": Cell("wide_convnet_bn@8-16", (8, 8, 3), 1, 1, 32, ridge=True),
     "gtn": Cell(
         "gtn_learner@4-8-16", (12, 12, 1), 4, 1, 32, 10, "gtn_generator@8-16-4"
     ),
@@ -134,10 +140,18 @@ def _distiller(cell, precision, weights):
     else:
         images = rng.standard_normal((cell.steps, cell.batch, *cell.shape))
         synthesizer = tfdistill.DistilledImages(
-            images, labels, CLASSES, epochs=cell.epochs
+            images,
+            labels,
+            CLASSES,
+            epochs=cell.epochs,
+            centred_labels=cell.ridge,
         )
+    others = {}
+    if cell.ridge:
+        others["objective"] = "least_squares"
+        others["meta_gradient"] = tfdistill.RidgeRegression()
     student = _student(cell, precision)
-    return tfdistill.Distiller(student, synthesizer, weights)
+    return tfdistill.Distiller(student, synthesizer, weights, **others)
 
 
 def _outer_step(distiller, cell):
@@ -161,7 +175,8 @@ def measure_step(cell: Cell, precision: str, jit: bool, students: int, repeats: 
     on_gpu = device != "CPU:0"
     if on_gpu:
         tf.config.experimental.reset_memory_stats(device)
-    distiller = _distiller(cell, precision, tfdistill.RandomWeights())
+    pool = tfdistill.LearningStudents if cell.ridge else tfdistill.RandomWeights
+    distiller = _distiller(cell, precision, pool())
     distiller.compile(jit_compile=jit, students_per_step=students)
     step = _outer_step(distiller, cell)
     # The smallest of what a step changes (the rates): reading it waits for the device,
@@ -202,7 +217,9 @@ def _operations(distiller, cell, students):
     the vector-Jacobian product of that costs twice what it differentiates (6 F): 12 F.
     Where not all steps are kept, they are taken once more (15 F). The judgement is one
     gradient (3 F). A generator makes all images (F), and makes them again to take its
-    own gradient (3 F), once for all students.
+    own gradient (3 F), once for all students. A ridge regression takes the features of
+    both batches (F), those of the synthetic one with their gradient by the images (F);
+    then the student takes a step (3 F).
     """
     (student, _), *_ = distiller.population.members
     synthesizer = distiller.synthesizer
@@ -211,6 +228,8 @@ def _operations(distiller, cell, students):
     size = sum(math.prod(x.shape) for x in student.weights + student.state + slots)
     factor = 12 if 4 * size * steps <= back_gradient.KEPT_BYTES else 15
     forward = _forward_operations(student.model)
+    if cell.ridge:
+        return students * forward * (5 * cell.batch + cell.real_batch)
     total = students * forward * (factor * steps * cell.batch + 3 * cell.real_batch)
     if cell.generator:
         total += 4 * steps * cell.batch * _forward_operations(synthesizer.network)

@@ -69,11 +69,27 @@ class Backup(keras.callbacks.Callback):
         # Of which model the state is what `restore` has found.
         self._restored: keras.Model | None = None
 
-    def _checkpoint(self, model):
+    def _checkpoint(self, model, **others):
         self._json = tf.Variable("", trainable=False)
-        return tf.train.Checkpoint(
-            optimizer=model.optimizer, record=self._json, **model.checkpointed
-        )
+        kept = {**model.checkpointed, **others}
+        return tf.train.Checkpoint(optimizer=model.optimizer, record=self._json, **kept)
+
+    def _read(self, path, model):
+        """Reads one state, in which students' integers may be of another type."""
+        students = list(model.checkpointed.get("students", ()))
+        types = tf.train.load_checkpoint(path).get_variable_to_dtype_map()
+        read = []
+        for k, variable in enumerate(students):
+            saved = types.get(f"students/{k}/.ATTRIBUTES/VARIABLE_VALUE")
+            same = saved in (None, variable.dtype) or not saved.is_integer
+            read.append(
+                variable if same else tf.Variable(tf.zeros(variable.shape, saved))
+            )
+        others = {"students": read} if read else {}
+        self._checkpoint(model, **others).restore(path).assert_consumed()
+        for variable, value in zip(students, read):
+            if value is not variable:
+                variable.assign(tf.cast(value, variable.dtype))
 
     def restore(self, model: keras.Model) -> int:
         """Restores the newest state that can be read into a compiled model.
@@ -85,11 +101,10 @@ class Backup(keras.callbacks.Callback):
             ValueError: If there are states and none can be read.
         """
         self._restored = model
-        checkpoint = self._checkpoint(model)
         failures = []
         for path in self._saved():
             try:
-                checkpoint.restore(path).assert_consumed()
+                self._read(path, model)
                 record = fields.parse(self._json.numpy().decode())
             # What TensorFlow raises depends on which byte is wrong.
             except (

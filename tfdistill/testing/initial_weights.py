@@ -47,6 +47,7 @@ def check_initial_weights(
         getattr(initial_weights, "student", None) is not None,
         f"{kind}.build() must call super().build(make_model, model).",
     )
+    measures.require_reachable(kind, initial_weights.variables)
     before = [v.numpy() for v in model.variables]
     for name, sample in (
         ("sample", initial_weights.sample),

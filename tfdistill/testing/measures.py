@@ -25,6 +25,21 @@ def require(condition, sentence: str) -> None:
         raise AssertionError(sentence)
 
 
+def require_reachable(owner: str, variables: Sequence) -> None:
+    """Raises an AssertionError if XLA on a GPU does not reach a variable.
+
+    Args:
+        owner: Whose variables they are.
+        variables: TensorFlow's or Keras's.
+    """
+    types = {keras.backend.standardize_dtype(v.dtype) for v in variables}
+    require(
+        "int32" not in types,
+        f"{owner} must not have variables of int32: TensorFlow keeps them in the "
+        "host's memory, where XLA on a GPU does not reach them; take int64.",
+    )
+
+
 @contextlib.contextmanager
 def double_precision() -> Iterator[None]:
     """Has Keras make everything in float64, until the block ends."""

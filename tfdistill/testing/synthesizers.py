@@ -60,6 +60,7 @@ def check_synthesizer(
         synthesizer.trainable_variables,
         f"{kind} has no trainable variables: make them by add_weight() in __init__.",
     )
+    measures.require_reachable(kind, synthesizer.variables)
     for name in ("image_shape", "num_classes"):
         require(hasattr(synthesizer, name), f"{kind}.{name} is missing.")
     objective = objective or Classification()

@@ -83,8 +83,10 @@ class LearningStudents(InitialWeights):
             lambda x: self._variable(tf.zeros([self.size, *x.shape], x.dtype)),
             unroll.Learner(weights, state, slots),
         )
-        # A student that was never drawn is older than any.
-        self._ages = self._variable(tf.fill([self.size], -1))
+        # A student that was never drawn has the age -1. On a GPU, TensorFlow keeps
+        # variables of int32 in the host's memory, where XLA does not reach them.
+        never = tf.constant(-1, tf.int64)
+        self._ages = self._variable(tf.fill([self.size], never))
 
     def _variable(self, value):
         return tf.Variable(
@@ -101,7 +103,7 @@ class LearningStudents(InitialWeights):
 
     def sample(self, seed):
         index = self._index(seed)
-        age = tf.gather(self._ages, index)
+        age = self._age(index)
 
         def kept():
             weights, state, _ = self._kept
@@ -125,7 +127,7 @@ class LearningStudents(InitialWeights):
             problem: What it learned from.
         """
         index = self._index(seed)
-        age = tf.gather(self._ages, index)
+        age = self._age(index)
         fresh = self._is_fresh(age)
         # At first, students are of every age, so that later a few at a time are new.
         first = tf.cast(index * self.max_age // self.size, age.dtype)
@@ -142,8 +144,9 @@ class LearningStudents(InitialWeights):
             learner = unroll.step(problem, age, learner)
         else:
             learner, _ = unroll.walk(problem, learner, age, age + self.steps)
+        ages = tf.cast(age + self.steps, self._ages.dtype)
         kept = [*tf.nest.flatten(self._kept), self._ages]
-        for variable, value in zip(kept, [*tf.nest.flatten(learner), age + self.steps]):
+        for variable, value in zip(kept, [*tf.nest.flatten(learner), ages]):
             # In place: the pool is large. The handle is that of this replica.
             tf.raw_ops.ResourceScatterNdUpdate(
                 ref=variable.handle, indices=[[index]], updates=value[None]
@@ -152,6 +155,9 @@ class LearningStudents(InitialWeights):
     def _index(self, seed):
         own = fold_in(seed, Draw.MEMBER)
         return tf.random.stateless_uniform([], own, 0, self.size, tf.int32)
+
+    def _age(self, index):
+        return tf.cast(tf.gather(self._ages, index), tf.int32)
 
     def _is_fresh(self, age):
         return (age < 0) | (age >= self.max_age)
