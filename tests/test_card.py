@@ -40,6 +40,7 @@ def test_a_card_has_a_front_matter_a_picture_and_a_program(digits, tmp_path):
     yaml = pytest.importorskip("yaml")
     recipe = tfdistill.OrdinaryTraining(updates=50)
     rows = [{"student": "mlp", "mean": 0.9, "std": 0.01, "num_students": 5}]
+    rows += [{"student": "linear", "mean": 0.8, "std": 0.0, "num_students": 1}]
     folder = tmp_path / "data"
     data = saved(digits, folder, recipe=recipe, provenance={"measured": rows})
     text = (folder / "README.md").read_text()
@@ -47,6 +48,7 @@ def test_a_card_has_a_front_matter_a_picture_and_a_program(digits, tmp_path):
     fields = yaml.safe_load(front)
     assert fields["task_categories"] == ["image-classification"]
     assert "50 updates by Adam" in body and "| mlp | 90.00 ± 1.00 % | 5 |" in body
+    assert "| linear | 80.00 % | 1 |" in body
     with Image.open(folder / "images.png") as picture:
         assert picture.size == (100, 30)
     (program,) = IN_PYTHON.findall(body)

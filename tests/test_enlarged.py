@@ -1,5 +1,7 @@
 """Images that are stored small and seen large."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -68,6 +70,12 @@ def test_files_hold_the_small_images_and_say_so(digits, tmp_path):
     np.testing.assert_array_equal(again.images, distilled.images)
     changed = again.replace(labels=again.labels[:, ::-1])
     assert changed.enlarged == 2
+    card = (tmp_path / "data" / "README.md").read_text()
+    assert "80 of 8 x 8 x 1, stored as 4 x 4 x 1" in card
+    found: dict = {}
+    program = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    exec(program.replace("FOLDER", str(tmp_path / "data")), found)
+    np.testing.assert_allclose(found["images"], again.images[0], atol=1e-6)
     distilled.to_npz(tmp_path / "data.npz")
     assert np.load(tmp_path / "data.npz")["images"].shape == (1, 80, 8, 8, 1)
     model = again.train(tfdistill.students.linear(digits.image_shape))

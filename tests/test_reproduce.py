@@ -80,6 +80,7 @@ def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell(tool):
     cells += [c for row in papers.TABLE_2 for c in papers.table2(row)]
     cells += [c for row in papers.TABLE_3 for c in papers.table3(row)]
     cells += [c for today in papers.TODAY.values() for c in today]
+    cells += [c for today in papers.TODAY_GPU.values() for c in today]
     cells += [c for attacks in papers.ATTACK.values() for c in attacks]
     cells += [*papers.GTN, papers.GTN_PAPER, papers.SEARCH_DATA, papers.SEARCH]
     cells += [*papers.FIGURE_2, *papers.ablation(), *papers.POOLS.values()]

@@ -153,11 +153,11 @@ FIGURE_2 = [
 ]
 
 
-def _today(dataset: str, *sizes: int) -> list[Cell]:
+def _today(dataset: str, *sizes: int, folder: str = "today") -> list[Cell]:
     """Cells of data for ordinary training; 20 networks of each would take days."""
     return [
         Cell(
-            f"today/{dataset}_{size}",
+            f"{folder}/{dataset}_{size}",
             f"{size} image{'s' if size > 1 else ''} a class",
             hour=("--num_students=5",),
         )
@@ -170,6 +170,12 @@ TODAY = {
     "mnist": _today("mnist", 1, 10, 50),
     "fashion_mnist": _today("fashion_mnist", 1, 10, 50),
     "cifar10": _today("cifar10", 1, 10),
+}
+#: The same on a GPU, by wider networks: the budget "full".
+TODAY_GPU = {
+    "mnist": _today("mnist", 10, 50, folder="today_gpu"),
+    "fashion_mnist": _today("fashion_mnist", 10, folder="today_gpu"),
+    "cifar10": _today("cifar10", 10, folder="today_gpu"),
 }
 
 _BASE = "mnist/random"

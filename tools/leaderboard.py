@@ -31,7 +31,7 @@ flags.DEFINE_list("flags", [], "More flags of tfdistill compare, without --.")
 flags.DEFINE_string("docs", os.path.join(ROOT, "docs"), "Where the page is written.")
 
 #: Flags of `tfdistill compare`: what two cores can do in half an hour.
-USUAL = ("--networks=5", "--rates=0.003", "--updates=300", "--teacher_epochs=0")
+USUAL = ("--networks=5", "--rates=0.001,0.003", "--updates=1000", "--teacher_epochs=0")
 SMALL = ("--architectures=lenet,mlp", "--choosing=1", "--attack_images=200")
 OF_DATASET = {
     "digits": ("--architectures=wide_convnet_bn@32-64,mlp", "--attack_images=200")

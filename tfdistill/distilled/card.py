@@ -40,12 +40,12 @@ tags:
 ```python
 import json
 import numpy as np
-import tensorflow_datasets as tfds
+{imported}import tensorflow_datasets as tfds
 
 builder = tfds.builder_from_directory("FOLDER")
 examples = list(tfds.as_numpy(builder.as_dataset(split="train", shuffle_files=False)))
 images = np.stack([e["image"] for e in examples])
-labels = np.stack([e["soft_label"] for e in examples])
+{enlarging}labels = np.stack([e["soft_label"] for e in examples])
 recipe = json.load(open("FOLDER/tfdistill.json"))["recipe"]
 ```
 
@@ -57,6 +57,9 @@ PyTorch, JAX) and `.parquet` (`datasets`).
 The images were learned from {source}, whose licence holds for them as far as it does
 for data that is derived from it. They are the work of tfdistill {version}{cited}
 """
+# `tf.image.resize` is bilinear unless it is told otherwise.
+_ENLARGING = """images = tf.image.resize(images, [{}, {}]).numpy()  # stored small
+"""
 
 
 def name(distilled) -> str:
@@ -66,12 +69,18 @@ def name(distilled) -> str:
 
 
 def description(distilled) -> str:
-    """One sentence on what the data is."""
-    return (
+    """What the data is, in a sentence or two."""
+    text = (
         f"{distilled.num_images} synthetic images, learned from {_source(distilled)} "
         "such that a network trained on just these does almost as well as one that saw "
         "all of it."
     )
+    if distilled.enlarged > 1:
+        text += (
+            " They are stored small: networks learn from them bilinearly enlarged to "
+            f"{_size(distilled.image_shape)}."
+        )
+    return text
 
 
 def markdown(distilled, version: str) -> str:
@@ -82,8 +91,11 @@ def markdown(distilled, version: str) -> str:
         version: Of tfdistill.
     """
     normalization = distilled.normalization
+    sizes, small = _size(distilled.image_shape), distilled.enlarged > 1
+    if small:
+        sizes += f", stored as {_size(distilled.stored_images.shape[2:])}"
     facts = {
-        "images": f"{distilled.num_images} of {_size(distilled.image_shape)}",
+        "images": f"{distilled.num_images} of {sizes}",
         "classes": ", ".join(distilled.class_names[:20])
         + (", ..." if distilled.num_classes > 20 else ""),
         "size": f"{distilled.num_bytes / 1024:.0f} KiB of images and labels",
@@ -93,8 +105,7 @@ def markdown(distilled, version: str) -> str:
         else "random",
     }
     rows = [
-        f"| {row['student']} | {100 * row['mean']:.2f} ± {100 * row['std']:.2f} % | "
-        f"{row['num_students']} |"
+        f"| {row['student']} | {_accuracy(row)} | {row['num_students']} |"
         for row in distilled.provenance.get("measured", [])
     ]
     measured = ""
@@ -108,6 +119,8 @@ def markdown(distilled, version: str) -> str:
         title=name(distilled),
         description=description(distilled),
         count=min(distilled.num_images, _COLUMNS * _ROWS),
+        imported="import tensorflow as tf\n" if small else "",
+        enlarging=_ENLARGING.format(*distilled.image_shape) if small else "",
         facts="\n".join(f"| {key} | {_cell(value)} |" for key, value in facts.items()),
         training=training[0].upper() + training[1:],
         scale=normalization.scale,
@@ -145,6 +158,11 @@ def rename(path: str, distilled) -> None:
     content["name"] = name(distilled)
     with open(path, "w", encoding="utf-8") as file:
         json.dump(content, file, indent=2)
+
+
+def _accuracy(row):
+    spread = f" ± {100 * row['std']:.2f}" if row["num_students"] > 1 else ""
+    return f"{100 * row['mean']:.2f}{spread} %"
 
 
 def _source(distilled):
