@@ -437,3 +437,27 @@ def test_the_site_builds_without_warnings(tmp_path):
         ).is_file()
     page = (tmp_path / "site" / "notebooks" / "your_own" / "index.html").read_text()
     assert 'src="../your_own_' in page  # a picture that a cell drew
+
+
+def test_readme_gives_the_accuracies_of_the_sets_that_ship():
+    networks = {
+        "ConvNet-3, width 128": "convnet@128",
+        "wide ConvNet": "wide_convnet@128-256-512",
+        "AlexCifarNet": "alex_cifar_net",
+        "LeNet": "lenet",
+        "MLP": "mlp",
+    }
+    table = re.findall(
+        r'^\| `"(.+?)"` \| .*? \| (.*?) \| (.*?) \|$', DOCUMENTS["README.md"], re.M
+    )
+    assert [name for name, *_ in table] and {name for name, *_ in table} == set(
+        tfdistill.distilled_names()
+    )
+    for name, convnet, others in table:
+        measured = tfdistill.load_distilled(name).provenance["measured"]
+        means = {row["student"]: f"{100 * row['mean']:.1f} %" for row in measured}
+        said = [f"ConvNet-3, width 128 {convnet}"] if convnet else []
+        said += others.split(", ")
+        for text in said:
+            network = text.rsplit(" ", 2)[0]
+            assert text == f"{network} {means[networks[network]]}"
