@@ -21,6 +21,7 @@ tf.config.threading.set_intra_op_parallelism_threads(1)
 # look at it again.
 gc.collect()
 gc.freeze()
+gc.disable()
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +34,6 @@ def mirrored():
 def _nothing_old_is_looked_at_again():
     """TensorFlow keeps the graphs of earlier tests, a million objects of each file."""
     yield
-    gc.collect()
     gc.freeze()
 
 

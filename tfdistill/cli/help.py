@@ -41,6 +41,8 @@ def default(flag: Flag) -> str:
         return flag.shown or "none"
     if flag.kind is bool:
         return "yes" if flag.default else "no"
+    if isinstance(flag.default, list):
+        return ",".join(flag.default)
     return str(flag.default)
 
 
