@@ -128,7 +128,7 @@ def test_candidates_can_be_students_of_a_distiller(space, digits):
     distiller = tfdistill.Distiller(
         name, tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
     )
-    distiller.compile()
+    distiller.compile(students_per_step=1)
     before = distiller.distilled().images
     distiller.fit(digits.train.batch(64), steps_per_epoch=1, epochs=1, verbose=0)
     assert np.abs(distiller.distilled().images - before).max() > 1e-4
