@@ -1,10 +1,10 @@
-"""How tests run the command line: in processes of their own, without importing again.
+"""How tests run programs: in processes of their own, without importing again.
 
 A process that has imported what the commands need, and has computed nothing, forks a
-child for each command. The child has its own folder, environment, files, signals and
-exit status, as `python -m tfdistill` has; what it lacks are the seconds in which
-TensorFlow is imported. With `fresh=True` a new interpreter runs the command: tests do
-so once with every command at the least.
+child for each program. The child has its own folder, environment, files, signals and
+exit status, as a new interpreter has; what it lacks are the seconds in which TensorFlow
+is imported. With `fresh=True` a new interpreter runs it: tests do so once with every
+command at the least.
 """
 
 import functools
@@ -20,13 +20,18 @@ import threading
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def start(*arguments, cwd=None, fresh=False, together=False, **variables):
-    """Starts a command of tfdistill.
+def start(*arguments, **options):
+    """Starts a command of tfdistill: `start_python` of its flags."""
+    return start_python("-m", "tfdistill", *arguments, **options)
+
+
+def start_python(*arguments, cwd=None, fresh=False, together=False, **variables):
+    """Starts a program of Python.
 
     Args:
-        *arguments: The command and its flags.
+        *arguments: `-m` and a module, `-c` and a text, or a path; then its arguments.
         cwd: Its working directory; this process's if not given.
-        fresh: Whether a new interpreter runs it.
+        fresh: Whether a new interpreter runs it, which has imported nothing.
         together: Whether standard error goes where standard output goes.
         **variables: Of its environment, besides this process's.
 
@@ -39,7 +44,7 @@ def start(*arguments, cwd=None, fresh=False, together=False, **variables):
     if sys.platform == "linux" and not fresh:
         return Forked(arguments, cwd, environment, together)
     return subprocess.Popen(
-        [sys.executable, "-m", "tfdistill", *arguments],
+        [sys.executable, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if together else subprocess.PIPE,
@@ -51,7 +56,15 @@ def start(*arguments, cwd=None, fresh=False, together=False, **variables):
 
 def run(*arguments, timeout=300, **options):
     """Runs a command of tfdistill to its end: a `subprocess.CompletedProcess`."""
-    process = start(*arguments, **options)
+    return _ended(start(*arguments, **options), arguments, timeout)
+
+
+def run_python(*arguments, timeout=300, **options):
+    """Runs a program of Python to its end: a `subprocess.CompletedProcess`."""
+    return _ended(start_python(*arguments, **options), arguments, timeout)
+
+
+def _ended(process, arguments, timeout):
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -256,23 +269,39 @@ def _report_ends(running):
 
 
 def _become(arguments, cwd, environment):
-    """Makes of this process what `python -m tfdistill` would be."""
+    """Makes of this process what a new interpreter would be."""
     import numpy as np
 
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["tfdistill", *arguments]
-    sys.path[0] = cwd
+    of_environment = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path += [path for path in of_environment if path and path not in sys.path]
     np.random.seed()  # or all children would draw the same numbers
+    how, *rest = arguments
+    sys.argv = {"-m": rest, "-c": ["-c", *rest[1:]]}.get(how, arguments)
+    named = how in ("-m", "-c")
+    sys.path[0] = cwd if named else os.path.dirname(os.path.abspath(how))
+    return how, rest
+
+
+def _run(how, rest):
+    import runpy
+    import types
+
+    if how == "-m":
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    elif how == "-c":
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(rest[0], "<string>", "exec"), sys.modules["__main__"].__dict__)
+    else:
+        runpy.run_path(how, run_name="__main__")
 
 
 if __name__ == "__main__":
     import gc
-    import runpy
 
     _import_all()
     gc.collect()
     gc.freeze()
-    _become(*_serve(socket.socket(fileno=int(sys.argv[1]))))
-    runpy.run_module("tfdistill", run_name="__main__", alter_sys=True)
+    _run(*_become(*_serve(socket.socket(fileno=int(sys.argv[1])))))

@@ -1,22 +1,15 @@
 """The accelerator's tool measures and checks, here on the CPU."""
 
 import json
-import os
-import subprocess
-import sys
 
+import commands
 import pytest
 
 
 def run(path, *arguments):
-    process = subprocess.run(
-        [
-            *(sys.executable, "tools/accelerator.py", "--size=tiny", "--repeats=2"),
-            *(f"--json={path}", *arguments),
-        ],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    process = commands.run_python(
+        *("tools/accelerator.py", "--size=tiny", "--repeats=2"),
+        *(f"--json={path}", *arguments),
     )
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout, json.loads(path.read_text())

@@ -1,20 +1,13 @@
 """The benchmark runs and prints its table."""
 
 import json
-import os
-import subprocess
-import sys
 
+import commands
 import pytest
 
 
 def tool(name, *arguments):
-    process = subprocess.run(
-        [sys.executable, f"tools/{name}.py", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-    )
+    process = commands.run_python(f"tools/{name}.py", *arguments)
     assert process.returncode == 0, process.stderr
     return process
 

@@ -1,7 +1,10 @@
 """What a folder of distilled data says of itself."""
 
+import contextlib
+import io
 import re
 
+import keras
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -51,11 +54,74 @@ def test_a_card_has_a_front_matter_a_picture_and_a_program(digits, tmp_path):
     assert "| linear | 80.00 % | 1 |" in body
     with Image.open(folder / "images.png") as picture:
         assert picture.size == (100, 30)
-    (program,) = IN_PYTHON.findall(body)
-    found: dict = {}
-    exec(program.replace("FOLDER", str(folder)), found)
+    found = trained(folder)
     assert found["images"].shape == (data.num_images, 8, 8, 1)
-    assert found["recipe"]["updates"] == 50
+    assert found["model"].optimizer.iterations == 50
+
+
+def trained(folder):
+    """What a card's program makes, of a network that is put into it."""
+    (program,) = IN_PYTHON.findall((folder / "README.md").read_text())
+    assert "model = ...  # your network: 8 x 8 x 1 to 10 outputs" in program
+    network = "model = tfdistill.students.mlp((8, 8, 1), 10)"
+    program = re.sub(r"^model = \.\.\..*$", network, program, flags=re.MULTILINE)
+    found: dict = {"tfdistill": tfdistill}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(program.replace("FOLDER", str(folder)), found)
+    return found
+
+
+def accuracy(model, digits):
+    images = digits.normalization.normalize(digits.test.images)
+    return float(
+        np.mean(model.predict(images, verbose=0).argmax(1) == digits.test.labels)
+    )
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_the_program_of_a_card_trains_as_the_library_does(digits, tmp_path, centred):
+    data = tfdistill.baselines.random_real(digits, images_per_class=5, steps=1)
+    changes = tfdistill.RandomChanges(shift=0.1, rotation=0.02, zoom=0.1, flip=False)
+    recipe = tfdistill.OrdinaryTraining(150, 0.01, batch_size=40, changes=changes)
+    data = data.replace(recipe=recipe)
+    if centred:
+        data = data.replace(labels=data.labels - 0.1, objective="least_squares")
+    data.save(tmp_path / "data")
+    found = trained(tmp_path / "data")
+    assert found["model"].optimizer.iterations == 150
+    own = data.train(tfdistill.students.mlp((8, 8, 1), 10))
+    assert accuracy(found["model"], digits) == pytest.approx(
+        accuracy(own, digits), abs=0.08
+    )
+    text = (tmp_path / "data" / "README.md").read_text()
+    assert ("half the squared distance" in text) == centred
+
+
+def test_learned_steps_are_taken_in_their_order(digits, tmp_path):
+    data = tfdistill.baselines.random_real(digits, images_per_class=2, steps=3)
+    rates = np.linspace(0.01, 0.06, 6).reshape(2, 3)
+    data = data.replace(learning_rates=rates)
+    data.save(tmp_path / "data")
+    keras.utils.set_random_seed(1)
+    found = trained(tmp_path / "data")
+    keras.utils.set_random_seed(1)
+    own = data.train(tfdistill.students.mlp((8, 8, 1), 10))
+    for a, b in zip(found["model"].get_weights(), own.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    text = (tmp_path / "data" / "README.md").read_text()
+    assert "The order matters" in text and "`learning_rates`" in text
+
+
+class Weighted(tfdistill.Classification):
+    """An objective of one's own."""
+
+    name = "weighted"
+
+
+def test_an_own_objective_is_named(digits, tmp_path):
+    saved(digits, tmp_path / "data", objective=Weighted())
+    text = (tmp_path / "data" / "README.md").read_text()
+    assert "an own objective, `weighted`" in text and "model.fit" not in text
 
 
 def made_by(method, digits):

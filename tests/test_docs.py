@@ -21,6 +21,7 @@ import textwrap
 import types
 from pathlib import Path
 
+import commands as processes
 import pytest
 
 import tfdistill
@@ -93,10 +94,11 @@ PROGRAMS = {
             apart=True,
             changes=(
                 (
-                    "model = ...  # your network, giving logits",
+                    "model = ...  # your network, without a softmax",
                     "model = keras.Sequential([keras.Input((8, 8, 1)), "
                     "keras.layers.Flatten(), keras.layers.Dense(10)])",
                 ),
+                ("steps_per_epoch=600", "steps_per_epoch=20"),
             ),
         ),
     ],
@@ -166,6 +168,8 @@ def test_every_block_is_of_a_kind():
 def test_programs_run(path, tmp_path):
     if path == "docs/elsewhere.md":
         make_run(tmp_path)
+    if path == "README.md":  # the run of its first command
+        tfdistill.load_distilled("digits/10").save(tmp_path / "run" / "distilled")
     in_python = [block for block in blocks(path) if block.language == "python"]
     for program in PROGRAMS[path]:
         texts = [block.text for block in in_python[slice(*program.blocks)]]
@@ -178,19 +182,14 @@ def test_programs_run(path, tmp_path):
             wanted = f"import {program.optional}\n"
             texts = [text for text in texts if wanted not in text]
         apart = "import sys\nsys.modules['tfdistill'] = None\n" if program.apart else ""
-        run("\n".join([apart + program.before, *texts]), tmp_path)
+        text = "\n".join([apart + program.before, *texts])
+        run(text, tmp_path, fresh=program.apart)
     if path == "README.md":
         assert (tmp_path / "served" / "saved_model.pb").is_file()
 
 
-def run(program, folder):
-    process = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+def run(program, folder, fresh):
+    process = processes.run_python("-c", program, cwd=folder, fresh=fresh)
     assert process.returncode == 0, process.stderr
 
 
@@ -207,6 +206,12 @@ def make_run(folder):
         np.full((3, 2), 0.02),
         normalization=tfdistill.Normalization((0.1,), (0.3,), 255),
         class_names=[str(digit) for digit in range(10)],
+    )
+    distilled.to_npz(folder / "steps.npz")
+    changes = tfdistill.RandomChanges(shift=0.1, rotation=0.04, zoom=0.1, flip=True)
+    distilled = distilled.replace(
+        recipe=tfdistill.OrdinaryTraining(updates=5, changes=changes),
+        objective="least_squares",
     )
     distilled.save(folder / "run" / "distilled")
     distilled.to_npz(folder / "distilled.npz")

@@ -74,7 +74,8 @@ def test_files_hold_the_small_images_and_say_so(digits, tmp_path):
     assert "80 of 8 x 8 x 1, stored as 4 x 4 x 1" in card
     found: dict = {}
     program = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
-    exec(program.replace("FOLDER", str(tmp_path / "data")), found)
+    reading, _, _ = program.partition("\nbatch = ")
+    exec(reading.replace("FOLDER", str(tmp_path / "data")), found)
     np.testing.assert_allclose(found["images"], again.images[0], atol=1e-6)
     distilled.to_npz(tmp_path / "data.npz")
     assert np.load(tmp_path / "data.npz")["images"].shape == (1, 80, 8, 8, 1)

@@ -3,9 +3,8 @@
 import json
 import os
 import re
-import subprocess
-import sys
 
+import commands
 import keras
 import numpy as np
 import pytest
@@ -159,13 +158,8 @@ def test_a_model_of_ones_own_is_a_student(tmp_path):
 
 @pytest.mark.slow
 def test_the_example_adapts_a_model_with_batch_norm(tmp_path):
-    process = subprocess.run(
-        [sys.executable, os.path.join(ROOT, "examples", "own_model.py")],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": ROOT},
-        capture_output=True,
-        text=True,
-    )
+    example = os.path.join(ROOT, "examples", "own_model.py")
+    process = commands.run_python(example, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     found = re.search(r"(0\.\d+) before, (0\.\d+) after", process.stdout)
     before, after = map(float, found.groups())

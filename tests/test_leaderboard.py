@@ -1,11 +1,9 @@
 """The leaderboard of the sets that ship: it is made, and it names them all."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import commands
 import pytest
 
 import tfdistill
@@ -16,13 +14,10 @@ QUICK = "networks=2,updates=2,architectures=linear,choosing=1,attack_images=0"
 
 
 def run(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, "tools/leaderboard.py", f"--workdir={folder / 'judged'}"]
-        + [f"--docs={folder / 'docs'}", f"--flags={QUICK},baselines=none", *arguments],
+    return commands.run_python(
+        *("tools/leaderboard.py", f"--workdir={folder / 'judged'}"),
+        *(f"--docs={folder / 'docs'}", f"--flags={QUICK},baselines=none", *arguments),
         cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
 
 

@@ -2,10 +2,9 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -291,13 +290,11 @@ def test_what_is_refused(digits):
 
 @pytest.mark.slow
 def test_the_example_runs(tmp_path):
-    process = subprocess.run(
-        [sys.executable, "examples/replay.py", f"--workdir={tmp_path}", "--seeds=1"]
-        + ["--student=linear", "--through=linear", "--outer_steps=2", "--updates=5"]
-        + ["--bytes_per_class=80", "--nobounds", "--only=distilled,herding"],
+    process = commands.run_python(
+        *("examples/replay.py", f"--workdir={tmp_path}", "--seeds=1"),
+        *("--student=linear", "--through=linear", "--outer_steps=2", "--updates=5"),
+        *("--bytes_per_class=80", "--nobounds", "--only=distilled,herding"),
         cwd=ROOT,
-        capture_output=True,
-        text=True,
     )
     assert process.returncode == 0, process.stderr
     content = json.loads((tmp_path / "replay.json").read_text())

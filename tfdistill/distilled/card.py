@@ -5,6 +5,7 @@ import re
 
 from tfdistill.distilled import pictures
 from tfdistill.distilled.citations import citation
+from tfdistill.distilled.programs import instructions, program
 
 #: Pictures of a card have this many images in a row, and rows, at most.
 _COLUMNS, _ROWS = 10, 10
@@ -33,21 +34,14 @@ tags:
 
 ## Training on it
 
-{training}. Images are float32 and normalised: a raw image x is
-`(x / {scale:g} - mean) / std`, with mean {mean} and std {std}. Labels are
-`soft_label`{labels}; `label` is the largest of them.
+{training}. {instructions}
+
+Images are float32 and normalised: a raw image x is `(x / {scale:g} - mean) / std`, with
+mean {mean} and std {std}. Labels are `soft_label`, {labels}; `label` is
+the largest of them.
 
 ```python
-import json
-import numpy as np
-{imported}import tensorflow_datasets as tfds
-
-builder = tfds.builder_from_directory("FOLDER")
-examples = list(tfds.as_numpy(builder.as_dataset(split="train", shuffle_files=False)))
-images = np.stack([e["image"] for e in examples])
-{enlarging}labels = np.stack([e["soft_label"] for e in examples])
-recipe = json.load(open("FOLDER/tfdistill.json"))["recipe"]
-```
+{program}```
 
 Plain `tf.data` reads the `.tfrecord` file; `tfdistill export` writes `.npz` (NumPy,
 PyTorch, JAX) and `.parquet` (`datasets`).
@@ -57,9 +51,11 @@ PyTorch, JAX) and `.parquet` (`datasets`).
 The images were learned from {source}, whose licence holds for them as far as it does
 for data that is derived from it. They are the work of tfdistill {version}{cited}
 """
-# `tf.image.resize` is bilinear unless it is told otherwise.
-_ENLARGING = """images = tf.image.resize(images, [{}, {}]).numpy()  # stored small
-"""
+_LABELS = {
+    "classification": "distributions over the classes",
+    "attack": "distributions over the classes",
+    "least_squares": "learned numbers to regress onto",
+}
 
 
 def name(distilled) -> str:
@@ -71,9 +67,8 @@ def name(distilled) -> str:
 def description(distilled) -> str:
     """What the data is, in a sentence or two."""
     text = (
-        f"{distilled.num_images} synthetic images, learned from {_source(distilled)} "
-        "such that a network trained on just these does almost as well as one that saw "
-        "all of it."
+        f"{distilled.num_images} synthetic images, learned from {_source(distilled)}, "
+        "to train networks on in its place."
     )
     if distilled.enlarged > 1:
         text += (
@@ -100,9 +95,9 @@ def markdown(distilled, version: str) -> str:
         + (", ..." if distilled.num_classes > 20 else ""),
         "size": f"{distilled.num_bytes / 1024:.0f} KiB of images and labels",
         "distilled through": distilled.student or "–",
-        "initial weights": "fixed, in `initial_weights.npz`"
+        "to be trained from": "fixed weights, in `initial_weights.npz`"
         if distilled.initial_weights is not None
-        else "random",
+        else "random weights",
     }
     rows = [
         f"| {row['student']} | {_accuracy(row)} | {row['num_students']} |"
@@ -119,16 +114,14 @@ def markdown(distilled, version: str) -> str:
         title=name(distilled),
         description=description(distilled),
         count=min(distilled.num_images, _COLUMNS * _ROWS),
-        imported="import tensorflow as tf\n" if small else "",
-        enlarging=_ENLARGING.format(*distilled.image_shape) if small else "",
         facts="\n".join(f"| {key} | {_cell(value)} |" for key, value in facts.items()),
         training=training[0].upper() + training[1:],
         scale=normalization.scale,
         mean=_numbers(normalization.mean),
         std=_numbers(normalization.std),
-        labels=", learned numbers to regress onto (half the squared error)"
-        if distilled.objective.name == "least_squares"
-        else ", distributions over the classes",
+        labels=_LABELS.get(distilled.objective.name, "numbers of an own objective"),
+        instructions=instructions(distilled),
+        program=program(distilled),
         measured=measured,
         source=_cell(_source(distilled)),
         version=version,

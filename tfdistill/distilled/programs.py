@@ -1,0 +1,136 @@
+"""How anybody trains on distilled data without this library: programs for its card."""
+
+from tfdistill.distilled.ordinary import OrdinaryTraining
+from tfdistill.inner.optimizers.gradient_descent import GradientDescent
+
+_READ = """import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+builder = tfds.builder_from_directory("FOLDER")
+examples = list(tfds.as_numpy(builder.as_dataset(split="train", shuffle_files=False)))
+images = np.stack([e["image"] for e in examples])
+labels = np.stack([e["soft_label"] for e in examples])
+"""
+# `tf.image.resize` is bilinear unless it is told otherwise.
+_ENLARGE = (
+    "images = tf.image.resize(images, [{}, {}]).numpy()  # they are stored small\n"
+)
+_MODEL = """
+model = ...  # your network: {shape} to {classes} outputs, without a softmax
+"""
+_CHANGE = """
+change = keras.Sequential(
+    [
+        {layers},
+    ]
+)
+"""
+_ORDINARY = """{change}
+data = tf.data.Dataset.from_tensor_slices((images, labels))
+data = data.cache().shuffle(len(images)).repeat().batch({batch})
+{changed}{model}
+model.compile(
+    keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay({rate:g}, {updates})),
+    {loss},
+)
+model.fit(data, steps_per_epoch={updates})
+"""
+_CHANGED = "data = data.map(lambda x, y: (change(x, training=True), y))\n"
+_IN_ORDER = """
+batch = {batch}  # the images of a step
+images = images.reshape(-1, batch, *images.shape[1:])
+labels = labels.reshape(-1, batch, *labels.shape[1:])
+rates = np.stack([e["learning_rates"] for e in examples])[::batch].T  # [epochs, steps]
+{model}
+model.compile(
+    keras.optimizers.SGD(
+        keras.optimizers.schedules.PiecewiseConstantDecay(
+            list(range(rates.size)), [*rates.ravel().tolist(), 0.0]
+        )
+    ),
+    {loss},
+)
+data = tf.data.Dataset.from_tensor_slices((images, labels))
+model.fit(data, epochs=len(rates), shuffle=False)
+"""
+_LAYERS = {
+    "shift": 'keras.layers.RandomTranslation({0:g}, {0:g}, "nearest")',
+    "rotation": 'keras.layers.RandomRotation({0:g}, "nearest")',
+    "zoom": 'keras.layers.RandomZoom({0:g}, {0:g}, "nearest")',
+    "flip": 'keras.layers.RandomFlip("horizontal")',
+}
+_CROSS_ENTROPY = "keras.losses.CategoricalCrossentropy(from_logits=True)"
+_LOSSES = {
+    "classification": _CROSS_ENTROPY,
+    "attack": _CROSS_ENTROPY,
+    "least_squares": "lambda y, outputs: tf.reduce_sum((outputs - y) ** 2, -1) / 2",
+}
+
+
+def program(distilled) -> str:
+    """A program in Python that trains a network as the recipe says.
+
+    It takes Keras and TFDS. Where these have not all that the recipe asks for, the
+    program ends when the images are read.
+
+    Args:
+        distilled: A `DistilledDataset`.
+    """
+    shape, recipe = distilled.image_shape, distilled.recipe
+    text = _READ
+    if distilled.enlarged > 1:
+        text += _ENLARGE.format(*shape)
+    loss = _LOSSES.get(distilled.objective.name)
+    values = {
+        "loss": loss,
+        "model": _MODEL.format(
+            shape=" x ".join(map(str, shape)), classes=distilled.labels.shape[-1]
+        ).strip("\n"),
+    }
+    if loss is None:
+        return text
+    if isinstance(recipe, OrdinaryTraining):
+        changes = recipe.changes.to_config()
+        if not set(changes) <= set(_LAYERS):
+            return text
+        layers = [_LAYERS[name].format(float(of)) for name, of in changes.items()]
+        change = _CHANGE.format(layers=",\n        ".join(layers))
+        return text + _ORDINARY.format(
+            change=change if layers else "",
+            changed=_CHANGED if layers else "",
+            batch=min(recipe.batch_size, distilled.num_images),
+            rate=recipe.learning_rate,
+            updates=recipe.updates,
+            **values,
+        )
+    if isinstance(distilled.inner_optimizer, GradientDescent):
+        return text + _IN_ORDER.format(batch=distilled.images.shape[1], **values)
+    return text
+
+
+def instructions(distilled) -> str:
+    """What the recipe's words leave open, in sentences."""
+    recipe, objective = distilled.recipe, distilled.objective.name
+    if isinstance(recipe, OrdinaryTraining):
+        text = (
+            "The order does not matter. The rate falls to 0 along half a cosine. "
+            "Shifts and zooms are shares of the sides, rotations of a full circle."
+        )
+    else:
+        text = (
+            "The order matters: step by step, the same in every epoch, one batch a "
+            f"step, by {distilled.inner_optimizer.name}. Each step of each epoch has "
+            "values of its own, which its images hold, one an epoch: "
+            f"{', '.join(f'`{name}`' for name in recipe.columns())}."
+        )
+    losses = {
+        "classification": " The loss is the cross-entropy.",
+        "attack": " The loss is the cross-entropy.",
+        "least_squares": " The loss is half the squared distance between outputs and "
+        "labels, summed over outputs: by cross-entropy networks learn little from such "
+        "labels.",
+    }
+    own = f" The loss is that of an own objective, `{objective}`."
+    return text + losses.get(objective, own)
