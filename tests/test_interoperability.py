@@ -239,7 +239,8 @@ def test_command(distilled, tmp_path):
     ("arguments", "says"),
     [
         (["--output=d.npz"], "--workdir is missing"),
-        (["--workdir=W"], "must be a file that ends in one of .npz, .parquet"),
+        (["--workdir=W"], "--output is missing: name a file"),
+        (["--workdir=W", "--output=x"], "must be a file that ends in one of .npz, .p"),
         (["--workdir=W", "--output=d.txt"], "--output=d.txt must be"),
     ],
 )

@@ -1,6 +1,7 @@
 """Results are written first; the end of a run is rehearsed at its start."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -230,7 +231,8 @@ def test_results_of_several_counts_are_kept_side_by_side(run, tmp_path, capsys):
     [(0.5, 0.9, "worse than random"), (0.9, 0.9, "no better than"), (0.95, 0.9, "")],
 )
 @pytest.mark.parametrize("higher_is_better", [True, False])
-def test_a_result_is_judged(main_, real, says, higher_is_better):
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_result_is_judged(main_, real, says, higher_is_better, ordered):
     def metrics(mean):
         return {
             "score_mean": mean if higher_is_better else -mean,
@@ -242,9 +244,19 @@ def test_a_result_is_judged(main_, real, says, higher_is_better):
         }
 
     others = {"random real images": metrics(real), "another": None}
-    said = " ".join(comparisons.verdict(metrics(main_), others))
+    found = comparisons.verdict(metrics(main_), others, is_ordered=ordered)
+    said = " ".join(found)
     assert says in said
     assert bool(said) == bool(says) == ("What usually helps" in said)
+    # --steps would mean another method.
+    assert ("--steps" in said) == (bool(said) and ordered)
+
+
+def test_what_is_perfect_already_is_not_to_be_helped():
+    best = {"accuracy_mean": 1.0, "accuracy_std": 0.0, "num_students": 4}
+    best |= {"headline": "accuracy", "shares": ["accuracy"], "higher_is_better": True}
+    found = comparisons.verdict(best, {"random real images": best}, is_ordered=False)
+    assert found[-1] == "Nothing is left to gain: fewer images may do as well."
 
 
 @pytest.mark.parametrize("inner_optimizer", ["momentum", "adam"])
@@ -258,3 +270,28 @@ def test_an_evaluator_is_for_one_inner_optimizer(inner_optimizer):
     evaluator = tfdistill.Evaluator("linear", like)
     with pytest.raises(ValueError, match=f"for '{inner_optimizer}', the data for"):
         evaluator(real, digits.test, 1)
+
+
+def test_a_run_says_first_what_it_will_learn_and_on_what(run, capsys):
+    run("distill", *DISTILL)
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("--method=unrolled: 20 images of digits, through linear; ")
+    train, validation, test = map(
+        int, re.findall(r"(\d+) (?:real|to watch|for)", first)
+    )
+    digits = tfdistill.load_dataset("digits")
+    assert train + validation == digits.train.num_examples
+    assert test == digits.test.num_examples
+
+
+def test_a_set_that_ships_is_copied_and_tested(run, tmp_path, capsys):
+    command = main.command("distilled")
+    command.run(command.parse(["--name=digits/10", f"--workdir={tmp_path / 'set'}"]))
+    assert "tfdistill evaluate --workdir=" in capsys.readouterr().out
+    flags = "--student=linear", "--num_students=1"
+    run("evaluate", *flags, folder=tmp_path / "set")
+    assert "linear on digits, ordinary training" in capsys.readouterr().out
+    data = tfdistill.load_distilled("digits/10")
+    data.replace(provenance={"dataset": None}).save(tmp_path / "own" / "distilled")
+    with pytest.raises(InputError, match="--dataset is missing: the distilled images"):
+        run("evaluate", *flags, folder=tmp_path / "own")

@@ -17,8 +17,10 @@ KEYS = {
 }
 _HELPS = (
     "What usually helps: more --outer_steps or --minutes, another "
-    "--outer_learning_rate (0.003 to 0.03), more --steps or --images_per_class."
+    "--outer_learning_rate (0.003 to 0.03), more "
 )
+_ORDERED = "--steps or --images_per_class."
+_ORDINARY = "--images_per_class or --updates, another --student to distil through."
 
 
 class Comparisons:
@@ -171,12 +173,15 @@ class Comparisons:
         return tests
 
 
-def verdict(main: Mapping, others: Mapping[str, Mapping | None]) -> list[str]:
+def verdict(
+    main: Mapping, others: Mapping[str, Mapping | None], *, is_ordered: bool
+) -> list[str]:
     """Says where distilled images are no better than what they are compared with.
 
     Args:
         main: `Evaluation.to_json` of the distilled images.
         others: The same of others, by what they are; None is left out.
+        is_ordered: Whether they have learned steps: the advice depends on it.
 
     Returns:
         Sentences; none if the images are better than all others.
@@ -199,7 +204,10 @@ def verdict(main: Mapping, others: Mapping[str, Mapping | None]) -> list[str]:
             f"The distilled images are {how} than {name}: {measure.text(main)} against "
             f"{measure.text(other)}."
         )
-    return [*found, _HELPS] if found else []
+    if found and measure.name == "accuracy" and measure.mean(main) == 1:
+        return [*found, "Nothing is left to gain: fewer images may do as well."]
+    advice = _HELPS + (_ORDERED if is_ordered else _ORDINARY)
+    return [*found, advice] if found else []
 
 
 def compared(metrics: Mapping) -> dict[str, Mapping | None]:

@@ -219,16 +219,18 @@ def record(configuration: Configuration) -> dict:
     return {name: getattr(configuration, name) for name in _RECORDED}
 
 
-def as_recorded(configuration: Configuration, known: Mapping) -> Configuration:
+def as_recorded(configuration: Configuration, provenance: Mapping) -> Configuration:
     """A configuration with the data of a result, where no flag says otherwise.
 
     Args:
         configuration: The command's.
-        known: What `record` gave, or a stranger wrote.
+        provenance: Of the distilled data, in which `load` is what `record` gave, or a
+            stranger wrote.
 
     Raises:
-        InputError: If it is nothing that `record` gives.
+        InputError: If it is nothing that `record` gives, or doesn't name the data.
     """
+    known = provenance.get("load") or {"dataset": provenance.get("dataset")}
     declared = {flag.name: flag for flag in flags(None)}
     try:
         for name in _RECORDED:
@@ -246,4 +248,9 @@ def as_recorded(configuration: Configuration, known: Mapping) -> Configuration:
             "data, --dataset=..."
         ) from error
     missing = [name for name in _RECORDED if getattr(configuration, name) is None]
-    return configuration.replace(**{name: known.get(name) for name in missing})
+    configuration = configuration.replace(**{k: known.get(k) for k in missing})
+    if configuration.dataset is None:
+        raise InputError(
+            "--dataset is missing: the distilled images don't say what they are of."
+        )
+    return configuration

@@ -112,6 +112,7 @@ def run(configuration: Configuration) -> None:
         # All workers go on with the same student; the chief notes what they have done.
         journal = run_folder.journal(c.workdir, is_chief, progress)
         compared = comparisons.Comparisons(c, distiller, dataset, journal)
+        progress.say(_plan(c, distiller, dataset))
         if refusal := compared.draw():
             progress.say(refusal)
         last = [(compared.tested_at_last, "networks")]
@@ -119,6 +120,17 @@ def run(configuration: Configuration) -> None:
         start, beside = _before(c, distiller, dataset, compared, progress, then)
         learned = _learn(c, distiller, anneal, dataset, beside, progress, last)
         _finish(c, distiller, anneal, dataset, compared, [start, *learned], progress)
+
+
+def _plan(c, distiller, dataset):
+    """What is to be learned, and on what."""
+    count = distiller.distilled().num_images
+    return (
+        f"--method={c.method}: {count} images of {dataset.name}, through "
+        f"{distiller.population.name}; {dataset.train.num_examples} real images to "
+        f"learn from, {dataset.validation.num_examples} to watch it, "
+        f"{dataset.test.num_examples} for the test at the end."
+    )
 
 
 def _before(c, distiller, dataset, compared, progress, then):
@@ -267,7 +279,8 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
     result.add({"seconds": anneal.elapsed + time.monotonic() - started})
     _show(distilled, shown, student, dataset, distiller.objective)
     metrics = result.content
-    for sentence in comparisons.verdict(metrics, comparisons.compared(metrics)):
+    beside, ordered = comparisons.compared(metrics), distilled.recipe.is_ordered
+    for sentence in comparisons.verdict(metrics, beside, is_ordered=ordered):
         print(sentence)
     print(f"{result.costs(distilled)}\nEverything is in {c.workdir}.")
     result.end()

@@ -42,20 +42,25 @@ def run(configuration: Configuration) -> None:
         raise InputError(
             f"--workdir={c.workdir} cannot be written: {error.strerror or error}."
         ) from error
-    print(f"{c.name} is in {folder}.")
+    print(
+        f"{c.name} is in {folder}; its README.md says how to train on it.\n"
+        f"Test it: tfdistill evaluate --workdir={c.workdir} --student=lenet"
+    )
 
 
 def _text(name, distilled):
+    from tfdistill.distilled import card
+
     size = distilled.num_bytes / 1024
+    small = f", stored {distilled.enlarged} times smaller" * (distilled.enlarged > 1)
     lines = [
-        f"{name}: {distilled.num_images} images, {size:.0f} KiB; "
+        f"{name}: {distilled.num_images} images{small}, {size:.0f} KiB; "
         f"{distilled.recipe.describe(distilled.images.shape)}"
     ]
     for row in distilled.provenance.get("measured", []):
-        lines.append(
-            f"  {row['student']:28} {100 * row['mean']:.2f} ± {100 * row['std']:.2f} % "
-            f"({row['num_students']} networks)"
-        )
+        count = row["num_students"]
+        networks = f"{count} networks" if count > 1 else "1 network"
+        lines.append(f"  {row['student']:28} {card.accuracy(row)} ({networks})")
     return "\n".join(lines)
 
 

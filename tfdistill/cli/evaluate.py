@@ -115,7 +115,7 @@ def _run(c):
     student = c.student or students.recorded(distilled.student, c.workdir)
     c = c.replace(student=student)
     given, known = c.model or c.pool, distilled.provenance.get("load", {})
-    c = data.as_recorded(c, known)
+    c = data.as_recorded(c, distilled.provenance)
     if c.pool is None:
         c = c.replace(pool=known.get("pool"))
     dataset = data.load(c)
@@ -188,7 +188,8 @@ def _test(c, distilled, dataset, new_head):
         )
         return
     if name == "metrics":
-        for sentence in comparisons.verdict(content, comparisons.compared(known)):
+        beside, ordered = comparisons.compared(known), distilled.recipe.is_ordered
+        for sentence in comparisons.verdict(content, beside, is_ordered=ordered):
             print(sentence)
     journal.forget()
 

@@ -18,7 +18,7 @@ _FORMS = (".npz", ".parquet", ".tflite")
 
 
 def _resolve(configuration: Configuration) -> Configuration:
-    output = configuration.output or ""
+    output = configuration.output
     if os.path.splitext(output)[1] not in _FORMS:
         raise InputError(
             f"--output={output} must be a file that ends in one of "
@@ -67,6 +67,7 @@ COMMAND = Command(
                     None,
                     f"The file, ending in one of {', '.join(_FORMS)}.",
                     value="FILE",
+                    missing="name a file, e.g. --output=distilled.npz.",
                 ),
                 Flag("overwrite", bool, False, "Replace --output."),
             ],

@@ -23,6 +23,7 @@ _NOTES = re.compile(
     rb"|To enable the following instructions:"
     rb"|E\d{4} .*failed call to cuInit"
     rb"|E\d{4} .*Unable to register cu(DNN|BLAS|FFT) factory"
+    rb"|E\d{4} .*oneDNN supports \w+ only on platforms with"
 )
 
 

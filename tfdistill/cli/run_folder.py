@@ -88,9 +88,9 @@ def claim(
             changed = _differences(command, configuration, recorded, content)
             if changed:
                 raise InputError(
-                    f"--workdir={folder} holds another run (different: "
-                    f"{', '.join(changed)}); choose another folder, repeat its flags "
-                    "to resume it, or pass --overwrite to replace it."
+                    f"--workdir={folder} holds another run ({changed}); choose another "
+                    f"folder, pass --flagfile={path} to resume it, or --overwrite to "
+                    "replace it."
                 )
         elif os.path.isdir(folder) and _contents(folder) and not overwrite:
             raise InputError(
@@ -113,14 +113,19 @@ def claim(
 
 
 def _differences(command, configuration, recorded, content):
-    """In which lines a recorded run is another; other paths to the same are none."""
+    """In what a recorded run is another, if it is; other paths are no difference."""
     changed = command.differences(configuration, recorded)
     known = [x for x in recorded.split("\n") if x.startswith(_CONTENT)]
-    if not (known and content):
-        return changed
-    if known != [f"{_CONTENT}{content}"]:
-        return changed or ["what the data or the pool holds"]
-    return [line for line in changed if not command.names_a_path(line)]
+    if known and content:
+        if known == [f"{_CONTENT}{content}"]:
+            changed = [line for line in changed if not command.names_a_path(line)]
+        elif not changed:
+            return "different: what the data or the pool holds"
+    own = set(command.record(configuration).split("\n"))
+    there = " ".join(line for line in changed if line not in own)
+    here = " ".join(line for line in changed if line in own)
+    sides = [f"{where}: {lines}" for where, lines in (("there", there), ("here", here))]
+    return "; ".join(side for side in sides if not side.endswith(": "))
 
 
 def lock(folder: str) -> None:

@@ -203,7 +203,7 @@ def _distilled(folder):
 def _as_distilled(c, distilled):
     """The configuration, with the data of the distillation where no flag is given."""
     made_of = distilled.provenance
-    c = data.as_recorded(c, made_of.get("load", {}))
+    c = data.as_recorded(c, made_of)
     # The validation images must be those that the distillation did not learn from.
     for line in made_of.get("flags", "").splitlines():
         name, _, value = line.removeprefix("--").partition("=")
@@ -217,10 +217,6 @@ def _as_distilled(c, distilled):
         c = c.replace(seed=0)
     if c.validation is None:
         c = c.replace(validation=data.VALIDATION.default)
-    if c.dataset is None:
-        raise InputError(
-            "--dataset is missing: the distilled images don't say what they are of."
-        )
     return c
 
 

@@ -154,7 +154,7 @@ def _files(parent, account):
             else:
                 found.append((path, folder.name, head))
         if len(found) == before:
-            account[f"the folder {folder.name}/, without images,"] += 0
+            account[f"the folder {folder.name}/ (without images)"] += 0
     return found
 
 

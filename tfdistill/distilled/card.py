@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 
 from tfdistill.distilled import pictures
 from tfdistill.distilled.citations import citation
@@ -100,7 +101,7 @@ def markdown(distilled, version: str) -> str:
         else "random weights",
     }
     rows = [
-        f"| {row['student']} | {_accuracy(row)} | {row['num_students']} |"
+        f"| {row['student']} | {accuracy(row)} | {row['num_students']} |"
         for row in distilled.provenance.get("measured", [])
     ]
     measured = ""
@@ -153,7 +154,12 @@ def rename(path: str, distilled) -> None:
         json.dump(content, file, indent=2)
 
 
-def _accuracy(row):
+def accuracy(row: Mapping) -> str:
+    """What was measured, as text: the spread only where there is one.
+
+    Args:
+        row: `mean` and `std` in 0..1, and `num_students`.
+    """
     spread = f" ± {100 * row['std']:.2f}" if row["num_students"] > 1 else ""
     return f"{100 * row['mean']:.2f}{spread} %"
 

@@ -380,8 +380,8 @@ class DistilledDataset(faces.DistilledFace):
         cls,
         folder: str | os.PathLike,
         *,
-        inner_optimizer: InnerOptimizer | None = None,
-        objective: Objective | None = None,
+        inner_optimizer: InnerOptimizer | str | None = None,
+        objective: Objective | str | None = None,
     ) -> "DistilledDataset":
         """Reads what `save` wrote.
 
@@ -396,4 +396,8 @@ class DistilledDataset(faces.DistilledFace):
             ValueError: If a file is truncated, altered or of another format, or names
                 another inner optimizer or objective than the one given.
         """
+        if inner_optimizer is not None:
+            inner_optimizer = optimizers.get(inner_optimizer)
+        if objective is not None:
+            objective = objectives.get(objective)
         return tfrecords.load(folder, cls, inner_optimizer, objective)

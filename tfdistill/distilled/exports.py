@@ -91,8 +91,14 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
         )
     ]
     table = datasets.Dataset.from_list(rows, features=features)
-    with files.replacing(path, overwrite=overwrite) as temporary:
-        table.to_parquet(temporary)
+    shown = datasets.utils.is_progress_bar_enabled()
+    datasets.utils.disable_progress_bars()  # of a second
+    try:
+        with files.replacing(path, overwrite=overwrite) as temporary:
+            table.to_parquet(temporary)
+    finally:
+        if shown:
+            datasets.utils.enable_progress_bars()
 
 
 def _recipe(distilled):

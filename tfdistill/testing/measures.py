@@ -151,7 +151,9 @@ def check_derivatives(
             abs(exact - numeric) <= allowed,
             f"The derivative with respect to {name} is wrong: along a direction it is "
             f"{exact:.9g}, but central differences in float64 give {numeric:.9g}. Is a "
-            "function used whose second derivative TensorFlow does not have?",
+            "function used whose second derivative TensorFlow does not have? (With "
+            "soft labels, tf.nn.softmax_cross_entropy_with_logits is one: "
+            "-tf.reduce_sum(labels * tf.nn.log_softmax(outputs), -1) is the same.)",
         )
 
 
