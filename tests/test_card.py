@@ -53,7 +53,7 @@ def test_a_card_has_a_front_matter_a_picture_and_a_program(digits, tmp_path):
     assert "50 updates by Adam" in body and "| mlp | 90.00 ± 1.00 % | 5 |" in body
     assert "| linear | 80.00 % | 1 |" in body
     with Image.open(folder / "images.png") as picture:
-        assert picture.size == (100, 30)
+        assert picture.size == (340, 102)
     found = trained(folder)
     assert found["images"].shape == (data.num_images, 8, 8, 1)
     assert found["model"].optimizer.iterations == 50

@@ -10,6 +10,8 @@ from tfdistill.distilled.programs import instructions, program
 
 #: Pictures of a card have this many images in a row, and rows, at most.
 _COLUMNS, _ROWS = 10, 10
+# Side of each, in pixels: 8 x 8 pixels would be too small to see.
+_LEAST = 28
 _CARD = """---
 pretty_name: {title}
 task_categories:
@@ -134,7 +136,7 @@ def picture(distilled) -> bytes:
     """The first images as one PNG."""
     flat = distilled.images.reshape(-1, *distilled.image_shape)[: _COLUMNS * _ROWS]
     shown = distilled.normalization.displayable(flat)
-    return pictures.png(pictures.grid(shown, _COLUMNS))
+    return pictures.png(pictures.grid(shown, _COLUMNS, least=_LEAST))
 
 
 def rename(path: str, distilled) -> None:

@@ -46,17 +46,22 @@ def _means(images, axis, block):
     return sums / np.expand_dims(sizes.astype(images.dtype), (0, *range(2, 5 - axis)))
 
 
-def grid(images: np.ndarray, columns: int = 10, side: int = 64) -> np.ndarray:
+def grid(
+    images: np.ndarray, columns: int = 10, side: int = 64, least: int = 1
+) -> np.ndarray:
     """Images in rows, with a white line around each, as one picture.
 
     Args:
         images, side: Same as for `as_pictures`.
         columns: Images in a row.
+        least: Smaller pictures are enlarged, by a whole number, to at least this side.
 
     Returns:
         float `[height, width, 1 or 3]` in 0..1.
     """
     shown = as_pictures(images, side)
+    times = max(1, -(-least // max(shown.shape[1:3])))
+    shown = shown.repeat(times, axis=1).repeat(times, axis=2)
     borders = [(0, -len(shown) % columns), (1, 1), (1, 1), (0, 0)]
     shown = np.pad(shown, borders, constant_values=1)
     rows = shown.reshape(-1, columns, *shown.shape[1:]).transpose(0, 2, 1, 3, 4)
