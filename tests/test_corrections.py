@@ -266,7 +266,8 @@ def test_the_command_applies_what_the_table_says(tmp_path):
         writer.writerows(found)
     process = tfdistill(*flags, "--apply=audit", cwd=tmp_path)
     assert process.returncode == 2 and "another folder than" in process.stderr
-    process = tfdistill(*flags, "--apply=new", cwd=tmp_path)
+    # The audit is finished: its flags need not be said again.
+    process = tfdistill("audit", "--workdir=audit", "--apply=new", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     assert "1 labels changed" in process.stdout
     copied = contents(tmp_path / "new" / "images")

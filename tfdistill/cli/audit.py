@@ -115,6 +115,20 @@ _HOW_LONG = [
 ]
 
 
+def _as_before(given):
+    """With --apply, the flags of the audit that --workdir holds."""
+    if not (given.get("apply") and given.get("workdir")):
+        return {}
+    path = os.path.join(given["workdir"], run_folder.FLAGS)
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line for line in file.read().split("\n") if line[:2] == "--"]
+        before = COMMAND.parse([*lines, f"--workdir={given['workdir']}"])
+    except (OSError, ValueError, InputError):  # what it holds is refused later
+        return {}
+    return COMMAND.recorded_values(before)
+
+
 def _resolve(configuration: Configuration) -> Configuration:
     if configuration.in_memory is False:
         raise InputError(
@@ -369,6 +383,7 @@ COMMAND = Command(
     ),
     run=run,
     resolve=_resolve,
+    preset=_as_before,
     unrecorded=("workdir", "overwrite", "apply", "verbose", "dry_run"),
     examples=(
         "tfdistill audit --dataset=my_images/ --workdir=audit",
