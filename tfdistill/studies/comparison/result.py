@@ -90,7 +90,8 @@ class Comparison:
             for other in self.architectures
             if other != own
         }
-        low, high = statistics.interval(cell.accuracies)
+        ends = statistics.interval(cell.accuracies)  # of few networks, beyond 100 %
+        low, high = map(float, np.clip(ends, 0, 1))
         return {
             "architecture": own,
             "labels": cell.labels,
