@@ -275,13 +275,13 @@ def _become(arguments, cwd, environment):
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
-    of_environment = environment.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path += [path for path in of_environment if path and path not in sys.path]
     np.random.seed()  # or all children would draw the same numbers
     how, *rest = arguments
     sys.argv = {"-m": rest, "-c": ["-c", *rest[1:]]}.get(how, arguments)
     named = how in ("-m", "-c")
     sys.path[0] = cwd if named else os.path.dirname(os.path.abspath(how))
+    given = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[1:1] = [path for path in given if path and path not in sys.path]
     return how, rest
 
 

@@ -34,6 +34,7 @@ def mirrored():
 def _nothing_old_is_looked_at_again():
     """TensorFlow keeps the graphs of earlier tests, a million objects of each file."""
     yield
+    gc.collect()
     gc.freeze()
 
 

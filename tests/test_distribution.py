@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 
-import commands
 import keras
 import numpy as np
 import pytest
@@ -248,7 +249,7 @@ def test_xla_compiles_the_students_of_a_replica(digits, mirrored):
     assert np.isfinite(history["loss"]).all()
 
 
-def two_workers(*command, fresh=False):
+def two_workers(*command):
     """Starts a command as both workers; a function that starts one of them again."""
     ports = []
     for _ in range(2):
@@ -259,12 +260,17 @@ def two_workers(*command, fresh=False):
     def start(index):
         task = {"type": "worker", "index": index}
         cluster = {"worker": [f"localhost:{port}" for port in ports]}
-        return commands.start_python(
-            *command,
-            together=True,
-            fresh=fresh,
-            PYTHONPATH=os.pathsep.join([os.getcwd(), os.path.dirname(__file__)]),
-            TF_CONFIG=json.dumps({"cluster": cluster, "task": task}),
+        return subprocess.Popen(
+            [sys.executable, *map(str, command)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([os.getcwd(), os.path.dirname(__file__)]),
+                "TF_CPP_MIN_LOG_LEVEL": "2",
+                "TF_CONFIG": json.dumps({"cluster": cluster, "task": task}),
+            },
         )
 
     return start
@@ -325,7 +331,7 @@ def test_a_killed_worker_is_waited_for(tmp_path):
     chief, other = finish(start(0), start(1))
     assert "Everything is in" in chief and "Everything is in" not in other
 
-    start = two_workers(*command("killed"), fresh=True)  # it starts itself again
+    start = two_workers(*command("killed"))
     chief, other = start(0), start(1)
     backup, deadline = tmp_path / "killed" / "backup" / "checkpoint", time.time() + 200
     while not backup.exists():

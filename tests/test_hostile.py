@@ -231,9 +231,11 @@ def test_features_of_prepared_data_are_tfds_own(tmp_path, key, named):
 def test_the_record_of_real_data_is_checked(load):
     c = evaluate.COMMAND.parse(["--workdir=run"])
     with pytest.raises(InputError, match="not to be believed"):
-        data.as_recorded(c, load)
+        data.as_recorded(c, {"load": load})
+    with pytest.raises(InputError, match="not to be believed"):
+        data.as_recorded(c, {"dataset": "theirs:code"})
     good = {"dataset": "mnist:3.0.1", "image_size": 8, "resplit": 0.2, "classes": ["1"]}
-    assert data.as_recorded(c, good).dataset == "mnist:3.0.1"
+    assert data.as_recorded(c, {"load": good}).dataset == "mnist:3.0.1"
 
 
 @pytest.fixture(scope="module")

@@ -393,11 +393,8 @@ class DistilledDataset(faces.DistilledFace):
 
         Raises:
             FileNotFoundError: If there is no distilled data set in the folder.
-            ValueError: If a file is truncated, altered or of another format, or names
-                another inner optimizer or objective than the one given.
+            ValueError: If a file is damaged, altered or for other objects than given.
         """
-        if inner_optimizer is not None:
-            inner_optimizer = optimizers.get(inner_optimizer)
-        if objective is not None:
-            objective = objectives.get(objective)
-        return tfrecords.load(folder, cls, inner_optimizer, objective)
+        own = None if inner_optimizer is None else optimizers.get(inner_optimizer)
+        taught = None if objective is None else objectives.get(objective)
+        return tfrecords.load(folder, cls, own, taught)
