@@ -31,12 +31,15 @@ class Comparisons:
         distiller: The `Distiller`, before it learns.
         dataset: The real data, with a validation part.
         journal: A `Journal`, so that a test that is killed goes on.
+
+    Attributes:
+        start: The distilled data before they are learned.
     """
 
     def __init__(self, configuration: Configuration, distiller, dataset, journal):
         self._c, self._distiller, self._dataset = configuration, distiller, dataset
         self._journal, self._student = journal, distiller.population.name
-        self._start = distiller.distilled()
+        self.start = distiller.distilled()
         self._real = self._of_real = None
 
     def draw(self) -> str | None:
@@ -57,11 +60,11 @@ class Comparisons:
         real = real.replace(
             images=real.images[:, :size],
             labels=real.labels[:, :size],
-            initial_weights=self._start.initial_weights,
+            initial_weights=self.start.initial_weights,
         )
-        recipe = self._start.recipe
+        recipe = self.start.recipe
         if not recipe.is_ordered:  # the same training, at the rate that suits it best
-            real = real.replace(recipe=recipe, objective=self._start.objective)
+            real = real.replace(recipe=recipe, objective=self.start.objective)
         if c.centred_labels:
             real = real.replace(labels=real.labels - 1 / real.num_classes)
         self._real = real
@@ -81,7 +84,7 @@ class Comparisons:
     @property
     def tested_at_last(self) -> int:
         """How many networks `all` trains."""
-        return sum(count for count, _ in self.all(self._start).values())
+        return sum(count for count, _ in self.all(self.start).values())
 
     def tune(self) -> dict[str, float]:
         """Finds rates for the random real images: what can be known before learning.
@@ -162,7 +165,7 @@ class Comparisons:
             )
         # In ordinary training, real images at the start are the random real ones.
         if distilled.recipe.is_ordered or c.start != "real" or self._real is None:
-            tests["before"] = count, lambda: tested(self._start)
+            tests["before"] = count, lambda: tested(self.start)
         if self._real is not None:
             more = self.tested_at_first
             if distilled.recipe.is_ordered:

@@ -112,7 +112,7 @@ def run(configuration: Configuration) -> None:
         # All workers go on with the same student; the chief notes what they have done.
         journal = run_folder.journal(c.workdir, is_chief, progress)
         compared = comparisons.Comparisons(c, distiller, dataset, journal)
-        progress.say(_plan(c, distiller, dataset))
+        progress.say(_plan(c, compared.start, dataset))
         if refusal := compared.draw():
             progress.say(refusal)
         last = [(compared.tested_at_last, "networks")]
@@ -122,12 +122,11 @@ def run(configuration: Configuration) -> None:
         _finish(c, distiller, anneal, dataset, compared, [start, *learned], progress)
 
 
-def _plan(c, distiller, dataset):
+def _plan(c, start, dataset):
     """What is to be learned, and on what."""
-    count = distiller.distilled().num_images
     return (
-        f"--method={c.method}: {count} images of {dataset.name}, through "
-        f"{distiller.population.name}; {dataset.train.num_examples} real images to "
+        f"--method={c.method}: {start.num_images} images of {dataset.name}, through "
+        f"{start.student}; {dataset.train.num_examples} real images to "
         f"learn from, {dataset.validation.num_examples} to watch it, "
         f"{dataset.test.num_examples} for the test at the end."
     )

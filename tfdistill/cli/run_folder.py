@@ -122,10 +122,11 @@ def _differences(command, configuration, recorded, content):
         elif not changed:
             return "different: what the data or the pool holds"
     own = set(command.record(configuration).split("\n"))
-    there = " ".join(line for line in changed if line not in own)
-    here = " ".join(line for line in changed if line in own)
-    sides = [f"{where}: {lines}" for where, lines in (("there", there), ("here", here))]
-    return "; ".join(side for side in sides if not side.endswith(": "))
+    sides = {
+        "there": [line for line in changed if line not in own],
+        "here": [line for line in changed if line in own],
+    }
+    return "; ".join(f"{k}: {' '.join(lines)}" for k, lines in sides.items() if lines)
 
 
 def lock(folder: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tfdistill.distilled import pictures
 from tfdistill.distilled.citations import citation
-from tfdistill.distilled.programs import instructions, program
+from tfdistill.distilled.programs import instructions, labels, program
 
 #: Pictures of a card have this many images in a row, and rows, at most.
 _COLUMNS, _ROWS = 10, 10
@@ -54,11 +54,6 @@ PyTorch, JAX) and `.parquet` (`datasets`).
 The images were learned from {source}, whose licence holds for them as far as it does
 for data that is derived from it. They are the work of tfdistill {version}{cited}
 """
-_LABELS = {
-    "classification": "distributions over the classes",
-    "attack": "distributions over the classes",
-    "least_squares": "learned numbers to regress onto",
-}
 
 
 def name(distilled) -> str:
@@ -122,7 +117,7 @@ def markdown(distilled, version: str) -> str:
         scale=normalization.scale,
         mean=_numbers(normalization.mean),
         std=_numbers(normalization.std),
-        labels=_LABELS.get(distilled.objective.name, "numbers of an own objective"),
+        labels=labels(distilled),
         instructions=instructions(distilled),
         program=program(distilled),
         measured=measured,

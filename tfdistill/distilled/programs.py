@@ -61,11 +61,21 @@ _LAYERS = {
     "zoom": 'keras.layers.RandomZoom({0:g}, {0:g}, "nearest")',
     "flip": 'keras.layers.RandomFlip("horizontal")',
 }
-_CROSS_ENTROPY = "keras.losses.CategoricalCrossentropy(from_logits=True)"
-_LOSSES = {
-    "classification": _CROSS_ENTROPY,
-    "attack": _CROSS_ENTROPY,
-    "least_squares": "lambda y, outputs: tf.reduce_sum((outputs - y) ** 2, -1) / 2",
+_CLASSES = (
+    "keras.losses.CategoricalCrossentropy(from_logits=True)",
+    "distributions over the classes",
+    "The loss is the cross-entropy.",
+)
+# Of each objective that ships: the loss in Keras, what labels are, the loss in words.
+_OBJECTIVES = {
+    "classification": _CLASSES,
+    "attack": _CLASSES,
+    "least_squares": (
+        "lambda y, outputs: tf.reduce_sum((outputs - y) ** 2, -1) / 2",
+        "learned numbers to regress onto",
+        "The loss is half the squared distance between outputs and labels, summed over "
+        "outputs: by cross-entropy networks learn little from such labels.",
+    ),
 }
 
 
@@ -82,7 +92,7 @@ def program(distilled) -> str:
     text = _READ
     if distilled.enlarged > 1:
         text += _ENLARGE.format(*shape)
-    loss = _LOSSES.get(distilled.objective.name)
+    loss, _, _ = _taught_by(distilled.objective)
     values = {
         "loss": loss,
         "model": _MODEL.format(
@@ -112,7 +122,7 @@ def program(distilled) -> str:
 
 def instructions(distilled) -> str:
     """What the recipe's words leave open, in sentences."""
-    recipe, objective = distilled.recipe, distilled.objective.name
+    recipe = distilled.recipe
     if isinstance(recipe, OrdinaryTraining):
         text = (
             "The order does not matter. The rate falls to 0 along half a cosine. "
@@ -125,12 +135,16 @@ def instructions(distilled) -> str:
             "values of its own, which its images hold, one an epoch: "
             f"{', '.join(f'`{name}`' for name in recipe.columns())}."
         )
-    losses = {
-        "classification": " The loss is the cross-entropy.",
-        "attack": " The loss is the cross-entropy.",
-        "least_squares": " The loss is half the squared distance between outputs and "
-        "labels, summed over outputs: by cross-entropy networks learn little from such "
-        "labels.",
-    }
-    own = f" The loss is that of an own objective, `{objective}`."
-    return text + losses.get(objective, own)
+    _, _, loss = _taught_by(distilled.objective)
+    return f"{text} {loss}"
+
+
+def labels(distilled) -> str:
+    """What the labels are, in words."""
+    _, found, _ = _taught_by(distilled.objective)
+    return found
+
+
+def _taught_by(objective):
+    own = f"The loss is that of an own objective, `{objective.name}`."
+    return _OBJECTIVES.get(objective.name, (None, "numbers of an own objective", own))
