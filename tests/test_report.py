@@ -116,6 +116,22 @@ def test_several_runs_on_one_page(run, tmp_path):
     assert len(page.all("svg")) == 3  # one chart of both, and the rates of each
 
 
+def test_only_runs_of_one_data_set_compare(run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    path = other / "metrics.json"
+    worse = json.loads(path.read_text()) | {"dataset": "letters", "accuracy_mean": 0.1}
+    path.write_text(json.dumps(worse))
+    page = Page(report.page([run, other]))
+    assert "Test accuracy on digits" in page.text
+    assert "Test accuracy on letters" in page.text
+    alone = Page(report.page([run]))
+    marked = [
+        len([t for t in p.all("tr") if t.get("class") == "main"]) for p in (page, alone)
+    ]
+    assert marked[0] == 2 * marked[1] + 2  # each is the best of its data set
+
+
 def test_command(run, tmp_path):
     process = tfdistill("report", f"--workdir={run}", fresh=True)
     assert process.returncode == 0, process.stderr
@@ -202,11 +218,11 @@ def test_only_runs_of_one_measure_compare(made, run):
     case, _, mine = made
     page = Page(report.page([run, mine, mine]))
     assert "3 runs of tfdistill first mine (2) mine (3)" in page.text
-    title = mine.measure.label
-    both = case == "vectors"
-    assert page.text.count("Test accuracy Of fresh networks; whiskers") == 1
-    assert (f"Test {mine.measure.heading} Of fresh networks;" in page.text) or both
-    assert f"{title} against outer steps" in page.text
+    title, data = mine.measure.label, mine.metrics["dataset"]
+    assert page.text.count("Test accuracy on digits Of fresh networks; whiskers") == 1
+    heading = f"Test {mine.measure.heading} on {data}"
+    assert f"{heading} Of fresh networks;" in page.text
+    assert f"{title} on {data} against outer steps" in page.text
 
 
 def test_numbers_have_bars_up_to_the_largest():

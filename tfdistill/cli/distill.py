@@ -136,7 +136,7 @@ def _before(c, distiller, dataset, compared, progress, then):
     """Tests what the images are at first, and what they are compared with."""
     few = outer_loop.num_validated(c)
     count = few + compared.tested_at_first
-    progress.part("the start", count, "networks", then=then)
+    progress.part("before learning", count, "networks", then=then)
     before = distiller.test(dataset.validation.passes(), few)
     progress.advance(few)
     progress.say(f"Before, on the validation images: {before}")

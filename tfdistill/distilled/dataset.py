@@ -304,10 +304,8 @@ class DistilledDataset(faces.DistilledFace):
             A model of `[batch, *image_shape]`: uint8 where the real data is in 0..255,
             else float32. `model.export(folder)` writes it as a SavedModel.
         """
-        scale = self.normalization.scale
-        inputs = keras.Input(
-            self.image_shape, dtype="uint8" if scale == 255 else "float32"
-        )
+        dtype = "uint8" if self.normalization.scale == 255 else "float32"
+        inputs = keras.Input(self.image_shape, dtype=dtype, name="images")
         outputs = model(Normalize(self.normalization)(inputs))
         if probabilities:
             outputs = keras.layers.Softmax()(outputs)

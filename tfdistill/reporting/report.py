@@ -93,19 +93,21 @@ def _named_apart(runs):
 
 
 def _groups(runs):
-    """Runs grouped by measure; only runs of the same measure are compared."""
+    """Runs grouped by measure and data set; only those of one group are compared."""
     groups = {}
     for run in runs:
-        groups.setdefault(run.measure, []).append(run)
+        key = run.measure, run.metrics.get("dataset")
+        groups.setdefault(key, []).append(run)
     return [
         {
             "measure": measure,
+            "dataset": dataset,
             "runs": of,
             "bars": measure.bars([run.metrics for run in of]),
             "best": measure.best([run.metrics for run in of]),
             "curves": charts.curves(of),
         }
-        for measure, of in groups.items()
+        for (measure, dataset), of in groups.items()
     ]
 
 
