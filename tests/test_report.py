@@ -113,7 +113,9 @@ def test_several_runs_on_one_page(run, tmp_path):
         "2 runs of tfdistill" in page.text and "Flag first second & last" in page.text
     )
     assert "seed 0 17" in page.text and "outer_steps 4 4" not in page.text
-    assert len(page.all("svg")) == 3  # one chart of both, and the rates of each
+    # Two charts of both, by outer steps and by seconds, and the rates of each.
+    assert len(page.all("svg")) == 4
+    assert "seconds of learning" in page.text
 
 
 def test_only_runs_of_one_data_set_compare(run, tmp_path):

@@ -143,6 +143,7 @@ def _before(c, distiller, dataset, compared, progress, then):
     headline = f"val_{distiller.objective.headline}"
     start = {
         "outer_step": 0,
+        "seconds": 0.0,
         headline: before.mean(),
         f"{headline}_std": before.std(),
     }

@@ -31,9 +31,18 @@ def curves(runs: Sequence[Run]) -> str | None:
         An SVG element; None if no run has a curve.
     """
     found = [(run.name, run.curve) for run in runs if run.curve is not None]
-    if not found:
+    return _curves(found, runs[0].measure, len(runs), "outer steps") if found else None
+
+
+def timed_curves(runs: Sequence[Run]) -> str | None:
+    """The same against the seconds of learning; None if a run does not have them."""
+    found = [(run.name, run.timed_curve) for run in runs]
+    if any(curve is None for _, curve in found):
         return None
-    measure = runs[0].measure
+    return _curves(found, runs[0].measure, len(runs), "seconds of learning")
+
+
+def _curves(found, measure, count, against):
     scale = 100 if measure.is_share else 1
     lows: list[float] = []
     with _page_style():
@@ -47,7 +56,7 @@ def curves(runs: Sequence[Run]) -> str | None:
             axis.plot(steps, mean, style, color=colour, label=name)
             lows.extend((mean - std)[np.isfinite(mean - std)])
         axis.set(
-            xlabel="outer steps",
+            xlabel=against,
             ylabel=f"validation {measure.title}{', %' if measure.is_share else ''}",
         )
         axis.margins(x=0.01)
@@ -57,7 +66,7 @@ def curves(runs: Sequence[Run]) -> str | None:
             axis.set_ylim(max(0, 10 * (lowest // 10)), 100)
         elif lowest >= 0:
             axis.set_ylim(bottom=0)
-        if len(runs) > 1:
+        if count > 1:
             place = "lower" if measure.higher_is_better else "upper"
             axis.legend(loc=f"{place} right")
         return _svg(figure)

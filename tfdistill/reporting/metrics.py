@@ -71,4 +71,5 @@ def _check(content):
     fields.check(content, needed, _FIELDS)
     for report in content.get("history", ()):
         values = [key for key in report if key.startswith("val_")]
-        fields.check(report, _REPORT | dict.fromkeys(values, fields.FIGURE))
+        needed = _REPORT | dict.fromkeys(values, fields.FIGURE)
+        fields.check(report, needed, {"seconds": fields.number(0)})

@@ -106,6 +106,7 @@ def _groups(runs):
             "bars": measure.bars([run.metrics for run in of]),
             "best": measure.best([run.metrics for run in of]),
             "curves": charts.curves(of),
+            "timed": charts.timed_curves(of) if len(of) > 1 else None,
         }
         for (measure, dataset), of in groups.items()
     ]

@@ -62,7 +62,8 @@ class Backup(keras.callbacks.Callback):
     ):
         super().__init__()
         self._folder, self._anneal = files.local(folder), anneal
-        #: One dict for each epoch: `outer_step` and the epoch's logs.
+        #: One dict for each epoch: `outer_step`, with an `Anneal` the `seconds` that
+        #: the run has taken, and the epoch's logs.
         self.history = []
         self._within_epochs = within_epochs
         self._watch = preemption.Watch()
@@ -179,6 +180,8 @@ class Backup(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         step = int(self.model.optimizer.iterations.numpy())
         numbers = {name: float(value) for name, value in (logs or {}).items()}
+        if self._anneal is not None:
+            numbers["seconds"] = self._anneal.elapsed
         self.history.append({"outer_step": step, **numbers})
         self._save()
         if self._watch.asked:
