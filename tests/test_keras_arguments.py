@@ -72,6 +72,29 @@ def batches_of(digits):
     return np.asarray(images), np.asarray(labels)
 
 
+class Seen(tfdistill.Distiller):
+    """Notes the labels of the first batch."""
+
+    def train_step(self, data):
+        self.seen = np.asarray(data[1]) if not hasattr(self, "seen") else self.seen
+        return super().train_step(data)
+
+
+@pytest.mark.parametrize("kind", ["arrays", "pipeline"])
+def test_arrays_are_shuffled_and_pipelines_keep_their_order(kind, digits):
+    images, labels = batches_of(digits)
+    labels = np.sort(labels)  # as in a file that is sorted by class
+    made = Seen("linear", tfdistill.DistilledImages.from_real(digits, steps=1))
+    made.compile(run_eagerly=True)
+    if kind == "arrays":
+        made.fit(images, labels, batch_size=50, verbose=0)
+        assert len(set(made.seen)) == 10
+    else:
+        batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(50)
+        made.fit(batches, verbose=0)
+        assert np.array_equal(made.seen, labels[:50])
+
+
 class Endless(keras.utils.PyDataset):
     def __init__(self, pair, number):
         super().__init__()

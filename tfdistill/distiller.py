@@ -339,8 +339,9 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
         fitting.check_fit(x, kwargs)
         kwargs = with_kept_validation(kwargs)
         callbacks, verbose = fitting.with_own(callbacks, self.objective, verbose)
-        # The order is the data pipeline's; Keras warns if it is told to shuffle.
-        kwargs.setdefault("shuffle", False)
+        if y is None and not isinstance(x, keras.utils.PyDataset):
+            # A pipeline has its order; Keras warns if it is told to shuffle one.
+            kwargs.setdefault("shuffle", False)
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def evaluate(

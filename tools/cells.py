@@ -173,7 +173,7 @@ TODAY = {
 }
 #: The same on a GPU, by wider networks: the budget "full".
 TODAY_GPU = {
-    "mnist": _today("mnist", 10, 50, folder="today_gpu"),
+    "mnist": _today("mnist", 1, 10, 50, folder="today_gpu"),
     "fashion_mnist": _today("fashion_mnist", 10, folder="today_gpu"),
     "cifar10": _today("cifar10", 10, folder="today_gpu"),
 }

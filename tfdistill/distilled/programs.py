@@ -35,7 +35,7 @@ model.compile(
     keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay({rate:g}, {updates})),
     {loss},
 )
-model.fit(data, steps_per_epoch={updates})
+model.fit(data, steps_per_epoch={updates}, shuffle=False)
 """
 _CHANGED = "data = data.map(lambda x, y: (change(x, training=True), y))\n"
 _IN_ORDER = """
