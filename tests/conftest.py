@@ -1,5 +1,6 @@
 """Of every test session: its two devices (the CPU, twice), and what ends it."""
 
+import collections
 import gc
 
 import commands
@@ -42,6 +43,12 @@ def _nothing_old_is_looked_at_again():
 def _no_seed_of_another_test():
     """With a seed of TensorFlow's own, random maps of a pipeline repeat themselves."""
     tf.random.set_seed(None)
+
+
+def pytest_collection_modifyitems(items):
+    """Files with long tests come first: none is left for one process at the end."""
+    slow = collections.Counter(i.path for i in items if i.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 def pytest_sessionfinish():

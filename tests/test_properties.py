@@ -385,7 +385,7 @@ def stack(table):
 
 
 @pytest.mark.slow
-@cases(115)
+@cases(80)
 @given(
     stack(OF_IMAGES),
     stack(OF_VECTORS),
