@@ -9,6 +9,7 @@ import tensorflow as tf
 import tfdistill
 from tfdistill import inner, testing
 from tfdistill.inner import enlarging
+from tfdistill.studies.comparison import competitors
 from tfdistill.testing import measures
 
 
@@ -63,6 +64,16 @@ def test_files_hold_the_small_images_and_say_so(digits, tmp_path):
     distilled = tfdistill.Distiller("linear", made(digits)).distilled()
     assert distilled.images.shape == (1, 80, 8, 8, 1)
     assert distilled.num_bytes == 4 * 80 * (16 + 10)
+    # Read for other training images, whose mean is another, they are as small.
+    distilled.save(tmp_path / "mine")
+    others = tfdistill.load_dataset("digits").hold_out(0.3)
+    read = tfdistill.read_distilled(tmp_path / "mine", others)
+    (judged,) = competitors.given({"mine": read}, others)
+    assert judged.num_bytes == 4 * 80 * 16 + 80 and judged.num_images == 80
+    raw = distilled.normalization.denormalize(distilled.images)
+    np.testing.assert_allclose(
+        others.normalization.denormalize(read.images), raw, atol=1e-5 * 16
+    )
     distilled.save(tmp_path / "data")
     again = tfdistill.DistilledDataset.load(tmp_path / "data")
     assert again.enlarged == 2 and again.image_shape == (8, 8, 1)

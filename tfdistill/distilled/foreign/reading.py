@@ -143,6 +143,9 @@ def _renormalised(distilled, dataset):
     if distilled.normalization == dataset.normalization:
         return distilled
     own = dataset.normalization
-    images = distilled.normalization.denormalize(distilled.images)
+    # To enlarge is linear, and its weights sum to one: small images stay small.
+    images = distilled.normalization.denormalize(distilled.stored_images)
     images = (images - np.float32(own.mean)) / np.float32(own.std)
-    return distilled.replace(images=images, normalization=own)
+    return distilled.replace(
+        images=images, enlarged=distilled.enlarged, normalization=own
+    )
