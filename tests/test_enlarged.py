@@ -9,7 +9,6 @@ import tensorflow as tf
 import tfdistill
 from tfdistill import inner, testing
 from tfdistill.inner import enlarging
-from tfdistill.studies.comparison import competitors
 from tfdistill.testing import measures
 
 
@@ -68,8 +67,13 @@ def test_files_hold_the_small_images_and_say_so(digits, tmp_path):
     distilled.save(tmp_path / "mine")
     others = tfdistill.load_dataset("digits").hold_out(0.3)
     read = tfdistill.read_distilled(tmp_path / "mine", others)
-    (judged,) = competitors.given({"mine": read}, others)
-    assert judged.num_bytes == 4 * 80 * 16 + 80 and judged.num_images == 80
+    found = tfdistill.compare(
+        *({"mine": read}, others),
+        **{"architectures": ["linear"], "updates": [1], "rates": [0.01]},
+        **{"networks": 2, "choosing": 1, "teacher_epochs": 0, "baselines": []},
+    )
+    judged = found.sets["mine"]
+    assert judged["bytes"] == 4 * 80 * 16 + 80 and judged["images"] == 80
     raw = distilled.normalization.denormalize(distilled.images)
     np.testing.assert_allclose(
         others.normalization.denormalize(read.images), raw, atol=1e-5 * 16

@@ -179,7 +179,8 @@ def _ordinary(rival):
     """The same images in one batch, for ordinary training, by any network."""
     draws = tuple(
         data.replace(
-            images=data.images.reshape(1, -1, *data.image_shape),
+            images=data.stored_images.reshape(1, -1, *data.stored_images.shape[2:]),
+            enlarged=data.enlarged,
             labels=data.labels.reshape(1, -1, data.num_classes),
             recipe=OrdinaryTraining(),
             initial_weights=None,
