@@ -5,10 +5,13 @@ import importlib
 import json
 import os
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
+import tfdistill
 from tfdistill.data import loading as datasets
 from tfdistill.data import reading
 from tfdistill.data.dataset import Dataset
@@ -791,3 +794,33 @@ def test_a_test_split_drawn_anew_from_all_examples():
     np.testing.assert_array_equal(anew.test.images, again)
     with pytest.raises(ValueError, match="validation"):
         digits.hold_out(0.1).resplit(0.2)
+
+
+class Fitted(keras.Sequential):
+    """Notes what it is fitted to."""
+
+    def fit(self, x, *args, **kwargs):
+        self.data = x
+        return super().fit(x, *args, **kwargs)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_no_pipeline_is_tuned(in_memory, tmp_path):
+    """Iterators of tuned ones now and then take up to a minute to be deleted."""
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for k in range(6):
+            pixels = rng.integers(0, 256, (8, 8), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{k}.png")
+    data = tfdistill.load_dataset(str(tmp_path), in_memory=in_memory).hold_out(0.5)
+    read = [data.train.batch(2, repeat=True), data.validation.batch(2)]
+    ordered = tfdistill.baselines.random_real(data, steps=1, epochs=2)
+    plain = ordered.replace(recipe=tfdistill.OrdinaryTraining(updates=2))
+    for distilled in (ordered, plain):
+        model = Fitted([keras.Input(data.image_shape), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(2))
+        distilled.train(model, verbose=0)
+        read.append(model.data)
+    for pipeline in read:
+        assert pipeline.options().autotune.enabled is False

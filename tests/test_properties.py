@@ -385,7 +385,7 @@ def stack(table):
 
 
 @pytest.mark.slow
-@cases(80)
+@cases(115)
 @given(
     stack(OF_IMAGES),
     stack(OF_VECTORS),

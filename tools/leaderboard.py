@@ -109,14 +109,17 @@ def main(_):
 
 
 def page(found: dict[str, str], known: list[str]) -> str:
-    """The whole page; of data sets without a section it says so."""
+    """The whole page; of sets that no table has it says so."""
     from tfdistill.studies.comparison.page import COLUMNS
 
     parts = [INTRODUCTION]
     for dataset in known:
-        names = ", ".join(sets_of(dataset))
-        missing = f"## {dataset}\n\nNot measured yet: {names}.\n"
-        parts.append(found.get(dataset, missing) + "\n")
+        text = found.get(dataset, f"## {dataset}\n")
+        text, _, _ = text.partition("\nNot measured yet")
+        names = [name for name in sets_of(dataset) if f"| {name} (" not in text]
+        if names:
+            text += f"\nNot measured yet: {', '.join(names)}.\n"
+        parts.append(text + "\n")
     parts.append(f"## {MEANING.removesuffix(':')}\n\n")
     parts += [f"- **{title}**: {text}\n" for title, text in COLUMNS.items()]
     return "".join(parts)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfdistill._internal.pipelines import untuned
 from tfdistill.data.examples import Examples
 from tfdistill.data.normalization import Normalization
 
@@ -53,4 +54,4 @@ def replayable(
     left = tf.data.INFINITE_CARDINALITY if repeat else max(0, per_epoch - start)
     batches = batches.apply(tf.data.experimental.assert_cardinality(left))
     batches = batches.enumerate(start).map(finish, tf.data.AUTOTUNE, True)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return untuned(batches.prefetch(tf.data.AUTOTUNE))

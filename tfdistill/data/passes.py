@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal import endless
+from tfdistill._internal.pipelines import untuned
 from tfdistill.data.images import Pairs
 
 #: Examples after which a dataset of unknown length is held to have no end.
@@ -165,6 +166,7 @@ def _chunks(pairs, decode):
         return label, mark, moments
 
     found = pairs.records.map(look, tf.data.AUTOTUNE, True).batch(_BATCH).prefetch(2)
+    found = untuned(found)
     position = [0]
     with reading(position):
         for chunk in found.as_numpy_iterator():

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from tfdistill._internal.pipelines import untuned
 from tfdistill.data import passes
 from tfdistill.data.assembling import assemble, blame
 from tfdistill.data.dataset import Dataset
@@ -92,7 +93,7 @@ def hold(pairs: Pairs, count: int) -> tuple[np.ndarray, np.ndarray]:
     labels, at = np.empty(count, np.int32), 0
     position = [0]
     with passes.reading(position):
-        for x, y in decoded.batch(512).prefetch(2).as_numpy_iterator():
+        for x, y in untuned(decoded.batch(512).prefetch(2)).as_numpy_iterator():
             if at + len(x) > count:
                 at += len(x)
                 break

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.pipelines import untuned
 from tfdistill.distilled.recipe import Recipe, Teacher
 from tfdistill.inner import optimizers
 from tfdistill.inner.curriculum import Batch, Curriculum
@@ -105,7 +106,7 @@ class LearnedSchedule(Recipe):
             # Scaling would leave steps out, and the learned ones are counted.
             auto_scale_loss=False,
         )
-        batches = distilled.as_dataset()
+        batches = untuned(distilled.as_dataset())
         model.fit(batches, epochs=self.epochs, shuffle=False, verbose=verbose)
 
     def describe(self, shape):

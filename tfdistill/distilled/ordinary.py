@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
+from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.distilled.recipe import Recipe, Teacher
@@ -109,7 +110,7 @@ class OrdinaryTraining(Recipe):
         while self.updates % epochs:
             epochs -= 1
         model.fit(
-            batches,
+            untuned(batches),
             epochs=epochs,
             steps_per_epoch=self.updates // epochs,
             shuffle=False,

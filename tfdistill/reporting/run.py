@@ -182,23 +182,12 @@ class Run:
         Outer steps, and the mean and the standard deviation over students: each float
         `[reports]`.
         """
-        return self._curve("outer_step")
+        return _curve(self, "outer_step")
 
     @property
     def timed_curve(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """The same with the seconds of learning; None if they were not measured."""
-        return self._curve("seconds")
-
-    def _curve(self, against):
-        name = f"val_{self.measure.name}"
-        reports = [h for h in self.metrics.get("history", ()) if name in h]
-        if not reports or not all(against in h for h in reports):
-            return None
-        return (
-            np.array([h[against] for h in reports], float),
-            np.array([h[name] for h in reports], float),
-            np.array([h.get(f"{name}_std", 0) for h in reports], float),
-        )
+        return _curve(self, "seconds")
 
     @property
     def confusion(self) -> np.ndarray | None:
@@ -231,6 +220,18 @@ class Run:
         if all(hasattr(objective, name) for name in names):
             return [getattr(objective, name) for name in names]
         return None
+
+
+def _curve(run, against):
+    name = f"val_{run.measure.name}"
+    reports = [h for h in run.metrics.get("history", ()) if name in h]
+    if not reports or not all(against in h for h in reports):
+        return None
+    return (
+        np.array([h[against] for h in reports], float),
+        np.array([h[name] for h in reports], float),
+        np.array([h.get(f"{name}_std", 0) for h in reports], float),
+    )
 
 
 def _rows(folder, metrics, what):

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
@@ -147,7 +148,7 @@ def pretrain(
     batches = tf.data.Dataset.zip(tuple(streams)).map(side_by_side)
     steps = max(1, dataset.train.num_examples // batch_size)
     cohort.fit(
-        batches.prefetch(2),
+        untuned(batches.prefetch(2)),
         steps_per_epoch=steps,
         epochs=recipe.epochs,
         initial_epoch=done // steps,
