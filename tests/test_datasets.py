@@ -815,7 +815,7 @@ def test_no_pipeline_is_tuned(in_memory, tmp_path):
             Image.fromarray(pixels).save(tmp_path / name / f"{k}.png")
     data = tfdistill.load_dataset(str(tmp_path), in_memory=in_memory).hold_out(0.5)
     read = [data.train.batch(2, repeat=True), data.validation.batch(2)]
-    ordered = tfdistill.baselines.random_real(data, steps=1, epochs=2)
+    ordered = tfdistill.baselines.random_real(data, steps=1)
     plain = ordered.replace(recipe=tfdistill.OrdinaryTraining(updates=2))
     for distilled in (ordered, plain):
         model = Fitted([keras.Input(data.image_shape), keras.layers.Flatten()])
