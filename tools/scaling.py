@@ -14,7 +14,6 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 
 from absl import app, flags
 
@@ -76,23 +75,19 @@ def points(student, side):
 
 
 def measure(point):
-    """Seconds and bytes of an outer step."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "cells.json")
-        tool = os.path.join(os.path.dirname(__file__), "benchmark.py")
-        shape = f"{point.side},{point.side},{point.channels}"
-        command = [
-            *(sys.executable, tool, "--methods=back_gradient"),
-            *(f"--student={point.student}", f"--image_shape={shape}"),
-            *(f"--steps={point.steps}", f"--images_per_class={point.images}"),
-            *(f"--batch_size={point.batch}", f"--students_per_step={point.students}"),
-            *(f"--repeats={FLAGS.repeats}", f"--json={path}"),
-        ]
-        process = subprocess.run(command, capture_output=True, text=True)
-        if process.returncode:
-            sys.exit(process.stderr)
-        with open(path, encoding="utf-8") as file:
-            (cell,) = json.load(file)["cells"]
+    """Seconds and bytes of an outer step, measured by a process of its own."""
+    tool = os.path.join(os.path.dirname(__file__), "benchmark.py")
+    shape = f"{point.side},{point.side},{point.channels}"
+    command = [
+        *(sys.executable, tool, f"--cell=back_gradient,{point.steps},1"),
+        *(f"--student={point.student}", f"--image_shape={shape}"),
+        *(f"--images_per_class={point.images}", f"--batch_size={point.batch}"),
+        *(f"--students_per_step={point.students}", f"--repeats={FLAGS.repeats}"),
+    ]
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode:
+        sys.exit(process.stderr)
+    cell = json.loads(process.stdout.splitlines()[-1])
     return cell["fastest_ms"] / 1000, cell["memory_bytes"]
 
 
