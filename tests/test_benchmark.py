@@ -1,6 +1,7 @@
 """The benchmark runs and prints its table."""
 
 import json
+import sys
 
 import commands
 import pytest
@@ -52,3 +53,19 @@ def test_scaling(tmp_path):
     assert row["seconds"] > 0 and row["predicted_seconds"] > 0
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert "of 1 predictions within 30 %" in output
+
+
+def test_peers_are_timed_in_turns(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend("tools")
+    import peers
+
+    (tmp_path / "peer.py").write_text("print('{\"ms_a_student\": 1e6}')")
+    cell = "--cell=back_gradient,2,1", "--student=linear", "--batch_size=16"
+    pair = peers.Pair("tiny", (*cell, "--repeats=1"), "torch", ("peer.py",))
+    monkeypatch.setattr(peers, "PAIRS", [pair])
+    path = tmp_path / "figures.json"
+    peers.compare(str(tmp_path), {"torch": sys.executable}, 1, str(path))
+    (row,) = json.loads(path.read_text())
+    assert row["theirs_ms"] == 1e6 and 0 < row["ours_ms"] < 1e6
+    assert row["ratio"] == pytest.approx(row["ours_ms"] / 1e6)
+    assert "| tiny (torch) |" in capsys.readouterr().out
