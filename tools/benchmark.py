@@ -20,10 +20,10 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import time
 
+import processes
 from absl import app, flags
 
 FLAGS = flags.FLAGS
@@ -230,14 +230,7 @@ def main(argv) -> None:
 def _cell(argv, method, num_steps, *more, count=1):
     """What `measure` gives in a process of its own."""
     command = [sys.executable, *argv[:1], *sys.argv[1:], *more]
-    process = subprocess.run(
-        [*command, f"--cell={method},{num_steps},{count}"],
-        capture_output=True,
-        text=True,
-    )
-    if process.returncode:
-        sys.exit(process.stderr)
-    return json.loads(process.stdout.splitlines()[-1])
+    return processes.figures([*command, f"--cell={method},{num_steps},{count}"])
 
 
 def _compare(argv):

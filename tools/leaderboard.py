@@ -45,6 +45,7 @@ is chosen on validation images, and test images decide nothing. Written by
 
 """
 MEANING = "What the columns mean:"
+MISSING = "Not measured yet"
 
 
 def sets_of(dataset: str) -> dict[str, str]:
@@ -84,6 +85,7 @@ def sections(path: str) -> dict[str, str]:
         return {}
     with open(path, encoding="utf-8") as file:
         _, *parts = re.split(r"^## ", file.read(), flags=re.MULTILINE)
+    parts = [part.partition(f"\n{MISSING}")[0] for part in parts]
     found = {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts}
     return {name: text for name, text in found.items() if "| set |" in text}
 
@@ -115,10 +117,9 @@ def page(found: dict[str, str], known: list[str]) -> str:
     parts = [INTRODUCTION]
     for dataset in known:
         text = found.get(dataset, f"## {dataset}\n")
-        text, _, _ = text.partition("\nNot measured yet")
         names = [name for name in sets_of(dataset) if f"| {name} (" not in text]
         if names:
-            text += f"\nNot measured yet: {', '.join(names)}.\n"
+            text += f"\n{MISSING}: {', '.join(names)}.\n"
         parts.append(text + "\n")
     parts.append(f"## {MEANING.removesuffix(':')}\n\n")
     parts += [f"- **{title}**: {text}\n" for title, text in COLUMNS.items()]

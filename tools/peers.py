@@ -12,9 +12,10 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 from typing import NamedTuple
+
+import processes
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -92,11 +93,11 @@ def compare(folder: str, pythons: dict[str, str], turns: int, path: str | None) 
         times: list[tuple[float, float]] = []
         peaks: list[tuple[float, float]] = []
         for _ in range(turns):
-            ours = _run(_command(pair.ours))
-            theirs = _run(
+            ours = processes.figures(_command(pair.ours))
+            theirs = processes.figures(
                 [python, os.path.join(folder, pair.theirs[0]), *pair.theirs[1:]]
             )
-            times.append((_ours_ms(ours) / pair.students, _theirs_ms(theirs)))
+            times.append((_ms(ours) / pair.students, _ms(theirs)))
             peaks.append((ours.get("peak_mib", 0), theirs.get("peak_mib", 0)))
         row = {
             "name": pair.name,
@@ -124,20 +125,9 @@ def _command(ours):
     return [sys.executable, os.path.join(_HERE, "benchmark.py"), *ours]
 
 
-def _ours_ms(figures):
-    return figures.get("ms", figures.get("step_ms"))
-
-
-def _theirs_ms(figures):
-    """Of one student: "ms", "ms_a_student" or "ms_a_step"."""
-    return next(value for name, value in figures.items() if name.startswith("ms"))
-
-
-def _run(command):
-    process = subprocess.run(command, capture_output=True, text=True)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)}:\n{process.stderr}")
-    return json.loads(process.stdout.splitlines()[-1])
+def _ms(found):
+    """Milliseconds of a step (ours: of all its students), whoever measured it."""
+    return next(found[n] for n in ("ms", "step_ms", "ms_a_student") if n in found)
 
 
 def ridge(width: int, side: int, batch: int, repeats: int = 9) -> dict:

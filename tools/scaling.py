@@ -12,9 +12,9 @@ let the machine have nothing else to do.
 import json
 import math
 import os
-import subprocess
 import sys
 
+import processes
 from absl import app, flags
 
 FLAGS = flags.FLAGS
@@ -84,10 +84,7 @@ def measure(point):
         *(f"--images_per_class={point.images}", f"--batch_size={point.batch}"),
         *(f"--students_per_step={point.students}", f"--repeats={FLAGS.repeats}"),
     ]
-    process = subprocess.run(command, capture_output=True, text=True)
-    if process.returncode:
-        sys.exit(process.stderr)
-    cell = json.loads(process.stdout.splitlines()[-1])
+    cell = processes.figures(command)
     return cell["fastest_ms"] / 1000, cell["memory_bytes"]
 
 
