@@ -165,11 +165,10 @@ def _chunks(pairs, decode):
             )
         return label, mark, moments
 
-    found = pairs.records.map(look, tf.data.AUTOTUNE, True).batch(_BATCH).prefetch(2)
-    found = untuned(found)
+    found = pairs.records.map(look, tf.data.AUTOTUNE, True).batch(_BATCH)
     position = [0]
     with reading(position):
-        for chunk in found.as_numpy_iterator():
+        for chunk in untuned(found.prefetch(2)).as_numpy_iterator():
             position[0] += len(chunk[0])
             if position[0] > MOST and not endless.says_its_length(pairs.records):
                 raise ValueError(

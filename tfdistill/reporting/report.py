@@ -101,7 +101,7 @@ def _groups(runs):
     return [
         {
             "measure": measure,
-            "dataset": dataset,
+            "on": f" on {dataset}" if dataset and len(groups) > 1 else "",
             "runs": of,
             "bars": measure.bars([run.metrics for run in of]),
             "best": measure.best([run.metrics for run in of]),
