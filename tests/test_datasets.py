@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 import tfdistill
 from tfdistill.data import loading as datasets
@@ -807,12 +806,8 @@ class Fitted(keras.Sequential):
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_no_pipeline_is_tuned(in_memory, tmp_path):
     """Iterators of tuned ones now and then take up to a minute to be deleted."""
-    rng = np.random.default_rng(0)
     for name in "ab":
-        (tmp_path / name).mkdir()
-        for k in range(6):
-            pixels = rng.integers(0, 256, (8, 8), np.uint8)
-            Image.fromarray(pixels).save(tmp_path / name / f"{k}.png")
+        write_images(tmp_path / name, 6)
     data = tfdistill.load_dataset(str(tmp_path), in_memory=in_memory).hold_out(0.5)
     read = [data.train.batch(2, repeat=True), data.validation.batch(2)]
     ordered = tfdistill.baselines.random_real(data, steps=1)

@@ -4,10 +4,9 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 
+import commands
 import keras
 import numpy as np
 import pytest
@@ -260,17 +259,12 @@ def two_workers(*command):
     def start(index):
         task = {"type": "worker", "index": index}
         cluster = {"worker": [f"localhost:{port}" for port in ports]}
-        return subprocess.Popen(
-            [sys.executable, *map(str, command)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join([os.getcwd(), os.path.dirname(__file__)]),
-                "TF_CPP_MIN_LOG_LEVEL": "2",
-                "TF_CONFIG": json.dumps({"cluster": cluster, "task": task}),
-            },
+        return commands.start_python(
+            *command,
+            fresh=True,  # forked ones hang
+            together=True,
+            PYTHONPATH=os.pathsep.join([os.getcwd(), os.path.dirname(__file__)]),
+            TF_CONFIG=json.dumps({"cluster": cluster, "task": task}),
         )
 
     return start
