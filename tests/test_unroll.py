@@ -16,7 +16,14 @@ from tfdistill import (
     FullUnroll,
     students,
 )
-from tfdistill.inner import Problem, StatelessModel, back_gradient, second_order, train
+from tfdistill.inner import (
+    Problem,
+    StatelessModel,
+    back_gradient,
+    parts,
+    second_order,
+    train,
+)
 
 SHAPE, CLASSES = (8, 8, 1), 3
 
@@ -239,6 +246,27 @@ def test_back_gradient_equals_nested_tapes(make_model):
     assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-6)
     for a, b in zip(ours.gradients, reference.gradients):
         assert np.linalg.norm(b) > 0
+        assert np.linalg.norm(a - b) < 1e-5 * np.linalg.norm(b)
+
+
+def test_threads_share_a_large_real_batch(monkeypatch):
+    """Each judges a part; in all, that is the judgement on the whole batch."""
+    threads = tf.config.threading
+    monkeypatch.setattr(threads, "get_inter_op_parallelism_threads", lambda: 3)
+    setting = Setting(batch_norm, judgements=40)
+    sizes = []
+
+    def network(images):
+        sizes.append(len(images))
+        return tf.reduce_mean(images, [1, 2, 3])
+
+    outputs = parts.side_by_side(network, setting.images)
+    assert sizes == [266, 267, 267]
+    np.testing.assert_array_equal(outputs, network(setting.images))
+    setting.meta_gradient = lambda kind: kind()
+    ours, reference = setting(BackGradient), setting(FullUnroll)
+    np.testing.assert_allclose(ours.outputs, reference.outputs, atol=1e-5)
+    for a, b in zip(ours.gradients, reference.gradients):
         assert np.linalg.norm(a - b) < 1e-5 * np.linalg.norm(b)
 
 

@@ -4,10 +4,8 @@ from typing import final
 
 import tensorflow as tf
 
+from tfdistill.inner import parts
 from tfdistill.inner.problem import Judgement, MetaGradient, Problem
-
-# Images whose features are computed at once.
-_PART = 128
 
 
 @final
@@ -74,7 +72,7 @@ class RidgeRegression(MetaGradient):
             )
 
         # Real features depend on no source.
-        real = tf.stop_gradient(_in_parts(features, problem.images))
+        real = tf.stop_gradient(parts.one_by_one(features, problem.images))
         sources = problem.curriculum.sources
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
@@ -96,21 +94,6 @@ class RidgeRegression(MetaGradient):
             problem.labels,
             outputs,
         )
-
-
-def _in_parts(features, images):
-    """The features of a large batch, of one part after another.
-
-    On a CPU that is no slower, and memory holds the activations of one part. An
-    accelerator is faster with the whole batch.
-    """
-    count = images.shape[0]
-    accelerated = any(d.device_type != "CPU" for d in tf.config.list_logical_devices())
-    if accelerated or count is None or count <= _PART or count % _PART:
-        return features(images)
-    parts = tf.reshape(images, [count // _PART, _PART, *images.shape[1:]])
-    found = tf.map_fn(features, parts, parallel_iterations=1)
-    return tf.reshape(found, [count, found.shape[-1]])
 
 
 def solution(features: tf.Tensor, labels: tf.Tensor, penalty: float) -> tf.Tensor:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfdistill.inner import parts
 from tfdistill.inner.problem import Problem
 
 
@@ -99,12 +100,14 @@ def train(student, curriculum, objective, weights, state):
 
 def judge(problem: Problem, learner: Learner, images, labels):
     """The meta-loss on a real batch, the outputs, and d loss / d learner."""
+
+    def network(images):
+        return problem.student(learner.weights, learner.state, images, False)[0]
+
     sources = learner.differentiable
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(sources)
-        outputs, _, _ = problem.student(
-            learner.weights, learner.state, images, training=False
-        )
+        outputs = parts.side_by_side(network, images)
         loss = problem.objective.meta_loss(labels, outputs)
     gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
     return loss, outputs, dense(gradients)
