@@ -7,14 +7,18 @@ is imported. With `fresh=True` a new interpreter runs it: tests do so once with 
 command at the least.
 """
 
+import contextlib
 import functools
+import gc
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -74,6 +78,11 @@ def _ended(process, arguments, timeout):
     return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
 
+def python():
+    """A Python like `sys.executable`, for programs that start others themselves."""
+    return _server().python
+
+
 def succeed(*arguments, **options):
     """Runs a command that must succeed; returns what it printed."""
     process = run(*arguments, **options)
@@ -91,17 +100,15 @@ def _environment():
 
 
 class Forked:
-    """A command that the server forked, with what tests use of `subprocess.Popen`."""
+    """A program that the server forked, with what tests use of `subprocess.Popen`."""
 
     def __init__(self, arguments, cwd, environment, together):
         self.args, self.returncode = arguments, None
         pipes = [os.pipe() for _ in range(1 if together else 2)]
-        self._status, theirs = socket.socketpair()
         ends = [write for _, write in pipes]
-        request = json.dumps([arguments, cwd, environment]).encode()
-        given = [theirs.fileno(), ends[0], ends[-1]]
-        socket.send_fds(_server(), [request], given)
-        theirs.close()
+        with open(os.devnull) as nothing:
+            given = [nothing.fileno(), ends[0], ends[-1]]
+            self._status = _ask(_server().path, [arguments, cwd, environment], given)
         for end in ends:
             os.close(end)
         files = [open(read, encoding="utf-8") for read, _ in pipes]
@@ -162,7 +169,38 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-# The server and the socket on which it hears; threads of a test may start it.
+class Server:
+    """The process that has imported all, and a Python that it is asked for.
+
+    Attributes:
+        path: The socket on which it hears.
+        python: A program that has it run what a new interpreter would.
+    """
+
+    def __init__(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="python-")
+        self.path = os.path.join(self._folder.name, "socket")
+        self.python = os.path.join(self._folder.name, "python")
+        this = os.path.abspath(__file__)
+        with open(self.python, "w") as file:
+            line = shlex.join([sys.executable, "-IS", this, "ask", self.path])
+            file.write(f'#!/bin/sh\nexec {line} "$@"\n')
+        os.chmod(self.python, 0o700)
+        self._process = subprocess.Popen(
+            [sys.executable, this, "serve", self.path, self.python],
+            stdin=subprocess.PIPE,  # it ends with this process
+            stdout=subprocess.PIPE,
+            env={**_environment(), "MPLBACKEND": "Agg"},
+        )
+        self._process.stdout.readline()  # it hears
+
+    def stop(self):
+        """Ends it."""
+        self._process.communicate()
+        self._folder.cleanup()
+
+
+# Threads of a test may start it.
 _servers = []
 _starting = threading.Lock()
 
@@ -170,29 +208,42 @@ _starting = threading.Lock()
 def _server():
     with _starting:
         if not _servers:
-            _servers.append(_start_server())
-        return _servers[0][1]
+            _servers.append(Server())
+        return _servers[0]
 
 
 def stop():
     """Ends the server, if there is one."""
     while _servers:
-        process, control = _servers.pop()
-        control.close()
-        process.wait()
+        _servers.pop().stop()
 
 
-def _start_server():
-    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, os.path.abspath(__file__), str(theirs.fileno())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env={**_environment(), "MPLBACKEND": "Agg"},
-            pass_fds=[theirs.fileno()],
-        )
-    return process, ours
+def _ask(path, request, files):
+    """Asks for a program: the socket on which its process and its exit status come."""
+    status = socket.socket(socket.AF_UNIX)
+    status.connect(path)
+    socket.send_fds(status, [json.dumps(request).encode() + b"\n"], files)
+    return status
+
+
+# What follows runs in place of `python`, for programs that start others.
+
+
+def _stand_in(path, arguments):
+    """Has the server run a program, and ends as that does."""
+    if arguments[:1] not in (["-m"], ["-c"]) and arguments[0].startswith("-"):
+        os.execv(sys.executable, [sys.executable, *arguments])
+    environment = dict(os.environ)
+    with _ask(path, [arguments, os.getcwd(), environment], (0, 1, 2)) as status:
+        reports = status.makefile()
+        pid = int(reports.readline())
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, lambda given, _: os.kill(pid, given))
+        code = int(reports.readline())
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
 
 
 # What follows runs in the server.
@@ -222,53 +273,77 @@ def _import_all():
     assert threading.active_count() == 1, threading.enumerate()
 
 
-def _serve(control):
+def _serve(path):
     """Forks a child a request; returns, in the child, what it is to run."""
     running = {}
     heard, wakes = os.pipe()
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    hears = socket.socket(socket.AF_UNIX)
+    hears.bind(path)
+    hears.listen(64)
+    print("hears", flush=True)
     while True:
-        ready, _, _ = select.select([control, heard], [], [])
+        waited = {status: pid for pid, status in running.items()}
+        ready, _, _ = select.select([0, heard, hears, *waited], [], [])
+        if 0 in ready:
+            os._exit(0)
         if heard in ready:
             os.read(heard, 2**10)
             _report_ends(running)
-        if control not in ready:
+        for status in {*ready} & {*waited}:
+            # Who asked for it has been killed.
+            pid = waited[status]
+            if running.pop(pid, None):
+                os.kill(pid, signal.SIGKILL)
+                status.close()
+        if hears not in ready:
             continue
-        request, given, _, _ = socket.recv_fds(control, 2**20, 3)
-        if not request:
-            os._exit(0)
-        status, *outputs = given
+        status, _ = hears.accept()
+        request, given = _request(status)
         pid = os.fork()
         if not pid:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for number, output in zip((1, 2), outputs):
-                os.dup2(output, number)
-            for number in (control.fileno(), heard, wakes, *given, *running.values()):
+            for number, file in enumerate(given):
+                os.dup2(file, number)
+            for number in (heard, wakes, *given):
                 os.close(number)
+            for own in (hears, status, *running.values()):
+                own.close()
             return json.loads(request)
-        for output in outputs:
-            os.close(output)
+        for file in given:
+            os.close(file)
         running[pid] = status
-        os.write(status, b"%d\n" % pid)
+        status.sendall(b"%d\n" % pid)
+
+
+def _request(status):
+    """A line, and the three files that came with it."""
+    line, given = b"", []
+    while not line.endswith(b"\n"):
+        part, files, _, _ = socket.recv_fds(status, 2**20, 3)
+        line, given = line + part, given + files
+    return line, given
 
 
 def _report_ends(running):
-    while running:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+    while True:
+        try:
+            pid, code = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
         if not pid:
             return
-        where = running.pop(pid)
-        try:
-            os.write(where, b"%d\n" % os.waitstatus_to_exitcode(status))
-        except BrokenPipeError:
-            pass  # nobody waits for it any more
-        os.close(where)
+        status = running.pop(pid, None)
+        if status is None:
+            continue
+        with status, contextlib.suppress(BrokenPipeError):
+            status.sendall(b"%d\n" % os.waitstatus_to_exitcode(code))
 
 
-def _become(arguments, cwd, environment):
+def _become(python, arguments, cwd, environment):
     """Makes of this process what a new interpreter would be."""
     import numpy as np
 
@@ -276,6 +351,7 @@ def _become(arguments, cwd, environment):
     os.environ.clear()
     os.environ.update(environment)
     np.random.seed()  # or all children would draw the same numbers
+    sys.executable = python
     how, *rest = arguments
     sys.argv = {"-m": rest, "-c": ["-c", *rest[1:]]}.get(how, arguments)
     named = how in ("-m", "-c")
@@ -299,9 +375,10 @@ def _run(how, rest):
 
 
 if __name__ == "__main__":
-    import gc
-
+    _, what, path, *rest = sys.argv
+    if what == "ask":
+        _stand_in(path, rest)
     _import_all()
     gc.collect()
     gc.freeze()
-    _run(*_become(*_serve(socket.socket(fileno=int(sys.argv[1])))))
+    _run(*_become(*rest, *_serve(path)))

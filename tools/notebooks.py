@@ -48,6 +48,7 @@ def execute(notebook, folder, timeout=1800):
         coalesce_streams=True,
         record_timing=False,
         resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--matplotlib=inline"],
     ).execute()
 
 
