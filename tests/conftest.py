@@ -2,6 +2,7 @@
 
 import collections
 import gc
+import os
 
 import commands
 import pytest
@@ -18,6 +19,8 @@ tf.config.set_logical_device_configuration(
 # Two of these processes share two cores, and handing small work to other threads costs
 # more than it saves.
 tf.config.threading.set_intra_op_parallelism_threads(1)
+# Compiled programs are small and run a few times: LLVM need not make them fast.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # What is imported is never garbage: collections, of which Keras asks for many, need not
 # look at it again.
 gc.collect()

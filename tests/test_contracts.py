@@ -92,6 +92,48 @@ class Silent(tfdistill.Classification):
         return tf.reduce_mean(losses)
 
 
+class Single(tfdistill.Classification):
+    """Keeps a loss of Keras, which computes in single precision."""
+
+    smoothed = keras.losses.CategoricalCrossentropy(True, label_smoothing=0.1)
+
+    def meta_loss(self, labels, outputs):
+        return self.smoothed(tf.one_hot(labels, outputs.shape[-1]), outputs)
+
+
+class Smoothed(tfdistill.Classification):
+    """The same, of any precision."""
+
+    def meta_loss(self, labels, outputs):
+        loss = keras.losses.CategoricalCrossentropy(True, label_smoothing=0.1)
+        return loss(tf.one_hot(labels, outputs.shape[-1]), outputs)
+
+
+class Counting(tfdistill.Classification):
+    """Counts errors, which has no derivative."""
+
+    def meta_loss(self, labels, outputs):
+        wrong = tf.argmax(outputs, -1, labels.dtype) != labels
+        return tf.reduce_mean(tf.cast(wrong, outputs.dtype))
+
+
+class Borrowed(Silent):
+    """Files would take it for the class that ships."""
+
+    name = "classification"
+
+
+class Hasty(inner.GradientDescent):
+    """A name of another, and other steps."""
+
+    name = "sgd"
+
+    def update(self, t, hyperparameters, gradients, weights, slots):
+        return super().update(
+            t, hyperparameters, [2 * g for g in gradients], weights, slots
+        )
+
+
 class Restless(tfdistill.FixedWeights.__mro__[1]):
     """Says that it is fixed, and is not."""
 
@@ -133,6 +175,62 @@ class Detached(tfdistill.Synthesizer, tfdistill.Curriculum):
         return tfdistill.Batch(images, labels, self.schedule.at(t))
 
 
+def test_a_loss_of_keras_is_right():
+    testing.check_objective(Smoothed())
+
+
+def test_what_files_call_an_own_class(digits, tmp_path):
+    """What changes the loss or the steps is not called as its parent."""
+    assert Smoothed.name == tfdistill.Attack.name == "classification"
+    assert Silent.name == "Silent"
+    images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+    with pytest.raises(ValueError, match="Borrowed needs a name of its own"):
+        tfdistill.Distiller("linear", images, objective=Borrowed())
+    with pytest.raises(ValueError, match="Hasty needs a name of its own"):
+        tfdistill.DistilledImages.from_real(digits, inner_optimizer=Hasty())
+
+    class Slow(inner.GradientDescent):
+        def update(self, t, hyperparameters, gradients, weights, slots):
+            less = [g / 2 for g in gradients]
+            return super().update(t, hyperparameters, less, weights, slots)
+
+    images = tfdistill.DistilledImages.from_real(
+        digits, steps=1, epochs=1, inner_optimizer=Slow()
+    )
+    data = tfdistill.Distiller("linear", images, objective=Silent()).distilled()
+    data.save(tmp_path / "own")
+    model = tfdistill.students.build("linear", (8, 8, 1), 10)
+    for known, unknown in (
+        ({}, "'Slow', which does not ship"),
+        ({"inner_optimizer": Slow()}, "'Silent', which does not ship"),
+    ):
+        again = tfdistill.DistilledDataset.load(tmp_path / "own", **known)
+        with pytest.raises(ValueError, match=unknown):
+            again.train(model)
+
+
+@pytest.mark.parametrize("meta_gradient", [None, "full", "ridge"])
+def test_a_loss_without_derivative_is_refused(meta_gradient, digits):
+    images = tfdistill.DistilledImages.from_real(
+        digits, steps=1, epochs=1, centred_labels=meta_gradient == "ridge"
+    )
+    kinds = {"full": inner.FullUnroll, "ridge": tfdistill.RidgeRegression}
+    distiller = tfdistill.Distiller(
+        "mlp",
+        images,
+        objective=Counting(),
+        meta_gradient=kinds.get(meta_gradient, inner.BackGradient)(),
+    )
+    distiller.compile()
+    with pytest.raises(ValueError, match="Counting.meta_loss has no derivative"):
+        distiller.fit(digits.train.batch(64), steps_per_epoch=1, verbose=0)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfdistill.load_dataset("digits")
+
+
 @pytest.mark.parametrize(
     ("check", "says"),
     [
@@ -154,6 +252,10 @@ class Detached(tfdistill.Synthesizer, tfdistill.Curriculum):
         ),
         (lambda: testing.check_objective(Halved()), r"totals\(\) must add up"),
         (lambda: testing.check_objective(Silent()), "inner_loss's labels, of its grad"),
+        (lambda: testing.check_objective(Single()), "float64, not float32"),
+        (lambda: testing.check_objective(Counting()), "meta_loss has no derivative"),
+        (lambda: testing.check_objective(Borrowed()), "Borrowed needs a name of its"),
+        (lambda: testing.check_inner_optimizer(Hasty()), "Hasty needs a name of its"),
         (
             lambda: testing.check_initial_weights(Restless()),
             "is_random is False, but sample",

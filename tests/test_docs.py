@@ -88,7 +88,13 @@ QUOTED = {"docs/how_it_works.md"}
 #: Programs of a document share a folder.
 PROGRAMS = {
     "README.md": [
-        Program((0, 1), changes=(("epochs=20,", "epochs=1,"),)),
+        Program(
+            (0, 1),
+            changes=(
+                ("epochs=20,", "epochs=1,"),
+                ("num_students=20", "num_students=2"),
+            ),
+        ),
         Program(
             (1, 2),
             apart=True,

@@ -48,8 +48,8 @@ class FullUnroll(Unroll):
                         problem.objective.meta_loss(judges.labels[number], outputs)
                     )
             loss = tf.add_n(losses) / len(losses)
-        gradients = tape.gradient(
-            loss, curriculum.sources, unconnected_gradients="zero"
+        gradients = unroll.derivatives(
+            tape, loss, curriculum.sources, problem, "meta_loss"
         )
-        gradients = [tf.convert_to_tensor(g) for g in gradients]
+        gradients = unroll.dense(gradients)
         return Judgement(loss, gradients, judges.labels[judges.last], outputs)

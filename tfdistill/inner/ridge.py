@@ -4,7 +4,7 @@ from typing import final
 
 import tensorflow as tf
 
-from tfdistill.inner import parts
+from tfdistill.inner import parts, unroll
 from tfdistill.inner.problem import Judgement, MetaGradient, Problem
 
 
@@ -87,10 +87,10 @@ class RidgeRegression(MetaGradient):
             if self.margin:
                 clear = tf.cast(_clearness(labels), loss.dtype)
                 loss -= self.margin * clear
-        gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
+        gradients = unroll.derivatives(tape, loss, sources, problem, "meta_loss")
         return Judgement(
             loss,
-            [tf.convert_to_tensor(g) for g in gradients],
+            unroll.dense(gradients),
             problem.labels,
             outputs,
         )

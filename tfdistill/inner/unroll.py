@@ -46,7 +46,7 @@ def step(problem: Problem, t, learner: Learner) -> Learner:
             learner.weights, learner.state, batch.images, training=True
         )
         loss = problem.objective.inner_loss(batch.labels, outputs) + penalty
-    gradients = tape.gradient(loss, learner.weights, unconnected_gradients="zero")
+    gradients = derivatives(tape, loss, learner.weights, problem, "inner_loss")
     weights, slots = problem.curriculum.inner_optimizer.take(
         t, batch.hyperparameters, gradients, learner.weights, learner.slots
     )
@@ -109,8 +109,32 @@ def judge(problem: Problem, learner: Learner, images, labels):
         tape.watch(sources)
         outputs = parts.side_by_side(network, images)
         loss = problem.objective.meta_loss(labels, outputs)
-    gradients = tape.gradient(loss, sources, unconnected_gradients="zero")
+    gradients = derivatives(tape, loss, sources, problem, "meta_loss")
     return loss, outputs, dense(gradients)
+
+
+def derivatives(tape, loss, sources, problem: Problem, method: str) -> list:
+    """d loss / d source, zeros for those that it does not depend on.
+
+    Args:
+        tape: What recorded the loss.
+        loss: A scalar, of the problem's objective.
+        sources: Tensors or variables.
+        problem: Whose objective it is.
+        method: The objective's method that computed the loss, for the error.
+
+    Raises:
+        ValueError: If it depends on none of them.
+    """
+    gradients = tape.gradient(loss, sources)
+    if sources and all(g is None for g in gradients):
+        name = type(problem.objective).__name__
+        raise ValueError(
+            f"{name}.{method} has no derivative: nothing can be learned from a loss of "
+            "argmax, rounded or compared outputs, or of numbers from outside "
+            "TensorFlow's operations."
+        )
+    return [tf.zeros_like(s) if g is None else g for s, g in zip(sources, gradients)]
 
 
 def dense(gradients) -> list[tf.Tensor]:

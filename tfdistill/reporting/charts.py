@@ -63,7 +63,7 @@ def _curves(found, measure, count, against):
         axis.xaxis.get_major_locator().set_params(integer=True)
         lowest = min(lows, default=0.0)
         if measure.is_share:
-            axis.set_ylim(max(0, 10 * (lowest // 10)), 100)
+            axis.set_ylim(min(90, max(0, 10 * (lowest // 10))), 100)
         elif lowest >= 0:
             axis.set_ylim(bottom=0)
         if count > 1:

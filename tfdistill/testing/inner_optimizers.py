@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.inner import unroll
+from tfdistill.inner import optimizers, unroll
 from tfdistill.inner.back_gradient import BackGradient
 from tfdistill.inner.full_unroll import FullUnroll
 from tfdistill.inner.optimizers.base import InnerOptimizer
@@ -36,10 +36,7 @@ def check_inner_optimizer(optimizer: InnerOptimizer) -> None:
         isinstance(optimizer, InnerOptimizer),
         f"{kind} must be a subclass of tfdistill.InnerOptimizer.",
     )
-    require(
-        isinstance(getattr(optimizer, "name", None), str) and optimizer.name,
-        f"{kind}.name must be a string: files call it so.",
-    )
+    measures.check_name(optimizer, optimizers.get)
     known = getattr(optimizer, "hyperparameters", ())
     require(
         known and all(isinstance(h, Hyperparameter) for h in known),

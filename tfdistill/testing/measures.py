@@ -53,6 +53,26 @@ def double_precision() -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
+def check_name(value, get: Callable) -> None:
+    """Checks an own object's name in files.
+
+    Args:
+        value: An object with the attribute `name`.
+        get: What refuses the name of another.
+
+    Raises:
+        AssertionError: If it is no name, or is taken.
+    """
+    require(
+        isinstance(getattr(value, "name", None), str) and value.name,
+        f"{type(value).__name__}.name must be a string: files call it so.",
+    )
+    try:
+        get(value)
+    except ValueError as error:
+        raise AssertionError(str(error)) from None
+
+
 def small_student(
     image_shape=SHAPE, num_outputs: int = CLASSES, *, dropout: bool = True, seed=1
 ) -> keras.Model:

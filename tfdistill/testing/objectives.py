@@ -5,6 +5,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from tfdistill.inner import objectives
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.testing import measures
 from tfdistill.testing.measures import CLASSES, require
@@ -44,24 +45,23 @@ def check_objective(
         isinstance(objective, Objective),
         f"{kind} must be a subclass of tfdistill.Objective.",
     )
-    require(
-        isinstance(getattr(objective, "name", None), str) and objective.name,
-        f"{kind}.name must be a string: files call it so.",
-    )
+    measures.check_name(objective, objectives.get)
     rng = np.random.default_rng(0)
     if inner_labels is None:
         inner_labels = rng.dirichlet(np.ones(CLASSES), 8)
     if real_labels is None:
         real_labels = np.arange(len(inner_labels)) % np.shape(inner_labels)[-1]
     if outputs is None:
-        outputs = rng.standard_normal(np.shape(inner_labels))
+        # Not what labels may have been drawn from: there, all derivatives may be 0.
+        outputs = np.random.default_rng(3).standard_normal(np.shape(inner_labels))
     real_labels = np.asarray(real_labels)
     # Pipelines give integers as int32, and numbers in the type of the outputs.
     integers = real_labels.dtype.kind in "iu"
     real = tf.constant(real_labels, "int32" if integers else "float64")
     labels = tf.Variable(np.asarray(inner_labels, "float64"), name="the labels")
     said = tf.Variable(np.asarray(outputs, "float64"), name="the outputs")
-    _check_losses(objective, labels, said, real)
+    with measures.double_precision():
+        _check_losses(objective, labels, said, real)
     _check_figures(objective, labels, said, real)
 
 
@@ -71,14 +71,25 @@ def _check_losses(objective, labels, said, real):
         "meta_loss": lambda: objective.meta_loss(real, said),
     }
     for name, loss in losses.items():
-        value = loss()
+        value = tf.convert_to_tensor(loss())
         require(
             value.shape == () and np.isfinite(value),
             f"{name} must be a finite scalar, the mean over the batch, not {value}.",
         )
+        require(
+            value.dtype == said.dtype,
+            f"{name} must be in the precision of its outputs, here {said.dtype.name}, "
+            f"not {value.dtype.name}, in which it cannot be checked: make losses of "
+            "Keras inside of it, or with dtype='float64'.",
+        )
         with tf.GradientTape() as tape:
             value = loss()
-        gradient = tape.gradient(value, said, unconnected_gradients="zero")
+        gradient = tape.gradient(value, said)
+        require(
+            gradient is not None and np.any(gradient),
+            f"{name} has no derivative with respect to outputs: nothing can be learned "
+            "from it.",
+        )
         measures.check_derivatives(
             loss, [said], [gradient], names=[f"{name}'s outputs"]
         )

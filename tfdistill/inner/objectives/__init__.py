@@ -2,7 +2,7 @@
 
 from tfdistill._internal import lookup
 from tfdistill.inner.objectives.attack import Attack as Attack
-from tfdistill.inner.objectives.base import Objective
+from tfdistill.inner.objectives.base import TAUGHT, Objective
 from tfdistill.inner.objectives.classification import Classification
 from tfdistill.inner.objectives.least_squares import LeastSquares
 from tfdistill.inner.objectives.regression import Regression
@@ -16,8 +16,9 @@ def get(objective: Objective | str) -> Objective:
     """An objective as it is, or a new one by its name.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or an own objective has that of another.
     """
     if isinstance(objective, Objective):
+        lookup.refuse_borrowed("objective", objective, OBJECTIVES, *TAUGHT)
         return objective
     return lookup.find("objective", objective, OBJECTIVES)()

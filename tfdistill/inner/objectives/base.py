@@ -6,14 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal import lookup
 from tfdistill._internal.faces import Face
+
+#: The methods that the name of an objective stands for.
+TAUGHT = ("inner_loss", "keras_loss")
 
 
 class Objective(Face, abc.ABC):
     """The two losses of the loop, and the figures by which students are compared.
 
     Attributes:
-        name: Name in files of the inner loss and its labels.
+        name: Name in files of the inner loss and its labels; by default, that of the
+            class.
         headline: Name of the figure by which students are compared; "loss" is the
             meta-loss.
         higher_is_better: Whether a higher headline is better.
@@ -43,6 +48,10 @@ class Objective(Face, abc.ABC):
     shares: tuple[str, ...] = ()
     metric_names: tuple[str, ...] = ()
     takes_logits: bool = False
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        lookup.name_by_class(cls, *TAUGHT)
 
     @abc.abstractmethod
     def inner_loss(self, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:

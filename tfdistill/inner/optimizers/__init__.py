@@ -2,7 +2,7 @@
 
 from tfdistill._internal import lookup
 from tfdistill.inner.optimizers.adam import Adam
-from tfdistill.inner.optimizers.base import InnerOptimizer
+from tfdistill.inner.optimizers.base import STEPS, InnerOptimizer
 from tfdistill.inner.optimizers.gradient_descent import GradientDescent
 from tfdistill.inner.optimizers.momentum import Momentum
 
@@ -14,8 +14,9 @@ def get(optimizer: InnerOptimizer | str) -> InnerOptimizer:
     """An inner optimizer as it is, or a new one by its name.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or an own one has that of another.
     """
     if isinstance(optimizer, InnerOptimizer):
+        lookup.refuse_borrowed("inner optimizer", optimizer, INNER_OPTIMIZERS, *STEPS)
         return optimizer
     return lookup.find("inner_optimizer", optimizer, INNER_OPTIMIZERS)()

@@ -7,7 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal import lookup
 from tfdistill.inner.optimizers.hyperparameter import Hyperparameter
+
+#: The methods that the name of an inner optimizer stands for.
+STEPS = ("update", "slots", "to_keras")
 
 
 class InnerOptimizer(abc.ABC):
@@ -17,7 +21,7 @@ class InnerOptimizer(abc.ABC):
     values.
 
     Attributes:
-        name: Its name in files.
+        name: Its name in files; by default, that of the class.
         hyperparameters: The numbers that `update` reads at every step; "learning_rate"
             comes first.
         num_slots: Number of running averages that it keeps for each weight.
@@ -39,6 +43,10 @@ class InnerOptimizer(abc.ABC):
     name: str
     hyperparameters: tuple[Hyperparameter, ...]
     num_slots: int = 0
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        lookup.name_by_class(cls, *STEPS)
 
     def slots(self, weights: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The slots before the first step: zeros, `num_slots` for each weight."""
