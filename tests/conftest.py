@@ -10,6 +10,7 @@ import pytest
 import tfdistill  # noqa: F401  (before TensorFlow: it turns on oneDNN)
 
 import tensorflow as tf  # isort: skip
+from tensorflow.python.util import tf_stack  # isort: skip
 
 _CPUS = [tf.config.LogicalDeviceConfiguration()] * 2
 # Only possible before TensorFlow has used a device.
@@ -21,6 +22,10 @@ tf.config.set_logical_device_configuration(
 tf.config.threading.set_intra_op_parallelism_threads(1)
 # Compiled programs are small and run a few times: LLVM need not make them fast.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# TensorFlow notes with each operation the stack that made it. That of a test is deep,
+# and to look at it takes a twelfth of the time.
+_STACK = tf_stack.extract_stack()
+tf_stack.extract_stack = lambda stacklevel=1: _STACK
 # What is imported is never garbage: collections, of which Keras asks for many, need not
 # look at it again.
 gc.collect()

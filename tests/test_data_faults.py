@@ -123,7 +123,7 @@ UNSTEADY = {
     ),
     "interleaved": (
         lambda _: tf.data.Dataset.range(4).interleave(
-            lambda k: pairs().shard(4, k), num_parallel_calls=2, deterministic=False
+            lambda k: pairs().shard(4, k), 2, num_parallel_calls=2, deterministic=False
         ),
         "deterministic=False",
     ),
@@ -154,7 +154,7 @@ STEADY = {
     "fixed shuffle": lambda: pairs().shuffle(COUNT, reshuffle_each_iteration=False),
     "cached": lambda: pairs().shuffle(COUNT).cache(),
     "interleaved": lambda: tf.data.Dataset.range(4).interleave(
-        lambda k: pairs().shard(4, k), num_parallel_calls=2
+        lambda k: pairs().shard(4, k), 2, num_parallel_calls=2
     ),
     "as an option": lambda: unordered(pairs().map(lambda x, y: (x, y), 4)),
     "stateless": lambda: pairs().map(
