@@ -462,3 +462,50 @@ def test_readme_gives_the_accuracies_of_the_sets_that_ship():
         for text in [*said, *others.split(", ")]:
             network = re.sub(r" \S+ %$", "", text)
             assert text == f"{network} {means[networks[network]]}"
+
+
+#: What a method has no use for, by what makes it useless.
+UNUSED = {
+    ("recipe", "learned"): {"updates", "training_rate"},
+    ("initial_weights", "random"): {"max_age"},
+    ("meta_gradient", "ridge"): {"inner_optimizer", "learning_rate", "learned_rates"},
+    ("synthesizer", "generator"): {"images_per_class"},
+}
+
+
+def test_methods_have_the_values_that_are_said():
+    from tfdistill.cli import students
+    from tfdistill.cli.methods import METHODS
+
+    section = DOCUMENTS["docs/methods.md"].split("## What each method sets\n\n")[1]
+    lines = [
+        line.strip("| ").split(" | ") for line in section.split("\n\n")[0].split("\n")
+    ]
+    head, _, *rows = ([cell.strip("`") for cell in line] for line in lines)
+    said = {row[0].removeprefix("--"): row[1:] for row in rows}
+    distill = commands.command("distill")
+    of_methods = [
+        flag for flag in distill.flags if any(flag in m for m in METHODS.values())
+    ]
+    assert set(head[1:]) == set(METHODS)
+    assert list(said)[2:] == of_methods
+    for k, method in enumerate(head[1:]):
+        given = distill.parse(["--workdir=w", f"--method={method}"])
+        unused = [flags for (f, v), flags in UNUSED.items() if getattr(given, f) == v]
+        for flag in of_methods:
+            value = getattr(given, flag)
+            if isinstance(value, bool):
+                value = "yes" if value else "no"
+            if value is None or any(flag in flags for flags in unused):
+                value = "–"
+            assert said[flag][k] == str(value), (method, flag)
+        for name, side in zip(list(said), (28, 27)):
+            data = types.SimpleNamespace(image_shape=(side, side, 1))
+            assert said[name][k] == students.with_student(given, data).student
+
+
+def test_the_networks_that_ship_are_all_named():
+    from tfdistill.students import STUDENTS
+
+    text = DOCUMENTS["docs/command_line.md"].split("a network that ships:")[1]
+    assert set(re.findall(r"`(\w+)`", text.split("Some take")[0])) == set(STUDENTS)
