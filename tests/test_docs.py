@@ -148,6 +148,7 @@ PROGRAMS = {
             ),
         )
     ],
+    "docs/troubleshooting.md": [Program()],
 }
 
 
@@ -170,6 +171,9 @@ def test_programs_run(path, tmp_path):
         make_run(tmp_path)
     if path == "README.md":  # the run of its first command
         tfdistill.load_distilled("digits/10").save(tmp_path / "run" / "distilled")
+    if path == "docs/troubleshooting.md":  # a run of learned steps
+        digits = tfdistill.load_dataset("digits")
+        tfdistill.baselines.random_real(digits).save(tmp_path / "run" / "distilled")
     in_python = [block for block in blocks(path) if block.language == "python"]
     for program in PROGRAMS[path]:
         texts = [block.text for block in in_python[slice(*program.blocks)]]
@@ -446,19 +450,22 @@ def test_the_site_builds_without_warnings(tmp_path):
 
 def test_readme_gives_the_accuracies_of_the_sets_that_ship():
     networks = {
-        "ConvNet-3, width 128": "convnet@128",
+        "ConvNet": "convnet@128",
         "wide ConvNet": "wide_convnet@128-256-512",
         "AlexCifarNet": "alex_cifar_net",
         "LeNet": "lenet",
         "MLP": "mlp",
     }
-    row = re.compile(r'^\| `"(.+?)"` \| .*? \| (.*?) \| (.*?) \|$', re.MULTILINE)
+    row = re.compile(r'^\| `"(.+?)"` \| (.*?) \| (.*?) \| (.*?) \|$', re.MULTILINE)
     table = row.findall(DOCUMENTS["README.md"])
     assert {name for name, *_ in table} == set(tfdistill.distilled_names())
-    for name, convnet, others in table:
-        measured = tfdistill.load_distilled(name).provenance["measured"]
+    for name, images, convnet, others in table:
+        distilled = tfdistill.load_distilled(name)
+        small = " small ones" if distilled.enlarged == 2 else ""
+        assert images == f"{distilled.num_images}{small}"
+        measured = distilled.provenance["measured"]
         means = {row["student"]: f"{100 * row['mean']:.1f} %" for row in measured}
-        said = [f"ConvNet-3, width 128 {convnet}"] if convnet != "–" else []
+        said = [f"ConvNet {convnet}"] if convnet != "–" else []
         for text in [*said, *others.split(", ")]:
             network = re.sub(r" \S+ %$", "", text)
             assert text == f"{network} {means[networks[network]]}"
