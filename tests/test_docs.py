@@ -212,6 +212,12 @@ def make_run(folder):
         class_names=[str(digit) for digit in range(10)],
     )
     distilled.to_npz(folder / "steps.npz")
+    names = {"images", "labels", "recipe", "objective", "inner_optimizer", "mean"}
+    names |= {"std", "scale", "class_names", "learning_rates"}
+    with np.load(folder / "steps.npz") as arrays:
+        assert set(arrays) == names
+    x_test, y_test = np.zeros((3, 28, 28, 1), np.uint8), np.arange(3)
+    np.savez(folder / "my.npz", x_test=x_test, y_test=y_test)
     changes = tfdistill.RandomChanges(shift=0.1, rotation=0.04, zoom=0.1, flip=True)
     distilled = distilled.replace(
         recipe=tfdistill.OrdinaryTraining(updates=5, changes=changes),
@@ -516,3 +522,12 @@ def test_the_networks_that_ship_are_all_named():
 
     text = DOCUMENTS["docs/command_line.md"].split("a network that ships:")[1]
     assert set(re.findall(r"`(\w+)`", text.split("Some take")[0])) == set(STUDENTS)
+
+
+def test_the_audit_needs_as_many_images_as_is_said():
+    given = commands.command("audit").parse(["--workdir=w"])
+    needed = 2 * given.steps * given.images_per_class
+    section = DOCUMENTS["docs/command_line.md"].split("## Wrong labels")[1]
+    assert f"class: {needed}, if neither is given. With {needed - 1}," in section
+    steps = (needed - 1) // 2 // given.images_per_class
+    assert f"`--steps={steps}`" in section
