@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -208,6 +210,13 @@ def test_the_test_images_are_used_once_and_the_costs_are_told(run):
     # 2 steps of 10 images of 64 pixels, with 10 numbers for the label of each.
     assert metrics["bytes"] == 2 * 10 * (64 + 10) * 4
     assert [h["outer_step"] for h in metrics["history"]] == [0, 3, 6]
+    page = Path(__file__).parents[1] / "docs" / "command_line.md"
+    text = page.read_text(encoding="utf-8")
+    table = text.split("| key |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| ", table, re.MULTILINE)
+    said = {key for row in rows for key in re.findall(r"\w+", row)}
+    assert said - set(metrics) == {"no_distilled_data"}
+    assert metrics["seconds_learning"] < metrics["seconds"]
     assert process.stdout.count("Test accuracy") == 1
     assert "6 KiB of images and labels" in process.stdout
     assert "selected: nothing on test images" in process.stdout

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import commands as processes
 import keras
 import numpy as np
 import pytest
@@ -41,6 +42,19 @@ def student():
             keras.layers.Dense(CLASSES),
         ]
     )
+
+
+def test_records_are_a_function_of_what_they_hold(tmp_path):
+    program = (
+        "import sys, tfdistill\n"
+        "tfdistill.DistilledDataset.load(sys.argv[1]).save(sys.argv[2])"
+    )
+    first, second = tmp_path / "first", tmp_path / "second"
+    make().save(first)
+    process = processes.run_python("-c", program, first, second, fresh=True)
+    assert process.returncode == 0, process.stderr
+    name = "distilled-train.tfrecord-00000-of-00001"
+    assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
 @pytest.mark.parametrize("fixed", [False, True])

@@ -154,6 +154,7 @@ PROGRAMS = {
             ),
         )
     ],
+    "docs/troubleshooting.md": [Program()],
 }
 
 
@@ -176,6 +177,9 @@ def test_programs_run(path, tmp_path):
         make_run(tmp_path)
     if path == "README.md":  # the run of its first command
         tfdistill.load_distilled("digits/10").save(tmp_path / "run" / "distilled")
+    if path == "docs/troubleshooting.md":  # a run of learned steps
+        digits = tfdistill.load_dataset("digits")
+        tfdistill.baselines.random_real(digits).save(tmp_path / "run" / "distilled")
     in_python = [block for block in blocks(path) if block.language == "python"]
     for program in PROGRAMS[path]:
         texts = [block.text for block in in_python[slice(*program.blocks)]]
@@ -214,6 +218,12 @@ def make_run(folder):
         class_names=[str(digit) for digit in range(10)],
     )
     distilled.to_npz(folder / "steps.npz")
+    names = {"images", "labels", "recipe", "objective", "inner_optimizer", "mean"}
+    names |= {"std", "scale", "class_names", "learning_rates"}
+    with np.load(folder / "steps.npz") as arrays:
+        assert set(arrays) == names
+    x_test, y_test = np.zeros((3, 28, 28, 1), np.uint8), np.arange(3)
+    np.savez(folder / "my.npz", x_test=x_test, y_test=y_test)
     changes = tfdistill.RandomChanges(shift=0.1, rotation=0.04, zoom=0.1, flip=True)
     distilled = distilled.replace(
         recipe=tfdistill.OrdinaryTraining(updates=5, changes=changes),
@@ -452,19 +462,78 @@ def test_the_site_builds_without_warnings(tmp_path):
 
 def test_readme_gives_the_accuracies_of_the_sets_that_ship():
     networks = {
-        "ConvNet-3, width 128": "convnet@128",
+        "ConvNet": "convnet@128",
         "wide ConvNet": "wide_convnet@128-256-512",
         "AlexCifarNet": "alex_cifar_net",
         "LeNet": "lenet",
         "MLP": "mlp",
     }
-    row = re.compile(r'^\| `"(.+?)"` \| .*? \| (.*?) \| (.*?) \|$', re.MULTILINE)
+    row = re.compile(r'^\| `"(.+?)"` \| (.*?) \| (.*?) \| (.*?) \|$', re.MULTILINE)
     table = row.findall(DOCUMENTS["README.md"])
     assert {name for name, *_ in table} == set(tfdistill.distilled_names())
-    for name, convnet, others in table:
-        measured = tfdistill.load_distilled(name).provenance["measured"]
+    for name, images, convnet, others in table:
+        distilled = tfdistill.load_distilled(name)
+        small = " small ones" if distilled.enlarged == 2 else ""
+        assert images == f"{distilled.num_images}{small}"
+        measured = distilled.provenance["measured"]
         means = {row["student"]: f"{100 * row['mean']:.1f} %" for row in measured}
-        said = [f"ConvNet-3, width 128 {convnet}"] if convnet != "–" else []
+        said = [f"ConvNet {convnet}"] if convnet != "–" else []
         for text in [*said, *others.split(", ")]:
             network = re.sub(r" \S+ %$", "", text)
             assert text == f"{network} {means[networks[network]]}"
+
+
+#: What a method has no use for, by what makes it useless.
+UNUSED = {
+    ("recipe", "learned"): {"updates", "training_rate"},
+    ("initial_weights", "random"): {"max_age"},
+    ("meta_gradient", "ridge"): {"inner_optimizer", "learning_rate", "learned_rates"},
+    ("synthesizer", "generator"): {"images_per_class"},
+}
+
+
+def test_methods_have_the_values_that_are_said():
+    from tfdistill.cli import students
+    from tfdistill.cli.methods import METHODS
+
+    section = DOCUMENTS["docs/methods.md"].split("## What each method sets\n\n")[1]
+    lines = [
+        line.strip("| ").split(" | ") for line in section.split("\n\n")[0].split("\n")
+    ]
+    head, _, *rows = ([cell.strip("`") for cell in line] for line in lines)
+    said = {row[0].removeprefix("--"): row[1:] for row in rows}
+    distill = commands.command("distill")
+    of_methods = [
+        flag for flag in distill.flags if any(flag in m for m in METHODS.values())
+    ]
+    assert set(head[1:]) == set(METHODS)
+    assert list(said)[2:] == of_methods
+    for k, method in enumerate(head[1:]):
+        given = distill.parse(["--workdir=w", f"--method={method}"])
+        unused = [flags for (f, v), flags in UNUSED.items() if getattr(given, f) == v]
+        for flag in of_methods:
+            value = getattr(given, flag)
+            if isinstance(value, bool):
+                value = "yes" if value else "no"
+            if value is None or any(flag in flags for flags in unused):
+                value = "–"
+            assert said[flag][k] == str(value), (method, flag)
+        for name, side in zip(list(said), (28, 27)):
+            data = types.SimpleNamespace(image_shape=(side, side, 1))
+            assert said[name][k] == students.with_student(given, data).student
+
+
+def test_the_networks_that_ship_are_all_named():
+    from tfdistill.students import STUDENTS
+
+    text = DOCUMENTS["docs/command_line.md"].split("a network that ships:")[1]
+    assert set(re.findall(r"`(\w+)`", text.split("Some take")[0])) == set(STUDENTS)
+
+
+def test_the_audit_needs_as_many_images_as_is_said():
+    given = commands.command("audit").parse(["--workdir=w"])
+    needed = 2 * given.steps * given.images_per_class
+    section = DOCUMENTS["docs/command_line.md"].split("## Wrong labels")[1]
+    assert f"class: {needed}, if neither is given. With {needed - 1}," in section
+    steps = (needed - 1) // 2 // given.images_per_class
+    assert f"`--steps={steps}`" in section

@@ -125,7 +125,7 @@ def test_the_defaults_that_help_shows_are_true(command):
         if flag.missing:
             assert said == "required"
         elif isinstance(value, bool):
-            assert said == ("yes" if value else "no"), name
+            assert said.partition(";")[0] == ("yes" if value else "no"), name
         elif value is not None and name not in ("threads", "output"):
             text = ",".join(value) if isinstance(value, list) else str(value)
             assert re.search(rf"(^|\W){re.escape(text)}(\W|$)", said) or (

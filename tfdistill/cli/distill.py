@@ -1,8 +1,9 @@
 """tfdistill distill: learns distilled images of a data set.
 
-Learns a few synthetic images, and the learning rates to train on them with,
-such that a network trained on just those does well on the real test set. Writes
-a run folder:
+Learns a few synthetic images such that a network trained on just those does
+well on the real test set. A student is a network that learns from the images.
+An outer step lets students learn, judges them on real images, and improves the
+distilled ones. Writes a run folder:
 
   distilled/    the images, as a TFRecord data set that TFDS and tf.data read
   student/      a network trained on them, as a SavedModel that takes raw images

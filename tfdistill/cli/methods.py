@@ -79,8 +79,8 @@ METHOD = Flag(
     "method",
     str,
     None,
-    "Sets the flags that are not given: feature regression; learned steps; a network "
-    "that makes the images; or windows of training.",
+    "Sets all flags that are not given (docs/methods.md). Images for any order: ridge, "
+    "windows; for a fixed one: unrolled; a network makes them: teaching.",
     choices=tuple(METHODS),
     shown="ridge; unrolled or teaching, if there are flags for these",
 )
@@ -124,6 +124,6 @@ def _shown(flag):
         return flag
     value = METHODS["ridge"].get(flag.name, flag.default)
     if flag.kind is bool:
-        return dataclasses.replace(flag, shown="yes" if value else "no")
+        value = "yes" if value else "no"
     said = flag.shown if value is None else value
     return dataclasses.replace(flag, shown=f"{said}; others by --method")

@@ -12,10 +12,10 @@ KEEP_EVERY = Flag(
     "keep_every",
     int,
     None,
-    "Save memory: keep every so many steps of a network, and take those between once "
-    "more.",
+    "Save memory: keep the weights of every N-th step only, and compute the steps "
+    "between once more.",
     lowest=1,
-    shown="1, up to 256 MiB of steps",
+    shown="1; more, if all steps' weights took over 256 MiB",
     library="inner.back_gradient:BackGradient.keep_every",
 )
 _RIDGE = "inner.ridge:RidgeRegression"
@@ -24,14 +24,16 @@ META_GRADIENT = [
         "meta_gradient",
         str,
         "back_gradient",
-        "How networks learn: by steps, or by a ridge regression on their features.",
+        "How networks learn, to be judged: by steps (back_gradient), or at once, by a "
+        "ridge regression on their features.",
         choices=("back_gradient", "ridge"),
     ),
     Flag(
         "penalty",
         float,
         1e-6,
-        "Of the ridge regression, as a share of the mean of the kernel's diagonal.",
+        "With ridge regression: penalty on large weights, as a share of the features' "
+        "mean squared length.",
         lowest=1e-12,
         library=f"{_RIDGE}.penalty",
     ),
@@ -39,7 +41,8 @@ META_GRADIENT = [
         "margin",
         float,
         0.0,
-        "Weight of a reward for clear labels, in the ridge regression.",
+        "With ridge regression: weight of a reward for labels whose largest number "
+        "stands out.",
         lowest=0,
         library=f"{_RIDGE}.margin",
     ),
@@ -47,7 +50,7 @@ META_GRADIENT = [
         "mirrored",
         bool,
         False,
-        "Regress the mirror images, too: for natural images.",
+        "With ridge regression: learn from the mirror images, too. For photographs.",
         library=f"{_RIDGE}.mirrored",
     ),
 ]
@@ -110,8 +113,8 @@ FLAGS = [
         "back_off",
         float,
         None,
-        "When a network diverges, lower all rates as far as this many outer steps "
-        "could move them.",
+        "When a network diverges, lower all learned rates at once, by as much as X "
+        "outer steps could.",
         lowest=0,
         shown=f"{_BACK_OFF:g}; 0 with fixed initial weights",
     ),
@@ -128,9 +131,10 @@ FLAGS = [
         "report_every",
         int,
         None,
-        "Outer steps between backups and tests on validation images.",
+        "Outer steps between backups and tests on validation images. With learned "
+        "steps, a tenth of the run, at most 500, or 100 with --minutes.",
         lowest=1,
-        shown="a tenth of the run, or 100; in ordinary training more",
+        shown="a quarter of the run; with --minutes, 1000",
     ),
 ]
 

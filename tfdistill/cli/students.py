@@ -21,6 +21,8 @@ STUDENT = Flag(
     shown=f"the pool's, or {BY_SIZE}",
     names_code=True,
 )
+# Of ridge regression: features of convolutions teach other networks, too.
+_WIDE, _WIDE_IF_SMALL = "wide_convnet_bn@32-64-128", "wide_convnet_bn@32-64"
 _POOLED = "weights.pretrained:PretrainedWeights"
 INITIAL_WEIGHTS = [
     Flag(
@@ -35,7 +37,8 @@ INITIAL_WEIGHTS = [
         "pool",
         str,
         None,
-        "The pretrained students, made by tfdistill pretrain.",
+        "The pretrained students, made by tfdistill pretrain; by default, --student is "
+        "theirs.",
         value="FOLDER",
     ),
     Flag(
@@ -63,7 +66,7 @@ LEARNING = [
         "learning_students",
         int,
         10,
-        "Networks that are learning, with --initial_weights=learning.",
+        "With --initial_weights=learning: number of networks that are learning.",
         lowest=1,
         library=f"{_LEARNING}.size",
     ),
@@ -71,13 +74,15 @@ LEARNING = [
         "max_age",
         int,
         100,
-        "Own steps after which such a network is replaced by a new one.",
+        "Steps after which a learning network is replaced by a new one.",
         lowest=1,
         library=f"{_LEARNING}.max_age",
     ),
 ]
 FLAGS = [
-    STUDENT,
+    dataclasses.replace(
+        STUDENT, shown=f"{_WIDE}, less for small images; others by --method"
+    ),
     Flag(
         "widths",
         list,
@@ -96,8 +101,8 @@ FLAGS = [
     ),
     dataclasses.replace(
         INITIAL_WEIGHTS[0],
-        help="Networks start from any random weights; are learning from the images as "
-        "they are; start from one draw; from any student of --pool; or from one.",
+        help="Networks are new (random); training on the images meanwhile (learning); "
+        "always the same (fixed); any of --pool (pretrained); or one of it.",
         choices=("random", "learning", "fixed", "pretrained", "pretrained_fixed"),
     ),
     *INITIAL_WEIGHTS[1:],
@@ -218,16 +223,15 @@ def record(configuration: Configuration) -> dict:
 def with_student(configuration: Configuration, dataset) -> Configuration:
     """A configuration whose --student is given.
 
-    By default it is the pool's, else LeNet, or an MLP where two poolings would leave
-    too little.
+    By default it is the pool's, else one that fits the method; a smaller one where
+    poolings would leave too little.
     """
     if configuration.student is not None:
         return configuration
     large = min(dataset.image_shape[:2]) >= 28
     student = "lenet" if large else "mlp"
     if "meta_gradient" in configuration and configuration.meta_gradient == "ridge":
-        # Features of convolutions teach other networks, too.
-        student = "wide_convnet_bn@32-64-128" if large else "wide_convnet_bn@32-64"
+        student = _WIDE if large else _WIDE_IF_SMALL
     if "initial_weights" in configuration:
         pool = getattr(weights(configuration), "pool", None)
         if pool and pool.student:

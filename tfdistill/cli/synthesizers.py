@@ -99,8 +99,8 @@ FLAGS = [
         "enlarged",
         int,
         1,
-        "Store images with sides so many times smaller, and so many more of them that "
-        "they take the same room.",
+        "Store N x N times as many images in the same room, each N times lower and "
+        "narrower; networks see them enlarged.",
         lowest=1,
         library=f"{_IMAGES}.enlarged",
     ),

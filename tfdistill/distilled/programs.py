@@ -131,9 +131,9 @@ def instructions(distilled) -> str:
     else:
         text = (
             "The order matters: step by step, the same in every epoch, one batch a "
-            f"step, by {distilled.inner_optimizer.name}. Each step of each epoch has "
-            "values of its own, which its images hold, one an epoch: "
-            f"{', '.join(f'`{name}`' for name in recipe.columns())}."
+            f"step, by {distilled.inner_optimizer.name}. The images of a step all hold "
+            f"the same {' and '.join(f'`{name}`' for name in recipe.columns())}: one "
+            "number for each epoch."
         )
     _, _, loss = _taught_by(distilled.objective)
     return f"{text} {loss}"

@@ -81,7 +81,7 @@ def _write(distilled, folder):
                     **{name: of[:, step] for name, of in per_step.items()},
                 }
                 encoded = features.encode_example(example)
-                writer.write(features.serialize_example(encoded))
+                writer.write(_in_order(features.serialize_example(encoded)))
     tfds.folder_dataset.write_metadata(
         data_dir=folder,
         features=features,
@@ -145,6 +145,11 @@ def _write(distilled, folder):
     checksums[_METADATA] = signature(content)
     with open(os.path.join(folder, _METADATA), "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
+
+
+def _in_order(record):
+    """The same example, whose fields are sorted: protobuf's order is the process's."""
+    return tf.train.Example.FromString(record).SerializeToString(deterministic=True)
 
 
 def load(
