@@ -150,7 +150,7 @@ def test_command(finished):
     assert all(row["where"] == f"digits[{row['index']}]" for row in rows)
     assert "The most suspect:\n  digits[" in result.stdout
     assert "precision of the suspects" in result.stdout and "recall" in result.stdout
-    assert "holds this run, finished" in run(work, *flags).stdout
+    assert "holds this audit, finished" in run(work, *flags).stdout
     refused = run(work, *FLAGS)
     assert refused.returncode == 2 and "holds another run" in refused.stderr
 

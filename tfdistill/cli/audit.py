@@ -7,7 +7,7 @@ Labels that they consistently contradict are suspect. Writes into a folder:
   audit.csv      all training examples, the most suspect first: row number, file
                  (or TFDS id, or row), label given, label suggested,
                  probability of the given one, share of networks for it, and
-                 whether it is suspect
+                 whether it is suspect: 1 for yes, 0 for no
   metrics.json   the estimated share of wrong labels, in all and between classes
   images/        pictures: the most suspect examples; which labels are mixed up
   flags.txt      the flags: tfdistill audit --flagfile=... repeats the audit
@@ -15,8 +15,9 @@ Labels that they consistently contradict are suspect. Writes into a folder:
 
 With --model it also says whether that network has learned wrong labels by
 heart. Where the data has no test part, all of it is audited. --apply=FOLDER
-writes a corrected copy, or a list of what to keep, as audit.csv says (edit
-its column "suspect" first, if you like); the data itself is never touched.
+writes a corrected copy, or a list of what to keep, as audit.csv says. Edit it
+first, if you like: 1 in its column "suspect" takes the label suggested, 0 keeps
+the one given. The data itself is never touched.
 """
 
 import functools
@@ -162,7 +163,8 @@ def run(configuration: Configuration) -> None:
     _rehearse(dataset, places)
     content = data.content(dataset)
     run_folder.claim(COMMAND, c, _OWNED, content)
-    if run_folder.is_finished(c.workdir):
+    then = "--apply follows its audit.csv" if c.apply else run_folder.REPEATED
+    if run_folder.is_finished(c.workdir, what="audit", then=then):
         audit_copies.write(c, places, names)
         return
     started = time.monotonic()

@@ -49,5 +49,6 @@ def write(c, places, names) -> None:
     if not c.apply:
         return
     with checking():
-        rows = corrections.read(os.path.join(c.workdir, "audit.csv"))
+        table = os.path.join(c.workdir, "audit.csv")
+        rows = corrections.read(table, places, names)
         print(corrections.apply(rows, places.kind, places.path, names, c.apply))

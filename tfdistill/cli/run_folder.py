@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # it imports Keras, for which help must not wait
 LOCK = ".lock"
 #: A run's flags, as a flagfile.
 FLAGS = "flags.txt"
+#: What is said of a result that is there.
+REPEATED = "--overwrite repeats it"
 # A line of that file, which flagfiles allow: what the paths lead to.
 _CONTENT = "# content: "
 _held = []
@@ -170,7 +172,12 @@ def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
             files.remove(os.path.join(folder, name))
 
 
-def is_finished(folder: str, result: str = "metrics.json", what: str = "run") -> bool:
+def is_finished(
+    folder: str,
+    result: str = "metrics.json",
+    what: str = "run",
+    then: str = REPEATED,
+) -> bool:
     """Whether a run folder holds a whole result; says so if it does.
 
     Args:
@@ -178,6 +185,7 @@ def is_finished(folder: str, result: str = "metrics.json", what: str = "run") ->
         result: The file that holds it: JSON, with the names of what is to be made again
             as "unfinished", if there is anything.
         what: What the folder holds.
+        then: What is said of a whole result.
 
     Raises:
         InputError: If the file is damaged.
@@ -190,7 +198,7 @@ def is_finished(folder: str, result: str = "metrics.json", what: str = "run") ->
     if left:
         print(f"Going on with what is left of this {what}: {', '.join(left)}.")
         return False
-    print(f"{folder} holds this {what}, finished; --overwrite repeats it.")
+    print(f"{folder} holds this {what}, finished; {then}.")
     return True
 
 
