@@ -265,7 +265,7 @@ def _write(c, found, dataset, places, wrong, model, seconds, progress):
     print("The most suspect:")
     for k in shown[:_LISTED]:
         given, other = names[found.given[k]], names[found.suggested[k]]
-        print(f"  {places.places[k]}: {given} (says {other})")
+        print(f"  {places.places[k]}: labelled {given}, probably {other}")
     if model is not None and "model" not in content:
         print("No label is suspect: there is nothing wrong to have been learned.")
     print(f"Everything is in {c.workdir}.")
@@ -344,7 +344,7 @@ def _show(content, noise):
         given, true = divmod(int(place), len(names))
         if pairs[given, true] * total >= 1:
             print(
-                f"  {names[given]} that are {names[true]}: about "
+                f"  labelled {names[given]}, but really {names[true]}: about "
                 f"{round(pairs[given, true] * total)}"
             )
     if "flipped" in content:
