@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from tfdistill.cli import outer_loop, students, synthesizers
 from tfdistill.cli.configuration import Configuration
 
+RANDOM = "random real images"
 #: What students learned from, as it is shown, and its key in metrics.json.
 KEYS = {
     "no distilled data": "no_distilled_data",
     "before": "before",
-    "random real images": "random_real",
+    RANDOM: "random_real",
     "distilled images": "distilled",
     "their steps shuffled": "shuffled",
 }
@@ -170,7 +171,7 @@ class Comparisons:
             more = self.tested_at_first
             if distilled.recipe.is_ordered:
                 more += outer_loop.num_validated(c)  # by the learned rates, too
-            tests["random real images"] = count + more, real
+            tests[RANDOM] = count + more, real
         if distilled.recipe.is_ordered and distilled.num_steps > 1:
             tests["their steps shuffled"] = students.num_tested(c, 8), shuffled
         return tests
@@ -216,6 +217,6 @@ def verdict(
 def compared(metrics: Mapping) -> dict[str, Mapping | None]:
     """What `verdict` compares with, from the content of metrics.json."""
     return {
-        "random real images": metrics.get("random_real"),
+        RANDOM: metrics.get("random_real"),
         "the images at the start": metrics.get("before"),
     }

@@ -147,6 +147,7 @@ def _before(c, distiller, dataset, compared, progress, then):
         headline: before.mean(),
         f"{headline}_std": before.std(),
     }
+    progress.about(comparisons.RANDOM)
     beside = compared.tune()
     return start, beside if headline == "val_accuracy" else {}
 
@@ -239,6 +240,7 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
     result = results.Result(c.workdir, later, progress, writes=is_chief)
     result.save_data(distilled)
     progress.part("testing", sum(count for count, _ in tests.values()), "networks")
+    progress.about(main)
     tested = {main: test()}
     result.add(
         {
@@ -256,6 +258,7 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
     )
 
     def compare(name, test):
+        progress.about(name)
         tested[name] = test()
         key = comparisons.KEYS[name]
         return {key: results.compared_json(tested[name], student, dataset.name)}
