@@ -63,15 +63,15 @@ def broken_late(self, learned):
             DISTILL,
             {
                 "random real images": (comparisons.Comparisons, "_tuned", broken_late),
-                "student": (DistilledDataset, "train", broken),
-                "accuracy": (plots, "accuracy_curve", broken),
-                "logs": (RunSummary, "add_tests", broken),
+                "student/": (DistilledDataset, "train", broken),
+                "images/accuracy.png": (plots, "accuracy_curve", broken),
+                "logs/": (RunSummary, "add_tests", broken),
             },
         ),
         (
             "baseline",
             ("--student=linear", "--steps=1", "--num_sets=1", "--num_students=1"),
-            {"student": (DistilledDataset, "train", broken)},
+            {"student/": (DistilledDataset, "train", broken)},
         ),
     ],
 )
@@ -93,7 +93,7 @@ def test_what_comes_after_the_result_fails_alone(
     first = DistilledDataset.load(tmp_path / "w" / "distilled")
     run(command, *flags)
     said = capsys.readouterr().out
-    assert f"what is left of this run: {', '.join(places)}." in said
+    assert f"the result of this run; still to be made: {', '.join(places)}." in said
     again = json.loads((tmp_path / "w" / "metrics.json").read_text())
     assert "unfinished" not in again
     assert again["accuracy_mean"] == pytest.approx(metrics["accuracy_mean"])

@@ -256,11 +256,11 @@ def _write(c, found, dataset, places, wrong, model, seconds, progress):
     with run_folder.writing(c.workdir):
         files.write_text(os.path.join(c.workdir, "audit.csv"), table)
     figures = listing.figures(found, dataset, places, shown)
-    result = results.Result(c.workdir, figures, progress)
+    result = results.Result(c.workdir, map(results.picture, figures), progress)
     result.add(content)
     for name, make in figures.items():
         draw = functools.partial(results.draw, c.workdir, name, make)
-        result.attempt(name, draw)
+        result.attempt(results.picture(name), draw)
     _show(content, noise)
     print("The most suspect:")
     for k in shown[:_LISTED]:

@@ -236,7 +236,7 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
     pictures = _pictures(distiller.objective, distilled, history) if is_chief else {}
     (main, (_, test)), *others = tests.items()
     later = [name for name, _ in others]
-    later += ["student", *pictures, "logs"] if is_chief else []
+    later += ["student/", *map(results.picture, pictures), "logs/"] if is_chief else []
     result = results.Result(c.workdir, later, progress, writes=is_chief)
     result.save_data(distilled)
     progress.part("testing", sum(count for count, _ in tests.values()), "networks")
@@ -251,8 +251,9 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
             "outer_steps": outer_steps,
             "seconds": anneal.elapsed + time.monotonic() - started,
             "seconds_learning": anneal.elapsed,
-            "selection": "nothing on test images; the last outer step; the rate of "
-            "the random real images on held-out training images",
+            "selection": "nothing on test images; the distilled images are those of "
+            "the last outer step; the learning rate of the random real images is the "
+            "best on held-out training images",
             "history": history,
         }
     )
@@ -269,16 +270,16 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
     if not is_chief:
         return
     result.attempt(
-        "student",
+        "student/",
         lambda: results.save_student(
             c.workdir, distilled, students.trained(c, distilled)
         ),
     )
     for name, make in pictures.items():
         draw = functools.partial(results.draw, c.workdir, name, make)
-        result.attempt(name, draw)
+        result.attempt(results.picture(name), draw)
     shown = {name: tested[name] for name in comparisons.KEYS if name in tested}
-    result.attempt("logs", lambda: _summary(c).add_tests(shown, outer_steps))
+    result.attempt("logs/", lambda: _summary(c).add_tests(shown, outer_steps))
     result.add({"seconds": anneal.elapsed + time.monotonic() - started})
     _show(distilled, shown, student, dataset, distiller.objective)
     metrics = result.content

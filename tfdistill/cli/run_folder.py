@@ -196,7 +196,10 @@ def is_finished(
     with checking():
         left = files.read_json(path).get("unfinished")
     if left:
-        print(f"Going on with what is left of this {what}: {', '.join(left)}.")
+        print(
+            f"{folder} holds the result of this {what}; still to be made: "
+            f"{', '.join(left)}."
+        )
         return False
     print(f"{folder} holds this {what}, finished; {then}.")
     return True
