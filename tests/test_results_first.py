@@ -176,6 +176,14 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_needs_no_folder_to_write_into():
+    for name in ("distill", "baseline", "pretrain"):
+        assert main.command(name).parse(["--dry_run"]).workdir is None
+    assert main.command("audit").parse(["--apply=new", "--dry_run"]).workdir is None
+    with pytest.raises(InputError, match="--workdir is missing"):
+        main.command("evaluate").parse(["--dry_run"])
+
+
 def everything(folder):
     return {
         path.relative_to(folder): path.read_bytes()
@@ -274,7 +282,8 @@ def test_an_evaluator_is_for_one_inner_optimizer(inner_optimizer):
 
 def test_a_run_says_first_what_it_will_learn_and_on_what(run, capsys):
     run("distill", *DISTILL)
-    first, *_ = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out
+    first, *_ = lines.splitlines()
     assert first.startswith("--method=unrolled: 20 images of digits, through linear; ")
     train, validation, test = map(
         int, re.findall(r"(\d+) (?:real|to watch|for)", first)
@@ -282,6 +291,13 @@ def test_a_run_says_first_what_it_will_learn_and_on_what(run, capsys):
     digits = tfdistill.load_dataset("digits")
     assert train + validation == digits.train.num_examples
     assert test == digits.test.num_examples
+    # A dry run counts as many networks: two more are tested after each outer step, and
+    # those that chose the rate of the real images are not tested again.
+    begin, end = map(int, re.findall(r"/3 .* 0/(\d+) networks", lines))
+    run("distill", *DISTILL, "--dry_run")
+    said = re.findall(r"networks on (\w+) images: (\d+) x", capsys.readouterr().out)
+    real = begin - 2
+    assert said == [("validation", f"{begin + 4}"), ("test", f"{end - real}")]
 
 
 def test_a_set_that_ships_is_copied_and_tested(run, tmp_path, capsys):

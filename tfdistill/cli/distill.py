@@ -332,22 +332,28 @@ def _dry_run(c, distiller, dataset):
             callbacks=callbacks,
         )
     )
-    few = min(2, students.num_tested(c))
-    validation = dataset.validation.passes()
-    network = dry_run.seconds_a_time(lambda: distiller.test(validation, few)) / few
+    few = min(2, students.num_tested(c))  # side by side
+
+    def test(split):
+        distiller.test(split.passes(), few)
+
+    validated = dry_run.seconds_a_time(lambda: test(dataset.validation)) / few
+    # Already traced, but for the batches of another size.
+    tested = dry_run.seconds(lambda: test(dataset.test)) / few
+    compared = comparisons.Comparisons(c, distiller, dataset, journal=None)
+    compared.draw()
     steps, what = c.outer_steps or 0, "outer steps"
     learning = what, steps, step
     if c.minutes and (not steps or 60 * c.minutes < steps * step):
         steps = round(60 * c.minutes / step)
         learning = f"learning, {steps:,} {what}", 1, 60 * c.minutes
     reports = 1 + steps // outer_loop.report_every(c)
-    reports *= outer_loop.num_validated(c)
-    networks = 3 * students.num_tested(c) + students.num_tested(c, 8)
-    larger = dataset.test.num_examples / dataset.validation.num_examples
+    validations = reports * outer_loop.num_validated(c) + compared.tested_at_first
+    tests = compared.tested_at_last - compared.known_at_last
     work = [
         learning,
-        ("networks on validation images", reports, network),
-        ("networks on test images", networks, network * max(1.0, larger)),
+        ("networks on validation images", validations, validated),
+        ("networks on test images", tests, tested),
     ]
     if strategies.is_chief(distiller.distribute_strategy):
         c = c.replace(report_every=outer_loop.report_every(c))

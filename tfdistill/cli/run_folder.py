@@ -26,12 +26,13 @@ _CONTENT = "# content: "
 _held = []
 
 
-def workdir_flag(example: str, what: str) -> Flag:
+def workdir_flag(example: str, what: str, written: bool = False) -> Flag:
     """--workdir.
 
     Args:
         example: A name for it.
         what: The help.
+        written: Same as in `Flag`.
     """
     return Flag(
         "workdir",
@@ -40,6 +41,7 @@ def workdir_flag(example: str, what: str) -> Flag:
         what,
         value="FOLDER",
         missing=f"name a folder, e.g. --workdir={example}.",
+        written=written,
     )
 
 
@@ -49,8 +51,9 @@ def flags(what: str) -> list[Flag]:
     Args:
         what: What the folder holds, in a word.
     """
+    about = f"The folder of the {what}; it is made if it is not there."
     return [
-        workdir_flag(what, f"The folder of the {what}; it is made if it is not there."),
+        workdir_flag(what, about, written=True),
         Flag("overwrite", bool, False, f"Replace another {what} in --workdir."),
     ]
 
