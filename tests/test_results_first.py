@@ -300,6 +300,21 @@ def test_a_run_says_first_what_it_will_learn_and_on_what(run, capsys):
     assert said == [("validation", f"{begin + 4}"), ("test", f"{end - real}")]
 
 
+def test_a_set_is_no_run_but_can_become_one(run, tmp_path, capsys):
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1).replace(student="linear")
+    data.save(tmp_path / "set")
+    for name, *flags in (("evaluate",), ("report",), ("export", "--output=o.npz")):
+        with pytest.raises(InputError, match="a distilled set, .* compare --sets="):
+            run(name, *flags, folder=tmp_path / "set")
+    data.save(tmp_path / "run" / "distilled")
+    with pytest.raises(InputError, match="evaluate --workdir=.*run makes it"):
+        run("report", folder=tmp_path / "run")
+    run("evaluate", "--dataset=digits", "--num_students=1", folder=tmp_path / "run")
+    run("report", folder=tmp_path / "run")
+    assert (tmp_path / "run" / "report.html").exists()
+
+
 def test_a_set_that_ships_is_copied_and_tested(run, tmp_path, capsys):
     command = main.command("distilled")
     command.run(command.parse(["--name=digits/10", f"--workdir={tmp_path / 'set'}"]))

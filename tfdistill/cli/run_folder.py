@@ -255,3 +255,20 @@ def writing(folder: str) -> Iterator[None]:
 
 def _contents(folder):
     return [name for name in os.listdir(folder) if name != LOCK]
+
+
+def check_run(folder: str) -> None:
+    """Refuses a distilled set where the folder of a run is needed, which has one.
+
+    Raises:
+        InputError: If the folder is one.
+    """
+    inside = os.path.join(folder, "distilled")
+    if os.path.isfile(os.path.join(folder, "tfdistill.json")) and not os.path.isdir(
+        inside
+    ):
+        raise InputError(
+            f"--workdir={folder} is a distilled set, not the folder of a run: move it "
+            "into a new folder, RUN, as RUN/distilled, and pass --workdir=RUN; or "
+            f"judge it where it is, by tfdistill compare --sets={folder}."
+        )
