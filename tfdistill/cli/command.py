@@ -276,14 +276,17 @@ class Command:
     def in_flags(self, sentence: str) -> str:
         """A sentence of the library, whose arguments are flags here.
 
-        "keep_every must be ..." becomes "--keep_every must be ...", and "pass
-        download=True" becomes "pass --download".
+        "keep_every must be ..." becomes "--keep_every must be ...", "pass
+        download=True" becomes "pass --download", and "FixedWeights()" the flag of it.
         """
 
         def flag(argument):
             name = argument[1]
             return f"--{name}" if name in self.flags else argument[0]
 
+        elsewhere = "" if "initial_weights" in self.flags else " of tfdistill distill"
+        fixed = f"--initial_weights=fixed{elsewhere}"
+        sentence = sentence.replace("FixedWeights()", fixed)
         sentence = re.sub(r"(?<![-\w])(\w+)=(?:True|(?=[\s,.;)]))", flag, sentence)
         named = re.match(r"\w+(?: and \w+)*(?= (?:must|needs?) )", sentence)
         if not named:
