@@ -13,6 +13,8 @@ from sklearn.metrics import average_precision_score
 
 import tfdistill
 from tfdistill import audit
+from tfdistill.cli import audit_listing
+from tfdistill.studies import origins
 
 FLAGS = ["--dataset=digits", "--student=mlp", "--rounds=1", "--outer_steps=80"]
 
@@ -117,6 +119,27 @@ def test_nothing_is_suspect_where_nothing_is_contradicted():
         audit.fitted(found, given)
 
 
+def test_pictures_have_question_marks_for_suspects_only():
+    found = audit.Audit(
+        np.array([0, 1]),
+        np.float32([[0.1, 0.9], [0.2, 0.8]]),
+        np.int32([[0, 1], [0, 1]]),
+    )
+    assert list(found.suspects) == [True, False]
+    arrays = np.zeros((2, 4, 4), "uint8"), [0, 1]
+    images = tfdistill.from_arrays(
+        arrays,
+        arrays,
+        class_names=("a very long name of a class", "one"),
+    )
+    places = origins.Origins("folder", "", np.arange(2), ["a/" + 30 * "1", "b/2.png"])
+    figure = audit_listing.figures(found, images, places, [0, 1])["suspects"]()
+    assert [axis.get_title() for axis in figure.axes[:2]] == [
+        "a very …class →\none?\n1111111…1111111",
+        "one\n2.png",
+    ]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder of a finished audit, its flags, and what it printed."""
@@ -150,7 +173,7 @@ def test_command(finished):
     assert all(row["where"] == f"digits[{row['index']}]" for row in rows)
     assert "The most suspect:\n  digits[" in result.stdout
     assert "precision of the suspects" in result.stdout and "recall" in result.stdout
-    assert "holds this run, finished" in run(work, *flags).stdout
+    assert "holds this audit, finished" in run(work, *flags).stdout
     refused = run(work, *FLAGS)
     assert refused.returncode == 2 and "holds another run" in refused.stderr
 

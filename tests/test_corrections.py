@@ -204,7 +204,8 @@ def test_of_other_data_there_is_a_list_of_what_to_keep(tmp_path, kind):
     ]
     folder = tmp_path.parent / f"{tmp_path.name}-new"
     said = corrections.apply(rows_of, found.kind, found.path, ["0", "1"], folder)
-    assert "a copy" not in said and contents(tmp_path) == before
+    assert said.endswith("made of folders of images and .npz files only.")
+    assert contents(tmp_path) == before
     assert [p.name for p in folder.iterdir()] == ["keep.txt"]
     kept = (folder / "keep.txt").read_text().splitlines()
     assert kept == [p for k, p in enumerate(found.places) if k not in (0, 2)]
@@ -218,6 +219,42 @@ def test_of_other_data_there_is_a_list_of_what_to_keep(tmp_path, kind):
             )
         }
         assert set(kept) < ids
+
+
+TABLE = [
+    ",".join(corrections.COLUMNS),
+    *("1,x_train[1],'=a,b,0.1,0.0,1", "0,x_train[0],b,'=a,0.2,0.0,0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("0.0,0", "0.0,x", r"row 3: suspect must be 1 \(take .*\) or 0 .*, not 'x'"),
+        ("0.0,0", "0.0", "row 3: suspect must be 1 .*, not ''"),
+        (",", ";", "no column 'index'; commas must separate the columns"),
+        ("given", "mine", "no column 'given'"),
+        ("0,x_train[0]", "9,x_train[0]", "row 3: index must be .*, not '9'"),
+        ("x_train[0]", "x_train[1]", r"row 3: where must stay 'x_train\[0\]'"),
+        ("b,'=a", "b,../z", "row 3: suggested must be the name of a class"),
+        (TABLE[2], TABLE[1], r"row 3: x_train\[1\] is there twice"),
+        (TABLE[2], "", r"lacks 1 of 2 examples, the first of them x_train\[0\]; keep"),
+        ("b", "\udcff", "no CSV file in UTF-8"),
+        ("b", "b" * 200_000, "no CSV file in UTF-8"),
+    ],
+)
+def test_a_table_that_was_edited_wrongly_is_refused(tmp_path, old, new, sentence):
+    places = origins.Origins("npz", "", np.arange(2), ["x_train[0]", "x_train[1]"])
+    path = tmp_path / "audit.csv"
+    for mark in ("", "\ufeff"):  # as some spreadsheets put it
+        path.write_text(mark + "\n".join(TABLE), "utf-8")
+        suspect, kept = corrections.read(path, places, ["=a", "b"])
+        assert (suspect.given, suspect.suggested, suspect.suspect) == ("=a", "b", True)
+        assert (kept.index, kept.where, kept.suspect) == (0, "x_train[0]", False)
+    changed = "\n".join(TABLE).replace(old, new)
+    path.write_bytes(changed.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError, match=sentence):
+        corrections.read(path, places, ["=a", "b"])
 
 
 def test_a_folder_that_exists_or_cannot_be_made_is_refused(tmp_path):
@@ -269,7 +306,10 @@ def test_the_command_applies_what_the_table_says(tmp_path):
     # The audit is finished: its flags need not be said again.
     process = tfdistill("audit", "--workdir=audit", "--apply=new", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
-    assert "1 labels changed" in process.stdout
+    said = process.stdout.splitlines()
+    assert said[0] == "audit holds this audit, finished; --apply follows its audit.csv."
+    assert said[1].endswith(" and a copy with 1 label changed: --dataset=new/images")
+    assert load_dataset(str(tmp_path / "new/images")).class_names == ("=a", "b", "c")
     copied = contents(tmp_path / "new" / "images")
     assert contents(tmp_path / "d") == before and len(copied) == len(before)
     place = found[0]["where"]

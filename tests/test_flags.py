@@ -15,7 +15,7 @@ from tfdistill.cli import help as help_text
 from tfdistill.cli import main, run_folder
 from tfdistill.cli.command import TITLES, Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
-from tfdistill.cli.errors import InputError, checking
+from tfdistill.cli.errors import InputError, checking, warnings_in_lines
 
 COMMANDS = [main.command(name) for name in main.COMMANDS]
 FLAGS = [
@@ -343,10 +343,28 @@ def test_only_what_changes_the_result_refuses(before, after, refused, tmp_path):
         ("The steps must be whole.", "The steps must be whole."),
         ("steps.json is damaged.", "steps.json is damaged."),
         ("--steps must be whole.", "--steps must be whole."),
+        ("Use FixedWeights().", "Use --initial_weights=fixed of tfdistill distill."),
     ],
 )
 def test_the_librarys_arguments_are_called_flags(command, sentence, said):
     assert command.in_flags(sentence) == said
+
+
+def test_what_the_library_warns_of_is_a_line_in_the_words_of_flags(capsys):
+    digits = tfdistill.load_dataset("digits")
+    saved = tfdistill.students.linear(digits.image_shape)
+
+    def student():
+        model = tfdistill.students.linear(digits.image_shape)
+        model.set_weights(saved.get_weights())
+        return model
+
+    images = tfdistill.DistilledImages.from_noise(digits, steps=1)
+    with warnings_in_lines(main.command("distill").in_flags):
+        for _ in range(2):
+            tfdistill.Distiller(student, images)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "are not used" in line and ": --initial_weights=fixed keeps them" in line
 
 
 def test_missing_and_foolish_flags_are_refused(command):
@@ -381,7 +399,11 @@ def test_only_checks_make_mistakes_the_users(command, monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         attempt(refuse)
     assert end.value.code == 2
-    assert capsys.readouterr().err == "tfdistill: --steps must be even, not 10.\n"
+    # After the lines of the code that refused it, which is not ours here.
+    *where, said = capsys.readouterr().err.splitlines()
+    assert (
+        said == "tfdistill: --steps must be even, not 10." and "in refuse" in where[0]
+    )
     with pytest.raises(ValueError, match="even"):
         attempt(fail)
     assert capsys.readouterr().err == ""

@@ -58,6 +58,19 @@ def test_parts_are_numbered_and_each_begins_and_ends_with_a_line(clock, capsys):
     ]
 
 
+def test_no_line_is_told_twice_and_each_says_what_it_is_about(clock, capsys):
+    with Progress() as progress:
+        progress.part("testing", 2, "networks")
+        for name in ("mine", "random"):
+            progress.about(name)
+            clock(20)
+            progress.advance(1, "accuracy 50.0 %")
+    assert capsys.readouterr().out.splitlines() == [
+        "testing 1/2 networks, mine: accuracy 50.0 %",
+        "testing 2/2 networks, random: accuracy 50.0 %",
+    ]
+
+
 def test_the_time_left_is_that_of_all_parts_once_it_is_known(clock):
     progress = Progress(parts=3, shown=False)
     last = [(30, "networks")]
@@ -207,6 +220,19 @@ def test_what_a_figure_is_compared_with_stands_beside_it(distiller, capsys):
     model.fit(real, validation_data=validation, **going)
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.endswith("% (random real 50.0 %, mine 25.0 %)")
+
+
+def test_only_the_validation_is_called_accuracy_alone(distiller, capsys):
+    model, real, validation = distiller
+    for data, said in ((None, "on the real batch "), (validation, "")):
+        with Progress() as progress:
+            progress.part("learning", 1, "runs")
+            bar = tfdistill.ProgressBar(progress=progress)
+            going = {"steps_per_epoch": 1, "verbose": 0, "callbacks": [bar]}
+            history = model.fit(real, validation_data=data, **going).history
+        share = history["val_accuracy" if data else "accuracy"][-1]
+        line = capsys.readouterr().out.splitlines()[-1]
+        assert line.endswith(f"1/1 runs, accuracy {said}{100 * share:.1f} %")
 
 
 def test_networks_are_counted_as_their_results_are_kept(tmp_path):

@@ -184,6 +184,14 @@ def test_fit_goes_on_from_a_backup_that_is_ahead(tmp_path):
     assert int(again.optimizer.iterations) == 9
 
 
+def test_ctrl_c_says_the_same_whenever_it_comes():
+    lines = "from tfdistill.cli import machine; machine.exit_when_asked()"
+    lines += "\nimport os, signal\nos.kill(os.getpid(), signal.SIGINT)"
+    process = commands.run_python("-c", lines)
+    said = "tfdistill: Stopped; the same command goes on from here."
+    assert process.returncode == 130 and process.stderr.strip() == said
+
+
 @pytest.mark.slow
 def test_ctrl_c_stops_a_command_and_it_goes_on(tmp_path):
     process = commands.start("distill", f"--workdir={tmp_path / 'run'}", *FLAGS)

@@ -63,15 +63,15 @@ def broken_late(self, learned):
             DISTILL,
             {
                 "random real images": (comparisons.Comparisons, "_tuned", broken_late),
-                "student": (DistilledDataset, "train", broken),
-                "accuracy": (plots, "accuracy_curve", broken),
-                "logs": (RunSummary, "add_tests", broken),
+                "student/": (DistilledDataset, "train", broken),
+                "images/accuracy.png": (plots, "accuracy_curve", broken),
+                "logs/": (RunSummary, "add_tests", broken),
             },
         ),
         (
             "baseline",
             ("--student=linear", "--steps=1", "--num_sets=1", "--num_students=1"),
-            {"student": (DistilledDataset, "train", broken)},
+            {"student/": (DistilledDataset, "train", broken)},
         ),
     ],
 )
@@ -93,7 +93,7 @@ def test_what_comes_after_the_result_fails_alone(
     first = DistilledDataset.load(tmp_path / "w" / "distilled")
     run(command, *flags)
     said = capsys.readouterr().out
-    assert f"what is left of this run: {', '.join(places)}." in said
+    assert f"the result of this run; still to be made: {', '.join(places)}." in said
     again = json.loads((tmp_path / "w" / "metrics.json").read_text())
     assert "unfinished" not in again
     assert again["accuracy_mean"] == pytest.approx(metrics["accuracy_mean"])
@@ -174,6 +174,14 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
     assert "  flags.txt" in said
     assert "--student=linear" in said and "--seed=0" in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_needs_no_folder_to_write_into():
+    for name in ("distill", "baseline", "pretrain"):
+        assert main.command(name).parse(["--dry_run"]).workdir is None
+    assert main.command("audit").parse(["--apply=new", "--dry_run"]).workdir is None
+    with pytest.raises(InputError, match="--workdir is missing"):
+        main.command("evaluate").parse(["--dry_run"])
 
 
 def everything(folder):
@@ -274,7 +282,8 @@ def test_an_evaluator_is_for_one_inner_optimizer(inner_optimizer):
 
 def test_a_run_says_first_what_it_will_learn_and_on_what(run, capsys):
     run("distill", *DISTILL)
-    first, *_ = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out
+    first, *_ = lines.splitlines()
     assert first.startswith("--method=unrolled: 20 images of digits, through linear; ")
     train, validation, test = map(
         int, re.findall(r"(\d+) (?:real|to watch|for)", first)
@@ -282,6 +291,28 @@ def test_a_run_says_first_what_it_will_learn_and_on_what(run, capsys):
     digits = tfdistill.load_dataset("digits")
     assert train + validation == digits.train.num_examples
     assert test == digits.test.num_examples
+    # A dry run counts as many networks: two more are tested after each outer step, and
+    # those that chose the rate of the real images are not tested again.
+    begin, end = map(int, re.findall(r"/3 .* 0/(\d+) networks", lines))
+    run("distill", *DISTILL, "--dry_run")
+    said = re.findall(r"networks on (\w+) images: (\d+) x", capsys.readouterr().out)
+    real = begin - 2
+    assert said == [("validation", f"{begin + 4}"), ("test", f"{end - real}")]
+
+
+def test_a_set_is_no_run_but_can_become_one(run, tmp_path, capsys):
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1).replace(student="linear")
+    data.save(tmp_path / "set")
+    for name, *flags in (("evaluate",), ("report",), ("export", "--output=o.npz")):
+        with pytest.raises(InputError, match="a distilled set, .* compare --sets="):
+            run(name, *flags, folder=tmp_path / "set")
+    data.save(tmp_path / "run" / "distilled")
+    with pytest.raises(InputError, match="evaluate --workdir=.*run makes it"):
+        run("report", folder=tmp_path / "run")
+    run("evaluate", "--dataset=digits", "--num_students=1", folder=tmp_path / "run")
+    run("report", folder=tmp_path / "run")
+    assert (tmp_path / "run" / "report.html").exists()
 
 
 def test_a_set_that_ships_is_copied_and_tested(run, tmp_path, capsys):

@@ -130,7 +130,7 @@ def test_statistics_of_layers_that_are_trained_are_drawn():
         model = backbone()
         return keras.Sequential([model, dense(3)])
 
-    with pytest.warns(UserWarning, match="loads weights that RandomWeights"):
+    with pytest.warns(UserWarning, match="weights that the student loads are not used"):
         population = Population(make, SHAPE, 3)
     ((_, weights),) = population.members
     _, (mean, variance) = weights.sample(SEED)

@@ -1,6 +1,7 @@
 """Students as shipped, and as users bring them."""
 
 import functools
+import re
 import sys
 
 import keras
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tfdistill import inner, students
+from tfdistill.cli.errors import own_frames
 from tfdistill.students.networks import LocalResponseNormalization, XavierNormal
 
 # Small images that each student can still take.
@@ -291,7 +293,12 @@ def project(tmp_path, monkeypatch):
         "            [keras.layers.Flatten(), keras.layers.Dense(num_classes)])\n"
         "tiny = Makers.tiny\n"
         "number = 3\n"
+        "def broken():\n"
+        "    return helper()\n"
+        "def helper():\n"
+        "    return there_is_none\n"
     )
+    (tmp_path / "wrong.py").write_text("there_is_none\n")
     (tmp_path / "needs_more.py").write_text("import there_is_no_such_module\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
@@ -338,10 +345,16 @@ def test_name_of():
     "student, message",
     [
         ("lenett", "not 'lenett'; did you mean 'lenet'?"),
-        ("resnet50", "one of lenet, .* or a callable, not 'resnet50'[.;]"),
-        (3, "or a callable, not 3[.]"),
+        (
+            "resnet50",
+            "one of lenet, .*keras file or, in Python, a callable, not 'resnet50'[.;]",
+        ),
+        (3, "a callable, not 3[.]"),
         ("no_such_module:f", "cannot be imported: No module named 'no_such_module'"),
         ("needs_more:f", "imported: No module named 'there_is_no_such_module'"),
+        ("wrong:f", "cannot be imported: NameError: name 'there_is_none' is not def"),
+        ("my_students.py:tiny", "leave out .py, as in 'my_students:tiny'"),
+        ("in/side.py:tiny", "leave out .py, as in 'in.side:tiny'"),
         ("my_students:nope", "module 'my_students' has no 'nope'"),
         ("my_students:number", "must be callable, not of type int"),
         ("my_students:", "must read 'package.module:function', not 'my_students:'"),
@@ -355,6 +368,17 @@ def test_get_says_what_is_wrong(student, message, project):
 
 
 # build ----------------------------------------------------------------------------
+
+
+def test_a_mistake_in_a_students_function_is_shown_where_it_is(project):
+    says = "student my_students:broken failed: NameError: name 'there_is_none' is not"
+    with pytest.raises(ValueError, match=says) as error:
+        students.build("my_students:broken", (8, 8, 1), 10)
+    shown = own_frames(error.value)
+    assert re.findall(r'File ".*/(.*)", line \d+, in (\w+)', shown) == [
+        ("my_students.py", "broken"),
+        ("my_students.py", "helper"),
+    ]
 
 
 @pytest.mark.parametrize("kind", USERS)

@@ -28,6 +28,13 @@ def check_int(name: str, value, minimum: int) -> int:
     return int(value)
 
 
+def with_kind(error: BaseException) -> str:
+    """The first sentence of an error, after its kind where that is half of the news."""
+    known = isinstance(error, (ImportError, ValueError)) and str(error)
+    kind = "" if known else f"{type(error).__name__}: "
+    return f"{kind}{first_sentence(error).rstrip('.')}."
+
+
 def first_sentence(error: BaseException) -> str:
     """The line of an error, often Keras's of many lines, that says what is wrong."""
     text = re.sub(r"\x1b\[\d+m", "", str(error))  # Keras prints in bold

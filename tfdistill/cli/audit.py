@@ -7,7 +7,7 @@ Labels that they consistently contradict are suspect. Writes into a folder:
   audit.csv      all training examples, the most suspect first: row number, file
                  (or TFDS id, or row), label given, label suggested,
                  probability of the given one, share of networks for it, and
-                 whether it is suspect
+                 whether it is suspect: 1 for yes, 0 for no
   metrics.json   the estimated share of wrong labels, in all and between classes
   images/        pictures: the most suspect examples; which labels are mixed up
   flags.txt      the flags: tfdistill audit --flagfile=... repeats the audit
@@ -15,8 +15,9 @@ Labels that they consistently contradict are suspect. Writes into a folder:
 
 With --model it also says whether that network has learned wrong labels by
 heart. Where the data has no test part, all of it is audited. --apply=FOLDER
-writes a corrected copy, or a list of what to keep, as audit.csv says (edit
-its column "suspect" first, if you like); the data itself is never touched.
+writes a corrected copy, or a list of what to keep, as audit.csv says. Edit it
+first, if you like: 1 in its column "suspect" takes the label suggested, 0 keeps
+the one given. The data itself is never touched.
 """
 
 import functools
@@ -162,7 +163,8 @@ def run(configuration: Configuration) -> None:
     _rehearse(dataset, places)
     content = data.content(dataset)
     run_folder.claim(COMMAND, c, _OWNED, content)
-    if run_folder.is_finished(c.workdir):
+    then = "--apply follows its audit.csv" if c.apply else run_folder.REPEATED
+    if run_folder.is_finished(c.workdir, what="audit", then=then):
         audit_copies.write(c, places, names)
         return
     started = time.monotonic()
@@ -254,16 +256,16 @@ def _write(c, found, dataset, places, wrong, model, seconds, progress):
     with run_folder.writing(c.workdir):
         files.write_text(os.path.join(c.workdir, "audit.csv"), table)
     figures = listing.figures(found, dataset, places, shown)
-    result = results.Result(c.workdir, figures, progress)
+    result = results.Result(c.workdir, map(results.picture, figures), progress)
     result.add(content)
     for name, make in figures.items():
         draw = functools.partial(results.draw, c.workdir, name, make)
-        result.attempt(name, draw)
+        result.attempt(results.picture(name), draw)
     _show(content, noise)
     print("The most suspect:")
     for k in shown[:_LISTED]:
         given, other = names[found.given[k]], names[found.suggested[k]]
-        print(f"  {places.places[k]}: {given} (says {other})")
+        print(f"  {places.places[k]}: labelled {given}, probably {other}")
     if model is not None and "model" not in content:
         print("No label is suspect: there is nothing wrong to have been learned.")
     print(f"Everything is in {c.workdir}.")
@@ -342,7 +344,7 @@ def _show(content, noise):
         given, true = divmod(int(place), len(names))
         if pairs[given, true] * total >= 1:
             print(
-                f"  {names[given]} that are {names[true]}: about "
+                f"  labelled {names[given]}, but really {names[true]}: about "
                 f"{round(pairs[given, true] * total)}"
             )
     if "flipped" in content:

@@ -25,8 +25,8 @@ def check(c) -> None:
         return
     if c.flip:
         raise InputError("--apply is not for --flip, which makes labels wrong.")
-    paths = (os.path.realpath(os.path.expanduser(p)) for p in (c.apply, c.workdir))
-    if len(set(paths)) == 1:
+    apply, workdir = map(os.path.realpath, (c.apply, c.workdir or ""))
+    if c.workdir and apply == workdir:
         raise InputError("--apply must be another folder than --workdir.")
 
 
@@ -49,5 +49,6 @@ def write(c, places, names) -> None:
     if not c.apply:
         return
     with checking():
-        rows = corrections.read(os.path.join(c.workdir, "audit.csv"))
+        table = os.path.join(c.workdir, "audit.csv")
+        rows = corrections.read(table, places, names)
         print(corrections.apply(rows, places.kind, places.path, names, c.apply))

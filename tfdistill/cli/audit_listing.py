@@ -5,6 +5,8 @@ import io
 import os
 
 _SHOWN = 40
+# Letters of two names that have room in one line.
+_SHORT = 10
 
 
 def first(found) -> list:
@@ -40,8 +42,14 @@ def figures(found, dataset, places, shown) -> dict:
 
 
 def _title(found, names, places, k):
+    """A title of some lines: only a suspect has another label."""
     given, other = names[found.given[k]], names[found.suggested[k]]
-    return f"{given[:14]}: {other[:14]}? {os.path.basename(places.places[k])[-14:]}"
+    lines = [given]
+    if found.suspects[k]:
+        short = len(given + other) <= _SHORT
+        lines = [f"{given} → {other}?"] if short else [f"{given} →", f"{other}?"]
+    lines.append(os.path.basename(places.places[k]))
+    return "\n".join(" ".join(line.split()) for line in lines)
 
 
 def table(found, names, places, wrong) -> str:

@@ -324,11 +324,11 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
                 "flags": COMMAND.record(c),
             },
         )
-        later["distilled"] = lambda: results.draw(
+        later[results.picture("distilled")] = lambda: results.draw(
             c.workdir, "distilled", lambda: plots.distilled_images(distilled)
         )
     if model or learns:
-        later["student"] = lambda: results.save_student(
+        later["student/"] = lambda: results.save_student(
             c.workdir, distilled, model or students.trained(c, sets[0])
         )
     kept = results.Result(c.workdir, later, progress)
@@ -343,8 +343,8 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
             "seed": c.seed,
             "seconds": seconds,
             "chosen": chosen,
-            "selection": "nothing on test images; rates, epochs, k and metric on "
-            "held-out training images"
+            "selection": "nothing on test images; rates, epochs, k and metric are "
+            "the best on held-out training images"
             if chosen
             else "nothing",
         }

@@ -39,6 +39,7 @@ class Flag:
         value: What help calls the value; the choices, if there are any.
         shown: What help says the default is; the default itself, if it is empty.
         missing: What is to be done if the flag is not given; empty if it needn't be.
+        written: Whether it is only written to, so that --dry_run goes without it.
         library: Whose default this is, as "module:function.argument" in tfdistill.
             The tests compare the two.
         table: Where the library has the choices, as "module:name".
@@ -56,6 +57,7 @@ class Flag:
     value: str = ""
     shown: str = ""
     missing: str = ""
+    written: bool = False
     library: str = ""
     table: str = ""
     names_code: bool = False
@@ -207,7 +209,8 @@ class Command:
             if isinstance(value, float) and not math.isfinite(value):
                 raise InputError(f"--{name} must be a finite number, not {value}.")
         for name, flag in self.flags.items():
-            if flag.missing and not found[name]:
+            needed = flag.missing and not (flag.written and found.get("dry_run"))
+            if needed and not found[name]:
                 raise InputError(f"--{name} is missing: {flag.missing}")
             if flag.names_code:
                 _check_typed(name, found[name], arguments)
@@ -273,14 +276,17 @@ class Command:
     def in_flags(self, sentence: str) -> str:
         """A sentence of the library, whose arguments are flags here.
 
-        "keep_every must be ..." becomes "--keep_every must be ...", and "pass
-        download=True" becomes "pass --download".
+        "keep_every must be ..." becomes "--keep_every must be ...", "pass
+        download=True" becomes "pass --download", and "FixedWeights()" the flag of it.
         """
 
         def flag(argument):
             name = argument[1]
             return f"--{name}" if name in self.flags else argument[0]
 
+        elsewhere = "" if "initial_weights" in self.flags else " of tfdistill distill"
+        fixed = f"--initial_weights=fixed{elsewhere}"
+        sentence = sentence.replace("FixedWeights()", fixed)
         sentence = re.sub(r"(?<![-\w])(\w+)=(?:True|(?=[\s,.;)]))", flag, sentence)
         named = re.match(r"\w+(?: and \w+)*(?= (?:must|needs?) )", sentence)
         if not named:

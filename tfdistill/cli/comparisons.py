@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from tfdistill.cli import outer_loop, students, synthesizers
 from tfdistill.cli.configuration import Configuration
 
+RANDOM = "random real images"
 #: What students learned from, as it is shown, and its key in metrics.json.
 KEYS = {
     "no distilled data": "no_distilled_data",
     "before": "before",
-    "random real images": "random_real",
+    RANDOM: "random_real",
     "distilled images": "distilled",
     "their steps shuffled": "shuffled",
 }
@@ -40,7 +41,7 @@ class Comparisons:
         self._c, self._distiller, self._dataset = configuration, distiller, dataset
         self._journal, self._student = journal, distiller.population.name
         self.start = distiller.distilled()
-        self._real = self._of_real = None
+        self._real = self._of_real = self._first = None
 
     def draw(self) -> str | None:
         """Draws random real images; says why not, if a class has not so many."""
@@ -72,7 +73,7 @@ class Comparisons:
 
     @property
     def tested_at_first(self) -> int:
-        """How many networks `tune` trains."""
+        """How many networks `tune` trains and tests."""
         from tfdistill.studies import baselines
 
         if self._real is None:
@@ -80,6 +81,11 @@ class Comparisons:
         ordered = self._real.recipe.is_ordered
         rates = baselines.RATES if ordered else baselines.TRAINING_RATES
         return outer_loop.num_validated(self._c) * len(rates)
+
+    @property
+    def known_at_last(self) -> int:
+        """Of those that `all` counts, how many `tune` has tested."""
+        return self.tested_at_first if self.start.recipe.is_ordered else 0
 
     @property
     def tested_at_last(self) -> int:
@@ -94,7 +100,7 @@ class Comparisons:
         """
         if self._real is None:
             return {}
-        tuned = self._tuned(None)
+        tuned = self._first = self._tuned(None)
         return {"random real": tuned.provenance["accuracy_on_them"]}
 
     def _evaluator(self, like):
@@ -149,7 +155,9 @@ class Comparisons:
             return evaluator()(data, test, count, seed=c.seed)
 
         def real():
-            tuned = self._tuned(distilled.learning_rates)
+            tuned = self._first
+            if distilled.recipe.is_ordered:
+                tuned = self._tuned(distilled.learning_rates)
             return self._of_real(tuned, test, count, seed=c.seed)
 
         def shuffled():
@@ -167,10 +175,10 @@ class Comparisons:
         if distilled.recipe.is_ordered or c.start != "real" or self._real is None:
             tests["before"] = count, lambda: tested(self.start)
         if self._real is not None:
-            more = self.tested_at_first
-            if distilled.recipe.is_ordered:
-                more += outer_loop.num_validated(c)  # by the learned rates, too
-            tests["random real images"] = count + more, real
+            # The learned rates are tried, too, beside the rates tried at first.
+            more = self.tested_at_first + outer_loop.num_validated(c)
+            more = more if distilled.recipe.is_ordered else 0
+            tests[RANDOM] = count + more, real
         if distilled.recipe.is_ordered and distilled.num_steps > 1:
             tests["their steps shuffled"] = students.num_tested(c, 8), shuffled
         return tests
@@ -216,6 +224,6 @@ def verdict(
 def compared(metrics: Mapping) -> dict[str, Mapping | None]:
     """What `verdict` compares with, from the content of metrics.json."""
     return {
-        "random real images": metrics.get("random_real"),
+        RANDOM: metrics.get("random_real"),
         "the images at the start": metrics.get("before"),
     }

@@ -1,12 +1,9 @@
 """The flags that name the real data, and the data that they name."""
 
-import contextlib
 import dataclasses
 import os
 import re
-import sys
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import NoneType
 
 from tfdistill.cli.command import Flag
@@ -135,7 +132,7 @@ def load(configuration: Configuration, name: str | None = None):
     from tfdistill.data import loading
 
     c = configuration
-    with checking(), _in_lines():
+    with checking():
         dataset = loading.load_dataset(
             name or c.dataset,
             data_dir=c.data_dir,
@@ -172,23 +169,6 @@ def _labels(classes: Sequence[str], names: Sequence[str]) -> list[int]:
         shown = ", ".join(f"{k} (label {n})" for k, n in zip(classes, labels))
         print(f"Classes by their names: {shown}.", flush=True)
     return labels
-
-
-@contextlib.contextmanager
-def _in_lines() -> Iterator[None]:
-    """Prints what the library warns of as a line of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        show = warnings.showwarning
-
-        def line(message, category, *args, **kwargs):
-            if category is UserWarning:
-                print(message, file=sys.stderr, flush=True)
-            else:
-                show(message, category, *args, **kwargs)
-
-        warnings.showwarning = line
-        yield
 
 
 def content(dataset, *paths: str | None) -> str:

@@ -148,6 +148,7 @@ def _before(c, distiller, dataset, compared, progress, then):
         headline: before.mean(),
         f"{headline}_std": before.std(),
     }
+    progress.about(comparisons.RANDOM)
     beside = compared.tune()
     return start, beside if headline == "val_accuracy" else {}
 
@@ -236,10 +237,11 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
     pictures = _pictures(distiller.objective, distilled, history) if is_chief else {}
     (main, (_, test)), *others = tests.items()
     later = [name for name, _ in others]
-    later += ["student", *pictures, "logs"] if is_chief else []
+    later += ["student/", *map(results.picture, pictures), "logs/"] if is_chief else []
     result = results.Result(c.workdir, later, progress, writes=is_chief)
     result.save_data(distilled)
     progress.part("testing", sum(count for count, _ in tests.values()), "networks")
+    progress.about(main)
     tested = {main: test()}
     result.add(
         {
@@ -250,13 +252,15 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
             "outer_steps": outer_steps,
             "seconds": anneal.elapsed + time.monotonic() - started,
             "seconds_learning": anneal.elapsed,
-            "selection": "nothing on test images; the last outer step; the rate of "
-            "the random real images on held-out training images",
+            "selection": "nothing on test images; the distilled images are those of "
+            "the last outer step; the learning rate of the random real images is the "
+            "best on held-out training images",
             "history": history,
         }
     )
 
     def compare(name, test):
+        progress.about(name)
         tested[name] = test()
         key = comparisons.KEYS[name]
         return {key: results.compared_json(tested[name], student, dataset.name)}
@@ -267,16 +271,16 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
     if not is_chief:
         return
     result.attempt(
-        "student",
+        "student/",
         lambda: results.save_student(
             c.workdir, distilled, students.trained(c, distilled)
         ),
     )
     for name, make in pictures.items():
         draw = functools.partial(results.draw, c.workdir, name, make)
-        result.attempt(name, draw)
+        result.attempt(results.picture(name), draw)
     shown = {name: tested[name] for name in comparisons.KEYS if name in tested}
-    result.attempt("logs", lambda: _summary(c).add_tests(shown, outer_steps))
+    result.attempt("logs/", lambda: _summary(c).add_tests(shown, outer_steps))
     result.add({"seconds": anneal.elapsed + time.monotonic() - started})
     _show(distilled, shown, student, dataset, distiller.objective)
     metrics = result.content
@@ -329,22 +333,28 @@ def _dry_run(c, distiller, dataset):
             callbacks=callbacks,
         )
     )
-    few = min(2, students.num_tested(c))
-    validation = dataset.validation.passes()
-    network = dry_run.seconds_a_time(lambda: distiller.test(validation, few)) / few
+    few = min(2, students.num_tested(c))  # side by side
+
+    def test(split):
+        distiller.test(split.passes(), few)
+
+    validated = dry_run.seconds_a_time(lambda: test(dataset.validation)) / few
+    # Already traced, but for the batches of another size.
+    tested = dry_run.seconds(lambda: test(dataset.test)) / few
+    compared = comparisons.Comparisons(c, distiller, dataset, journal=None)
+    compared.draw()
     steps, what = c.outer_steps or 0, "outer steps"
     learning = what, steps, step
     if c.minutes and (not steps or 60 * c.minutes < steps * step):
         steps = round(60 * c.minutes / step)
         learning = f"learning, {steps:,} {what}", 1, 60 * c.minutes
     reports = 1 + steps // outer_loop.report_every(c)
-    reports *= outer_loop.num_validated(c)
-    networks = 3 * students.num_tested(c) + students.num_tested(c, 8)
-    larger = dataset.test.num_examples / dataset.validation.num_examples
+    validations = reports * outer_loop.num_validated(c) + compared.tested_at_first
+    tests = compared.tested_at_last - compared.known_at_last
     work = [
         learning,
-        ("networks on validation images", reports, network),
-        ("networks on test images", networks, network * max(1.0, larger)),
+        ("networks on validation images", validations, validated),
+        ("networks on test images", tests, tested),
     ]
     if strategies.is_chief(distiller.distribute_strategy):
         c = c.replace(report_every=outer_loop.report_every(c))

@@ -36,6 +36,11 @@ def seconds_a_step(fit: Callable[[list], object]) -> float:
 def seconds_a_time(do: Callable[[], object]) -> float:
     """Measures something that is traced when it is done for the first time."""
     do()
+    return seconds(do)
+
+
+def seconds(do: Callable[[], object]) -> float:
+    """Measures something once."""
     started = time.monotonic()
     do()
     return time.monotonic() - started
@@ -73,7 +78,7 @@ def show(
     for what, count, seconds in work:
         times = f"{count:,} x {seconds:.2g} s" if count != 1 else f"{seconds:.2g} s"
         print(f"  {what}: {times}")
-    print(f"It would write into {configuration.workdir}:")
+    print(f"It would write into {configuration.workdir or '--workdir'}:")
     for line in re.findall(r"^  \S.*(?:\n {4,}\S.*)*", command.about, re.M):
         print(line)
     print("With these flags, given or by default:")

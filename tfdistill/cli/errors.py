@@ -1,7 +1,12 @@
 """What a person can mend, and how it comes to be said in one sentence."""
 
 import contextlib
-from collections.abc import Iterator
+import os
+import sys
+import sysconfig
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
 
 from tfdistill.runs import files
 
@@ -27,3 +32,45 @@ def checking() -> Iterator[None]:
         if files.is_disk_full(error):
             raise
         raise InputError(" ".join(str(error).split())) from error
+
+
+def own_frames(error: BaseException) -> str:
+    """Where in a person's own code an error came up; empty if it was not there.
+
+    Those are the frames that lie neither in tfdistill nor in an installed package.
+    """
+    while error.__cause__ is not None:
+        error = error.__cause__
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_own(frame.filename)]
+    return "".join(traceback.format_list(own))
+
+
+def _is_own(path):
+    package = os.path.dirname(os.path.dirname(__file__))
+    inside = tuple(f"{x}{os.sep}" for x in (package, sysconfig.get_path("stdlib")))
+    installed = {"site-packages", "dist-packages"} & set(path.split(os.sep))
+    return os.path.isfile(path) and not (installed or path.startswith(inside))
+
+
+@contextlib.contextmanager
+def warnings_in_lines(in_flags: Callable[[str], str]) -> Iterator[None]:
+    """Prints what the library warns of as lines of their own, each once.
+
+    Args:
+        in_flags: Turns a sentence of the library into one of the command line.
+    """
+    said = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        show = warnings.showwarning
+
+        def line(message, category, *args, **kwargs):
+            if category is not UserWarning:
+                show(message, category, *args, **kwargs)
+            elif str(message) not in said:
+                said.add(str(message))
+                print(in_flags(str(message)), file=sys.stderr, flush=True)
+
+        warnings.showwarning = line
+        yield

@@ -105,6 +105,7 @@ def run(configuration: Configuration) -> None:
 def _run(c):
     from tfdistill.distilled.dataset import DistilledDataset
 
+    run_folder.check_run(c.workdir)
     with checking():
         distilled = DistilledDataset.load(os.path.join(c.workdir, "distilled"))
     if c.attack and not distilled.provenance.get("attack"):

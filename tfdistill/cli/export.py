@@ -34,6 +34,7 @@ def run(configuration: Configuration) -> None:
         raise InputError(
             f"--output={c.output} exists; choose another name, or pass --overwrite."
         )
+    run_folder.check_run(c.workdir)
     from tfdistill.distilled import exports
     from tfdistill.distilled.dataset import DistilledDataset
 

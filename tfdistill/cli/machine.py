@@ -80,7 +80,9 @@ def exit_when_asked() -> None:
     """SIGTERM and Ctrl-C end the command, with a sentence on standard error."""
     from tfdistill.runs import preemption
 
-    preemption.exit_when_asked(lambda text: print(f"\n{text}", file=sys.stderr))
+    preemption.exit_when_asked(
+        lambda text: print(f"\ntfdistill: {text}", file=sys.stderr)
+    )
 
 
 def set_threads(configuration: Configuration, within: int = 1) -> None:

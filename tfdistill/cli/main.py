@@ -12,7 +12,12 @@ from tfdistill._internal.version import __version__
 from tfdistill.cli import help as help_text
 from tfdistill.cli import quiet
 from tfdistill.cli.command import Command
-from tfdistill.cli.errors import IncompleteError, InputError
+from tfdistill.cli.errors import (
+    IncompleteError,
+    InputError,
+    own_frames,
+    warnings_in_lines,
+)
 
 #: Each is a module of this folder, with a `COMMAND`.
 COMMANDS = {
@@ -95,8 +100,10 @@ def _run(asked, configuration):
     # TensorFlow and TFDS tell of each file they write.
     logging.set_verbosity(logging.ERROR)
     try:
-        asked.run(configuration)
+        with warnings_in_lines(asked.in_flags):
+            asked.run(configuration)
     except InputError as error:
+        print(own_frames(error), end="", file=sys.stderr)
         _refuse(asked.in_flags(str(error)))
     except KeyboardInterrupt:
         _refuse(preemption.GOES_ON, status=preemption.INTERRUPTED)

@@ -7,7 +7,7 @@ Several runs are compared on it. It needs no other file, so it can be sent on.
 
 import os
 
-from tfdistill.cli import machine
+from tfdistill.cli import machine, run_folder
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -19,6 +19,8 @@ def run(configuration: Configuration) -> None:
     folders = configuration.workdir
     output = configuration.output or os.path.join(folders[0], "report.html")
     _check_output(output, configuration.overwrite)
+    for folder in folders:
+        run_folder.check_run(folder)
     from tfdistill.reporting import report
 
     with checking():

@@ -110,12 +110,14 @@ class Result:
             run_folder.journal(self._folder).forget()
 
     def costs(self, distilled) -> str:
-        """What the result cost and what it was selected on, as a sentence."""
-        size = num_bytes(distilled)
+        """What the result cost, and what was chosen on what, as two lines."""
+        learning = self._content.get("seconds_learning")
+        seconds = self._content["seconds"] if learning is None else learning
+        what = "" if learning is None else " of learning"
         return (
-            f"{size / 1024:.0f} KiB of images and labels, "
-            f"{self._content['seconds']:.0f} seconds, {peak_memory() / 2**20:.0f} MiB "
-            f"at the peak; selected: {self._content['selection']}."
+            f"{num_bytes(distilled) / 1024:.0f} KiB of images and labels, "
+            f"{seconds:.0f} seconds{what}, {peak_memory() / 2**20:.0f} MiB of memory "
+            f"at the peak.\nChosen: {self._content['selection']}."
         )
 
 
@@ -175,6 +177,11 @@ def save_student(folder: str, distilled, model) -> None:
     export_student(distilled, model, os.path.join(folder, "student"), overwrite=True)
 
 
+def picture(name: str) -> str:
+    """Where in a run folder `draw` draws."""
+    return f"images/{name}.png"
+
+
 def draw(folder: str, name: str, make: Callable) -> None:
     """Draws a picture into a run folder.
 
@@ -189,7 +196,7 @@ def draw(folder: str, name: str, make: Callable) -> None:
 
     # The names of classes are anybody's: "$" begins no formula.
     with matplotlib.rc_context({"text.parse_math": False}):
-        plots.save(make(), os.path.join(folder, "images", f"{name}.png"))
+        plots.save(make(), os.path.join(folder, picture(name)))
 
 
 def peak_memory() -> int:

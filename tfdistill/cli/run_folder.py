@@ -19,17 +19,20 @@ if TYPE_CHECKING:  # it imports Keras, for which help must not wait
 LOCK = ".lock"
 #: A run's flags, as a flagfile.
 FLAGS = "flags.txt"
+#: What is said of a result that is there.
+REPEATED = "--overwrite repeats it"
 # A line of that file, which flagfiles allow: what the paths lead to.
 _CONTENT = "# content: "
 _held = []
 
 
-def workdir_flag(example: str, what: str) -> Flag:
+def workdir_flag(example: str, what: str, written: bool = False) -> Flag:
     """--workdir.
 
     Args:
         example: A name for it.
         what: The help.
+        written: Same as in `Flag`.
     """
     return Flag(
         "workdir",
@@ -38,6 +41,7 @@ def workdir_flag(example: str, what: str) -> Flag:
         what,
         value="FOLDER",
         missing=f"name a folder, e.g. --workdir={example}.",
+        written=written,
     )
 
 
@@ -47,8 +51,9 @@ def flags(what: str) -> list[Flag]:
     Args:
         what: What the folder holds, in a word.
     """
+    about = f"The folder of the {what}; it is made if it is not there."
     return [
-        workdir_flag(what, f"The folder of the {what}; it is made if it is not there."),
+        workdir_flag(what, about, written=True),
         Flag("overwrite", bool, False, f"Replace another {what} in --workdir."),
     ]
 
@@ -170,7 +175,12 @@ def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
             files.remove(os.path.join(folder, name))
 
 
-def is_finished(folder: str, result: str = "metrics.json", what: str = "run") -> bool:
+def is_finished(
+    folder: str,
+    result: str = "metrics.json",
+    what: str = "run",
+    then: str = REPEATED,
+) -> bool:
     """Whether a run folder holds a whole result; says so if it does.
 
     Args:
@@ -178,6 +188,7 @@ def is_finished(folder: str, result: str = "metrics.json", what: str = "run") ->
         result: The file that holds it: JSON, with the names of what is to be made again
             as "unfinished", if there is anything.
         what: What the folder holds.
+        then: What is said of a whole result.
 
     Raises:
         InputError: If the file is damaged.
@@ -188,9 +199,12 @@ def is_finished(folder: str, result: str = "metrics.json", what: str = "run") ->
     with checking():
         left = files.read_json(path).get("unfinished")
     if left:
-        print(f"Going on with what is left of this {what}: {', '.join(left)}.")
+        print(
+            f"{folder} holds the result of this {what}; still to be made: "
+            f"{', '.join(left)}."
+        )
         return False
-    print(f"{folder} holds this {what}, finished; --overwrite repeats it.")
+    print(f"{folder} holds this {what}, finished; {then}.")
     return True
 
 
@@ -241,3 +255,20 @@ def writing(folder: str) -> Iterator[None]:
 
 def _contents(folder):
     return [name for name in os.listdir(folder) if name != LOCK]
+
+
+def check_run(folder: str) -> None:
+    """Refuses a distilled set where the folder of a run is needed, which has one.
+
+    Raises:
+        InputError: If the folder is one.
+    """
+    inside = os.path.join(folder, "distilled")
+    if os.path.isfile(os.path.join(folder, "tfdistill.json")) and not os.path.isdir(
+        inside
+    ):
+        raise InputError(
+            f"--workdir={folder} is a distilled set, not the folder of a run: move it "
+            "into a new folder, RUN, as RUN/distilled, and pass --workdir=RUN; or "
+            f"judge it where it is, by tfdistill compare --sets={folder}."
+        )

@@ -60,9 +60,9 @@ def finish(c, search, dataset, agreement, kept, progress):
     }
     with run_folder.writing(c.workdir):
         files.write_text(os.path.join(c.workdir, "ranking.md"), table)
-    result = results.Result(c.workdir, figures, progress)
+    result = results.Result(c.workdir, map(results.picture, figures), progress)
     result.add(content)
     for name, make in figures.items():
         draw = functools.partial(results.draw, c.workdir, name, make)
-        result.attempt(name, draw)
+        result.attempt(results.picture(name), draw)
     result.end()

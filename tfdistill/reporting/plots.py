@@ -93,6 +93,11 @@ def _wrapped(caption):
     return "\n".join(lines)
 
 
+def _without_middle(line):
+    half = _CAPTION_WIDTH // 2
+    return line if len(line) <= 2 * half + 1 else f"{line[:half]}…{line[-half:]}"
+
+
 def _short(name):
     return shortened(fonts.shown(name), _NAME)
 
@@ -264,7 +269,8 @@ def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
     Args:
         images: float `[count, *image_shape]` in 0..1, at least one. Only the first 400
             are shown.
-        titles: A title for each image.
+        titles: A title for each image. Of one with several lines, each stays one, and
+            loses its middle if it is long.
     """
     shown = pictures.as_pictures(np.asarray(images)[:400])
     columns = min(len(shown), 8)
@@ -280,7 +286,10 @@ def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
         axis.axis("off")
     for axis, image, title in zip(axes.flat, shown, titles):
         _show(axis, image)
-        axis.set_title(_wrapped(fonts.shown(title)), fontsize=8, pad=2)
+        lines = [fonts.shown(line) for line in title.split("\n")]
+        several = len(lines) > 1
+        title = "\n".join(map(_without_middle, lines)) if several else _wrapped(*lines)
+        axis.set_title(title, fontsize=8, pad=2)
     return figure
 
 

@@ -67,10 +67,13 @@ class Run:
         """
         folder = files.local(folder)
         path = os.path.join(folder, "metrics.json")
-        if not os.path.isfile(path):
-            raise ValueError(f"{folder} holds no finished run ({path} is absent).")
-        metrics = read_metrics(path)
         data = os.path.join(folder, "distilled")
+        if not os.path.isfile(path):
+            way_out = _way_to_metrics(folder, data)
+            raise ValueError(
+                f"{folder} holds no finished run ({path} is absent){way_out}."
+            )
+        metrics = read_metrics(path)
         distilled = DistilledDataset.load(data, objective=objective)
         check_classes(path, metrics, distilled.num_classes)
         record = files.read_json(os.path.join(data, "tfdistill.json"))
@@ -232,6 +235,15 @@ def _curve(run, against):
         np.array([h[name] for h in reports], float),
         np.array([h.get(f"{name}_std", 0) for h in reports], float),
     )
+
+
+def _way_to_metrics(folder, data):
+    """What tests data that was saved from Python, if that can be."""
+    made = os.path.join(data, "tfdistill.json")
+    begun = os.path.isfile(os.path.join(folder, "flags.txt"))
+    if begun or not (os.path.isfile(made) and files.read_json(made).get("student")):
+        return ""
+    return f": tfdistill evaluate --workdir={folder} makes it"
 
 
 def _rows(folder, metrics, what):

@@ -33,7 +33,8 @@ class Progress:
     def __init__(self, parts: int = 1, *, shown: bool = True):
         self._parts, self._number, self._shown = parts, 0, shown
         self._bar = None
-        self._title = self._unit = self._text = ""
+        self._title = self._unit = self._text = self._about = ""
+        self._told: tuple | None = None
         self._done = self._total = 0.0
         self._then: list[tuple[float, str]] = []
         # Seconds that one of each unit took in an earlier part.
@@ -69,10 +70,15 @@ class Progress:
         if self._parts > 1:
             title = f"{self._number}/{self._parts} {title}"
         self._title, self._total, self._unit, self._done = title, total, unit, done
-        self._text, self._first, self._then = "", None, list(then)
+        self._text = self._about = ""
+        self._first, self._then = None, list(then)
         self._bar = self._bar or (_bar() if self._shown else None)
         # The first part may be long, and is then the only sign of life.
         self._refresh(at_once=True, told=self._parts > 1)
+
+    def about(self, what: str) -> None:
+        """Says what all texts are about, until the next one or the next part."""
+        self._about, self._text = what, ""
 
     def advance(self, count: float = 1, text: str | None = None) -> None:
         """Says that so many more are done; `text` is about the last one."""
@@ -147,7 +153,8 @@ class Progress:
         left, of_all = self.left
         if left is not None and (self._share < 1 or self._then and of_all):
             words.append(f"{duration(left)} left{'' if of_all else ' of this part'}")
-        return ", ".join([*words, *filter(None, [self._text])])
+        about = f"{self._about}: " if self._about else ""
+        return ", ".join([*words, *[f"{about}{self._text}"] * bool(self._text)])
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
@@ -185,8 +192,11 @@ class Progress:
                 self._bar.refresh()
             return
         wait = max(_EVERY, (now - self._started) / 20)
-        if told or (not at_once and now - self._line >= wait):
-            self._line = now
+        # The last line of a part may have been told as it came.
+        news = self._title, self._done, self._text
+        due = told or (not at_once and now - self._line >= wait)
+        if due and news != self._told:
+            self._line, self._told = now, news
             tell(self.line)
 
 
@@ -254,9 +264,7 @@ class ProgressBar(keras.callbacks.Callback):
         if self._anneal is not None:
             step = int(self.model.optimizer.iterations.numpy())
             done, total, unit = self._anneal.counted(step)
-            if unit != "outer steps":
-                text = f"outer step {step}, {text}"
-            self._progress.to(done, text, total=total, unit=unit)
+            self._progress.to(done, self._in_time(text), total=total, unit=unit)
         elif self._given is not None:
             steps = self.params.get("steps") or math.inf
             share = (self._epoch + (batch + 1) / steps) / self.params["epochs"]
@@ -272,12 +280,19 @@ class ProgressBar(keras.callbacks.Callback):
         name = self._headline(logs or {})
         if name in (logs or {}):
             self._validated = name, float(logs[name])
+            self._progress.advance(0, self._in_time(self._text({})))
 
     def on_train_end(self, logs=None):
         if self._given is None:
-            if self._validated:
-                self._progress.advance(0, self._text({}))
             self._progress.close()
+
+    def _in_time(self, text):
+        """A text, after the outer step where minutes are counted."""
+        if self._anneal is None:
+            return text
+        step = int(self.model.optimizer.iterations.numpy())
+        by_step = self._anneal.counted(step)[2] == "outer steps"
+        return text if by_step else f"outer step {step}, {text}"
 
     def _headline(self, logs):
         objective = getattr(self.model, "objective", None)
@@ -289,9 +304,11 @@ class ProgressBar(keras.callbacks.Callback):
         shares = getattr(objective, "shares", ("accuracy",))
         if self._validated is None:
             name = next(iter(logs or {}), None)
-            return (
-                f"{name} {_figure(float(logs[name]), name in shares)}" if name else ""
-            )
+            if not name:
+                return ""
+            # Not to be taken for that of the validation.
+            on = " on the real batch" if objective is not None else ""
+            return f"{name}{on} {_figure(float(logs[name]), name in shares)}"
         name, value = self._validated
         share = name.removeprefix("val_") in shares
         text = f"{name.removeprefix('val_').replace('_', ' ')} {_figure(value, share)}"

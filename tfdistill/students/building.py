@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill._internal.checks import first_sentence
+from tfdistill._internal.checks import with_kind
 from tfdistill.students.logits import what_else
 from tfdistill.students.names import get, name_of
 
@@ -37,7 +37,13 @@ def build(
     """
     image_shape = tuple(image_shape)
     make, name = get(student), name_of(student)
-    model = make(**_arguments(make, name, image_shape, num_classes))
+    arguments = _arguments(make, name, image_shape, num_classes)
+    try:
+        model = make(**arguments)
+    except (ValueError, MemoryError, tf.errors.OpError):
+        raise
+    except Exception as error:  # a mistake in the user's function
+        raise ValueError(f"student {name} failed: {with_kind(error)}") from error
     if not isinstance(model, keras.Model):
         raise ValueError(
             f"student {name} must return a keras.Model, not {type(model).__name__}."
@@ -47,10 +53,10 @@ def build(
     # the shape of the outputs of any kind of model.
     try:
         outputs = model(keras.Input(image_shape))
-    except (TypeError, ValueError, tf.errors.OpError) as error:
+    except Exception as error:  # of Keras, or a mistake in the user's `call`
         raise ValueError(
             f"student {name} cannot take images of shape {image_shape}: "
-            f"{first_sentence(error)}"
+            f"{with_kind(error)}"
         ) from error
     _check_outputs(model, outputs, name, num_classes)
     if not model.trainable_variables:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from tfdistill._internal.checks import check_int, first_sentence
+from tfdistill._internal.checks import check_int, first_sentence, with_kind
 from tfdistill.students import architecture_spaces
 from tfdistill.students.applications import application
 from tfdistill.students.networks import (
@@ -91,8 +91,8 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
     near = [repr(keys[match]) for match in difflib.get_close_matches(key, keys)]
     hint = f"; did you mean {' or '.join(near)}?" if near else "."
     raise ValueError(
-        f"student must be one of {', '.join(STUDENTS)}, 'package.module:function' or "
-        f"a callable, not {student!r}{hint}"
+        f"student must be one of {', '.join(STUDENTS)}, 'package.module:function', "
+        f"the path of a .keras file or, in Python, a callable, not {student!r}{hint}"
     )
 
 
@@ -196,6 +196,12 @@ def imported(path: str, what: str = "student") -> Callable:
         ValueError: If it cannot be imported.
     """
     module_name, _, name = path.partition(":")
+    if module_name.endswith(".py"):
+        module = module_name.removesuffix(".py").replace(os.sep, ".")
+        raise ValueError(
+            f"{what} {path!r} must name a module, not its file: leave out .py, as in "
+            f"'{module}:{name}'."
+        )
     if not all(part.isidentifier() for part in f"{module_name}.{name}".split(".")):
         raise ValueError(f"{what} must read 'package.module:function', not {path!r}.")
     # A console script's path has its own folder, not the user's.
@@ -203,8 +209,10 @@ def imported(path: str, what: str = "student") -> Callable:
         sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ValueError(f"{what} {path!r} cannot be imported: {error}.") from error
+    except Exception as error:  # whatever the user's module does
+        raise ValueError(
+            f"{what} {path!r} cannot be imported: {with_kind(error)}"
+        ) from error
     try:
         found = operator.attrgetter(name)(module)
     except AttributeError:

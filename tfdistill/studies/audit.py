@@ -233,8 +233,8 @@ def examine(
         cpu_seconds += spent
         tell(
             f"Distillation {number + 1} of {2 * recipe.rounds}: its student agrees "
-            f"with {100 * np.mean(said == train.labels[held]):.2f} % of the other "
-            "half's labels."
+            f"with {100 * np.mean(said == train.labels[held]):.2f} % of the labels of "
+            "the other half, which it has not seen."
         )
     return Audit(np.asarray(train.labels), probabilities, votes, cpu_seconds)
 

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import os
 import pathlib
+import shlex
 import shutil
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from tfdistill.data import folders
 from tfdistill.runs import files
+from tfdistill.studies.origins import Origins
 
 #: The names of the columns of `audit.csv`.
 COLUMNS = (
@@ -35,30 +37,75 @@ def cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _text(cell):
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
-
-
-def read(path: str) -> list[Row]:
+def read(path: str, places: Origins, names: Sequence[str]) -> list[Row]:
     """Reads `audit.csv`, in which a person may have changed who is suspect.
 
+    Args:
+        path: The file.
+        places: Where the audited examples lie.
+        names: Names of the classes.
+
     Raises:
-        ValueError: If a column is missing, or a cell is not as it was.
+        ValueError: If it is no such table, lacks an example or has one twice, or a
+            cell holds what it must not.
     """
+    known = dict(zip(places.rows.tolist(), places.places))
+    labels = {cell(name): name for name in names}
+    found: dict[int, Row] = {}
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return [
-                Row(
-                    int(row["index"]),
-                    _text(row["where"]),
-                    _text(row["given"]),
-                    _text(row["suggested"]),
-                    bool(int(row["suspect"])),
-                )
-                for row in csv.DictReader(file)
-            ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no table of an audit ({error}).") from error
+        # Spreadsheets put a mark at the beginning.
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            for column in (field.name for field in dataclasses.fields(Row)):
+                if column not in (reader.fieldnames or ()):
+                    raise ValueError(
+                        f"{path} has no column {column!r}; commas must separate the "
+                        "columns."
+                    )
+            for cells in reader:
+                try:
+                    row = _row(cells, known, labels)
+                    if row.index in found:
+                        raise ValueError(f"{row.where} is there twice.")
+                except ValueError as error:
+                    raise ValueError(
+                        f"{path}, row {reader.line_num}: {error}"
+                    ) from None
+                found[row.index] = row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is no CSV file in UTF-8 ({error}).") from error
+    lacking = [place for index, place in known.items() if index not in found]
+    if lacking:
+        raise ValueError(
+            f"{path} lacks {len(lacking)} of {len(known)} examples, the first of them "
+            f"{lacking[0]}; keep all rows, with 0 as suspect to leave a label as it is."
+        )
+    return list(found.values())
+
+
+def _row(cells, known, labels):
+    """A row of the table; `known` and `labels` are what its cells can say."""
+    index, suspect = ((cells[name] or "").strip() for name in ("index", "suspect"))
+    if not (index.isdecimal() and int(index) in known):
+        raise ValueError(f"index must be that of an audited example, not {index!r}.")
+    where = known[int(index)]
+    if cells["where"] != cell(where):
+        raise ValueError(
+            f"where must stay {where!r}, as index {index} is there, not "
+            f"{cells['where']!r}."
+        )
+    for name in ("given", "suggested"):
+        if cells[name] not in labels:
+            raise ValueError(
+                f"{name} must be the name of a class, not {cells[name]!r}."
+            )
+    if suspect not in ("0", "1"):
+        raise ValueError(
+            "suspect must be 1 (take the label suggested) or 0 (keep the one given), "
+            f"not {suspect!r}."
+        )
+    given, suggested = labels[cells["given"]], labels[cells["suggested"]]
+    return Row(int(index), where, given, suggested, suspect == "1")
 
 
 def check_folder(folder: str, source: str) -> str:
@@ -103,7 +150,7 @@ def apply(
             suspects have the suggested labels.
 
     Returns:
-        A sentence that says what was written.
+        A sentence that says what was written, and how to read the copy.
 
     Raises:
         ValueError, OSError: By `check_folder`.
@@ -124,9 +171,11 @@ def apply(
             _copy_npz(source, target, changed, list(names))
     copied = {"folder": "images", "npz": os.path.basename(source)}.get(kind)
     said = f"{folder} holds keep.txt, the {len(kept)} examples that are not suspect"
-    if copied:
-        said += f", and {copied}, a copy with {len(changed)} labels changed"
-    return f"{said}."
+    if not copied:
+        return f"{said}; copies are made of folders of images and .npz files only."
+    plural = "" if len(changed) == 1 else "s"
+    read_by = f"--dataset={shlex.quote(os.path.join(folder, copied))}"
+    return f"{said}, and a copy with {len(changed)} label{plural} changed: {read_by}"
 
 
 def _copy_folder(source, target, changed):

@@ -123,9 +123,9 @@ class RandomWeights(InitialWeights):
             )
         if has_loaded:
             warnings.warn(
-                "The student's callable loads weights that RandomWeights() does not "
-                "use, for each student is drawn afresh: FixedWeights() keeps them, "
-                "and so do frozen layers.",
+                "The weights that the student loads are not used, for those of each "
+                "student are drawn afresh: FixedWeights() keeps them, and so do frozen "
+                "layers.",
                 stacklevel=3,
             )
 
