@@ -96,6 +96,18 @@ def test_the_time_left_is_that_of_all_parts_once_it_is_known(clock):
     assert progress.line == "3/3 three 20/30 networks, 0:05 left"
 
 
+def test_what_was_done_before_is_no_sign_of_how_long_one_takes(clock):
+    progress = Progress(parts=2, shown=False)
+    last = [(10, "networks")]
+    progress.part("one", 8, "networks", then=last)
+    progress.advance(1)
+    progress.advance(5, found=True)
+    assert progress.line == "1/2 one 6/8 networks"
+    clock(3)
+    progress.advance(1)
+    assert progress.line == "1/2 one 7/8 networks, 0:33 left"
+
+
 def test_minutes_are_known_before_they_have_begun(clock):
     progress = Progress(parts=3, shown=False)
     progress.part("one", 11, "networks", then=[(2, "minutes"), (10, "networks")])
@@ -238,7 +250,7 @@ def test_only_the_validation_is_called_accuracy_alone(distiller, capsys):
 def test_networks_are_counted_as_their_results_are_kept(tmp_path):
     told = []
     for _ in range(2):  # the second time they are found
-        journal = Journal(tmp_path, tell=lambda more, arrays: told.append(more))
+        journal = Journal(tmp_path, tell=lambda more, _, found: told.append(more))
         entry = journal.entry([np.zeros(2)], "a")
         found = list(entry.read().get("loss", []))
         while len(found) < 4:

@@ -230,12 +230,12 @@ def journal(folder: str, writes: bool = True, progress: "Progress | None" = None
     if progress is None:
         return Journal(path, writes=writes)
 
-    def tell(more, arrays):
+    def tell(more, arrays, found):
         text = None
         if "confusion" in arrays:
             hits = [np.trace(matrix) / np.sum(matrix) for matrix in arrays["confusion"]]
             text = f"accuracy {100 * np.mean(hits):.1f} ± {100 * np.std(hits):.1f} %"
-        progress.advance(more, text)
+        progress.advance(more, text, found=found)
 
     return Journal(path, writes=writes, tell=tell)
 

@@ -17,8 +17,9 @@ class Journal:
     Args:
         folder: Path of the folder, which the first result creates.
         writes: Whether this process writes; all may read.
-        tell: Called whenever there are results of more students, with their number and
-            with all arrays of the evaluation so far.
+        tell: Called whenever there are results of more students, with their number,
+            with all arrays of the evaluation so far, and with whether they were found
+            here, and nobody had to train.
     """
 
     def __init__(
@@ -26,7 +27,7 @@ class Journal:
         folder: str | os.PathLike,
         *,
         writes: bool = True,
-        tell: Callable[[int, Mapping], None] = lambda more, arrays: None,
+        tell: Callable[[int, Mapping, bool], None] = lambda *_: None,
     ):
         self._folder, self._writes, self._tell = files.local(folder), writes, tell
 
@@ -52,7 +53,9 @@ class Journal:
 class Entry:
     """The results of the first students of one evaluation."""
 
-    def __init__(self, path: str, writes: bool, tell: Callable[[int, Mapping], None]):
+    def __init__(
+        self, path: str, writes: bool, tell: Callable[[int, Mapping, bool], None]
+    ):
         self._path, self._writes, self._tell = path, writes, tell
         self._known = 0
 
@@ -60,21 +63,21 @@ class Entry:
         """Results of each student so far, by name; initially none."""
         arrays = read_arrays(self._path) or {}
         if arrays:
-            self._say(arrays)
+            self._say(arrays, found=True)
         return arrays
 
     def write(self, **arrays) -> None:
         """Replaces the results: completely or not at all."""
         if self._writes:
             write_arrays(self._path, **arrays)
-        self._say(arrays)
+        self._say(arrays, found=False)
 
-    def _say(self, arrays):
+    def _say(self, arrays, found):
         # What is not of single students, such as a choice, is no news of them.
         if not all(np.ndim(array) for array in arrays.values()):
             return
         known = min(map(len, arrays.values()))
-        self._tell(known - self._known, arrays)
+        self._tell(known - self._known, arrays, found)
         self._known = known
 
 

@@ -80,8 +80,16 @@ class Progress:
         """Says what all texts are about, until the next one or the next part."""
         self._about, self._text = what, ""
 
-    def advance(self, count: float = 1, text: str | None = None) -> None:
-        """Says that so many more are done; `text` is about the last one."""
+    def advance(
+        self, count: float = 1, text: str | None = None, *, found: bool = False
+    ) -> None:
+        """Says that so many more are done; `text` is about the last one.
+
+        Those that were found, done before, are no sign of how long one takes.
+        """
+        if found and self._first is not None:
+            since, share = self._first
+            self._first = since, share + count / max(self._total, 1e-9)
         self.to(self._done + count, text)
 
     def to(
