@@ -66,8 +66,8 @@ def test_no_line_is_told_twice_and_each_says_what_it_is_about(clock, capsys):
             clock(20)
             progress.advance(1, "accuracy 50.0 %")
     assert capsys.readouterr().out.splitlines() == [
-        "testing 1/2 networks, mine: accuracy 50.0 %",
-        "testing 2/2 networks, random: accuracy 50.0 %",
+        "testing 1/2 networks, accuracy 50.0 % (mine)",
+        "testing 2/2 networks, accuracy 50.0 % (random)",
     ]
 
 

@@ -161,8 +161,10 @@ class Progress:
         left, of_all = self.left
         if left is not None and (self._share < 1 or self._then and of_all):
             words.append(f"{duration(left)} left{'' if of_all else ' of this part'}")
-        about = f"{self._about}: " if self._about else ""
-        return ", ".join([*words, *[f"{about}{self._text}"] * bool(self._text)])
+        if self._text:
+            # What a narrow terminal cuts off is what it is about, not the figure.
+            words.append(f"{self._text} ({self._about})" if self._about else self._text)
+        return ", ".join(words)
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
