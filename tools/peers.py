@@ -126,7 +126,7 @@ def _command(ours):
 
 
 def _ms(found):
-    """Milliseconds of a step (ours: of all its students), whoever measured it."""
+    """Milliseconds of a step: ours of all its students together, a peer's of one."""
     return next(found[n] for n in ("ms", "step_ms", "ms_a_student") if n in found)
 
 

@@ -28,8 +28,8 @@ def find(what: str, name: str, known: Mapping[str, T]) -> T:
 def name_by_class(kind: type, *means: str) -> None:
     """Has a class that changes what its parent's name stands for use its own.
 
-    Otherwise files would call it as its parent, and whoever loads them would silently
-    get that.
+    Otherwise files would hold the parent's name, and what is loaded from them would
+    silently do what the parent does.
 
     Args:
         kind: A new subclass, with the attribute `name`.

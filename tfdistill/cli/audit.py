@@ -20,7 +20,6 @@ first, if you like: 1 in its column "suspect" takes the label suggested, 0 keeps
 the one given. The data itself is never touched.
 """
 
-import functools
 import os
 import time
 
@@ -258,9 +257,7 @@ def _write(c, found, dataset, places, wrong, model, seconds, progress):
     figures = listing.figures(found, dataset, places, shown)
     result = results.Result(c.workdir, map(results.picture, figures), progress)
     result.add(content)
-    for name, make in figures.items():
-        draw = functools.partial(results.draw, c.workdir, name, make)
-        result.attempt(results.picture(name), draw)
+    result.attempt_pictures(figures)
     _show(content, noise)
     print("The most suspect:")
     for k in shown[:_LISTED]:

@@ -25,8 +25,8 @@ def check(c) -> None:
         return
     if c.flip:
         raise InputError("--apply is not for --flip, which makes labels wrong.")
-    apply, workdir = map(os.path.realpath, (c.apply, c.workdir or ""))
-    if c.workdir and apply == workdir:
+    paths = (os.path.realpath(os.path.expanduser(p)) for p in (c.apply, c.workdir))
+    if c.workdir and len(set(paths)) == 1:
         raise InputError("--apply must be another folder than --workdir.")
 
 

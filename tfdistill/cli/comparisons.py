@@ -175,9 +175,10 @@ class Comparisons:
         if distilled.recipe.is_ordered or c.start != "real" or self._real is None:
             tests["before"] = count, lambda: tested(self.start)
         if self._real is not None:
-            # The learned rates are tried, too, beside the rates tried at first.
-            more = self.tested_at_first + outer_loop.num_validated(c)
-            more = more if distilled.recipe.is_ordered else 0
+            more = 0
+            if distilled.recipe.is_ordered:
+                # The learned rates are tried, too, beside the rates tried at first.
+                more = self.tested_at_first + outer_loop.num_validated(c)
             tests[RANDOM] = count + more, real
         if distilled.recipe.is_ordered and distilled.num_steps > 1:
             tests["their steps shuffled"] = students.num_tested(c, 8), shuffled

@@ -276,9 +276,7 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
             c.workdir, distilled, students.trained(c, distilled)
         ),
     )
-    for name, make in pictures.items():
-        draw = functools.partial(results.draw, c.workdir, name, make)
-        result.attempt(results.picture(name), draw)
+    result.attempt_pictures(pictures)
     shown = {name: tested[name] for name in comparisons.KEYS if name in tested}
     result.attempt("logs/", lambda: _summary(c).add_tests(shown, outer_steps))
     result.add({"seconds": anneal.elapsed + time.monotonic() - started})

@@ -1,5 +1,6 @@
 """What a run folder holds in the end: data, metrics, and what is made of them."""
 
+import functools
 import os
 import resource
 from collections.abc import Callable, Iterable, Mapping
@@ -108,6 +109,13 @@ class Result:
             )
         if self._writes:
             run_folder.journal(self._folder).forget()
+
+    def attempt_pictures(self, pictures: Mapping[str, Callable]) -> None:
+        """Draws pictures, one after another: by name what makes each."""
+        for name, make in pictures.items():
+            self.attempt(
+                picture(name), functools.partial(draw, self._folder, name, make)
+            )
 
     def costs(self, distilled) -> str:
         """What the result cost, and what was chosen on what, as two lines."""

@@ -1,7 +1,6 @@
 """What a search has found: shown, and written into its folder."""
 
 import dataclasses
-import functools
 import os
 
 from tfdistill.cli import results, run_folder
@@ -62,7 +61,5 @@ def finish(c, search, dataset, agreement, kept, progress):
         files.write_text(os.path.join(c.workdir, "ranking.md"), table)
     result = results.Result(c.workdir, map(results.picture, figures), progress)
     result.add(content)
-    for name, make in figures.items():
-        draw = functools.partial(results.draw, c.workdir, name, make)
-        result.attempt(results.picture(name), draw)
+    result.attempt_pictures(figures)
     result.end()

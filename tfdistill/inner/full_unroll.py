@@ -51,5 +51,4 @@ class FullUnroll(Unroll):
         gradients = unroll.derivatives(
             tape, loss, curriculum.sources, problem, "meta_loss"
         )
-        gradients = unroll.dense(gradients)
         return Judgement(loss, gradients, judges.labels[judges.last], outputs)

@@ -88,12 +88,7 @@ class RidgeRegression(MetaGradient):
                 clear = tf.cast(_clearness(labels), loss.dtype)
                 loss -= self.margin * clear
         gradients = unroll.derivatives(tape, loss, sources, problem, "meta_loss")
-        return Judgement(
-            loss,
-            unroll.dense(gradients),
-            problem.labels,
-            outputs,
-        )
+        return Judgement(loss, gradients, problem.labels, outputs)
 
 
 def solution(features: tf.Tensor, labels: tf.Tensor, penalty: float) -> tf.Tensor:

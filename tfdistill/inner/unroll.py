@@ -109,12 +109,11 @@ def judge(problem: Problem, learner: Learner, images, labels):
         tape.watch(sources)
         outputs = parts.side_by_side(network, images)
         loss = problem.objective.meta_loss(labels, outputs)
-    gradients = derivatives(tape, loss, sources, problem, "meta_loss")
-    return loss, outputs, dense(gradients)
+    return loss, outputs, derivatives(tape, loss, sources, problem, "meta_loss")
 
 
-def derivatives(tape, loss, sources, problem: Problem, method: str) -> list:
-    """d loss / d source, zeros for those that it does not depend on.
+def derivatives(tape, loss, sources, problem: Problem, method: str):
+    """d loss / d source, dense; zeros for those that it does not depend on.
 
     Args:
         tape: What recorded the loss.
@@ -134,7 +133,8 @@ def derivatives(tape, loss, sources, problem: Problem, method: str) -> list:
             "argmax, rounded or compared outputs, or of numbers from outside "
             "TensorFlow's operations."
         )
-    return [tf.zeros_like(s) if g is None else g for s, g in zip(sources, gradients)]
+    pairs = zip(sources, gradients)
+    return dense([tf.zeros_like(s) if g is None else g for s, g in pairs])
 
 
 def dense(gradients) -> list[tf.Tensor]:
