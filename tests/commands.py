@@ -190,7 +190,12 @@ class Server:
             [sys.executable, this, "serve", self.path, self.python],
             stdin=subprocess.PIPE,  # it ends with this process
             stdout=subprocess.PIPE,
-            env={**_environment(), "MPLBACKEND": "Agg"},
+            # gRPC's preparations for a fork let workers that are forked hang.
+            env={
+                **_environment(),
+                "MPLBACKEND": "Agg",
+                "GRPC_ENABLE_FORK_SUPPORT": "0",
+            },
         )
         self._process.stdout.readline()  # it hears
 
@@ -351,7 +356,7 @@ def _become(python, arguments, cwd, environment):
     os.environ.clear()
     os.environ.update(environment)
     np.random.seed()  # or all children would draw the same numbers
-    sys.executable = python
+    sys.executable, sys.orig_argv = python, [python, *arguments]
     how, *rest = arguments
     sys.argv = {"-m": rest, "-c": ["-c", *rest[1:]]}.get(how, arguments)
     named = how in ("-m", "-c")

@@ -7,35 +7,48 @@ import os
 import commands
 import pytest
 
-import tfdistill  # noqa: F401  (before TensorFlow: it turns on oneDNN)
 
-import tensorflow as tf  # isort: skip
-from tensorflow.python.util import tf_stack  # isort: skip
+def pytest_configure(config):
+    """Sets up TensorFlow where tests run: the process that hands them out has none."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        _set_up()
 
-_CPUS = [tf.config.LogicalDeviceConfiguration()] * 2
-# Only possible before TensorFlow has used a device.
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], _CPUS
-)
-# Two of these processes share two cores, and handing small work to other threads costs
-# more than it saves.
-tf.config.threading.set_intra_op_parallelism_threads(1)
-# Compiled programs are small and run a few times: LLVM need not make them fast.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-# TensorFlow notes with each operation the stack that made it. That of a test is deep,
-# and to look at it takes a twelfth of the time.
-_STACK = tf_stack.extract_stack()
-tf_stack.extract_stack = lambda stacklevel=1: _STACK
-# What is imported is never garbage: collections, of which Keras asks for many, need not
-# look at it again.
-gc.collect()
-gc.freeze()
-gc.disable()
+
+def _set_up():
+    import tfdistill  # noqa: F401  (before TensorFlow: it turns on oneDNN)
+
+    import tensorflow as tf  # isort: skip
+    from tensorflow.python.util import tf_stack
+
+    cpus = [tf.config.LogicalDeviceConfiguration()] * 2
+    # Only possible before TensorFlow has used a device.
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], cpus
+    )
+    # Two of these processes share two cores, and handing small work to other threads
+    # costs more than it saves.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    # Most graphs run once or twice, and Grappler need not rewrite them. (It does so in
+    # the programs that tests start.)
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    # Compiled programs are small and run a few times: LLVM need not make them fast.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    # TensorFlow notes with each operation the stack that made it. That of a test is
+    # deep, and to look at it takes a twelfth of the time.
+    stack = tf_stack.extract_stack()
+    tf_stack.extract_stack = lambda stacklevel=1: stack
+    # What is imported is never garbage: collections, of which Keras asks for many, need
+    # not look at it again.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
 
 
 @pytest.fixture(scope="session")
 def mirrored():
     """A strategy of two devices: the one of this process, for two would share keys."""
+    import tensorflow as tf
+
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
@@ -50,7 +63,11 @@ def _nothing_old_is_looked_at_again():
 @pytest.fixture(autouse=True)
 def _no_seed_of_another_test():
     """With a seed of TensorFlow's own, random maps of a pipeline repeat themselves."""
-    tf.random.set_seed(None)
+    import tensorflow as tf
+    from tensorflow.python.eager import context
+
+    if context.global_seed() is not None:
+        tf.random.set_seed(None)  # which also forgets all kernels
 
 
 def pytest_collection_modifyitems(items):

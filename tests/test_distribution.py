@@ -261,7 +261,6 @@ def two_workers(*command):
         cluster = {"worker": [f"localhost:{port}" for port in ports]}
         return commands.start_python(
             *command,
-            fresh=True,  # forked ones hang
             together=True,
             PYTHONPATH=os.pathsep.join([os.getcwd(), os.path.dirname(__file__)]),
             TF_CONFIG=json.dumps({"cluster": cluster, "task": task}),

@@ -108,6 +108,19 @@ def test_what_was_done_before_is_no_sign_of_how_long_one_takes(clock):
     assert progress.line == "1/2 one 7/8 networks, 0:33 left"
 
 
+def test_a_part_that_was_found_whole_says_nothing_of_the_next(clock):
+    progress = Progress(parts=2, shown=False)
+    progress.part("one", 7, "networks", then=[(10, "steps"), (20, "networks")])
+    for _ in range(7):
+        clock(1)
+        progress.advance(found=True)
+    progress.part("two", 10, "steps", then=[(20, "networks")])
+    progress.to(3)
+    clock(2.1)
+    progress.to(4)
+    assert progress.line == "2/2 two 4/10 steps, 0:12 left of this part"
+
+
 def test_minutes_are_known_before_they_have_begun(clock):
     progress = Progress(parts=3, shown=False)
     progress.part("one", 11, "networks", then=[(2, "minutes"), (10, "networks")])

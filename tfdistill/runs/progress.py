@@ -128,9 +128,11 @@ class Progress:
     @property
     def _seconds_each(self):
         """Seconds that one of the part's unit takes; None if nobody knows."""
-        if self._first is None or self._share <= self._first[1]:
+        if self._first is None:
             return None
         since, at = self._first
+        if self._share - at < 1e-9:  # nothing but those that were found, rounded
+            return None
         return (time.monotonic() - since) / ((self._share - at) * self._total)
 
     @property
