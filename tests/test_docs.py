@@ -440,7 +440,8 @@ def test_the_site_builds_without_warnings(tmp_path):
     assert "Distilled images and labels, and how to train" in page
     page = (tmp_path / "site" / "commands" / "distill" / "index.html").read_text()
     assert "Updates of the distilled images" in page
-    assert "<code>--outer_steps=N</code> (1000, if there is no --minutes)" in page
+    outer_steps = '<code><span class="flag">--outer_steps</span>=N</code>'
+    assert f"{outer_steps} (1000, if there is no --minutes)" in page
     shown = "".join(p.read_text() for p in (tmp_path / "site" / "api").rglob("*.html"))
     assert "Momentum" in shown and "check_synthesizer" in shown
     for name in tfdistill.__all__:

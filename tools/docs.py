@@ -205,3 +205,8 @@ def on_page_markdown(markdown, page, **_):
         markdown = markdown.replace(f"](../{path})", f"]({its_page})")
     markdown = re.sub(r"\]\(\.\./colab/(\w+)\.ipynb\)", r"](notebooks/\1.md)", markdown)
     return markdown.replace("](../", f"]({SOURCE}")
+
+
+def on_page_content(page_html, **_):
+    """Lets no line end within the name of a flag."""
+    return re.sub(r"<code>(--\w+)", r'<code><span class="flag">\1</span>', page_html)

@@ -5,6 +5,8 @@ import platform
 
 import numpy as np
 
+from tfdistill._internal import spread
+
 MIB = 2**20
 
 
@@ -24,9 +26,8 @@ def markdown(records: list[dict]) -> str:
             "" if r[name] is None else f"{100 * r[name]:.2f}"
             for name in ("before", "shuffled")
         )
-        ours = f"{100 * r['accuracy_mean']:.2f}"
-        if r["num_students"] > 1:
-            ours += f" ± {100 * r['accuracy_std']:.2f}"
+        found = r["accuracy_mean"], r["accuracy_std"]
+        ours = spread.percent(*found, r["num_students"])
         line = (
             f"| {r['title']} | {paper} | **{ours}** | {before} | {shuffled} "
             f"| {r['num_students']} "

@@ -17,7 +17,7 @@ def read(path):
 
 def gallery():
     """The page of the sets that ship, and its pictures: contents by path."""
-    from tfdistill.distilled import shipped
+    from tfdistill.distilled import card, shipped
 
     parts = [
         "# Gallery",
@@ -32,7 +32,7 @@ def gallery():
             files[picture] = file.read()
         rows = "\n".join(
             f"| `{row['student'].replace(',', '`, `')}` "
-            f"| {100 * row['mean']:.2f} ± {100 * row['std']:.2f} % "
+            f"| {card.accuracy(row)} "
             f"| {row['num_students']} |"
             for row in distilled.provenance["measured"]
         )

@@ -357,7 +357,7 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
     print(
         f"Test accuracy where {name} {does} {images} images of {dataset.name} "
         f"({details}): "
-        f"{100 * result.accuracy_mean:.2f} ± {100 * result.accuracy_std:.2f} %"
+        f"{result.summary('accuracy')}"
     )
     print(f"{kept.costs(distilled)}\nEverything is in {c.workdir}.")
     kept.end()

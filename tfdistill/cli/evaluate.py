@@ -18,6 +18,7 @@ exposure.json and images/exposure.png show what is left of the attack.
 import functools
 import os
 
+from tfdistill._internal import spread
 from tfdistill.cli import (
     comparisons,
     data,
@@ -267,7 +268,7 @@ def _expose(c, distilled, dataset, given):
     print(" ".join([f"{'':24}", *(f"{title:>23}" for title in titles.values())]))
     for name, content in found.items():
         cells = [
-            f"{100 * content[f'{key}_mean']:.2f} ± {100 * content[f'{key}_std']:.2f}"
+            spread.percent(content[f"{key}_mean"], content[f"{key}_std"], len(starts))
             for key in titles
         ]
         print(" ".join([f"{name:24}", *(f"{cell:>23}" for cell in cells)]))

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from tfdistill._internal import spread
 from tfdistill.cli.command import Command, Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -234,7 +235,8 @@ def journal(folder: str, writes: bool = True, progress: "Progress | None" = None
         text = None
         if "confusion" in arrays:
             hits = [np.trace(matrix) / np.sum(matrix) for matrix in arrays["confusion"]]
-            text = f"accuracy {100 * np.mean(hits):.1f} ± {100 * np.std(hits):.1f} %"
+            mean, std = np.mean(hits), np.std(hits)
+            text = f"accuracy {spread.percent(mean, std, len(hits), digits=1)} %"
         progress.advance(more, text, found=found)
 
     return Journal(path, writes=writes, tell=tell)

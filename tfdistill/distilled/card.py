@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from tfdistill._internal import spread
 from tfdistill.distilled import pictures
 from tfdistill.distilled.citations import citation
 from tfdistill.distilled.programs import instructions, labels, program
@@ -157,8 +158,7 @@ def accuracy(row: Mapping) -> str:
     Args:
         row: `mean` and `std` in 0..1, and `num_students`.
     """
-    spread = f" ± {100 * row['std']:.2f}" if row["num_students"] > 1 else ""
-    return f"{100 * row['mean']:.2f}{spread} %"
+    return f"{spread.percent(row['mean'], row['std'], row['num_students'])} %"
 
 
 def _source(distilled):

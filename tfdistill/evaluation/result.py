@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tfdistill._internal import spread
 from tfdistill._internal.faces import Face
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification, recall
@@ -148,14 +149,16 @@ class Evaluation(Face):
     def summary(self, name: str | None = None) -> str:
         """A figure as text: "96.50 ± 0.60 %", or "0.0312 ± 0.0004".
 
+        A single network has no spread: "96.50 %".
+
         Args:
             name: One of `figures`; by default the objective's headline.
         """
         name = name or self.objective.headline
         mean, std = self.mean(name), self.std(name)
         if name in self.objective.shares:
-            return f"{100 * mean:.2f} ± {100 * std:.2f} %"
-        return f"{mean:.4g} ± {std:.2g}"
+            return f"{spread.percent(mean, std, self.num_students)} %"
+        return spread.number(mean, std, self.num_students)
 
     def _facts(self):
         figures = {name: self.summary(name) for name in self.figures}

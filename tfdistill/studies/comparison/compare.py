@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from tfdistill import students
+from tfdistill._internal import spread
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.distilled.dataset import DistilledDataset
@@ -215,11 +216,12 @@ def _plan(rivals, architectures, settings, teacher):
 
 def _line(cell):
     changes = "random changes" if cell.changed else "no changes"
-    mean, std = 100 * cell.accuracies.mean(), 100 * cell.accuracies.std()
+    found = cell.accuracies
+    accuracy = spread.percent(found.mean(), found.std(), len(found))
     return (
         f"{cell.architecture}, {cell.name}, {cell.labels} labels, {changes}: rate "
         f"{cell.choice.rate:g}, {cell.choice.updates} updates: "
-        f"{mean:.2f} ± {std:.2f} % ({cell.seconds.mean():.1f} s a network)"
+        f"{accuracy} % ({cell.seconds.mean():.1f} s a network)"
     )
 
 

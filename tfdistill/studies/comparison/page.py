@@ -4,6 +4,7 @@ from importlib import resources
 
 import jinja2
 
+from tfdistill._internal import spread
 from tfdistill._internal.version import __version__
 from tfdistill.evaluation import pairs
 from tfdistill.studies.comparison.result import Comparison
@@ -38,7 +39,7 @@ def rows(comparison: Comparison) -> list[dict]:
     found = []
     for name, about in comparison.sets.items():
         f = comparison.figures(name)
-        accuracy = f"{_percent(f['accuracy_mean'])} ± {_percent(f['accuracy_std'])}"
+        accuracy = _spread(comparison, f["accuracy_mean"], f["accuracy_std"])
         if f["accuracy_low"] is not None:
             ends = _percent(f["accuracy_low"]), _percent(f["accuracy_high"])
             accuracy += f" ({ends[0]} to {ends[1]})"
@@ -96,7 +97,7 @@ def notes(comparison: Comparison) -> list[str]:
             mean, std = about["as_learned"]
             found.append(
                 f"{name}, by its own learned steps on {about['student']}: "
-                f"{_percent(mean)} ± {_percent(std)} %."
+                f"{_spread(comparison, mean, std)} %."
             )
     return found
 
@@ -155,6 +156,10 @@ def _main(comparison):
 
 def _listed(values):
     return ", ".join(f"{value:g}" for value in values)
+
+
+def _spread(comparison, mean, std):
+    return spread.percent(mean, std, comparison.settings["networks"], digits=1)
 
 
 def _percent(share):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tfdistill._internal import spread
 from tfdistill.evaluation import pairs
 
 
@@ -103,10 +104,12 @@ class Replay:
             "|---|---|---|---|---|",
         ]
         for name in self.memories:
-            f = self.figures(name)
+            f, seeds = self.figures(name), len(self.accuracies[name])
             count = "" if f["images_per_class"] is None else f["images_per_class"]
-            accuracy = f"{100 * f['accuracy_mean']:.1f} ± {100 * f['accuracy_std']:.1f}"
-            lost = f"{100 * f['forgetting_mean']:.1f} ± {100 * f['forgetting_std']:.1f}"
+            accuracy, lost = (
+                spread.percent(f[f"{key}_mean"], f[f"{key}_std"], seeds, digits=1)
+                for key in ("accuracy", "forgetting")
+            )
             lines.append(
                 f"| {name} | {count} | {f['bytes_per_class']:,.0f} | {accuracy} | "
                 f"{lost} |"
