@@ -2,12 +2,13 @@
 
 Distils a few images from each half of the training data, several times, and
 lets networks that learn from them alone judge the labels of the other half.
-Labels that they consistently contradict are suspect. Writes into a folder:
+A label is suspect if it is more likely wrong than right, by what the networks
+say and by how many labels seem wrong in all. Writes into a folder:
 
   audit.csv      all training examples, the most suspect first: row number, file
                  (or TFDS id, or row), label given, label suggested,
-                 probability of the given one, share of networks for it, and
-                 whether it is suspect: 1 for yes, 0 for no
+                 probability that the given one is right, share of networks
+                 for it, and whether it is suspect: 1 for yes, 0 for no
   metrics.json   the estimated share of wrong labels, in all and between classes
   images/        pictures: the most suspect examples; which labels are mixed up
   flags.txt      the flags: tfdistill audit --flagfile=... repeats the audit
@@ -15,9 +16,10 @@ Labels that they consistently contradict are suspect. Writes into a folder:
 
 With --model it also says whether that network has learned wrong labels by
 heart. Where the data has no test part, all of it is audited. --apply=FOLDER
-writes a corrected copy, or a list of what to keep, as audit.csv says. Edit it
-first, if you like: 1 in its column "suspect" takes the label suggested, 0 keeps
-the one given. The data itself is never touched.
+writes a corrected copy, or a list of what to keep, as audit.csv says. Look at
+its first rows before, also at those behind the suspects, and edit it: 1 in its
+column "suspect" takes the label suggested, 0 keeps the one given. The data
+itself is never touched.
 """
 
 import os
