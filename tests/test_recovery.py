@@ -184,6 +184,25 @@ def test_fit_goes_on_from_a_backup_that_is_ahead(tmp_path):
     assert int(again.optimizer.iterations) == 9
 
 
+def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(tmp_path):
+    model, batches = small_model()
+    run = {"steps_per_epoch": 4, "epochs": 3, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        callbacks = [Raises(signal.SIGINT), tfdistill.Backup(tmp_path)]
+        model.fit(batches, callbacks=callbacks, **run)
+    assert int(model.optimizer.iterations) == 3
+
+    for _ in range(2):  # the second time, nothing is left to be done
+        again, _ = small_model()
+        backup = tfdistill.Backup(tmp_path)
+        again.fit(batches, callbacks=[backup], **run)
+        assert int(again.optimizer.iterations) == 12
+        assert [h["outer_step"] for h in backup.history] == [7, 11, 12]
+    # The same object does all that another call asks for.
+    again.fit(batches, callbacks=[backup], **run)
+    assert int(again.optimizer.iterations) == 24
+
+
 def test_ctrl_c_says_the_same_whenever_it_comes():
     lines = "from tfdistill.cli import machine; machine.exit_when_asked()"
     lines += "\nimport os, signal\nos.kill(os.getpid(), signal.SIGINT)"
