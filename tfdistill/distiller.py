@@ -327,6 +327,12 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
 
         With `verbose=1` (or "auto") one bar shows the whole run, see `ProgressBar`.
 
+        After Ctrl-C, or a notebook's stop button, the distiller is as it was after the
+        last outer step: `distilled()` works, and `fit` goes on. The callback `Backup`
+        saves the state, so that the same program goes on when its process has ended.
+        (Keras's `BackupAndRestore` repeats the epoch, and does not save students that
+        are learning.)
+
         Raises:
             ValueError: If the first batch is not one of normalised images with labels
                 of the objective, an argument would have no effect, or the data no end.
