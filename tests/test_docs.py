@@ -96,7 +96,8 @@ PROGRAMS = {
                 ("updates=600,", "updates=5,"),
                 ("steps_per_epoch=250", "steps_per_epoch=2"),
                 ("num_students=10", "num_students=2"),
-                ("epochs=200)", "epochs=1)"),
+                ("num_students=20", "num_students=2"),
+                ("epochs=100)", "epochs=1)"),
             ),
         ),
         Program(
@@ -127,7 +128,7 @@ PROGRAMS = {
             before="import numpy as np\nraw_images = np.zeros((2, 28, 28, 1), 'uint8')",
             apart=True,
             optional="torch",
-        )
+        ),
     ],
     "docs/extending.md": [Program()],
     "docs/linear.md": [

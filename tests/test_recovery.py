@@ -216,7 +216,8 @@ def test_where_a_stopped_fit_ends_is_as_said(tmp_path, saving, ended):
     run = {"steps_per_epoch": 40, "epochs": 3, "verbose": 0}
     model, batches = small_model()
     with pytest.raises(KeyboardInterrupt):
-        model.fit(batches, callbacks=[Raises(signal.SIGINT, 25), saving(tmp_path)], **run)
+        callbacks = [Raises(signal.SIGINT, 25), saving(tmp_path)]
+        model.fit(batches, callbacks=callbacks, **run)
     assert int(model.optimizer.iterations) == 26
     again, _ = small_model()
     again.fit(batches, callbacks=[saving(tmp_path)], **run)
