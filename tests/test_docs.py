@@ -7,6 +7,7 @@ with the source (Python that is quoted) or parsed (commands): there is no other 
 import configparser
 import dataclasses
 import doctest
+import fnmatch
 import importlib
 import importlib.util
 import inspect
@@ -26,6 +27,7 @@ import pytest
 
 import tfdistill
 from tfdistill.cli import main as commands
+from tfdistill.cli import run_folder
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
@@ -89,14 +91,17 @@ QUOTED = {"docs/how_it_works.md"}
 PROGRAMS = {
     "README.md": [
         Program(
-            (0, 1),
+            (0, 2),
             changes=(
-                ("epochs=20,", "epochs=1,"),
+                ("updates=600,", "updates=5,"),
+                ("steps_per_epoch=250", "steps_per_epoch=2"),
+                ("num_students=10", "num_students=2"),
                 ("num_students=20", "num_students=2"),
+                ("epochs=100)", "epochs=1)"),
             ),
         ),
         Program(
-            (1, 2),
+            (2, 3),
             apart=True,
             changes=(
                 (
@@ -117,11 +122,13 @@ PROGRAMS = {
         )
     ],
     "docs/elsewhere.md": [
+        Program((0, 1)),
         Program(
+            (1, None),
             before="import numpy as np\nraw_images = np.zeros((2, 28, 28, 1), 'uint8')",
             apart=True,
             optional="torch",
-        )
+        ),
     ],
     "docs/extending.md": [Program()],
     "docs/linear.md": [
@@ -140,6 +147,16 @@ PROGRAMS = {
                 ('("digits")', '("digits").of_classes(range(4))'),
                 ("updates=200", "updates=5"),
                 ("range(3)", "range(1)"),
+            )
+        )
+    ],
+    "docs/resuming.md": [
+        Program(
+            changes=(
+                ("steps=10, epochs=3)", "steps=1, epochs=1)"),
+                ("steps_per_epoch=40", "steps_per_epoch=2"),
+                ("outer_steps=120", "outer_steps=6"),
+                ("every=40", "every=2"),
             )
         )
     ],
@@ -538,3 +555,25 @@ def test_the_audit_needs_as_many_images_as_is_said():
     assert f"class: {needed}, if neither is given. With {needed - 1}," in section
     steps = (needed - 1) // 2 // given.images_per_class
     assert f"`--steps={steps}`" in section
+
+
+def test_all_that_is_in_a_folder_is_said():
+    """What commands say that they write, and what they own."""
+    section = DOCUMENTS["docs/command_line.md"].split("### What is in a folder")[1]
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|", section.split("### ")[0], flags=re.M)
+    said: dict[str, set] = {}
+    for names, made_by in rows:
+        makers = set(re.findall(r"`(\w+)", made_by)) - {"report"}
+        if made_by.startswith("all"):
+            makers = set(commands.COMMANDS) - makers
+        for name in re.findall(r"`(.+?)`", names):
+            said[name.rstrip("/")] = makers
+    assert run_folder.LOCK in said and run_folder.FLAGS in said
+    for command in map(commands.command, commands.COMMANDS):
+        module = importlib.import_module(f"tfdistill.cli.{command.name}")
+        listed = re.findall(r"^  (\S+\.\w+|\w+/\S*)(?: |$)", command.about, flags=re.M)
+        for name in {*listed, *getattr(module, "_OWNED", ())}:
+            name = name.partition("/")[0]
+            makers = [said[one] for one in said if fnmatch.fnmatch(one, name)]
+            assert makers, (command.name, name)
+            assert not makers[0] or command.name in makers[0], (command.name, name)

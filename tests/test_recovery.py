@@ -122,14 +122,14 @@ def test_a_damaged_list_of_backups_is_not_needed(tmp_path):
 
 
 class Raises(keras.callbacks.Callback):
-    """Sends a signal in the third outer step of an epoch."""
+    """Sends a signal in an outer step of an epoch, by default in the third."""
 
-    def __init__(self, number):
+    def __init__(self, number, batch=2):
         super().__init__()
-        self.number = number
+        self.number, self.batch = number, batch
 
     def on_train_batch_end(self, batch, logs=None):
-        if batch == 2:
+        if batch == self.batch:
             signal.raise_signal(self.number)
 
 
@@ -182,6 +182,56 @@ def test_fit_goes_on_from_a_backup_that_is_ahead(tmp_path):
     again.fit(batches, steps_per_epoch=1, verbose=0)
     again.fit(batches, callbacks=[tfdistill.Backup(tmp_path)], **run)
     assert int(again.optimizer.iterations) == 9
+
+
+def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(tmp_path):
+    model, batches = small_model()
+    run = {"steps_per_epoch": 4, "epochs": 3, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        callbacks = [Raises(signal.SIGINT), tfdistill.Backup(tmp_path)]
+        model.fit(batches, callbacks=callbacks, **run)
+    assert int(model.optimizer.iterations) == 3
+
+    for _ in range(2):  # the second time, nothing is left to be done
+        again, _ = small_model()
+        backup = tfdistill.Backup(tmp_path)
+        again.fit(batches, callbacks=[backup], **run)
+        assert int(again.optimizer.iterations) == 12
+        assert [h["outer_step"] for h in backup.history] == [7, 11, 12]
+    # The same object does all that another call asks for.
+    again.fit(batches, callbacks=[backup], **run)
+    assert int(again.optimizer.iterations) == 24
+
+
+@pytest.mark.parametrize(
+    ("saving", "ended"),
+    [
+        (tfdistill.Backup, 120),
+        (lambda path: keras.callbacks.BackupAndRestore(path, save_freq=10), 140),
+    ],
+    ids=["backup", "keras"],
+)
+def test_where_a_stopped_fit_ends_is_as_said(tmp_path, saving, ended):
+    """In docs/resuming.md."""
+    run = {"steps_per_epoch": 40, "epochs": 3, "verbose": 0}
+    model, batches = small_model()
+    with pytest.raises(KeyboardInterrupt):
+        callbacks = [Raises(signal.SIGINT, 25), saving(tmp_path)]
+        model.fit(batches, callbacks=callbacks, **run)
+    assert int(model.optimizer.iterations) == 26
+    again, _ = small_model()
+    again.fit(batches, callbacks=[saving(tmp_path)], **run)
+    assert int(again.optimizer.iterations) == ended
+
+
+def test_ctrl_c_without_a_backup_leaves_the_distiller_usable():
+    model, batches = small_model()
+    run = {"steps_per_epoch": 4, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(batches, callbacks=[Raises(signal.SIGINT)], **run)
+    assert np.isfinite(model.distilled().images).all()
+    model.fit(batches, **run)
+    assert int(model.optimizer.iterations) == 7
 
 
 def test_ctrl_c_says_the_same_whenever_it_comes():

@@ -24,8 +24,9 @@ class Backup(keras.callbacks.Callback):
     likewise, and `fit` raises KeyboardInterrupt.
 
     `fit` starts from the newest state if that is ahead of the model, as with
-    `keras.callbacks.BackupAndRestore`. Call `restore` before `fit` to know how many
-    steps are done, so that the real batches go on, too.
+    `keras.callbacks.BackupAndRestore`, and ends after `epochs * steps_per_epoch` steps
+    in all, also if the run was stopped within an epoch. Call `restore` before `fit` to
+    know how many steps are done, so that the real batches go on, too.
 
     The attribute `checkpointed` of the model, a dict of trackable objects, holds its
     state besides the optimizer's.
@@ -69,6 +70,8 @@ class Backup(keras.callbacks.Callback):
         self._watch = preemption.Watch()
         # Of which model the state is what `restore` has found.
         self._restored: keras.Model | None = None
+        # The step after which a call of `fit` that went on from a state ends.
+        self._last_step: int | None = None
 
     def _checkpoint(self, model, **others):
         self._json = tf.Variable("", trainable=False)
@@ -141,12 +144,15 @@ class Backup(keras.callbacks.Callback):
         return sorted(numbers, key=numbers.get, reverse=True)
 
     def on_train_begin(self, logs=None):
+        self._last_step = None
         if self._restored is not self.model and self._is_ahead():
             done, steps = self.restore(self.model), self.params.get("steps")
             logging.info("Going on after step %d, from %s.", done, self._folder)
             if steps:
-                # As Keras's own `BackupAndRestore` says where `fit` goes on.
+                # As Keras's own `BackupAndRestore` says where `fit` goes on. An epoch
+                # that was stopped begins again, and the last one is that much shorter.
                 self.model._initial_epoch = done // steps
+                self._last_step = steps * self.params["epochs"]
         try:
             tf.train.get_checkpoint_state(self._folder)
         except ValueError:  # the list is damaged; the next state rewrites it
@@ -176,6 +182,8 @@ class Backup(keras.callbacks.Callback):
             self._save()
             self._watch.stop()
             self._watch.exit_if_asked()
+        if self._last_step and self.model.optimizer.iterations >= self._last_step:
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
         step = int(self.model.optimizer.iterations.numpy())
