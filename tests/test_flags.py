@@ -260,11 +260,12 @@ def test_a_folder_of_an_older_version_is_resumed(command, tmp_path):
     configuration = command.parse(arguments)
     run_folder.claim(command, configuration, ["flags.txt"])
     path = tmp_path / "w" / "flags.txt"
-    assert path.read_text() == command.record(configuration)
+    heading = f"# command: {command.name}\n"
+    assert path.read_text() == heading + command.record(configuration)
     path.write_text("--nosoft\n--steps=5\n")
     run_folder._held.pop().close()
     run_folder.claim(command, configuration, ["flags.txt"])
-    assert path.read_text() == command.record(configuration)
+    assert path.read_text() == heading + command.record(configuration)
     run_folder._held.pop().close()
     other = command.parse([*arguments, "--soft"])
     with pytest.raises(
@@ -272,7 +273,7 @@ def test_a_folder_of_an_older_version_is_resumed(command, tmp_path):
     ):
         run_folder.claim(command, other, ["flags.txt"])
     run_folder.claim(command, other.replace(overwrite=True), ["flags.txt"])
-    assert path.read_text() == command.record(other)
+    assert path.read_text() == heading + command.record(other)
     run_folder._held.pop().close()
 
 

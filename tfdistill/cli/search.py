@@ -195,9 +195,11 @@ def run(configuration: Configuration) -> None:
 def _distilled(folder):
     from tfdistill.distilled.dataset import DistilledDataset
 
-    inside = os.path.join(folder, "distilled")
+    if not os.path.isfile(os.path.join(folder, "tfdistill.json")):
+        run_folder.check_run(folder, "distilled")
+        folder = os.path.join(folder, "distilled")
     with checking():
-        return DistilledDataset.load(inside if os.path.isdir(inside) else folder)
+        return DistilledDataset.load(folder)
 
 
 def _as_distilled(c, distilled):
