@@ -4,11 +4,13 @@ import json
 import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import run as tfdistill
+from commands import start
 
 import tfdistill as library
 
@@ -423,3 +425,13 @@ def test_learned_rates_of_other_data(run, tmp_path):
         cwd=tmp_path,
     )
     refused(process, "The distilled images have the shape (8, 8, 1), but those of")
+
+
+@pytest.mark.parametrize("arguments", [["distilled"], ["help", "distill"]], ids=str)
+def test_output_that_is_cut(arguments):
+    """As by `| head`, which reads some lines and goes."""
+    process = start(*arguments)
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == ""
+    assert process.wait(60) == 128 + signal.SIGPIPE
