@@ -48,10 +48,22 @@ def run(configuration: Configuration) -> None:
                 exports.save_tflite(folder, c.output, c.overwrite)
             else:
                 save = exports.save_npz if form == ".npz" else exports.save_parquet
-                save(DistilledDataset.load(folder), c.output, c.overwrite)
+                distilled = DistilledDataset.load(folder)
+                save(distilled, c.output, c.overwrite)
+                _say_what_is_needed(distilled)
     except ImportError as error:
         raise InputError(str(error)) from error
     print(f"{c.output} ({os.path.getsize(c.output) / 1024:.0f} KiB).")
+
+
+def _say_what_is_needed(distilled):
+    from tfdistill.distilled import checks
+
+    for what, name in checks.unknown(distilled).items():
+        print(
+            f"Whoever trains on it needs the {what.replace('_', ' ')} {name!r}, which "
+            "does not ship with tfdistill."
+        )
 
 
 COMMAND = Command(

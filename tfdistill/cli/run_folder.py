@@ -209,6 +209,44 @@ def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
             files.remove(os.path.join(folder, name))
 
 
+def load_distilled(folder: str, given: str):
+    """The `DistilledDataset` of a folder, which networks are to learn from.
+
+    Args:
+        folder: Where it is.
+        given: The flag that says so, with its value.
+
+    Raises:
+        InputError: If it cannot be read, or is for own classes.
+    """
+    from tfdistill.distilled.dataset import DistilledDataset
+
+    with checking():
+        distilled = DistilledDataset.load(folder)
+    refuse_own(distilled, given)
+    return distilled
+
+
+def refuse_own(distilled, given: str) -> None:
+    """Refuses data for own classes, to which the command line has no names.
+
+    Args:
+        distilled: A `DistilledDataset`.
+        given: The flag that names it, with its value.
+
+    Raises:
+        InputError: If it is for some.
+    """
+    from tfdistill.distilled import checks
+
+    for argument, name in checks.unknown(distilled).items():
+        raise InputError(
+            f"{given} is for the {argument.replace('_', ' ')} {name!r}, which does not "
+            "ship with tfdistill, and commands know no others: train on it in Python, "
+            f"by DistilledDataset.load(folder, {argument}=...)."
+        )
+
+
 def is_finished(
     folder: str,
     result: str = "metrics.json",

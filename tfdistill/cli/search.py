@@ -193,13 +193,11 @@ def run(configuration: Configuration) -> None:
 
 
 def _distilled(folder):
-    from tfdistill.distilled.dataset import DistilledDataset
-
+    given = f"--distilled={folder}"
     if not os.path.isfile(os.path.join(folder, "tfdistill.json")):
         run_folder.check_run(folder, "distilled")
         folder = os.path.join(folder, "distilled")
-    with checking():
-        return DistilledDataset.load(folder)
+    return run_folder.load_distilled(folder, given)
 
 
 def _as_distilled(c, distilled):

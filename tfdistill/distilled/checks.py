@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from tfdistill.inner.objectives.unknown import UnknownObjective
+from tfdistill.inner.optimizers.unknown import UnknownOptimizer
+
 
 def check(distilled) -> None:
     """Refuses shapes that don't fit and numbers that are none.
@@ -34,6 +37,21 @@ def check(distilled) -> None:
     if not np.isfinite(labels).all():
         raise ValueError("labels must be finite.")
     distilled.objective.check_labels(labels)
+
+
+def unknown(distilled) -> dict[str, str]:
+    """What of a set is an own class that only a file names.
+
+    Args:
+        distilled: A `DistilledDataset`; of an unknown class, it can only be viewed.
+
+    Returns:
+        The class's name in files, by the argument of `DistilledDataset.load` that
+        takes an object of it.
+    """
+    kinds = {"objective": UnknownObjective, "inner_optimizer": UnknownOptimizer}
+    found = {name: getattr(distilled, name) for name in kinds}
+    return {k: v.name for k, v in found.items() if isinstance(v, kinds[k])}
 
 
 def numbers(name: str, values) -> np.ndarray:
