@@ -260,11 +260,12 @@ def test_a_folder_of_an_older_version_is_resumed(command, tmp_path):
     configuration = command.parse(arguments)
     run_folder.claim(command, configuration, ["flags.txt"])
     path = tmp_path / "w" / "flags.txt"
-    assert path.read_text() == command.record(configuration)
+    heading = f"# command: {command.name}\n"
+    assert path.read_text() == heading + command.record(configuration)
     path.write_text("--nosoft\n--steps=5\n")
     run_folder._held.pop().close()
     run_folder.claim(command, configuration, ["flags.txt"])
-    assert path.read_text() == command.record(configuration)
+    assert path.read_text() == heading + command.record(configuration)
     run_folder._held.pop().close()
     other = command.parse([*arguments, "--soft"])
     with pytest.raises(
@@ -272,7 +273,7 @@ def test_a_folder_of_an_older_version_is_resumed(command, tmp_path):
     ):
         run_folder.claim(command, other, ["flags.txt"])
     run_folder.claim(command, other.replace(overwrite=True), ["flags.txt"])
-    assert path.read_text() == command.record(other)
+    assert path.read_text() == heading + command.record(other)
     run_folder._held.pop().close()
 
 
@@ -372,13 +373,32 @@ def test_missing_and_foolish_flags_are_refused(command):
         ([], "--workdir is missing: name a folder, e.g. --workdir=run."),
         (["--workdir=w", "--rate=inf"], "--rate must be a finite number, not inf."),
         (["--workdir=w", "more"], "'more' is not a flag"),
-        (["--workdir=w", "--stepz=3"], "Did you mean: steps"),
-        (["--workdir=w", "--steps=0"], "0 is not a positive integer"),
-        (["--flagfile=absent"], "absent"),
+        (
+            ["--workdir=w", "--stepz=3"],
+            f"--stepz is not a flag of tfdistill {command.name}; did you mean --steps?",
+        ),
+        (["--steps=0"], "--steps=0 must be a whole number of at least 1."),
+        (["--steps=1.5"], "--steps=1.5 must be a whole number of at least 1."),
+        (["--rate=a: b"], "--rate=a: b must be a number."),
+        (["--soft=maybe"], "--soft=maybe must be true or false."),
+        (["--steps"], "--steps needs a value: a whole number of at least 1."),
+        (["--flagfile=absent"], "--flagfile=absent cannot be read: No such file or"),
     ):
         with pytest.raises(InputError) as error:
             command.parse(arguments)
         assert says in str(error.value) and "\n" not in str(error.value)
+
+
+def test_what_a_flag_takes_is_said():
+    distill = main.command("distill")
+    for given, says in (
+        ("--ema=2", "--ema=2 must be a number from 0 to 0.99999."),
+        ("--minutes=abc", "--minutes=abc must be a number of at least 0.01."),
+        ("--method=rigde", "--method=rigde must be one of unrolled, teaching, windows"),
+    ):
+        with pytest.raises(InputError) as error:
+            distill.parse(["--workdir=w", given])
+        assert str(error.value).startswith(says)
 
 
 def test_only_checks_make_mistakes_the_users(command, monkeypatch, capsys):

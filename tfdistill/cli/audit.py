@@ -118,17 +118,7 @@ _HOW_LONG = [
 
 
 def _as_before(given):
-    """With --apply, the flags of the audit that --workdir holds."""
-    if not (given.get("apply") and given.get("workdir")):
-        return {}
-    path = os.path.join(given["workdir"], run_folder.FLAGS)
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = [line for line in file.read().split("\n") if line[:2] == "--"]
-        before = COMMAND.parse([*lines, f"--workdir={given['workdir']}"])
-    except (OSError, ValueError, InputError):  # what it holds is refused later
-        return {}
-    return COMMAND.recorded_values(before)
+    return audit_copies.as_before(COMMAND, given)
 
 
 def _resolve(configuration: Configuration) -> Configuration:
@@ -150,6 +140,7 @@ def run(configuration: Configuration) -> None:
     from tfdistill.studies import audit
 
     c = configuration
+    audit_copies.check_audit(c)
     machine.set_threads(c)
     dataset, places, names = _load(c)
     with checking():

@@ -34,13 +34,8 @@ from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
 
 _OWNED = (
-    "flags.txt",
-    "distilled",
-    "student",
-    "metrics*.json",
-    "report.html",
-    "images",
-    "journal",
+    *("flags.txt", "distilled", "student", "metrics*.json", "report.html"),
+    *("images", "journal"),
 )
 # Kinds that are of pretrained networks alone.
 _ADAPTED = ("fada", "none")
@@ -126,7 +121,7 @@ def run(configuration: Configuration) -> None:
     start = students.weights(c)
     with checking():
         students.build(c.student, dataset)
-        learned = _learned_rates(c)
+        learned = _learned_rates(c, dataset)
         source = _source(c, dataset, start) if c.kind == "fada" else None
         started = time.monotonic()
         sets = _draw(c, dataset, start)
@@ -194,12 +189,16 @@ def _source(c, dataset, start):
     return source
 
 
-def _learned_rates(c):
+def _learned_rates(c, dataset):
     from tfdistill.distilled.dataset import DistilledDataset
 
     if c.learned_rates is None:
         return None
+    run_folder.check_run(c.learned_rates, "learned_rates")
     run = DistilledDataset.load(os.path.join(c.learned_rates, "distilled"))
+    run.check_fits(dataset)
+    if run.learning_rates is None:
+        raise ValueError(f"--learned_rates={c.learned_rates} has no learned rates.")
     if run.steps != c.steps:
         raise ValueError(
             f"--learned_rates={c.learned_rates} has {run.steps} steps, but --steps "

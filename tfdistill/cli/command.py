@@ -15,6 +15,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from tfdistill._internal import code
+from tfdistill.cli import refused_flags
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError
 from tfdistill.runs import files
@@ -190,8 +191,8 @@ class Command:
         try:
             _, *rest = values([f"tfdistill {self.name}", *arguments])
         except absl_flags.Error as error:
-            sentence = str(error).replace("FATAL Flags parsing error: ", "")
-            raise InputError(" ".join(sentence.split())) from error
+            sentence = refused_flags.sentence(error, self.flags, self.name)
+            raise InputError(sentence) from error
         if rest:
             raise InputError(
                 f"{rest[0]!r} is not a flag; tfdistill {self.name} takes flags of the "

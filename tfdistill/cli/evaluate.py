@@ -104,11 +104,10 @@ def run(configuration: Configuration) -> None:
 
 
 def _run(c):
-    from tfdistill.distilled.dataset import DistilledDataset
-
     run_folder.check_run(c.workdir)
-    with checking():
-        distilled = DistilledDataset.load(os.path.join(c.workdir, "distilled"))
+    distilled = run_folder.load_distilled(
+        os.path.join(c.workdir, "distilled"), f"--workdir={c.workdir}"
+    )
     if c.attack and not distilled.provenance.get("attack"):
         raise InputError(
             f"--attack needs a distilled attack, but --workdir={c.workdir} was not "
