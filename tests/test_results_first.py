@@ -94,6 +94,11 @@ def test_what_comes_after_the_result_fails_alone(
     run(command, *flags)
     said = capsys.readouterr().out
     assert f"the result of this run; still to be made: {', '.join(places)}." in said
+    if command == "distill":  # it says first where it goes on, and nothing as if new
+        going_on, again = "Going on after outer step 2.", "1/3 before learning, once"
+        assert said.count(going_on) == 1
+        assert said.index(going_on) < said.index(again)
+        assert "Before, on the validation" not in said
     again = json.loads((tmp_path / "w" / "metrics.json").read_text())
     assert "unfinished" not in again
     assert again["accuracy_mean"] == pytest.approx(metrics["accuracy_mean"])
@@ -236,7 +241,11 @@ def test_results_of_several_counts_are_kept_side_by_side(run, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("main_", "real", "says"),
-    [(0.5, 0.9, "worse than random"), (0.9, 0.9, "no better than"), (0.95, 0.9, "")],
+    [
+        (0.5, 0.9, "worse than random"),
+        (0.9, 0.9, "not clearly better than"),
+        (0.95, 0.9, ""),
+    ],
 )
 @pytest.mark.parametrize("higher_is_better", [True, False])
 @pytest.mark.parametrize("ordered", [True, False])
@@ -265,6 +274,26 @@ def test_what_is_perfect_already_is_not_to_be_helped():
     best |= {"headline": "accuracy", "shares": ["accuracy"], "higher_is_better": True}
     found = comparisons.verdict(best, {"random real images": best}, is_ordered=False)
     assert found[-1] == "Nothing is left to gain: fewer images may do as well."
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "real", "how", "advice"),
+    [
+        (0.9824, 0.9815, "not clearly better", "Little is left to gain: random real"),
+        (0.9024, 0.9015, "not clearly better", "What usually helps"),
+        (0.9724, 0.9815, "worse", "What usually helps"),
+    ],
+)
+def test_images_as_good_as_others_near_the_top_have_not_failed(
+    accuracy, real, how, advice
+):
+    def metrics(mean):
+        return {"accuracy_mean": mean, "accuracy_std": 0.003, "num_students": 8}
+
+    others = {"random real images": metrics(real), "the images at the start": None}
+    first, last = comparisons.verdict(metrics(accuracy), others, is_ordered=False)
+    assert f"are {how} than random real images: {100 * accuracy:.2f} ± 0.30 %" in first
+    assert last.startswith(advice) and "failed" not in last
 
 
 @pytest.mark.parametrize("inner_optimizer", ["momentum", "adam"])

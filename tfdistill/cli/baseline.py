@@ -233,7 +233,6 @@ def _with_start(c, sets, start):
 
     if start.is_random:
         return sets
-
     make_model = functools.partial(students.build, c.student, sets[0])
     keras.utils.set_random_seed(c.seed % 2**31)
     model = make_model()
@@ -269,6 +268,7 @@ def _tested(c, sets, dataset, learned, evaluator, progress):
         "seed": c.seed,
         "journal": run_folder.journal(c.workdir, progress=progress),
     }
+    progress.about("choosing the rate", figures=False)
     sets = baselines.tune(
         sets,
         c.student,
@@ -278,9 +278,11 @@ def _tested(c, sets, dataset, learned, evaluator, progress):
         **going,
     )
     if c.kind == "optimized_real":
+        progress.about("choosing the sets", figures=False)
         sets = baselines.optimized_real(
             sets, c.student, dataset.train, num_students=1 if alike else 20, **going
         )
+    progress.about("")
     count = len(sets) if alike else c.num_students
     result = evaluator(sets, dataset.test, count, seed=c.seed)
     return sets, f"rate {sets[0].provenance['rates']}", result
@@ -297,7 +299,7 @@ def _adapted(c, sets, dataset, start, source, progress):
         c.student, start, source.train, sets, c.num_students, seed=c.seed
     ):
         found.append(evaluate_model(model, test))
-        progress.advance(1, f"accuracy {100 * found[-1].accuracy_mean:.2f} %")
+        progress.advance(1, f"accuracy {Evaluation.joined(found).summary()}")
     return Evaluation.joined(found), model
 
 
@@ -356,8 +358,7 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
     details = ", ".join(filter(None, [c.kind, f"{len(sets)} sets", chosen]))
     print(
         f"Test accuracy where {name} {does} {images} images of {dataset.name} "
-        f"({details}): "
-        f"{result.summary('accuracy')}"
+        f"({details}): {result.summary('accuracy')}"
     )
     print(f"{kept.costs(distilled)}\nEverything is in {c.workdir}.")
     kept.end()

@@ -88,6 +88,7 @@ def run(configuration: Configuration) -> None:
     import keras
 
     from tfdistill.runs import strategies
+    from tfdistill.runs.backup import Backup
     from tfdistill.runs.progress import Progress
 
     c = configuration
@@ -112,15 +113,19 @@ def run(configuration: Configuration) -> None:
     with Progress(parts=3, shown=is_chief) as progress:
         # All workers go on with the same student; the chief notes what they have done.
         journal = run_folder.journal(c.workdir, is_chief, progress)
-        compared = comparisons.Comparisons(c, distiller, dataset, journal)
+        compared = comparisons.Comparisons(c, distiller, dataset, journal, progress)
         progress.say(_plan(c, compared.start, dataset))
+        backup = Backup(os.path.join(c.workdir, "backup"), anneal)
+        if backup.newest:
+            progress.say(f"Going on after outer step {backup.newest}.")
         if refusal := compared.draw():
             progress.say(refusal)
         last = [(compared.tested_at_last, "networks")]
         then = [anneal.counted(0)[1:], *last]
-        start, beside = _before(c, distiller, dataset, compared, progress, then)
-        learned = _learn(c, distiller, anneal, dataset, beside, progress, last)
-        _finish(c, distiller, anneal, dataset, compared, [start, *learned], progress)
+        start, beside = _before(c, distiller, dataset, compared, backup, progress, then)
+        _learn(c, distiller, anneal, dataset, beside, backup, progress, last)
+        history = [start, *backup.history]
+        _finish(c, distiller, anneal, dataset, compared, history, progress)
 
 
 def _plan(c, start, dataset):
@@ -133,14 +138,16 @@ def _plan(c, start, dataset):
     )
 
 
-def _before(c, distiller, dataset, compared, progress, then):
+def _before(c, distiller, dataset, compared, backup, progress, then):
     """Tests what the images are at first, and what they are compared with."""
     few = outer_loop.num_validated(c)
     count = few + compared.tested_at_first
-    progress.part("before learning", count, "networks", then=then)
+    again = ", once more" if backup.newest else ""
+    progress.part(f"before learning{again}", count, "networks", then=then)
     before = distiller.test(dataset.validation.passes(), few)
     progress.advance(few)
-    progress.say(f"Before, on the validation images: {before}")
+    if not again:
+        progress.say(f"Before, on the validation images: {before}")
     headline = f"val_{distiller.objective.headline}"
     start = {
         "outer_step": 0,
@@ -148,7 +155,6 @@ def _before(c, distiller, dataset, compared, progress, then):
         headline: before.mean(),
         f"{headline}_std": before.std(),
     }
-    progress.about(comparisons.RANDOM)
     beside = compared.tune()
     return start, beside if headline == "val_accuracy" else {}
 
@@ -170,18 +176,17 @@ def _batches(c, distiller, dataset, done):
     )
 
 
-def _learn(c, distiller, anneal, dataset, beside, progress, then):
-    """Runs, or goes on with, the outer loop; returns its history."""
+def _learn(c, distiller, anneal, dataset, beside, backup, progress, then):
+    """Runs, or goes on with, the outer loop; its history is the backup's."""
     from tfdistill.runs import strategies
-    from tfdistill.runs.backup import Backup
     from tfdistill.runs.progress import ProgressBar
 
-    backup = Backup(os.path.join(c.workdir, "backup"), anneal)
+    newest = backup.newest
     with checking():
         done = backup.restore(distiller)
         strategies.check_alike(distiller.distribute_strategy, "outer step", done)
         batches = _batches(c, distiller, dataset, done)
-    if done:
+    if done != newest:  # that one was damaged
         progress.say(f"Going on after outer step {done}.")
     now, total, unit = anneal.counted(done)
     progress.part("learning", total, unit, now, then=then)
@@ -197,7 +202,6 @@ def _learn(c, distiller, anneal, dataset, beside, progress, then):
             backup,
         ],
     )
-    return backup.history
 
 
 def _distilled(c, distiller, **provenance):
@@ -322,6 +326,7 @@ def _show(distilled, tested, student, dataset, objective):
 def _dry_run(c, distiller, dataset):
     """Measures a few steps and tests, and says what the run would take."""
     from tfdistill.runs import strategies
+    from tfdistill.runs.progress import Progress
 
     step = dry_run.seconds_a_step(
         lambda callbacks: distiller.fit(
@@ -339,7 +344,7 @@ def _dry_run(c, distiller, dataset):
     validated = dry_run.seconds_a_time(lambda: test(dataset.validation)) / few
     # Already traced, but for the batches of another size.
     tested = dry_run.seconds(lambda: test(dataset.test)) / few
-    compared = comparisons.Comparisons(c, distiller, dataset, journal=None)
+    compared = comparisons.Comparisons(c, distiller, dataset, None, Progress())
     compared.draw()
     steps, what = c.outer_steps or 0, "outer steps"
     learning = what, steps, step

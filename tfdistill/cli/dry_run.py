@@ -65,14 +65,13 @@ def show(
         work: Each kind of work: what is done, how many times, and the seconds that it
             takes each time.
     """
-    from tfdistill.runs.progress import duration
+    from tfdistill.runs.progress import in_words
 
     work = list(work)
     total = sum(count * seconds for _, count, seconds in work)
     memory = results.peak_memory() / 2**20
-    unit = "hours:minutes:seconds" if total >= 3600 else "minutes:seconds"
     print(
-        f"tfdistill {command.name} would take about {duration(total)} ({unit}) and "
+        f"tfdistill {command.name} would take about {in_words(total)} and "
         f"{memory:.0f} MiB of memory:"
     )
     for what, count, seconds in work:
