@@ -329,6 +329,25 @@ def test_a_run_says_first_what_it_will_learn_and_on_what(run, capsys):
     assert said == [("validation", f"{begin + 4}"), ("test", f"{end - real}")]
 
 
+def test_flags_that_are_not_shown_change_nothing(run, tmp_path):
+    flags = ["--method=ridge", "--student=mlp", "--outer_steps=2", "--updates=2"]
+    flags += ["--images_per_class=1", "--batch_size=64", "--num_students=2"]
+    others = ["--learning_rate=0.5", "--inner_optimizer=momentum", "--momentum=0.9"]
+    others += ["--nolearned_rates", "--back_off=3", "--architectures=2"]
+    others += ["--curriculum=none", "--generator=mine"]
+    found = [
+        DistilledDataset.load(
+            run("distill", *given, folder=tmp_path / name) / "distilled"
+        )
+        for name, given in (("one", flags), ("two", [*flags, *others]))
+    ]
+    one, two = found
+    np.testing.assert_array_equal(one.images, two.images)
+    assert one.provenance["flags"] == two.provenance["flags"]
+    assert "momentum" in (tmp_path / "two" / "flags.txt").read_text()
+    assert "momentum" not in one.provenance["flags"]
+
+
 def test_a_set_is_no_run_but_can_become_one(run, tmp_path, capsys):
     digits = tfdistill.load_dataset("digits")
     data = tfdistill.baselines.random_real(digits, steps=1).replace(student="linear")

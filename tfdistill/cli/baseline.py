@@ -23,6 +23,7 @@ from tfdistill.cli import (
     data,
     dry_run,
     machine,
+    methods,
     rehearsal,
     results,
     run_folder,
@@ -217,11 +218,8 @@ def _draw(c, dataset, start):
         # Nothing of these is drawn: there is one.
         made = getattr(baselines, c.kind)(dataset, **sizes)
         return _with_start(c, [made], start)
-    make, count = baselines.random_real, c.num_sets
-    if c.kind == "k_means":
-        make = baselines.k_means
-    if c.kind == "optimized_real":
-        count *= 5
+    make = baselines.k_means if c.kind == "k_means" else baselines.random_real
+    count = c.num_sets * (5 if c.kind == "optimized_real" else 1)
     sets = [make(dataset, **sizes, seed=c.seed + k) for k in range(count)]
     return _with_start(c, sets, start)
 
@@ -323,7 +321,7 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
             student=student if learns else "",
             provenance={
                 "load": {**data.record(c), **students.record(c)},
-                "flags": COMMAND.record(c),
+                "flags": COMMAND.shown(c),
             },
         )
         later[results.picture("distilled")] = lambda: results.draw(
@@ -393,6 +391,7 @@ COMMAND = Command(
     ),
     run=run,
     resolve=_resolve,
+    unused=methods.unused,
     examples=(
         "tfdistill baseline --dataset=mnist --kind=k_means --workdir=means",
         "tfdistill baseline --learned_rates=run --workdir=random",

@@ -210,7 +210,7 @@ def _distilled(c, distiller, **provenance):
         load={**data.record(c), **students.record(c)},
         **objectives.record(c),
         **provenance,
-        flags=COMMAND.record(c),
+        flags=COMMAND.shown(c),
     )
 
 
@@ -220,7 +220,7 @@ def _summary(c):
 
     values = {
         name: ",".join(value) if isinstance(value, list) else value
-        for name, value in COMMAND.recorded_values(c).items()
+        for name, value in COMMAND.shown_values(c).items()
         if value is not None
     }
     name = os.path.basename(os.path.abspath(c.workdir))
@@ -391,6 +391,7 @@ COMMAND = Command(
     run=run,
     resolve=_resolve,
     preset=methods.preset,
+    unused=methods.unused,
     examples=(
         "tfdistill distill --dataset=digits --workdir=run",
         "tfdistill distill --dataset=mnist --download --start=k_means --workdir=run",

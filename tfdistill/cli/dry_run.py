@@ -81,7 +81,7 @@ def show(
     for line in re.findall(r"^  \S.*(?:\n {4,}\S.*)*", command.about, re.M):
         print(line)
     print("With these flags, given or by default:")
-    flags = " ".join(command.record(configuration).split("\n"))
+    flags = " ".join(command.shown(configuration).split("\n"))
     for line in textwrap.wrap(flags, _WIDTH - 2, break_on_hyphens=False):
         print(f"  {line}")
     print("Nothing is written.")
