@@ -3,6 +3,7 @@
 import json
 import re
 
+import commands
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -217,6 +218,25 @@ def test_a_dry_run_on_distilled_images_leaves_everything_as_it_was(
     said = capsys.readouterr().out
     assert what in said and " MiB of memory" in said and "It would write into" in said
     assert everything(tmp_path) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("distill", ["--method=ridge", "--student=convnet@8", "--num_students=2"]),
+        ("audit", ["--student=mlp", "--rounds=3", "--steps=1"]),
+    ],
+)
+def test_a_dry_run_counts_the_memory_of_what_comes_later(command, flags, tmp_path):
+    """Each of the run's parts traces networks of its own, which stay in memory."""
+    flags = [command, "--dataset=digits", "--outer_steps=4", *flags]
+    said = commands.succeed(*flags, "--dry_run")
+    told = int(re.search(r"and ([\d,]+) MiB of memory", said)[1].replace(",", ""))
+    commands.succeed(*flags, f"--workdir={tmp_path}")
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    peak = metrics["peak_memory_bytes"] / 2**20
+    assert 0.97 * peak < told < 1.2 * peak
 
 
 def test_results_of_several_counts_are_kept_side_by_side(run, tmp_path, capsys):

@@ -134,10 +134,10 @@ def run(configuration: Configuration) -> None:
         progress = Progress()
         with strategy.scope():
             evaluator = _evaluator(c, sets, start, progress)
-    if c.dry_run:
-        return _dry_run(c, sets, dataset, learned, evaluator)
     model = None if c.nearest_neighbours else students.first(c, dataset)
     rehearsal.of_distilled(sets[0], model)
+    if c.dry_run:
+        return _dry_run(c, sets, dataset, learned, evaluator)
     content = data.content(dataset, students.pool_list(c))
     run_folder.claim(COMMAND, c, _OWNED, content)
     if run_folder.is_finished(c.workdir):
@@ -364,10 +364,11 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
 
 def _dry_run(c, sets, dataset, learned, evaluator):
     """Measures a few tests, and says what the run would take."""
-    count, network = _networks(c, sets, learned), 0.0
+    count, network, traced = _networks(c, sets, learned), 0.0, 0
     if evaluator is not None:
-        network = dry_run.seconds_a_network(evaluator, sets[0], dataset.validation)
-    dry_run.show(COMMAND, c, [("networks", count, network)])
+        network, traced = dry_run.a_network(evaluator, sets[0], dataset.validation)
+    # Others choose the rate, and train the exported network.
+    dry_run.show(COMMAND, c, [("networks", count, network)], 2 * traced)
 
 
 COMMAND = Command(

@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 
-from tfdistill.cli import outer_loop, students, synthesizers
+from tfdistill.cli import objectives, outer_loop, students, synthesizers
 from tfdistill.cli.configuration import Configuration
 
 RANDOM = "random real images"
@@ -191,6 +191,26 @@ class Comparisons:
         if distilled.recipe.is_ordered and distilled.num_steps > 1:
             tests["their steps shuffled"] = students.num_tested(c, 8), shuffled
         return tests
+
+
+def lines(distilled, tested: Mapping, dataset, objective) -> list[str]:
+    """The result beside what it is compared with.
+
+    Args:
+        distilled: What was learned, a `DistilledDataset`.
+        tested: An `Evaluation` by each of the names of `KEYS` that was tested.
+        dataset: The real data.
+        objective: What was measured.
+    """
+    found = [
+        f"\nTest accuracy of fresh networks ({distilled.student}) trained on "
+        f"{distilled.num_images} images of {dataset.name}:"
+    ]
+    for name, result in tested.items():
+        found.append(f"  {name:20} {result}")
+        if line := objectives.attack_text(objective, result):
+            found.append(f"  {'':20} {line}")
+    return found
 
 
 def verdict(

@@ -101,10 +101,11 @@ def run(configuration: Configuration) -> None:
     with checking(), strategy.scope():
         distiller, anneal = outer_loop.distiller(c, dataset), outer_loop.anneal(c)
     is_chief = strategies.is_chief(strategy)
+    if is_chief:
+        rehearsal.of_distilled(_distilled(c, distiller), students.first(c, dataset))
     if c.dry_run:
         return _dry_run(c, distiller, dataset)
     if is_chief:
-        rehearsal.of_distilled(_distilled(c, distiller), students.first(c, dataset))
         content = data.content(dataset, students.pool_list(c))
         run_folder.claim(COMMAND, c, _OWNED, content)
     strategies.meet(strategy)
@@ -284,7 +285,7 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
     shown = {name: tested[name] for name in comparisons.KEYS if name in tested}
     result.attempt("logs/", lambda: _summary(c).add_tests(shown, outer_steps))
     result.add({"seconds": anneal.elapsed + time.monotonic() - started})
-    _show(distilled, shown, student, dataset, distiller.objective)
+    print("\n".join(comparisons.lines(distilled, shown, dataset, distiller.objective)))
     metrics = result.content
     beside, ordered = comparisons.compared(metrics), distilled.recipe.is_ordered
     for sentence in comparisons.verdict(metrics, beside, is_ordered=ordered):
@@ -311,18 +312,6 @@ def _pictures(objective, distilled, history):
     }
 
 
-def _show(distilled, tested, student, dataset, objective):
-    """Prints the result beside what it is compared with."""
-    print(
-        f"\nTest accuracy of fresh networks ({student}) trained on "
-        f"{distilled.num_images} images of {dataset.name}:"
-    )
-    for name, result in tested.items():
-        print(f"  {name:20} {result}")
-        if line := objectives.attack_text(objective, result):
-            print(f"  {'':20} {line}")
-
-
 def _dry_run(c, distiller, dataset):
     """Measures a few steps and tests, and says what the run would take."""
     from tfdistill.runs import strategies
@@ -341,11 +330,13 @@ def _dry_run(c, distiller, dataset):
     def test(split):
         distiller.test(split.passes(), few)
 
-    validated = dry_run.seconds_a_time(lambda: test(dataset.validation)) / few
+    graph = dry_run.growth(lambda: test(dataset.validation))
+    validated = dry_run.seconds(lambda: test(dataset.validation)) / few
     # Already traced, but for the batches of another size.
     tested = dry_run.seconds(lambda: test(dataset.test)) / few
     compared = comparisons.Comparisons(c, distiller, dataset, None, Progress())
-    compared.draw()
+    # Others test in the end, test real images, and train the exported network.
+    graphs = 2 if compared.draw() else 3
     steps, what = c.outer_steps or 0, "outer steps"
     learning = what, steps, step
     if c.minutes and (not steps or 60 * c.minutes < steps * step):
@@ -361,7 +352,7 @@ def _dry_run(c, distiller, dataset):
     ]
     if strategies.is_chief(distiller.distribute_strategy):
         c = c.replace(report_every=outer_loop.report_every(c))
-        dry_run.show(COMMAND, c, work)
+        dry_run.show(COMMAND, c, work, graphs * graph)
 
 
 COMMAND = Command(

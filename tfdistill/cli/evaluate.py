@@ -154,7 +154,7 @@ def _test(c, distilled, dataset, new_head):
             journal=None if c.dry_run else journal,
         )
     if c.dry_run:
-        each = dry_run.seconds_a_network(evaluator, distilled, dataset.test)
+        each, _ = dry_run.a_network(evaluator, distilled, dataset.test)
         dry_run.show(COMMAND, c, [("networks", c.num_students, each)])
         return
     with progress:
