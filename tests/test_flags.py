@@ -462,6 +462,55 @@ def test_a_method_sets_the_flags_that_are_not_given(name):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "shown", "left_out"),
+    [
+        (
+            "--method=ridge --learning_rate=0.5",
+            "method penalty learning_students max_age updates start",
+            "learning_rate learned_rates inner_optimizer momentum back_off generator "
+            "curriculum architectures judgements pool_student new_head",
+        ),
+        (
+            "--method=windows",
+            "inner_optimizer learning_rate max_age updates",
+            "penalty margin mirrored momentum back_off generator architectures",
+        ),
+        (
+            "--method=unrolled",
+            "inner_optimizer learning_rate back_off",
+            "max_age learning_students updates training_rate penalty momentum",
+        ),
+        (
+            "--method=unrolled --meta_gradient=ridge",
+            "inner_optimizer learning_rate penalty back_off",
+            "judgements",
+        ),
+        (
+            "--method=teaching",
+            "generator curriculum momentum images_per_step",
+            "start enlarged images_per_class",
+        ),
+        ("--synthesizer=real --widths=8-16", "architectures", "generator start"),
+        (
+            "--initial_weights=pretrained_fixed --pool=p",
+            "pool pool_student new_head",
+            "max_age",
+        ),
+    ],
+)
+def test_flags_without_use_are_recorded_and_not_shown(arguments, shown, left_out):
+    distill = main.command("distill")
+    asked = distill.parse(["--workdir=w", *arguments.split()])
+    named = distill.shown_values(asked)
+    assert set(shown.split()) <= set(named)
+    assert not set(left_out.split()) & set(named)
+    assert set(left_out.split()) <= set(distill.recorded_values(asked))
+    # What is shown means the same run.
+    again = distill.parse([*distill.shown(asked).split(), "--workdir=w"])
+    assert distill.shown(again) == distill.shown(asked)
+
+
+@pytest.mark.parametrize(
     ("arguments", "method"),
     [
         ("", "ridge"),

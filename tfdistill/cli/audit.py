@@ -150,9 +150,9 @@ def run(configuration: Configuration) -> None:
         train, wrong = audit.flipped(dataset.train, c.flip, c.seed)
         _check_halves(c, train, dataset.class_names)
     dataset = dataclasses.replace(dataset, train=train)
+    _rehearse(dataset, places)
     if c.dry_run:
         return _dry_run(c, dataset)
-    _rehearse(dataset, places)
     content = data.content(dataset)
     run_folder.claim(COMMAND, c, _OWNED, content)
     then = "--apply follows its audit.csv" if c.apply else run_folder.REPEATED
@@ -286,12 +286,20 @@ def _dry_run(c, dataset):
     from tfdistill.studies import audit
 
     recipe = dataclasses.replace(_recipe(c), rounds=1, outer_steps=10)
-    step = dry_run.seconds_a_step(
-        lambda callbacks: audit.examine(
-            dataset, recipe, callbacks=lambda number: () if number else callbacks
-        )
-    )
-    dry_run.show(COMMAND, c, [("outer steps", 2 * c.rounds * c.outer_steps, step)])
+    peaks = []
+
+    def examine(callbacks):
+        def of(number):
+            peaks.append(results.peak_memory())
+            return () if number else callbacks
+
+        audit.examine(dataset, recipe, callbacks=of)
+
+    step = dry_run.seconds_a_step(examine)
+    # All but the first two halves take as much again as the second.
+    later = (2 * c.rounds - 2) * (results.peak_memory() - peaks[-1])
+    work = [("outer steps", 2 * c.rounds * c.outer_steps, step)]
+    dry_run.show(COMMAND, c, work, later)
 
 
 def _checked(found, wrong):

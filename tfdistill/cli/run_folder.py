@@ -292,7 +292,7 @@ def journal(folder: str, writes: bool = True, progress: "Progress | None" = None
     Args:
         folder: The run folder.
         writes: Whether this process writes.
-        progress: Where each tested network is counted.
+        progress: Where each tested network is counted, with the accuracy of all so far.
     """
     import numpy as np
 

@@ -360,6 +360,7 @@ def _dry_run(c, distilled, dataset, strategy):
     """Scores a candidate and trains it a little, and says what the rest would take."""
     with rehearsal.rehearsal() as trial:
         search = _search(c, trial.folder, distilled, dataset, strategy)
+        _rehearse(c, search)
         with checking():
             search.explore(1)
         (candidate, *_) = search.ranking
