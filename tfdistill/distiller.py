@@ -328,9 +328,7 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
         """Same as `keras.Model.fit`, but stops with an error if the meta-loss diverges.
 
         With `verbose=1` (or "auto") one bar shows the whole run, see `ProgressBar`.
-        After Ctrl-C, or a notebook's stop button, `distilled()` has what the last outer
-        step left, and `fit` goes on. With the callback `Backup`, the same program goes
-        on when its process has ended (Keras's `BackupAndRestore` repeats an epoch).
+        After Ctrl-C another `fit` goes on; with `Backup`, in another process, too.
 
         Raises:
             ValueError: If the first batch is not one of normalised images with labels

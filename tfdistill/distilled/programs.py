@@ -23,6 +23,7 @@ model = ...  # your network: {shape} to {classes} outputs, without a softmax
 # By one transform, as the library does: a layer of Keras for each change would resample
 # small images two or three times, which blurs them, and networks learn less.
 _CHANGE = """
+
 def change(images, labels):  # {what}, at random and all at once
     count, (height, width) = tf.shape(images)[0], images.shape[1:3]
     draw = lambda most: tf.random.uniform([count], -most, most)
@@ -35,10 +36,15 @@ def change(images, labels):  # {what}, at random and all at once
     y = (height - 1) / 2 - sin * right - cos * down
     transforms = tf.stack([a, b, x, sin, cos, y, 0 * x, 0 * x], 1)
     images = tf.raw_ops.ImageProjectiveTransformV3(
-        images=images, transforms=transforms, output_shape=[height, width],
-        fill_value=0.0, interpolation="BILINEAR", fill_mode="NEAREST",
+        images=images,
+        transforms=transforms,
+        output_shape=[height, width],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
     )
     return images, labels
+
 """
 _ORDINARY = """{change}
 data = tf.data.Dataset.from_tensor_slices((images, labels))
