@@ -24,7 +24,7 @@ model = ...  # your network: {shape} to {classes} outputs, without a softmax
 # small images two or three times, which blurs them, and networks learn less.
 _CHANGE = """
 
-def change(images, labels):  # {what}, at random and all at once
+def change(images, labels):  # {what}: all at once
     count, (height, width) = tf.shape(images)[0], images.shape[1:3]
     draw = lambda most: tf.random.uniform([count], -most, most)
     zoom, angle = 1 + draw({zoom:g}), 2 * np.pi * draw({rotation:g})
