@@ -2,8 +2,8 @@
 
 Distils a few images from each half of the training data, several times, and
 lets networks that learn from them alone judge the labels of the other half.
-(Labels of distilled images are learned, too, and may move to other classes.)
-Labels that they consistently contradict are suspect. Writes into a folder:
+Labels that they consistently contradict are suspect. (Labels of the distilled
+images are learned, and may move to other classes.) Writes into a folder:
 
   audit.csv      all training examples, the most suspect first: row number, file
                  (or TFDS id, or row), label given, label suggested,
