@@ -145,7 +145,7 @@ def test_an_absent_class_and_bad_counts_are_refused(tiny, make):
     absent = tfdistill.from_arrays(
         (train.images, train.labels), (train.images, train.labels), class_names="abc"
     )
-    with pytest.raises(ValueError, match="[Cc]lass 2"):
+    with pytest.raises(ValueError, match="class c has"):
         make(absent, steps=1)
     with pytest.raises(ValueError, match="steps"):
         make(tiny, steps=0)

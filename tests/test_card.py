@@ -7,6 +7,7 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
@@ -95,6 +96,24 @@ def test_the_program_of_a_card_trains_as_the_library_does(digits, tmp_path, cent
     )
     text = (tmp_path / "data" / "README.md").read_text()
     assert ("half the squared distance" in text) == centred
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_program_of_a_card_changes_images_as_the_library_does(
+    digits, tmp_path, flip
+):
+    changes = tfdistill.RandomChanges(shift=0.2, rotation=0.1, zoom=0.3, flip=flip)
+    recipe = tfdistill.OrdinaryTraining(1, changes=changes)
+    data = tfdistill.baselines.random_real(digits, steps=1).replace(recipe=recipe)
+    data.save(tmp_path / "data")
+    change = trained(tmp_path / "data")["change"]
+    images = np.repeat(data.images[0, 3:4], 20_000, 0)
+    tf.random.set_seed(0)
+    theirs, _ = change(tf.constant(images), tf.zeros([len(images), 10]))
+    ours = changes(tf.constant(images), tf.constant([0, 1]))
+    # Of images that are resampled more often, the pixels differ less.
+    for figure in (np.mean, np.std):
+        np.testing.assert_allclose(figure(theirs, 0), figure(ours, 0), atol=0.04)
 
 
 def test_learned_steps_are_taken_in_their_order(digits, tmp_path):

@@ -4,11 +4,13 @@ import json
 import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import run as tfdistill
+from commands import start
 
 import tfdistill as library
 
@@ -303,7 +305,10 @@ def test_help(command):
         (["baseline"], ["--workdir is missing"]),
         (["baseline", "--workdir=W", "--kind=kmeans"], ["kmeans", "k_means"]),
         (["baseline", "--workdir=W", "--kind=k_means", "--steps=200"], ["centroids"]),
-        (["baseline", "--workdir=W", "--learned_rates=W"], ["no distilled data"]),
+        (
+            ["baseline", "--workdir=W", "--learned_rates=W"],
+            ["learned_rates=W: there is no"],
+        ),
         (["distill", "--workdir=W", "--ema=nan"], ["--ema must be a finite number"]),
         (
             ["distill", "--workdir=W", "--strategy=multi_worker", "--minutes=1"],
@@ -311,7 +316,13 @@ def test_help(command):
         ),
         (["distill", "--workdir=W", "--stepz=3"], ["stepz", "steps"]),
         (["distill", "--workdir=W", "extra"], ["'extra'"]),
-        (["evaluate", "--workdir=W"], ["holds no distilled data"]),
+        (["evaluate", "--workdir=W"], ["--workdir=W: there is no such folder"]),
+        (["report", "--workdir=W"], ["--workdir=W: there is no such folder"]),
+        (["search", "--distilled=N", "--workdir=W"], ["--distilled=N: there is no"]),
+        (
+            ["audit", "--workdir=W", "--apply=C"],
+            ["--workdir=W holds no audit", "tfdistill audit --dataset=... --workdir=W"],
+        ),
     ],
 )
 def test_bad_input_gets_one_sentence(arguments, says, tmp_path):
@@ -364,3 +375,63 @@ def test_evaluating_an_unfinished_run_does_not_finish_it(tmp_path, arguments):
     assert len(list((tmp_path / "run").glob("metrics-linear*.json"))) == 1
     process = tfdistill("report", f"--workdir={tmp_path}/run")
     assert process.returncode == 2 and "holds no finished run" in process.stderr
+
+
+def test_a_run_of_another_command(run, tmp_path):
+    """No flags are compared, and nothing of the run is changed."""
+    workdir, _ = run
+    before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+    other = f"--workdir={workdir} is a run of tfdistill distill; choose another"
+    for arguments in (
+        ["audit", "--apply=corrected"],
+        ["audit", "--apply=corrected", "--dataset=digits"],
+        ["baseline", "--steps=1", "--student=linear"],
+    ):
+        process = tfdistill(*arguments, f"--workdir={workdir}", cwd=tmp_path)
+        refused(process, other)
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "flags.txt").write_text("# command: audit\n--steps=10\n")
+    export = ["export", "--workdir=audit", "--output=x.npz"]
+    for arguments in (
+        *(["evaluate", "--workdir=audit"], ["report", "--workdir=audit"], export),
+        ["search", "--distilled=audit", "--workdir=W"],
+    ):
+        process = tfdistill(*arguments, cwd=tmp_path)
+        refused(process, "is a run of tfdistill audit, which makes no distilled images")
+    assert before == {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+    assert [path.name for path in tmp_path.iterdir()] == ["audit"]
+
+
+def test_a_run_that_has_no_result_yet(tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "flags.txt").write_text("# command: distill\n--steps=10\n")
+    for arguments in (
+        *(["evaluate"], ["report"], ["export", "--output=x.npz"]),
+        ["export", "--output=x.tflite"],
+    ):
+        process = tfdistill(*arguments, "--workdir=r", cwd=tmp_path)
+        says = "is not finished", "the same command of tfdistill distill goes on"
+        refused(process, *says)
+
+
+def test_learned_rates_of_other_data(run, tmp_path):
+    """The built-in data is no answer to rates that were learned for other images."""
+    workdir, _ = run
+    images = np.zeros((40, 4, 4), "uint8")
+    np.savez(tmp_path / "d.npz", x_train=images, y_train=np.arange(40) % 2)
+    process = tfdistill(
+        *["baseline", f"--learned_rates={workdir}", "--dataset=./d.npz"],
+        *["--steps=1", "--student=linear", "--workdir=W"],
+        cwd=tmp_path,
+    )
+    refused(process, "The distilled images have the shape (8, 8, 1), but those of")
+
+
+@pytest.mark.parametrize("arguments", [["distilled"], ["help", "distill"]], ids=str)
+def test_output_that_is_cut(arguments):
+    """As by `| head`, which reads some lines and goes."""
+    process = start(*arguments)
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == ""
+    assert process.wait(60) == 128 + signal.SIGPIPE

@@ -275,6 +275,35 @@ def test_what_is_wrong_is_found(check, says):
         check()
 
 
+def test_a_class_in_place_of_an_object_is_refused(digits):
+    images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+    says = r"must be (a name or )?an object, {0}\(\), not the class {0} itself"
+    for check, kind in (
+        (testing.check_objective, Smoothed),
+        (testing.check_inner_optimizer, inner.GradientDescent),
+        (testing.check_meta_gradient, inner.FullUnroll),
+        (testing.check_initial_weights, Counted),
+    ):
+        with pytest.raises(AssertionError, match=says.format(kind.__name__)):
+            check(kind)
+    for arguments in (
+        {"objective": Smoothed},
+        {"meta_gradient": inner.FullUnroll},
+        {"initial_weights": tfdistill.RandomWeights},
+    ):
+        (kind,) = arguments.values()
+        with pytest.raises(ValueError, match=says.format(kind.__name__)):
+            tfdistill.Distiller("linear", images, **arguments)
+    with pytest.raises(ValueError, match="synthesizer must be an object"):
+        tfdistill.Distiller("linear", tfdistill.DistilledImages)
+    with pytest.raises(ValueError, match=says.format("GradientDescent")):
+        tfdistill.DistilledImages.from_real(
+            digits, inner_optimizer=inner.GradientDescent
+        )
+    with pytest.raises(AssertionError, match="a function that makes a synthesizer"):
+        testing.check_synthesizer(images)
+
+
 def test_keras_is_as_it_was_after_a_check():
     testing.check_inner_optimizer(inner.GradientDescent(0.1))
     assert keras.config.floatx() == "float32"

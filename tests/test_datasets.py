@@ -819,3 +819,22 @@ def test_no_pipeline_is_tuned(in_memory, tmp_path):
         read.append(model.data)
     for pipeline in read:
         assert pipeline.options().autotune.enabled is False
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        tfdistill.DistilledImages.from_real,
+        tfdistill.baselines.random_real,
+        tfdistill.baselines.k_means,
+        tfdistill.baselines.herding,
+    ],
+    ids=lambda make: make.__name__,
+)
+def test_a_class_with_too_few_images_is_named(make):
+    images = np.arange(20 * 16).reshape(20, 4, 4).astype("uint8")
+    data = tfdistill.from_arrays(
+        (images, np.arange(20) % 2), class_names=["seven", "eight"]
+    )
+    with pytest.raises(ValueError, match="class seven has "):
+        make(data, images_per_class=100)

@@ -129,20 +129,43 @@ def test_another_job_without_tfdistill_trains_the_same_network(tmp_path):
 
 
 @pytest.mark.parametrize("probabilities", [False, True])
-def test_exported_model_takes_raw_images(tmp_path, probabilities):
+def test_exported_model_takes_raw_images(tmp_path, probabilities, capfd):
     distilled = make()
     model = distilled.train(student())
     served = distilled.serving_model(model, probabilities=probabilities)
-    served.export(tmp_path / "served", verbose=False)
+    capfd.readouterr()
+    served.export(tmp_path / "served")
+    assert capfd.readouterr().out == ""
+    assert keras.config.is_interactive_logging_enabled()
+    served.save(tmp_path / "served.keras")
+    again = keras.models.load_model(tmp_path / "served.keras")
     raw = np.random.default_rng(1).integers(0, 256, (50, *SHAPE), "uint8")
     loaded = tf.saved_model.load(str(tmp_path / "served"))
     outputs = loaded.serve(raw).numpy()
+    np.testing.assert_allclose(again(raw), outputs, atol=1e-5)
     logits = model(distilled.normalization.normalize(raw)).numpy()
     np.testing.assert_array_equal(outputs.argmax(-1), logits.argmax(-1))
     if probabilities:
         np.testing.assert_allclose(outputs.sum(-1), 1, rtol=1e-5)
     else:
         np.testing.assert_allclose(outputs, logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "outputs", "says"),
+    [
+        ((9, 9, 1), 3, r"takes images of the shape \(9, 9, 1\), but .* needs "),
+        (SHAPE, 7, r"gives outputs of the shape \(7,\), but .* needs \("),
+    ],
+)
+def test_a_model_of_other_shapes_is_refused(shape, outputs, says):
+    distilled = make()
+    model = keras.Sequential(
+        [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(outputs)]
+    )
+    for use in (distilled.train, distilled.serving_model):
+        with pytest.raises(ValueError, match=f"The model {says}"):
+            use(model)
 
 
 def test_a_folder_is_not_overwritten_unasked(tmp_path):

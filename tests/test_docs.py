@@ -501,18 +501,9 @@ def test_readme_gives_the_accuracies_of_the_sets_that_ship():
             assert text == f"{network} {means[networks[network]]}"
 
 
-#: What a method has no use for, by what makes it useless.
-UNUSED = {
-    ("recipe", "learned"): {"updates", "training_rate"},
-    ("initial_weights", "random"): {"max_age"},
-    ("meta_gradient", "ridge"): {"inner_optimizer", "learning_rate", "learned_rates"},
-    ("synthesizer", "generator"): {"images_per_class"},
-}
-
-
 def test_methods_have_the_values_that_are_said():
     from tfdistill.cli import students
-    from tfdistill.cli.methods import METHODS
+    from tfdistill.cli.methods import METHODS, unused
 
     section = DOCUMENTS["docs/methods.md"].split("## What each method sets\n\n")[1]
     lines = [
@@ -528,12 +519,11 @@ def test_methods_have_the_values_that_are_said():
     assert list(said)[2:] == of_methods
     for k, method in enumerate(head[1:]):
         given = distill.parse(["--workdir=w", f"--method={method}"])
-        unused = [flags for (f, v), flags in UNUSED.items() if getattr(given, f) == v]
         for flag in of_methods:
             value = getattr(given, flag)
             if isinstance(value, bool):
                 value = "yes" if value else "no"
-            if value is None or any(flag in flags for flags in unused):
+            if value is None or flag in unused(given):
                 value = "–"
             assert said[flag][k] == str(value), (method, flag)
         for name, side in zip(list(said), (28, 27)):

@@ -260,11 +260,12 @@ def test_a_folder_of_an_older_version_is_resumed(command, tmp_path):
     configuration = command.parse(arguments)
     run_folder.claim(command, configuration, ["flags.txt"])
     path = tmp_path / "w" / "flags.txt"
-    assert path.read_text() == command.record(configuration)
+    heading = f"# command: {command.name}\n"
+    assert path.read_text() == heading + command.record(configuration)
     path.write_text("--nosoft\n--steps=5\n")
     run_folder._held.pop().close()
     run_folder.claim(command, configuration, ["flags.txt"])
-    assert path.read_text() == command.record(configuration)
+    assert path.read_text() == heading + command.record(configuration)
     run_folder._held.pop().close()
     other = command.parse([*arguments, "--soft"])
     with pytest.raises(
@@ -272,7 +273,7 @@ def test_a_folder_of_an_older_version_is_resumed(command, tmp_path):
     ):
         run_folder.claim(command, other, ["flags.txt"])
     run_folder.claim(command, other.replace(overwrite=True), ["flags.txt"])
-    assert path.read_text() == command.record(other)
+    assert path.read_text() == heading + command.record(other)
     run_folder._held.pop().close()
 
 
@@ -372,13 +373,32 @@ def test_missing_and_foolish_flags_are_refused(command):
         ([], "--workdir is missing: name a folder, e.g. --workdir=run."),
         (["--workdir=w", "--rate=inf"], "--rate must be a finite number, not inf."),
         (["--workdir=w", "more"], "'more' is not a flag"),
-        (["--workdir=w", "--stepz=3"], "Did you mean: steps"),
-        (["--workdir=w", "--steps=0"], "0 is not a positive integer"),
-        (["--flagfile=absent"], "absent"),
+        (
+            ["--workdir=w", "--stepz=3"],
+            f"--stepz is not a flag of tfdistill {command.name}; did you mean --steps?",
+        ),
+        (["--steps=0"], "--steps=0 must be a whole number of at least 1."),
+        (["--steps=1.5"], "--steps=1.5 must be a whole number of at least 1."),
+        (["--rate=a: b"], "--rate=a: b must be a number."),
+        (["--soft=maybe"], "--soft=maybe must be true or false."),
+        (["--steps"], "--steps needs a value: a whole number of at least 1."),
+        (["--flagfile=absent"], "--flagfile=absent cannot be read: No such file or"),
     ):
         with pytest.raises(InputError) as error:
             command.parse(arguments)
         assert says in str(error.value) and "\n" not in str(error.value)
+
+
+def test_what_a_flag_takes_is_said():
+    distill = main.command("distill")
+    for given, says in (
+        ("--ema=2", "--ema=2 must be a number from 0 to 0.99999."),
+        ("--minutes=abc", "--minutes=abc must be a number of at least 0.01."),
+        ("--method=rigde", "--method=rigde must be one of unrolled, teaching, windows"),
+    ):
+        with pytest.raises(InputError) as error:
+            distill.parse(["--workdir=w", given])
+        assert str(error.value).startswith(says)
 
 
 def test_only_checks_make_mistakes_the_users(command, monkeypatch, capsys):
@@ -439,6 +459,55 @@ def test_a_method_sets_the_flags_that_are_not_given(name):
         assert distill.flags[flag].shown
     other = distill.parse(["--workdir=w", f"--method={name}", "--images_per_class=3"])
     assert other.images_per_class == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown", "left_out"),
+    [
+        (
+            "--method=ridge --learning_rate=0.5",
+            "method penalty learning_students max_age updates start",
+            "learning_rate learned_rates inner_optimizer momentum back_off generator "
+            "curriculum architectures judgements pool_student new_head",
+        ),
+        (
+            "--method=windows",
+            "inner_optimizer learning_rate max_age updates",
+            "penalty margin mirrored momentum back_off generator architectures",
+        ),
+        (
+            "--method=unrolled",
+            "inner_optimizer learning_rate back_off",
+            "max_age learning_students updates training_rate penalty momentum",
+        ),
+        (
+            "--method=unrolled --meta_gradient=ridge",
+            "inner_optimizer learning_rate penalty back_off",
+            "judgements",
+        ),
+        (
+            "--method=teaching",
+            "generator curriculum momentum images_per_step",
+            "start enlarged images_per_class",
+        ),
+        ("--synthesizer=real --widths=8-16", "architectures", "generator start"),
+        (
+            "--initial_weights=pretrained_fixed --pool=p",
+            "pool pool_student new_head",
+            "max_age",
+        ),
+    ],
+)
+def test_flags_without_use_are_recorded_and_not_shown(arguments, shown, left_out):
+    distill = main.command("distill")
+    asked = distill.parse(["--workdir=w", *arguments.split()])
+    named = distill.shown_values(asked)
+    assert set(shown.split()) <= set(named)
+    assert not set(left_out.split()) & set(named)
+    assert set(left_out.split()) <= set(distill.recorded_values(asked))
+    # What is shown means the same run.
+    again = distill.parse([*distill.shown(asked).split(), "--workdir=w"])
+    assert distill.shown(again) == distill.shown(asked)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import tfdistill
+from tfdistill.cli import run_folder
 from tfdistill.runs import progress as module
 from tfdistill.runs.journal import Journal
-from tfdistill.runs.progress import Progress, duration
+from tfdistill.runs.progress import Progress, duration, in_words
 
 
 @pytest.fixture
@@ -86,14 +87,14 @@ def test_the_time_left_is_that_of_all_parts_once_it_is_known(clock):
         clock(1)
         progress.advance()
     # 49 steps of 1 s and 30 networks, each of which took 1 s, as ten took 10 s.
-    assert progress.line == "2/3 two 51/100 steps, 1:19 left"
+    assert progress.line == "2/3 two 51/100 steps, 1:19 left of all"
     progress.to(100)
     progress.part("three", 30, "networks")
     clock(5)
     progress.to(10)
     clock(5)
     progress.to(20)
-    assert progress.line == "3/3 three 20/30 networks, 0:05 left"
+    assert progress.line == "3/3 three 20/30 networks, 0:05 left of all"
 
 
 def test_what_was_done_before_is_no_sign_of_how_long_one_takes(clock):
@@ -105,7 +106,7 @@ def test_what_was_done_before_is_no_sign_of_how_long_one_takes(clock):
     assert progress.line == "1/2 one 6/8 networks"
     clock(3)
     progress.advance(1)
-    assert progress.line == "1/2 one 7/8 networks, 0:33 left"
+    assert progress.line == "1/2 one 7/8 networks, 0:33 left of all"
 
 
 def test_a_part_that_was_found_whole_says_nothing_of_the_next(clock):
@@ -127,12 +128,36 @@ def test_minutes_are_known_before_they_have_begun(clock):
     progress.advance()
     clock(10)
     progress.to(6)
-    assert progress.line == "1/3 one 6/11 networks, 2:30 left"
+    assert progress.line == "1/3 one 6/11 networks, 2:30 left of all"
+
+
+def test_the_time_left_of_all_is_not_taken_for_that_of_the_part(clock):
+    progress = Progress(parts=2, shown=False)
+    progress.part("learning", 1, "minutes", then=[(0.5, "minutes")])
+    progress.to(0)
+    clock(54)
+    progress.to(0.9)
+    line = "1/2 learning 0:54/1:00 minutes, 0:36 left of all"
+    assert progress.line == line
 
 
 @pytest.mark.parametrize("seconds", [7, 723, 19200.4])
 def test_durations(seconds):
     assert duration(seconds) == {7: "0:07", 723: "12:03"}.get(seconds, "5:20:00")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.8, "1 second"),
+        (58, "58 seconds"),
+        (59.7, "0:59 minutes"),
+        (723, "12:03 minutes"),
+        (19200, "5:20:00 hours"),
+    ],
+)
+def test_seconds_in_words(seconds, said):
+    assert in_words(seconds) == said
 
 
 def test_it_is_logged_where_keras_logs(capsys, caplog):
@@ -270,3 +295,38 @@ def test_networks_are_counted_as_their_results_are_kept(tmp_path):
             found += [0.0, 0.0]
             entry.write(loss=np.array(found))
     assert told == [2, 2, 4]
+
+
+@pytest.mark.parametrize("known", [0, 2, 3, 4])
+def test_the_last_figure_is_that_of_the_result(known, tmp_path, capsys):
+    """Networks are trained in pairs; of the last pair one may not be wanted."""
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    if known:
+        going = {"journal": run_folder.journal(tmp_path)}
+        tfdistill.evaluate(data, "linear", digits.test, known, **going)
+    with Progress() as progress:
+        journal = run_folder.journal(tmp_path, progress=progress)
+        evaluator = tfdistill.Evaluator("linear", data, journal=journal)
+        progress.part("testing", 3, "networks")
+        result = evaluator(data, digits.test, 3)
+    assert result.num_students == 3
+    mean, std = 100 * result.mean(), 100 * result.std()
+    line = f"testing 3/3 networks, accuracy {mean:.1f} ± {std:.1f} %"
+    assert capsys.readouterr().out.splitlines()[-1] == line
+    again = tfdistill.evaluate(data, "linear", digits.test, 3)
+    np.testing.assert_array_equal(again.confusion, result.confusion)
+
+
+def test_figures_of_candidates_are_not_shown_as_a_result(clock, capsys):
+    with Progress() as progress:
+        progress.part("testing", 2, "networks")
+        progress.about("choosing a rate", figures=False)
+        clock(20)
+        progress.advance(1, "accuracy 10.0 %")
+        progress.about("mine")
+        progress.advance(1, "accuracy 90.0 %")
+    assert capsys.readouterr().out.splitlines() == [
+        "testing 1/2 networks, choosing a rate",
+        "testing 2/2 networks, accuracy 90.0 % (mine)",
+    ]

@@ -5,6 +5,7 @@ import dataclasses
 import html.parser
 import io
 import json
+import re
 import shutil
 
 import keras
@@ -16,6 +17,7 @@ from test_summaries import CASES, learn, many
 
 import tfdistill as library
 from tfdistill import DistilledDataset
+from tfdistill.cli import main
 from tfdistill.reporting import measure as measures
 from tfdistill.reporting import report
 
@@ -98,7 +100,13 @@ def test_how_to_repeat_it(run, page):
     assert f"--flagfile={run}/flags.txt --workdir=again" in page.text
     lines = (run / "flags.txt").read_text().split("\n")
     flags = [line for line in lines if line and not line.startswith("#")]
-    assert f"tfdistill distill --workdir=again {' '.join(flags)}" in page.text
+    (told,) = re.findall(r"tfdistill distill --workdir=again (--.*?) [^-]", page.text)
+    # The whole record has flags, too, that have no use beside the others.
+    assert set(told.split()) < set(flags) and "--learned_rates" in told
+    assert "--penalty" not in told and "--penalty=1e-06" in flags
+    command = main.command("distill")
+    again = command.parse([*told.split(), "--workdir=again"])
+    assert command.record(again) == "\n".join(flags) + "\n"
 
 
 def test_several_runs_on_one_page(run, tmp_path):

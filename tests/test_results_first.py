@@ -3,6 +3,7 @@
 import json
 import re
 
+import commands
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -94,6 +95,11 @@ def test_what_comes_after_the_result_fails_alone(
     run(command, *flags)
     said = capsys.readouterr().out
     assert f"the result of this run; still to be made: {', '.join(places)}." in said
+    if command == "distill":  # it says first where it goes on, and nothing as if new
+        going_on, again = "Going on after outer step 2.", "1/3 before learning, once"
+        assert said.count(going_on) == 1
+        assert said.index(going_on) < said.index(again)
+        assert "Before, on the validation" not in said
     again = json.loads((tmp_path / "w" / "metrics.json").read_text())
     assert "unfinished" not in again
     assert again["accuracy_mean"] == pytest.approx(metrics["accuracy_mean"])
@@ -214,6 +220,25 @@ def test_a_dry_run_on_distilled_images_leaves_everything_as_it_was(
     assert everything(tmp_path) == before
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("distill", ["--method=ridge", "--student=convnet@8", "--num_students=2"]),
+        ("audit", ["--student=mlp", "--rounds=3", "--steps=1"]),
+    ],
+)
+def test_a_dry_run_counts_the_memory_of_what_comes_later(command, flags, tmp_path):
+    """Each of the run's parts traces networks of its own, which stay in memory."""
+    flags = [command, "--dataset=digits", "--outer_steps=4", *flags]
+    said = commands.succeed(*flags, "--dry_run")
+    told = int(re.search(r"and ([\d,]+) MiB of memory", said)[1].replace(",", ""))
+    commands.succeed(*flags, f"--workdir={tmp_path}")
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    peak = metrics["peak_memory_bytes"] / 2**20
+    assert 0.97 * peak < told < 1.2 * peak
+
+
 def test_results_of_several_counts_are_kept_side_by_side(run, tmp_path, capsys):
     folder = run("distill", *DISTILL)
     whole = json.loads((folder / "metrics.json").read_text())
@@ -236,7 +261,11 @@ def test_results_of_several_counts_are_kept_side_by_side(run, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("main_", "real", "says"),
-    [(0.5, 0.9, "worse than random"), (0.9, 0.9, "no better than"), (0.95, 0.9, "")],
+    [
+        (0.5, 0.9, "worse than random"),
+        (0.9, 0.9, "not clearly better than"),
+        (0.95, 0.9, ""),
+    ],
 )
 @pytest.mark.parametrize("higher_is_better", [True, False])
 @pytest.mark.parametrize("ordered", [True, False])
@@ -265,6 +294,26 @@ def test_what_is_perfect_already_is_not_to_be_helped():
     best |= {"headline": "accuracy", "shares": ["accuracy"], "higher_is_better": True}
     found = comparisons.verdict(best, {"random real images": best}, is_ordered=False)
     assert found[-1] == "Nothing is left to gain: fewer images may do as well."
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "real", "how", "advice"),
+    [
+        (0.9824, 0.9815, "not clearly better", "Little is left to gain: random real"),
+        (0.9024, 0.9015, "not clearly better", "What usually helps"),
+        (0.9724, 0.9815, "worse", "What usually helps"),
+    ],
+)
+def test_images_as_good_as_others_near_the_top_have_not_failed(
+    accuracy, real, how, advice
+):
+    def metrics(mean):
+        return {"accuracy_mean": mean, "accuracy_std": 0.003, "num_students": 8}
+
+    others = {"random real images": metrics(real), "the images at the start": None}
+    first, last = comparisons.verdict(metrics(accuracy), others, is_ordered=False)
+    assert f"are {how} than random real images: {100 * accuracy:.2f} ± 0.30 %" in first
+    assert last.startswith(advice) and "failed" not in last
 
 
 @pytest.mark.parametrize("inner_optimizer", ["momentum", "adam"])
@@ -298,6 +347,25 @@ def test_a_run_says_first_what_it_will_learn_and_on_what(run, capsys):
     said = re.findall(r"networks on (\w+) images: (\d+) x", capsys.readouterr().out)
     real = begin - 2
     assert said == [("validation", f"{begin + 4}"), ("test", f"{end - real}")]
+
+
+def test_flags_that_are_not_shown_change_nothing(run, tmp_path):
+    flags = ["--method=ridge", "--student=mlp", "--outer_steps=2", "--updates=2"]
+    flags += ["--images_per_class=1", "--batch_size=64", "--num_students=2"]
+    others = ["--learning_rate=0.5", "--inner_optimizer=momentum", "--momentum=0.9"]
+    others += ["--nolearned_rates", "--back_off=3", "--architectures=2"]
+    others += ["--curriculum=none", "--generator=mine"]
+    found = [
+        DistilledDataset.load(
+            run("distill", *given, folder=tmp_path / name) / "distilled"
+        )
+        for name, given in (("one", flags), ("two", [*flags, *others]))
+    ]
+    one, two = found
+    np.testing.assert_array_equal(one.images, two.images)
+    assert one.provenance["flags"] == two.provenance["flags"]
+    assert "momentum" in (tmp_path / "two" / "flags.txt").read_text()
+    assert "momentum" not in one.provenance["flags"]
 
 
 def test_a_set_is_no_run_but_can_become_one(run, tmp_path, capsys):

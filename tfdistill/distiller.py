@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfdistill import stability, students
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_int, check_kind
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data import normalised
 from tfdistill.distilled import citations
@@ -76,9 +76,11 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_kind("synthesizer", synthesizer, Synthesizer)
         self.synthesizer = synthesizer
         self.objective = objectives.get(objective)
         self.meta_gradient = meta_gradient or BackGradient()
+        check_kind("meta_gradient", self.meta_gradient, MetaGradient)
         self.seed = check_int("seed", seed, 0)
         # The students' variables are not the distiller's to train: a Population hides
         # them from Keras's tracking.
@@ -326,9 +328,7 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
         """Same as `keras.Model.fit`, but stops with an error if the meta-loss diverges.
 
         With `verbose=1` (or "auto") one bar shows the whole run, see `ProgressBar`.
-        After Ctrl-C, or a notebook's stop button, `distilled()` has what the last outer
-        step left, and `fit` goes on. With the callback `Backup`, the same program goes
-        on when its process has ended (Keras's `BackupAndRestore` repeats an epoch).
+        After Ctrl-C another `fit` goes on; with `Backup`, in another process, too.
 
         Raises:
             ValueError: If the first batch is not one of normalised images with labels

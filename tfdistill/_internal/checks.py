@@ -28,6 +28,30 @@ def check_int(name: str, value, minimum: int) -> int:
     return int(value)
 
 
+def check_kind(name: str, value, kind: type) -> None:
+    """Checks an argument that must be an object of a public abstract class.
+
+    Args:
+        name: Name of the argument, for the error.
+        value: What was passed.
+        kind: The class.
+
+    Raises:
+        ValueError: If the value is none, such as the class in place of an object.
+    """
+    if isinstance(value, kind):
+        return
+    if isinstance(value, type) and issubclass(value, kind):
+        raise ValueError(
+            f"{name} must be an object, {value.__name__}(), not the class "
+            f"{value.__name__} itself."
+        )
+    raise ValueError(
+        f"{name} must be an object of a subclass of tfdistill.{kind.__name__}, not a "
+        f"{type(value).__name__}."
+    )
+
+
 def with_kind(error: BaseException) -> str:
     """The first sentence of an error, after its kind where that is half of the news."""
     known = isinstance(error, (ImportError, ValueError)) and str(error)

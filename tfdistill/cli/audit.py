@@ -2,13 +2,14 @@
 
 Distils a few images from each half of the training data, several times, and
 lets networks that learn from them alone judge the labels of the other half.
-Labels that they consistently contradict are suspect. (Labels of the distilled
-images are learned, and may move to other classes.) Writes into a folder:
+A label is suspect if it is more likely wrong than right, by what the networks
+say and by how many labels seem wrong in all. (The distilled images' own labels
+are learned, and may move to other classes.) Writes into a folder:
 
   audit.csv      all training examples, the most suspect first: row number, file
                  (or TFDS id, or row), label given, label suggested,
-                 probability of the given one, share of networks for it, and
-                 whether it is suspect: 1 for yes, 0 for no
+                 probability that the given one is right, share of networks
+                 for it, and whether it is suspect: 1 for yes, 0 for no
   metrics.json   the estimated share of wrong labels, in all and between classes
   images/        pictures: the most suspect examples; which labels are mixed up
   flags.txt      the flags: tfdistill audit --flagfile=... repeats the audit
@@ -16,9 +17,10 @@ images are learned, and may move to other classes.) Writes into a folder:
 
 With --model it also says whether that network has learned wrong labels by
 heart. Where the data has no test part, all of it is audited. --apply=FOLDER
-writes a corrected copy, or a list of what to keep, as audit.csv says. Edit it
-first, if you like: 1 in its column "suspect" takes the label suggested, 0 keeps
-the one given. The data itself is never touched.
+writes a corrected copy, or a list of what to keep, as audit.csv says. Look at
+its first rows before, also at those behind the suspects, and edit it: 1 in its
+column "suspect" takes the label suggested, 0 keeps the one given. The data
+itself is never touched.
 """
 
 import os
@@ -117,17 +119,7 @@ _HOW_LONG = [
 
 
 def _as_before(given):
-    """With --apply, the flags of the audit that --workdir holds."""
-    if not (given.get("apply") and given.get("workdir")):
-        return {}
-    path = os.path.join(given["workdir"], run_folder.FLAGS)
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = [line for line in file.read().split("\n") if line[:2] == "--"]
-        before = COMMAND.parse([*lines, f"--workdir={given['workdir']}"])
-    except (OSError, ValueError, InputError):  # what it holds is refused later
-        return {}
-    return COMMAND.recorded_values(before)
+    return audit_copies.as_before(COMMAND, given)
 
 
 def _resolve(configuration: Configuration) -> Configuration:
@@ -149,6 +141,7 @@ def run(configuration: Configuration) -> None:
     from tfdistill.studies import audit
 
     c = configuration
+    audit_copies.check_audit(c)
     machine.set_threads(c)
     dataset, places, names = _load(c)
     with checking():
@@ -158,9 +151,9 @@ def run(configuration: Configuration) -> None:
         train, wrong = audit.flipped(dataset.train, c.flip, c.seed)
         _check_halves(c, train, dataset.class_names)
     dataset = dataclasses.replace(dataset, train=train)
+    _rehearse(dataset, places)
     if c.dry_run:
         return _dry_run(c, dataset)
-    _rehearse(dataset, places)
     content = data.content(dataset)
     run_folder.claim(COMMAND, c, _OWNED, content)
     then = "--apply follows its audit.csv" if c.apply else run_folder.REPEATED
@@ -294,12 +287,20 @@ def _dry_run(c, dataset):
     from tfdistill.studies import audit
 
     recipe = dataclasses.replace(_recipe(c), rounds=1, outer_steps=10)
-    step = dry_run.seconds_a_step(
-        lambda callbacks: audit.examine(
-            dataset, recipe, callbacks=lambda number: () if number else callbacks
-        )
-    )
-    dry_run.show(COMMAND, c, [("outer steps", 2 * c.rounds * c.outer_steps, step)])
+    peaks = []
+
+    def examine(callbacks):
+        def of(number):
+            peaks.append(results.peak_memory())
+            return () if number else callbacks
+
+        audit.examine(dataset, recipe, callbacks=of)
+
+    step = dry_run.seconds_a_step(examine)
+    # All but the first two halves take as much again as the second.
+    later = (2 * c.rounds - 2) * (results.peak_memory() - peaks[-1])
+    work = [("outer steps", 2 * c.rounds * c.outer_steps, step)]
+    dry_run.show(COMMAND, c, work, later)
 
 
 def _checked(found, wrong):

@@ -1,8 +1,11 @@
 """`tfdistill audit --apply`: the copy, and the list of what to keep, after an audit."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
-from tfdistill.cli.command import Flag
+from tfdistill.cli import run_folder
+from tfdistill.cli.command import Command, Flag
 from tfdistill.cli.errors import InputError, checking
 
 APPLY = Flag(
@@ -13,6 +16,26 @@ APPLY = Flag(
     "suspect, into this new folder.",
     value="FOLDER",
 )
+
+
+def as_before(command: Command, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With --apply, the flags of the audit that --workdir holds; no data, if none.
+
+    Args:
+        command: That of audits.
+        given: The flags that are given, by name.
+    """
+    folder = given.get("workdir")
+    if not (given.get("apply") and folder):
+        return {}
+    path = os.path.join(folder, run_folder.FLAGS)
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line for line in file.read().split("\n") if line[:2] == "--"]
+        before = command.parse([*lines, f"--workdir={folder}"])
+    except (OSError, ValueError, InputError):  # what it holds is refused later
+        return {"dataset": None}
+    return command.recorded_values(before)
 
 
 def check(c) -> None:
@@ -28,6 +51,20 @@ def check(c) -> None:
     paths = (os.path.realpath(os.path.expanduser(p)) for p in (c.apply, c.workdir))
     if c.workdir and len(set(paths)) == 1:
         raise InputError("--apply must be another folder than --workdir.")
+
+
+def check_audit(c) -> None:
+    """Refuses a --workdir without an audit, if no data is named that could be audited.
+
+    Raises:
+        InputError: If it holds none.
+    """
+    if c.dataset is None:
+        run_folder.refuse_another(c.workdir, "audit")
+        raise InputError(
+            f"--workdir={c.workdir} holds no audit that --apply could follow: run "
+            f"tfdistill audit --dataset=... --workdir={c.workdir} first."
+        )
 
 
 def check_folder(c, places) -> None:

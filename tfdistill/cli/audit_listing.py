@@ -10,13 +10,12 @@ _SHORT = 10
 
 
 def first(found) -> list:
-    """The rows to look at first: the suspects, or else the top of the ranking.
+    """The rows to look at first: the top of the ranking, whether suspect or not.
 
     Args:
         found: An `Audit`.
     """
-    suspects, ranking = found.suspects, found.ranking
-    return [*ranking[suspects[ranking]], *ranking[~suspects[ranking]]][:_SHOWN]
+    return found.ranking[:_SHOWN].tolist()
 
 
 def figures(found, dataset, places, shown) -> dict:
@@ -69,7 +68,7 @@ def table(found, names, places, wrong) -> str:
     for k in found.ranking.tolist():
         texts = (places.places[k], names[found.given[k]], names[found.suggested[k]])
         row = [int(places.rows[k]), *map(cell, texts)]
-        row += [f"{found.scores[k]:.6f}", f"{found.agreement[k]:.3f}"]
+        row += [f"{found.scores[k]:.3g}", f"{found.agreement[k]:.3f}"]
         row.append(int(found.suspects[k]))
         writer.writerow(row if wrong is None else [*row, int(wrong[k])])
     return text.getvalue()

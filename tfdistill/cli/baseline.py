@@ -23,6 +23,7 @@ from tfdistill.cli import (
     data,
     dry_run,
     machine,
+    methods,
     rehearsal,
     results,
     run_folder,
@@ -34,13 +35,8 @@ from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
 
 _OWNED = (
-    "flags.txt",
-    "distilled",
-    "student",
-    "metrics*.json",
-    "report.html",
-    "images",
-    "journal",
+    *("flags.txt", "distilled", "student", "metrics*.json", "report.html"),
+    *("images", "journal"),
 )
 # Kinds that are of pretrained networks alone.
 _ADAPTED = ("fada", "none")
@@ -126,17 +122,17 @@ def run(configuration: Configuration) -> None:
     start = students.weights(c)
     with checking():
         students.build(c.student, dataset)
-        learned = _learned_rates(c)
+        learned = _learned_rates(c, dataset)
         source = _source(c, dataset, start) if c.kind == "fada" else None
         started = time.monotonic()
         sets = _draw(c, dataset, start)
         progress = Progress()
         with strategy.scope():
             evaluator = _evaluator(c, sets, start, progress)
-    if c.dry_run:
-        return _dry_run(c, sets, dataset, learned, evaluator)
     model = None if c.nearest_neighbours else students.first(c, dataset)
     rehearsal.of_distilled(sets[0], model)
+    if c.dry_run:
+        return _dry_run(c, sets, dataset, learned, evaluator)
     content = data.content(dataset, students.pool_list(c))
     run_folder.claim(COMMAND, c, _OWNED, content)
     if run_folder.is_finished(c.workdir):
@@ -194,12 +190,16 @@ def _source(c, dataset, start):
     return source
 
 
-def _learned_rates(c):
+def _learned_rates(c, dataset):
     from tfdistill.distilled.dataset import DistilledDataset
 
     if c.learned_rates is None:
         return None
+    run_folder.check_run(c.learned_rates, "learned_rates")
     run = DistilledDataset.load(os.path.join(c.learned_rates, "distilled"))
+    run.check_fits(dataset)
+    if run.learning_rates is None:
+        raise ValueError(f"--learned_rates={c.learned_rates} has no learned rates.")
     if run.steps != c.steps:
         raise ValueError(
             f"--learned_rates={c.learned_rates} has {run.steps} steps, but --steps "
@@ -217,11 +217,8 @@ def _draw(c, dataset, start):
         # Nothing of these is drawn: there is one.
         made = getattr(baselines, c.kind)(dataset, **sizes)
         return _with_start(c, [made], start)
-    make, count = baselines.random_real, c.num_sets
-    if c.kind == "k_means":
-        make = baselines.k_means
-    if c.kind == "optimized_real":
-        count *= 5
+    make = baselines.k_means if c.kind == "k_means" else baselines.random_real
+    count = c.num_sets * (5 if c.kind == "optimized_real" else 1)
     sets = [make(dataset, **sizes, seed=c.seed + k) for k in range(count)]
     return _with_start(c, sets, start)
 
@@ -233,7 +230,6 @@ def _with_start(c, sets, start):
 
     if start.is_random:
         return sets
-
     make_model = functools.partial(students.build, c.student, sets[0])
     keras.utils.set_random_seed(c.seed % 2**31)
     model = make_model()
@@ -269,6 +265,7 @@ def _tested(c, sets, dataset, learned, evaluator, progress):
         "seed": c.seed,
         "journal": run_folder.journal(c.workdir, progress=progress),
     }
+    progress.about("choosing the rate", figures=False)
     sets = baselines.tune(
         sets,
         c.student,
@@ -278,9 +275,11 @@ def _tested(c, sets, dataset, learned, evaluator, progress):
         **going,
     )
     if c.kind == "optimized_real":
+        progress.about("choosing the sets", figures=False)
         sets = baselines.optimized_real(
             sets, c.student, dataset.train, num_students=1 if alike else 20, **going
         )
+    progress.about("")
     count = len(sets) if alike else c.num_students
     result = evaluator(sets, dataset.test, count, seed=c.seed)
     return sets, f"rate {sets[0].provenance['rates']}", result
@@ -297,7 +296,7 @@ def _adapted(c, sets, dataset, start, source, progress):
         c.student, start, source.train, sets, c.num_students, seed=c.seed
     ):
         found.append(evaluate_model(model, test))
-        progress.advance(1, f"accuracy {100 * found[-1].accuracy_mean:.2f} %")
+        progress.advance(1, f"accuracy {Evaluation.joined(found).summary()}")
     return Evaluation.joined(found), model
 
 
@@ -321,7 +320,7 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
             student=student if learns else "",
             provenance={
                 "load": {**data.record(c), **students.record(c)},
-                "flags": COMMAND.record(c),
+                "flags": COMMAND.shown(c),
             },
         )
         later[results.picture("distilled")] = lambda: results.draw(
@@ -356,8 +355,7 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
     details = ", ".join(filter(None, [c.kind, f"{len(sets)} sets", chosen]))
     print(
         f"Test accuracy where {name} {does} {images} images of {dataset.name} "
-        f"({details}): "
-        f"{result.summary('accuracy')}"
+        f"({details}): {result.summary('accuracy')}"
     )
     print(f"{kept.costs(distilled)}\nEverything is in {c.workdir}.")
     kept.end()
@@ -365,10 +363,11 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
 
 def _dry_run(c, sets, dataset, learned, evaluator):
     """Measures a few tests, and says what the run would take."""
-    count, network = _networks(c, sets, learned), 0.0
+    count, network, traced = _networks(c, sets, learned), 0.0, 0
     if evaluator is not None:
-        network = dry_run.seconds_a_network(evaluator, sets[0], dataset.validation)
-    dry_run.show(COMMAND, c, [("networks", count, network)])
+        network, traced = dry_run.a_network(evaluator, sets[0], dataset.validation)
+    # Others choose the rate, and train the exported network.
+    dry_run.show(COMMAND, c, [("networks", count, network)], 2 * traced)
 
 
 COMMAND = Command(
@@ -392,6 +391,7 @@ COMMAND = Command(
     ),
     run=run,
     resolve=_resolve,
+    unused=methods.unused,
     examples=(
         "tfdistill baseline --dataset=mnist --kind=k_means --workdir=means",
         "tfdistill baseline --learned_rates=run --workdir=random",

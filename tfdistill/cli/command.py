@@ -9,12 +9,13 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from absl import flags as absl_flags
 
 from tfdistill._internal import code
+from tfdistill.cli import refused_flags
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError
 from tfdistill.runs import files
@@ -154,6 +155,7 @@ class Command:
         uncompared: Names of those that are, so that the run can be repeated, and that
             may be others when it goes on: they don't change what comes out.
         preset: Gives values to flags that are not given, from those that are.
+        unused: Names of the flags that have no use beside the values of the others.
     """
 
     name: str
@@ -168,6 +170,7 @@ class Command:
         *("report_every", "side_by_side"),
     )
     preset: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _nothing
+    unused: Callable[[Configuration], Collection[str]] = _nothing
 
     @property
     def flags(self) -> dict[str, Flag]:
@@ -190,8 +193,8 @@ class Command:
         try:
             _, *rest = values([f"tfdistill {self.name}", *arguments])
         except absl_flags.Error as error:
-            sentence = str(error).replace("FATAL Flags parsing error: ", "")
-            raise InputError(" ".join(sentence.split())) from error
+            sentence = refused_flags.sentence(error, self.flags, self.name)
+            raise InputError(sentence) from error
         if rest:
             raise InputError(
                 f"{rest[0]!r} is not a flag; tfdistill {self.name} takes flags of the "
@@ -218,12 +221,24 @@ class Command:
 
     def record(self, configuration: Configuration) -> str:
         """A flagfile of the values that make the result what it is."""
-        values = self.recorded_values(configuration)
+        return self._flagfile(self.recorded_values(configuration))
+
+    def shown(self, configuration: Configuration) -> str:
+        """The same, without flags that have no use: for people to read."""
+        return self._flagfile(self.shown_values(configuration))
+
+    def _flagfile(self, values):
         lines = [self.flags[name].line(value) for name, value in values.items()]
         return "\n".join(filter(None, lines)) + "\n"
 
+    def shown_values(self, configuration: Configuration) -> dict[str, Any]:
+        """The values of `shown`, by the flags' names."""
+        unused = self.unused(configuration)
+        values = self.recorded_values(configuration)
+        return {name: value for name, value in values.items() if name not in unused}
+
     def recorded_values(self, configuration: Configuration) -> dict[str, Any]:
-        """The same, by the flags' names."""
+        """The values of `record`, by the flags' names."""
         return {
             name: getattr(configuration, name)
             for name in self.flags
@@ -231,7 +246,7 @@ class Command:
         }
 
     def compared(self, configuration: Configuration) -> str:
-        """The same, of the flags on which the result depends."""
+        """The same as `record`, of the flags on which the result depends."""
         lines = self.record(configuration).splitlines()
         return "\n".join(line for line in lines if _name(line) not in self.uncompared)
 

@@ -193,6 +193,7 @@ def run(configuration: Configuration) -> None:
 def _read(c, dataset):
     """The sets, in the normalisation of the real data."""
     from tfdistill.distilled.foreign.reading import read_distilled
+    from tfdistill.studies.comparison import competitors
 
     paths = _named(c.sets)
     said = {
@@ -212,6 +213,9 @@ def _read(c, dataset):
             + (f", {how['pixels']}, {how['labels']} labels" if "pixels" in how else ""),
             flush=True,
         )
+        run_folder.refuse_own(found[name], f"--sets={path}")
+    with checking():
+        competitors.given(found, dataset)
     return found
 
 

@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 
-from tfdistill.cli import outer_loop, students, synthesizers
+from tfdistill.cli import objectives, outer_loop, students, synthesizers
 from tfdistill.cli.configuration import Configuration
 
 RANDOM = "random real images"
@@ -20,6 +20,8 @@ _HELPS = (
     "What usually helps: more --outer_steps or --minutes, another "
     "--outer_learning_rate (0.003 to 0.03), more "
 )
+# An accuracy from which little is left to gain.
+_NEAR_THE_TOP = 0.97
 _ORDERED = "--steps or --images_per_class."
 _ORDINARY = "--images_per_class or --updates, another --student to distil through."
 
@@ -32,13 +34,17 @@ class Comparisons:
         distiller: The `Distiller`, before it learns.
         dataset: The real data, with a validation part.
         journal: A `Journal`, so that a test that is killed goes on.
+        progress: The `Progress`, which is told what is tested.
 
     Attributes:
         start: The distilled data before they are learned.
     """
 
-    def __init__(self, configuration: Configuration, distiller, dataset, journal):
+    def __init__(
+        self, configuration: Configuration, distiller, dataset, journal, progress
+    ):
         self._c, self._distiller, self._dataset = configuration, distiller, dataset
+        self._progress = progress
         self._journal, self._student = journal, distiller.population.name
         self.start = distiller.distilled()
         self._real = self._of_real = self._first = None
@@ -122,6 +128,7 @@ class Comparisons:
         c, count = self._c, outer_loop.num_validated(self._c)
         # Real images are for plain gradient descent, whatever the distilled ones are.
         self._of_real = self._of_real or self._evaluator(self._real)
+        self._progress.about(f"choosing a rate for {RANDOM}", figures=False)
         (tuned,) = baselines.tune(
             [self._real],
             self._student,
@@ -158,6 +165,7 @@ class Comparisons:
             tuned = self._first
             if distilled.recipe.is_ordered:
                 tuned = self._tuned(distilled.learning_rates)
+                self._progress.about(RANDOM)
             return self._of_real(tuned, test, count, seed=c.seed)
 
         def shuffled():
@@ -185,10 +193,32 @@ class Comparisons:
         return tests
 
 
+def lines(distilled, tested: Mapping, dataset, objective) -> list[str]:
+    """The result beside what it is compared with.
+
+    Args:
+        distilled: What was learned, a `DistilledDataset`.
+        tested: An `Evaluation` by each of the names of `KEYS` that was tested.
+        dataset: The real data.
+        objective: What was measured.
+    """
+    found = [
+        f"\nTest accuracy of fresh networks ({distilled.student}) trained on "
+        f"{distilled.num_images} images of {dataset.name}:"
+    ]
+    for name, result in tested.items():
+        found.append(f"  {name:20} {result}")
+        if line := objectives.attack_text(objective, result):
+            found.append(f"  {'':20} {line}")
+    return found
+
+
 def verdict(
     main: Mapping, others: Mapping[str, Mapping | None], *, is_ordered: bool
 ) -> list[str]:
-    """Says where distilled images are no better than what they are compared with.
+    """Says where distilled images are not better than what they are compared with.
+
+    They are better, or worse, by more than the standard error of the difference.
 
     Args:
         main: `Evaluation.to_json` of the distilled images.
@@ -200,7 +230,7 @@ def verdict(
     """
     from tfdistill.reporting.measure import Measure
 
-    measure, found = Measure.of(main), []
+    measure, found, alike = Measure.of(main), [], {}
     for name, other in others.items():
         if not other:
             continue
@@ -211,13 +241,23 @@ def verdict(
         )
         if gain > noise:
             continue
-        how = "worse" if gain < -noise else "no better"
+        how = "worse" if gain < -noise else "not clearly better"
+        if how != "worse":
+            alike[name] = other
         found.append(
             f"The distilled images are {how} than {name}: {measure.text(main)} against "
             f"{measure.text(other)}."
         )
     if found and measure.name == "accuracy" and measure.mean(main) == 1:
         return [*found, "Nothing is left to gain: fewer images may do as well."]
+    if alike and len(alike) == len(found) and measure.name == "accuracy":
+        name = max(alike, key=lambda name: measure.mean(alike[name]))
+        if measure.mean(alike[name]) >= _NEAR_THE_TOP:
+            return [
+                *found,
+                f"Little is left to gain: {name} teach {measure.text(alike[name])} "
+                "already, and fewer images may do as well.",
+            ]
     advice = _HELPS + (_ORDERED if is_ordered else _ORDINARY)
     return [*found, advice] if found else []
 

@@ -88,6 +88,7 @@ def run(configuration: Configuration) -> None:
     import keras
 
     from tfdistill.runs import strategies
+    from tfdistill.runs.backup import Backup
     from tfdistill.runs.progress import Progress
 
     c = configuration
@@ -100,10 +101,11 @@ def run(configuration: Configuration) -> None:
     with checking(), strategy.scope():
         distiller, anneal = outer_loop.distiller(c, dataset), outer_loop.anneal(c)
     is_chief = strategies.is_chief(strategy)
+    if is_chief:
+        rehearsal.of_distilled(_distilled(c, distiller), students.first(c, dataset))
     if c.dry_run:
         return _dry_run(c, distiller, dataset)
     if is_chief:
-        rehearsal.of_distilled(_distilled(c, distiller), students.first(c, dataset))
         content = data.content(dataset, students.pool_list(c))
         run_folder.claim(COMMAND, c, _OWNED, content)
     strategies.meet(strategy)
@@ -112,15 +114,19 @@ def run(configuration: Configuration) -> None:
     with Progress(parts=3, shown=is_chief) as progress:
         # All workers go on with the same student; the chief notes what they have done.
         journal = run_folder.journal(c.workdir, is_chief, progress)
-        compared = comparisons.Comparisons(c, distiller, dataset, journal)
+        compared = comparisons.Comparisons(c, distiller, dataset, journal, progress)
         progress.say(_plan(c, compared.start, dataset))
+        backup = Backup(os.path.join(c.workdir, "backup"), anneal)
+        if backup.newest:
+            progress.say(f"Going on after outer step {backup.newest}.")
         if refusal := compared.draw():
             progress.say(refusal)
         last = [(compared.tested_at_last, "networks")]
         then = [anneal.counted(0)[1:], *last]
-        start, beside = _before(c, distiller, dataset, compared, progress, then)
-        learned = _learn(c, distiller, anneal, dataset, beside, progress, last)
-        _finish(c, distiller, anneal, dataset, compared, [start, *learned], progress)
+        start, beside = _before(c, distiller, dataset, compared, backup, progress, then)
+        _learn(c, distiller, anneal, dataset, beside, backup, progress, last)
+        history = [start, *backup.history]
+        _finish(c, distiller, anneal, dataset, compared, history, progress)
 
 
 def _plan(c, start, dataset):
@@ -133,14 +139,16 @@ def _plan(c, start, dataset):
     )
 
 
-def _before(c, distiller, dataset, compared, progress, then):
+def _before(c, distiller, dataset, compared, backup, progress, then):
     """Tests what the images are at first, and what they are compared with."""
     few = outer_loop.num_validated(c)
     count = few + compared.tested_at_first
-    progress.part("before learning", count, "networks", then=then)
+    again = ", once more" if backup.newest else ""
+    progress.part(f"before learning{again}", count, "networks", then=then)
     before = distiller.test(dataset.validation.passes(), few)
     progress.advance(few)
-    progress.say(f"Before, on the validation images: {before}")
+    if not again:
+        progress.say(f"Before, on the validation images: {before}")
     headline = f"val_{distiller.objective.headline}"
     start = {
         "outer_step": 0,
@@ -148,7 +156,6 @@ def _before(c, distiller, dataset, compared, progress, then):
         headline: before.mean(),
         f"{headline}_std": before.std(),
     }
-    progress.about(comparisons.RANDOM)
     beside = compared.tune()
     return start, beside if headline == "val_accuracy" else {}
 
@@ -170,18 +177,17 @@ def _batches(c, distiller, dataset, done):
     )
 
 
-def _learn(c, distiller, anneal, dataset, beside, progress, then):
-    """Runs, or goes on with, the outer loop; returns its history."""
+def _learn(c, distiller, anneal, dataset, beside, backup, progress, then):
+    """Runs, or goes on with, the outer loop; its history is the backup's."""
     from tfdistill.runs import strategies
-    from tfdistill.runs.backup import Backup
     from tfdistill.runs.progress import ProgressBar
 
-    backup = Backup(os.path.join(c.workdir, "backup"), anneal)
+    newest = backup.newest
     with checking():
         done = backup.restore(distiller)
         strategies.check_alike(distiller.distribute_strategy, "outer step", done)
         batches = _batches(c, distiller, dataset, done)
-    if done:
+    if done != newest:  # that one was damaged
         progress.say(f"Going on after outer step {done}.")
     now, total, unit = anneal.counted(done)
     progress.part("learning", total, unit, now, then=then)
@@ -197,7 +203,6 @@ def _learn(c, distiller, anneal, dataset, beside, progress, then):
             backup,
         ],
     )
-    return backup.history
 
 
 def _distilled(c, distiller, **provenance):
@@ -206,7 +211,7 @@ def _distilled(c, distiller, **provenance):
         load={**data.record(c), **students.record(c)},
         **objectives.record(c),
         **provenance,
-        flags=COMMAND.record(c),
+        flags=COMMAND.shown(c),
     )
 
 
@@ -216,7 +221,7 @@ def _summary(c):
 
     values = {
         name: ",".join(value) if isinstance(value, list) else value
-        for name, value in COMMAND.recorded_values(c).items()
+        for name, value in COMMAND.shown_values(c).items()
         if value is not None
     }
     name = os.path.basename(os.path.abspath(c.workdir))
@@ -280,7 +285,7 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
     shown = {name: tested[name] for name in comparisons.KEYS if name in tested}
     result.attempt("logs/", lambda: _summary(c).add_tests(shown, outer_steps))
     result.add({"seconds": anneal.elapsed + time.monotonic() - started})
-    _show(distilled, shown, student, dataset, distiller.objective)
+    print("\n".join(comparisons.lines(distilled, shown, dataset, distiller.objective)))
     metrics = result.content
     beside, ordered = comparisons.compared(metrics), distilled.recipe.is_ordered
     for sentence in comparisons.verdict(metrics, beside, is_ordered=ordered):
@@ -307,21 +312,10 @@ def _pictures(objective, distilled, history):
     }
 
 
-def _show(distilled, tested, student, dataset, objective):
-    """Prints the result beside what it is compared with."""
-    print(
-        f"\nTest accuracy of fresh networks ({student}) trained on "
-        f"{distilled.num_images} images of {dataset.name}:"
-    )
-    for name, result in tested.items():
-        print(f"  {name:20} {result}")
-        if line := objectives.attack_text(objective, result):
-            print(f"  {'':20} {line}")
-
-
 def _dry_run(c, distiller, dataset):
     """Measures a few steps and tests, and says what the run would take."""
     from tfdistill.runs import strategies
+    from tfdistill.runs.progress import Progress
 
     step = dry_run.seconds_a_step(
         lambda callbacks: distiller.fit(
@@ -336,11 +330,13 @@ def _dry_run(c, distiller, dataset):
     def test(split):
         distiller.test(split.passes(), few)
 
-    validated = dry_run.seconds_a_time(lambda: test(dataset.validation)) / few
+    graph = dry_run.growth(lambda: test(dataset.validation))
+    validated = dry_run.seconds(lambda: test(dataset.validation)) / few
     # Already traced, but for the batches of another size.
     tested = dry_run.seconds(lambda: test(dataset.test)) / few
-    compared = comparisons.Comparisons(c, distiller, dataset, journal=None)
-    compared.draw()
+    compared = comparisons.Comparisons(c, distiller, dataset, None, Progress())
+    # Others test in the end, test real images, and train the exported network.
+    graphs = 2 if compared.draw() else 3
     steps, what = c.outer_steps or 0, "outer steps"
     learning = what, steps, step
     if c.minutes and (not steps or 60 * c.minutes < steps * step):
@@ -356,7 +352,7 @@ def _dry_run(c, distiller, dataset):
     ]
     if strategies.is_chief(distiller.distribute_strategy):
         c = c.replace(report_every=outer_loop.report_every(c))
-        dry_run.show(COMMAND, c, work)
+        dry_run.show(COMMAND, c, work, graphs * graph)
 
 
 COMMAND = Command(
@@ -386,6 +382,7 @@ COMMAND = Command(
     run=run,
     resolve=_resolve,
     preset=methods.preset,
+    unused=methods.unused,
     examples=(
         "tfdistill distill --dataset=digits --workdir=run",
         "tfdistill distill --dataset=mnist --download --start=k_means --workdir=run",

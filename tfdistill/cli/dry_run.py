@@ -1,5 +1,6 @@
 """--dry_run: what a command would take, write and choose, after measured steps."""
 
+import math
 import re
 import textwrap
 import time
@@ -33,12 +34,6 @@ def seconds_a_step(fit: Callable[[list], object]) -> float:
     return (ends[-1] - ends[0]) / max(1, len(ends) - 1)
 
 
-def seconds_a_time(do: Callable[[], object]) -> float:
-    """Measures something that is traced when it is done for the first time."""
-    do()
-    return seconds(do)
-
-
 def seconds(do: Callable[[], object]) -> float:
     """Measures something once."""
     started = time.monotonic()
@@ -46,16 +41,37 @@ def seconds(do: Callable[[], object]) -> float:
     return time.monotonic() - started
 
 
-def seconds_a_network(evaluator, distilled, split) -> float:
-    """Measures how long an `Evaluator` takes for a network of some data, on a split."""
+def growth(do: Callable[[], object]) -> int:
+    """Does something, and measures by how many bytes that raises the most memory held.
+
+    What TensorFlow has traced stays in memory: other networks of the same kind, traced
+    later in the run, take about as much again.
+    """
+    before = results.peak_memory()
+    do()
+    return results.peak_memory() - before
+
+
+def a_network(evaluator, distilled, split) -> tuple[float, int]:
+    """Measures an `Evaluator` of some data, on a split.
+
+    Returns:
+        The seconds that it takes for a network, and the bytes of what it traces.
+    """
     batches = split.batch(1000)
-    return seconds_a_time(lambda: evaluator(distilled, batches, 2)) / 2
+
+    def test():
+        evaluator(distilled, batches, 2)
+
+    traced = growth(test)
+    return seconds(test) / 2, traced
 
 
 def show(
     command: Command,
     configuration: Configuration,
     work: Iterable[tuple[str, float, float]],
+    later_bytes: float = 0,
 ) -> None:
     """Prints what a command would do.
 
@@ -64,16 +80,17 @@ def show(
         configuration: Its flags, with everything that is chosen by default.
         work: Each kind of work: what is done, how many times, and the seconds that it
             takes each time.
+        later_bytes: Memory that the run will hold beyond what this process has held.
     """
-    from tfdistill.runs.progress import duration
+    from tfdistill.runs.progress import in_words
 
     work = list(work)
     total = sum(count * seconds for _, count, seconds in work)
-    memory = results.peak_memory() / 2**20
-    unit = "hours:minutes:seconds" if total >= 3600 else "minutes:seconds"
+    # No more exact than it is: the next 50 MiB.
+    memory = 50 * math.ceil((results.peak_memory() + later_bytes) / 2**20 / 50)
     print(
-        f"tfdistill {command.name} would take about {duration(total)} ({unit}) and "
-        f"{memory:.0f} MiB of memory:"
+        f"tfdistill {command.name} would take about {in_words(total)} and "
+        f"{memory:,} MiB of memory:"
     )
     for what, count, seconds in work:
         times = f"{count:,} x {seconds:.2g} s" if count != 1 else f"{seconds:.2g} s"
@@ -82,7 +99,7 @@ def show(
     for line in re.findall(r"^  \S.*(?:\n {4,}\S.*)*", command.about, re.M):
         print(line)
     print("With these flags, given or by default:")
-    flags = " ".join(command.record(configuration).split("\n"))
+    flags = " ".join(command.shown(configuration).split("\n"))
     for line in textwrap.wrap(flags, _WIDTH - 2, break_on_hyphens=False):
         print(f"  {line}")
     print("Nothing is written.")

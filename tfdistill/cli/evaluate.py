@@ -4,9 +4,10 @@ Reads the distilled images of a run folder, trains networks on them alone, and
 tests each on the whole test set. The result is printed and written to the run
 folder:
 
-  metrics.json          of the student that the images were distilled for
-  metrics-STUDENT.json  of another one
-  metrics-20.json       of fewer networks than metrics.json is of, here 20
+  metrics.json          networks of the kind that the images were distilled for
+  metrics-STUDENT.json  networks of another kind
+  metrics-20.json       a smaller test, of 20 networks: metrics.json keeps the
+                        test of the most networks
 
 With --attack, where the images are a distilled attack, it says how exposed
 networks are to it: those of a pool, or a --model of your own. Each is trained
@@ -104,11 +105,10 @@ def run(configuration: Configuration) -> None:
 
 
 def _run(c):
-    from tfdistill.distilled.dataset import DistilledDataset
-
     run_folder.check_run(c.workdir)
-    with checking():
-        distilled = DistilledDataset.load(os.path.join(c.workdir, "distilled"))
+    distilled = run_folder.load_distilled(
+        os.path.join(c.workdir, "distilled"), f"--workdir={c.workdir}"
+    )
     if c.attack and not distilled.provenance.get("attack"):
         raise InputError(
             f"--attack needs a distilled attack, but --workdir={c.workdir} was not "
@@ -153,7 +153,7 @@ def _test(c, distilled, dataset, new_head):
             journal=None if c.dry_run else journal,
         )
     if c.dry_run:
-        each = dry_run.seconds_a_network(evaluator, distilled, dataset.test)
+        each, _ = dry_run.a_network(evaluator, distilled, dataset.test)
         dry_run.show(COMMAND, c, [("networks", c.num_students, each)])
         return
     with progress:
@@ -217,8 +217,9 @@ def _write(c, name, content):
     if count < most or (count == most and content["seed"] != known.get("seed", 0)):
         write(beside(content), content)
         print(
-            f"{os.path.basename(path)} keeps the result of {most} networks; this one "
-            f"is {os.path.basename(beside(content))}."
+            f"{os.path.basename(path)} keeps the result of {most} network"
+            f"{'s' if most > 1 else ''}; this one, of {count}, is in "
+            f"{os.path.basename(beside(content))}."
         )
         return known
     if most and count > most:

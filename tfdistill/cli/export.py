@@ -34,24 +34,36 @@ def run(configuration: Configuration) -> None:
         raise InputError(
             f"--output={c.output} exists; choose another name, or pass --overwrite."
         )
-    run_folder.check_run(c.workdir)
+    form = os.path.splitext(c.output)[1]
+    part = "student" if form == ".tflite" else "distilled"
+    run_folder.check_run(c.workdir, part=part)
     from tfdistill.distilled import exports
     from tfdistill.distilled.dataset import DistilledDataset
 
-    form = os.path.splitext(c.output)[1]
+    folder = os.path.join(c.workdir, part)
     # Whatever is refused here is in the run's files, or in what is asked of them.
     try:
         with checking():
             if form == ".tflite":
-                student = os.path.join(c.workdir, "student")
-                exports.save_tflite(student, c.output, c.overwrite)
+                exports.save_tflite(folder, c.output, c.overwrite)
             else:
-                folder = os.path.join(c.workdir, "distilled")
                 save = exports.save_npz if form == ".npz" else exports.save_parquet
-                save(DistilledDataset.load(folder), c.output, c.overwrite)
+                distilled = DistilledDataset.load(folder)
+                save(distilled, c.output, c.overwrite)
+                _say_what_is_needed(distilled)
     except ImportError as error:
         raise InputError(str(error)) from error
     print(f"{c.output} ({os.path.getsize(c.output) / 1024:.0f} KiB).")
+
+
+def _say_what_is_needed(distilled):
+    from tfdistill.distilled import checks
+
+    for what, name in checks.unknown(distilled).items():
+        print(
+            f"Whoever trains on it needs the {what.replace('_', ' ')} {name!r}, which "
+            "does not ship with tfdistill."
+        )
 
 
 COMMAND = Command(

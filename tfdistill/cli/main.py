@@ -9,8 +9,8 @@ from absl import app, logging
 
 from tfdistill._internal import keras_setup
 from tfdistill._internal.version import __version__
+from tfdistill.cli import cut_output, quiet
 from tfdistill.cli import help as help_text
-from tfdistill.cli import quiet
 from tfdistill.cli.command import Command
 from tfdistill.cli.errors import (
     IncompleteError,
@@ -54,9 +54,11 @@ def command(name: str) -> Command:
 def run() -> None:
     """The console script.
 
-    Exits with 0, or with 1 (failed), 2 (wrong input), 130 (stopped by Ctrl-C) or 143
-    (stopped by SIGTERM): with its state saved, and the same command goes on.
+    Exits with 0, or with 1 (failed), 2 (wrong input), 130 (stopped by Ctrl-C), 141 (who
+    read its output has gone) or 143 (stopped by SIGTERM): with its state saved, and the
+    same command goes on.
     """
+    cut_output.end_quietly()
     name, *arguments = sys.argv[1:] or ["--help"]
     if name == "--version":
         _show(f"tfdistill {__version__}")
@@ -124,10 +126,7 @@ def _run(asked, configuration):
 
 
 def _show(text):
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:  # `tfdistill help distill | head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print(text, flush=True)
     sys.exit(0)
 
 

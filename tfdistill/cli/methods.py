@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfdistill.cli.command import Flag
+from tfdistill.cli.configuration import Configuration
 
 # To be trained on by the learned steps, in their order.
 _OF_STEPS = {
@@ -90,6 +91,48 @@ _MEAN_STEPS = {
     *("soft_labels", "judgements", "keep_every", "back_off", "pool", "objective"),
     *("initial_weights", "attack_class", "target_class", "meta_gradient", "recipe"),
 }
+
+
+# Flags that have no use where others have these values.
+_UNUSED: list[tuple[dict[str, Any], set[str]]] = [
+    ({"meta_gradient": "back_gradient"}, {"penalty", "margin", "mirrored"}),
+    ({"meta_gradient": "ridge"}, {"judgements", "keep_every"}),
+    (
+        {"meta_gradient": "ridge", "recipe": "ordinary"},
+        {"inner_optimizer", "learning_rate", "learned_rates", "momentum", "back_off"},
+    ),
+    ({"learned_rates": False}, {"back_off"}),
+    ({"inner_optimizer": "sgd"}, {"momentum"}),
+    ({"inner_optimizer": "adam"}, {"momentum"}),
+    (
+        {"recipe": "learned"},
+        {"updates", "training_rate", "training_batch", "changes"},
+    ),
+    ({"synthesizer": "images"}, {"curriculum", "generator"}),
+    ({"synthesizer": "generator"}, {"start", "enlarged"}),
+    (
+        {"synthesizer": "real"},
+        {"curriculum", "generator", "start", "enlarged", "soft_labels"},
+    ),
+    ({"widths": None}, {"architectures"}),
+    ({"pool": None}, {"pool_student", "new_head"}),
+    ({"initial_weights": "pretrained"}, {"pool_student"}),
+    *(
+        ({"initial_weights": value}, {"learning_students", "max_age"})
+        for value in ("random", "fixed", "pretrained", "pretrained_fixed")
+    ),
+]
+
+
+def unused(configuration: Configuration) -> set[str]:
+    """Names of the flags that have no use, whatever their values: not to be shown."""
+    c, found = configuration, set()
+    for values, names in _UNUSED:
+        if all(name in c and getattr(c, name) == v for name, v in values.items()):
+            found |= names
+    if "images_per_step" in c and c.images_per_step:  # the same in other words
+        found.add("images_per_class")
+    return found
 
 
 def preset(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -112,9 +112,9 @@ def run(configuration: Configuration) -> None:
     with checking():
         name = names.name_of(c.student)
         model = students.build(c.student, dataset)
+    _rehearse(c, dataset, model, name)
     if c.dry_run:
         return _dry_run(c, dataset, recipe)
-    _rehearse(c, dataset, model, name)
     owned = ["flags.txt", pools.MANIFEST, "backup", "*.weights.h5"]
     content = data.content(dataset)
     run_folder.claim(COMMAND, c, owned, content)
@@ -180,8 +180,9 @@ def _dry_run(c, dataset, recipe):
     from tfdistill.studies import pretraining
 
     side_by_side = min(c.side_by_side, c.num_students)
-    step = dry_run.seconds_a_step(
-        lambda callbacks: pretraining.pretrain(
+
+    def cohort(callbacks):
+        pretraining.pretrain(
             functools.partial(students.build, c.student, dataset),
             dataset,
             range(side_by_side),
@@ -191,12 +192,16 @@ def _dry_run(c, dataset, recipe):
             callbacks=callbacks,
             verbose=0,
         )
-    )
-    cohorts = -(-c.num_students // side_by_side)
+
+    step = dry_run.seconds_a_step(cohort)
+    cohorts, later = -(-c.num_students // side_by_side), 0
+    if cohorts > 1:  # the others take as much again as the second
+        traced = dry_run.growth(lambda: dry_run.seconds_a_step(cohort))
+        later = (cohorts - 1) * traced
     steps = recipe.epochs * max(1, dataset.train.num_examples // c.batch_size)
     c = c.replace(**dataclasses.asdict(recipe))
     what = f"steps of {side_by_side} students at once"
-    dry_run.show(COMMAND, c, [(what, cohorts * steps, step)])
+    dry_run.show(COMMAND, c, [(what, cohorts * steps, step)], later)
 
 
 def _recipe(c, dataset):

@@ -119,12 +119,14 @@ class Result:
 
     def costs(self, distilled) -> str:
         """What the result cost, and what was chosen on what, as two lines."""
+        from tfdistill.runs.progress import in_words
+
         learning = self._content.get("seconds_learning")
         seconds = self._content["seconds"] if learning is None else learning
         what = "" if learning is None else " of learning"
         return (
             f"{num_bytes(distilled) / 1024:.0f} KiB of images and labels, "
-            f"{seconds:.0f} seconds{what}, {peak_memory() / 2**20:.0f} MiB of memory "
+            f"{in_words(seconds)}{what}, {peak_memory() / 2**20:.0f} MiB of memory "
             f"at the peak.\nChosen: {self._content['selection']}."
         )
 

@@ -22,8 +22,11 @@ LOCK = ".lock"
 FLAGS = "flags.txt"
 #: What is said of a result that is there.
 REPEATED = "--overwrite repeats it"
-# A line of that file, which flagfiles allow: what the paths lead to.
+# Lines of that file, comments for flagfiles: whose run it is; what the paths lead to.
+_COMMAND = "# command: "
 _CONTENT = "# content: "
+#: The commands whose runs hold distilled images.
+_WITH_IMAGES = ("distill", "baseline")
 _held = []
 
 
@@ -88,6 +91,8 @@ def claim(
     def check():
         if os.path.exists(folder) and not os.path.isdir(folder):
             raise InputError(f"--workdir={folder} is a file, not a folder.")
+        if not overwrite:
+            refuse_another(folder, command.name)
         if os.path.isfile(path) and not overwrite:
             with open(path, encoding="utf-8", errors="replace") as file:
                 recorded = file.read()
@@ -114,8 +119,36 @@ def claim(
             for name in os.listdir(folder):
                 if any(fnmatch.fnmatch(name, pattern) for pattern in owned):
                     files.remove(os.path.join(folder, name))
-        text = command.record(configuration)
+        text = f"{_COMMAND}{command.name}\n{command.record(configuration)}"
         files.write_text(path, text + (f"{_CONTENT}{content}\n" if content else ""))
+
+
+def made_by(folder: str) -> str | None:
+    """The command whose run a folder holds, as its flags.txt says; None if it doesn't.
+
+    Files of earlier versions don't.
+    """
+    try:
+        with open(os.path.join(folder, FLAGS), encoding="utf-8") as file:
+            lines = file.read().split("\n")
+    except (OSError, ValueError):
+        return None
+    named = [line.removeprefix(_COMMAND) for line in lines if line[:11] == _COMMAND]
+    return named[0] if named and named[0].isalpha() else None
+
+
+def refuse_another(folder: str, name: str) -> None:
+    """Refuses a --workdir that holds a run of another command.
+
+    Raises:
+        InputError: If it does.
+    """
+    found = made_by(folder)
+    if found not in (None, name):
+        raise InputError(
+            f"--workdir={folder} is a run of tfdistill {found}; choose another "
+            "--workdir."
+        )
 
 
 def _differences(command, configuration, recorded, content):
@@ -176,6 +209,44 @@ def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
             files.remove(os.path.join(folder, name))
 
 
+def load_distilled(folder: str, given: str):
+    """The `DistilledDataset` of a folder, which networks are to learn from.
+
+    Args:
+        folder: Where it is.
+        given: The flag that says so, with its value.
+
+    Raises:
+        InputError: If it cannot be read, or is for own classes.
+    """
+    from tfdistill.distilled.dataset import DistilledDataset
+
+    with checking():
+        distilled = DistilledDataset.load(folder)
+    refuse_own(distilled, given)
+    return distilled
+
+
+def refuse_own(distilled, given: str) -> None:
+    """Refuses data for own classes, to which the command line has no names.
+
+    Args:
+        distilled: A `DistilledDataset`.
+        given: The flag that names it, with its value.
+
+    Raises:
+        InputError: If it is for some.
+    """
+    from tfdistill.distilled import checks
+
+    for argument, name in checks.unknown(distilled).items():
+        raise InputError(
+            f"{given} is for the {argument.replace('_', ' ')} {name!r}, which does not "
+            "ship with tfdistill, and commands know no others: train on it in Python, "
+            f"by DistilledDataset.load(folder, {argument}=...)."
+        )
+
+
 def is_finished(
     folder: str,
     result: str = "metrics.json",
@@ -221,7 +292,7 @@ def journal(folder: str, writes: bool = True, progress: "Progress | None" = None
     Args:
         folder: The run folder.
         writes: Whether this process writes.
-        progress: Where each tested network is counted.
+        progress: Where each tested network is counted, with the accuracy of all so far.
     """
     import numpy as np
 
@@ -259,18 +330,37 @@ def _contents(folder):
     return [name for name in os.listdir(folder) if name != LOCK]
 
 
-def check_run(folder: str) -> None:
-    """Refuses a distilled set where the folder of a run is needed, which has one.
+def check_run(folder: str, flag: str = "workdir", part: str = "distilled") -> None:
+    """Refuses what is not the folder of a run with distilled images, as far as it is.
+
+    Args:
+        folder: The run folder.
+        flag: Who names it.
+        part: The folder in it that is needed.
 
     Raises:
-        InputError: If the folder is one.
+        InputError: If it is none, or the run has not come to that part.
     """
-    inside = os.path.join(folder, "distilled")
-    if os.path.isfile(os.path.join(folder, "tfdistill.json")) and not os.path.isdir(
-        inside
-    ):
+    given = f"--{flag}={folder}"
+    if os.path.isdir(os.path.join(folder, part)):
+        return
+    if not os.path.isdir(folder):
+        raise InputError(f"{given}: there is no such folder.")
+    if os.path.isfile(os.path.join(folder, "tfdistill.json")):
         raise InputError(
-            f"--workdir={folder} is a distilled set, not the folder of a run: move it "
-            "into a new folder, RUN, as RUN/distilled, and pass --workdir=RUN; or "
+            f"{given} is a distilled set, not the folder of a run: move it "
+            f"into a new folder, RUN, as RUN/distilled, and pass --{flag}=RUN; or "
             f"judge it where it is, by tfdistill compare --sets={folder}."
+        )
+    command = made_by(folder)
+    if command and command not in _WITH_IMAGES:
+        raise InputError(
+            f"{given} is a run of tfdistill {command}, which makes no distilled "
+            f"images; name a run of tfdistill {' or '.join(_WITH_IMAGES)}."
+        )
+    if is_unfinished(folder):
+        raise InputError(
+            f"The run in {given} is not finished and has nothing in "
+            f"{os.path.join(folder, part)} yet; the same command of tfdistill "
+            f"{command or 'distill'} goes on with it."
         )

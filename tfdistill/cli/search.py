@@ -193,11 +193,11 @@ def run(configuration: Configuration) -> None:
 
 
 def _distilled(folder):
-    from tfdistill.distilled.dataset import DistilledDataset
-
-    inside = os.path.join(folder, "distilled")
-    with checking():
-        return DistilledDataset.load(inside if os.path.isdir(inside) else folder)
+    given = f"--distilled={folder}"
+    if not os.path.isfile(os.path.join(folder, "tfdistill.json")):
+        run_folder.check_run(folder, "distilled")
+        folder = os.path.join(folder, "distilled")
+    return run_folder.load_distilled(folder, given)
 
 
 def _as_distilled(c, distilled):
@@ -360,6 +360,7 @@ def _dry_run(c, distilled, dataset, strategy):
     """Scores a candidate and trains it a little, and says what the rest would take."""
     with rehearsal.rehearsal() as trial:
         search = _search(c, trial.folder, distilled, dataset, strategy)
+        _rehearse(c, search)
         with checking():
             search.explore(1)
         (candidate, *_) = search.ranking

@@ -58,7 +58,8 @@ def assemble(
     if train.knows_labels and test.knows_labels:  # no stream is read just for this
         extra = set(test.read_labels().tolist()) - set(train.read_labels().tolist())
         if extra:
-            raise ValueError(f"test has class {min(extra)}, which is not in train.")
+            name = dict(enumerate(class_names)).get(min(extra), min(extra))
+            raise ValueError(f"test has class {name}, which is not in train.")
     normalization, count = train.normalization, len(class_names)
     train, test = (part.normalized_by(normalization, count) for part in (train, test))
     return Dataset(name, train, test, normalization, class_names)

@@ -275,13 +275,18 @@ class Split(faces.SplitFace):
         return kept, Split.of_examples(out, kept.normalization, self.num_classes)
 
     def sample(
-        self, images_per_class: int, seed: int = 0
+        self,
+        images_per_class: int,
+        seed: int = 0,
+        *,
+        class_names: Sequence[str] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draws the same number of examples of every class, without repetition.
 
         Args:
             images_per_class: Number of examples of each class, over all steps.
             seed: Non-negative seed of the draw.
+            class_names: What errors call the classes; their numbers by default.
 
         Returns:
             (normalised float32 [K * images_per_class, H, W, C], int32 labels
@@ -293,7 +298,8 @@ class Split(faces.SplitFace):
         check_int("images_per_class", images_per_class, 1)
         seed = check_int("seed", seed, 0)
         labels = self.read_labels()
-        rows = stratified.draw(labels, self.num_classes, images_per_class, seed)
+        names = class_names or range(self.num_classes)
+        rows = stratified.draw(labels, names, images_per_class, seed)
         return self._normalized(rows), labels[rows]
 
     def of_class(self, label: int) -> np.ndarray:

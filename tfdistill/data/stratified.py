@@ -1,5 +1,7 @@
 """Random choices of examples, class by class: functions of the labels and a seed."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
@@ -29,13 +31,13 @@ def hold_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
 
 
 def draw(
-    labels: np.ndarray, num_classes: int, images_per_class: int, seed: int
+    labels: np.ndarray, names: Iterable, images_per_class: int, seed: int
 ) -> np.ndarray:
     """Draws the same number of examples of every class, without repetition.
 
     Args:
         labels: Integer array [N].
-        num_classes: Number of classes C.
+        names: What errors call the C classes.
         images_per_class: Number of examples to draw of each class.
         seed: Non-negative seed of the draw.
 
@@ -47,12 +49,12 @@ def draw(
         ValueError: If a class has too few examples.
     """
     rng, picked = np.random.default_rng(seed), []
-    for label in range(num_classes):
+    for label, name in enumerate(names):
         where = np.flatnonzero(labels == label)
         if len(where) < images_per_class:
             raise ValueError(
                 f"{images_per_class} different images of each class are asked for "
-                f"(images_per_class * steps), but class {label} has only "
+                f"(images_per_class * steps), but class {name} has only "
                 f"{len(where)} examples."
             )
         picked.append(rng.choice(where, images_per_class, replace=False))

@@ -1,6 +1,12 @@
 """Does a distilled set fit together?"""
 
+import contextlib
+
+import keras
 import numpy as np
+
+from tfdistill.inner.objectives.unknown import UnknownObjective
+from tfdistill.inner.optimizers.unknown import UnknownOptimizer
 
 
 def check(distilled) -> None:
@@ -34,6 +40,48 @@ def check(distilled) -> None:
     if not np.isfinite(labels).all():
         raise ValueError("labels must be finite.")
     distilled.objective.check_labels(labels)
+
+
+def check_model(distilled, model: keras.Model) -> None:
+    """Refuses a model of other images or outputs, as far as it knows its own.
+
+    Args:
+        distilled: A `DistilledDataset`.
+        model: One that is to learn from it.
+
+    Raises:
+        ValueError: If shapes differ.
+    """
+    for name, what, own in (
+        ("input_shape", "takes images", tuple(distilled.image_shape)),
+        ("output_shape", "gives outputs", (distilled.num_classes,)),
+    ):
+        shape = None
+        with contextlib.suppress(AttributeError, ValueError):  # of a model's own class
+            shape = getattr(model, name)[1:]
+        if not isinstance(shape, tuple) or any(isinstance(n, tuple) for n in shape):
+            continue  # several inputs or outputs
+        wrong = [n for n, mine in zip(shape, own) if n not in (None, mine)]
+        if wrong or len(shape) != len(own):
+            raise ValueError(
+                f"The model {what} of the shape {shape}, but the distilled data needs "
+                f"{own}."
+            )
+
+
+def unknown(distilled) -> dict[str, str]:
+    """What of a set is an own class that only a file names.
+
+    Args:
+        distilled: A `DistilledDataset`; of an unknown class, it can only be viewed.
+
+    Returns:
+        The class's name in files, by the argument of `DistilledDataset.load` that
+        takes an object of it.
+    """
+    kinds = {"objective": UnknownObjective, "inner_optimizer": UnknownOptimizer}
+    found = {name: getattr(distilled, name) for name in kinds}
+    return {k: v.name for k, v in found.items() if isinstance(v, kinds[k])}
 
 
 def numbers(name: str, values) -> np.ndarray:

@@ -11,10 +11,9 @@ from tfdistill import students
 from tfdistill._internal import fields
 from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
-from tfdistill.distilled import checks, exports, faces, synthesized, tfrecords
+from tfdistill.distilled import checks, exports, faces, serving, synthesized, tfrecords
 from tfdistill.distilled.learned_schedule import LearnedSchedule
 from tfdistill.distilled.recipe import Recipe
-from tfdistill.distilled.serving import Normalize
 from tfdistill.inner import enlarging, objectives, optimizers
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.optimizers.base import InnerOptimizer
@@ -286,7 +285,11 @@ class DistilledDataset(faces.DistilledFace):
 
         Returns:
             The same model.
+
+        Raises:
+            ValueError: If the model takes other images, or gives other outputs.
         """
+        checks.check_model(self, model)
         self.assign_initial_weights(model)
         self.recipe.fit(model, self, verbose)
         return model
@@ -303,13 +306,11 @@ class DistilledDataset(faces.DistilledFace):
         Returns:
             A model of `[batch, *image_shape]`: uint8 where the real data is in 0..255,
             else float32. `model.export(folder)` writes it as a SavedModel.
+
+        Raises:
+            ValueError: If the model takes other images, or gives other outputs.
         """
-        dtype = "uint8" if self.normalization.scale == 255 else "float32"
-        inputs = keras.Input(self.image_shape, dtype=dtype, name="images")
-        outputs = model(Normalize(self.normalization)(inputs))
-        if probabilities:
-            outputs = keras.layers.Softmax()(outputs)
-        return keras.Model(inputs, outputs)
+        return serving.model_of(self, model, probabilities)
 
     def save(self, folder: str | os.PathLike, *, overwrite: bool = False) -> None:
         """Writes a folder that TFDS, or plain `tf.data`, reads.

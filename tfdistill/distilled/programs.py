@@ -20,12 +20,31 @@ _ENLARGE = (
 _MODEL = """
 model = ...  # your network: {shape} to {classes} outputs, without a softmax
 """
+# By one transform, as the library does: a layer of Keras for each change would resample
+# small images two or three times, which blurs them, and networks learn less.
 _CHANGE = """
-change = keras.Sequential(
-    [
-        {layers},
-    ]
-)
+
+def change(images, labels):  # {what}, at random and all at once
+    count, (height, width) = tf.shape(images)[0], images.shape[1:3]
+    draw = lambda most: tf.random.uniform([count], -most, most)
+    zoom, angle = 1 + draw({zoom:g}), 2 * np.pi * draw({rotation:g})
+    cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
+    {side}
+    right = width * (0.5 + draw({shift:g})) - 0.5
+    down = height * (0.5 + draw({shift:g})) - 0.5
+    x = (width - 1) / 2 - a * right - b * down
+    y = (height - 1) / 2 - sin * right - cos * down
+    transforms = tf.stack([a, b, x, sin, cos, y, 0 * x, 0 * x], 1)
+    images = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=transforms,
+        output_shape=[height, width],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
+    return images, labels
+
 """
 _ORDINARY = """{change}
 data = tf.data.Dataset.from_tensor_slices((images, labels))
@@ -37,7 +56,7 @@ model.compile(
 )
 model.fit(data, steps_per_epoch={updates}, shuffle=False)
 """
-_CHANGED = "data = data.map(lambda x, y: (change(x, training=True), y))\n"
+_CHANGED = "data = data.map(change)\n"
 _IN_ORDER = """
 batch = {batch}  # the images of a step
 images = images.reshape(-1, batch, *images.shape[1:])
@@ -55,12 +74,15 @@ model.compile(
 data = tf.data.Dataset.from_tensor_slices((images, labels))
 model.fit(data, epochs=len(rates), shuffle=False)
 """
-_LAYERS = {
-    "shift": 'keras.layers.RandomTranslation({0:g}, {0:g}, "nearest")',
-    "rotation": 'keras.layers.RandomRotation({0:g}, "nearest")',
-    "zoom": 'keras.layers.RandomZoom({0:g}, {0:g}, "nearest")',
-    "flip": 'keras.layers.RandomFlip("horizontal")',
+# What moves an image, in words.
+_MOVES = {
+    "shift": "shifted",
+    "rotation": "turned",
+    "zoom": "zoomed",
+    "flip": "mirrored",
 }
+_NOT_MIRRORED = "a, b = cos, -sin"
+_MIRRORED = "side = tf.sign(draw(1.0))\n    a, b = side * cos, -side * sin"
 _CLASSES = (
     "keras.losses.CategoricalCrossentropy(from_logits=True)",
     "distributions over the classes",
@@ -103,13 +125,11 @@ def program(distilled) -> str:
         return text
     if isinstance(recipe, OrdinaryTraining):
         changes = recipe.changes.to_config()
-        if not set(changes) <= set(_LAYERS):
+        if not set(changes) <= set(_MOVES):
             return text
-        layers = [_LAYERS[name].format(float(of)) for name, of in changes.items()]
-        change = _CHANGE.format(layers=",\n        ".join(layers))
         return text + _ORDINARY.format(
-            change=change if layers else "",
-            changed=_CHANGED if layers else "",
+            change=_change(changes) if changes else "",
+            changed=_CHANGED if changes else "",
             batch=min(recipe.batch_size, distilled.num_images),
             rate=recipe.learning_rate,
             updates=recipe.updates,
@@ -118,6 +138,16 @@ def program(distilled) -> str:
     if isinstance(distilled.inner_optimizer, GradientDescent):
         return text + _IN_ORDER.format(batch=distilled.images.shape[1], **values)
     return text
+
+
+def _change(changes):
+    """The function that changes a batch as `RandomChanges` of this config does."""
+    words = [_MOVES[name] for name in changes]
+    return _CHANGE.format(
+        what=", ".join(words),
+        side=_MIRRORED if "flip" in changes else _NOT_MIRRORED,
+        **{name: float(changes.get(name, 0)) for name in ("shift", "rotation", "zoom")},
+    )
 
 
 def instructions(distilled) -> str:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
+from tfdistill.distilled import checks
 from tfdistill.runs import files
 
 
@@ -34,6 +35,35 @@ class Normalize(keras.layers.Layer):
     def get_config(self):
         config = {"normalization": self.normalization.to_config()}
         return {**super().get_config(), **config}
+
+
+@keras.saving.register_keras_serializable("tfdistill", "_Served")
+class Served(keras.Model):
+    """A model whose `export` prints nothing, unless it is asked to."""
+
+    def export(self, filepath, *args, verbose=None, **kwargs):
+        if verbose:
+            return super().export(filepath, *args, verbose=verbose, **kwargs)
+        # Not every Keras has the argument, and all print the same way.
+        shown = keras.config.is_interactive_logging_enabled()
+        keras.config.disable_interactive_logging()
+        try:
+            return super().export(filepath, *args, **kwargs)
+        finally:
+            if shown:
+                keras.config.enable_interactive_logging()
+
+
+def model_of(distilled, model: keras.Model, probabilities: bool) -> keras.Model:
+    """Same as `DistilledDataset.serving_model`."""
+    checks.check_model(distilled, model)
+    normalization = distilled.normalization
+    dtype = "uint8" if normalization.scale == 255 else "float32"
+    inputs = keras.Input(distilled.image_shape, dtype=dtype, name="images")
+    outputs = model(Normalize(normalization)(inputs))
+    if probabilities:
+        outputs = keras.layers.Softmax()(outputs)
+    return Served(inputs, outputs)
 
 
 def export_student(

@@ -140,12 +140,13 @@ class FreshStudents:
                 can resume.
         """
         num_students = check_int("num_students", num_students, 1)
-        kept = journal.read() if journal else {}
+        kept = journal.read(num_students) if journal else {}
         if "loss" not in kept:
             kept = {}
         done = min(map(len, kept.values()), default=0)
-        done -= done % self._group
-        found = {name: list(values[:done]) for name, values in kept.items()}
+        if done < num_students:  # a group is trained as a whole
+            done -= done % self._group
+        found = {name: [*values[:done]] for name, values in kept.items()}
         num_examples = 0
         key = student_seed(seed, Stream.EVALUATION)
         for first in range(done, num_students, self._group):
@@ -162,11 +163,13 @@ class FreshStudents:
                 num_examples += len(labels)
             totals["loss"] = totals["loss"] / num_examples
             for name, value in totals.items():
-                found.setdefault(name, []).extend(value)
+                # The last group may have more than are wanted.
+                of_all = [*found.get(name, []), *value]
+                found[name] = of_all[:num_students]
             if journal:
                 journal.write(**found)
         if not num_examples:  # the journal held all of them
             num_examples = sum(len(labels) for _, labels in batches)
-        arrays = {n: np.stack(values[:num_students]) for n, values in found.items()}
+        arrays = {n: np.stack(values) for n, values in found.items()}
         losses = arrays.pop("loss")
         return Evaluation(arrays, losses, num_examples, self._objective)

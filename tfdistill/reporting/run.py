@@ -240,8 +240,9 @@ def _curve(run, against):
 def _way_to_metrics(folder, data):
     """What tests data that was saved from Python, if that can be."""
     made = os.path.join(data, "tfdistill.json")
-    begun = os.path.isfile(os.path.join(folder, "flags.txt"))
-    if begun or not (os.path.isfile(made) and files.read_json(made).get("student")):
+    if os.path.isfile(os.path.join(folder, "flags.txt")):
+        return "; the command that began it goes on with it"
+    if not (os.path.isfile(made) and files.read_json(made).get("student")):
         return ""
     return f": tfdistill evaluate --workdir={folder} makes it"
 

@@ -163,11 +163,14 @@ class Backup(keras.callbacks.Callback):
         if self._within_epochs:
             self._watch.start()
 
+    @property
+    def newest(self) -> int:
+        """Number of steps that the newest state has done; 0 if there is no state."""
+        return max((int(p.rpartition("-")[2]) for p in self._saved()), default=0)
+
     def _is_ahead(self):
         """Whether a state has done more steps than the model."""
-        done = int(self.model.optimizer.iterations.numpy())
-        saved = [int(path.rpartition("-")[2]) for path in self._saved()]
-        return max(saved, default=0) > done
+        return self.newest > int(self.model.optimizer.iterations.numpy())
 
     def on_epoch_begin(self, epoch, logs=None):
         self.model._initial_epoch = None  # of this call of `fit` alone

@@ -59,9 +59,15 @@ class Entry:
         self._path, self._writes, self._tell = path, writes, tell
         self._known = 0
 
-    def read(self) -> dict[str, np.ndarray]:
-        """Results of each student so far, by name; initially none."""
+    def read(self, most: int | None = None) -> dict[str, np.ndarray]:
+        """Results of each student so far, by name; initially none.
+
+        Args:
+            most: Number of students that are wanted, the first ones; all by default.
+        """
         arrays = read_arrays(self._path) or {}
+        if most is not None:
+            arrays = {name: array[:most] for name, array in arrays.items()}
         if arrays:
             self._say(arrays, found=True)
         return arrays

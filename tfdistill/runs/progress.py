@@ -70,15 +70,20 @@ class Progress:
         if self._parts > 1:
             title = f"{self._number}/{self._parts} {title}"
         self._title, self._total, self._unit, self._done = title, total, unit, done
-        self._text = self._about = ""
+        self.about("")
         self._first, self._then = None, list(then)
         self._bar = self._bar or (_bar() if self._shown else None)
         # The first part may be long, and is then the only sign of life.
         self._refresh(at_once=True, told=self._parts > 1)
 
-    def about(self, what: str) -> None:
-        """Says what all texts are about, until the next one or the next part."""
-        self._about, self._text = what, ""
+    def about(self, what: str, *, figures: bool = True) -> None:
+        """Says what all texts are about, until the next one or the next part.
+
+        Args:
+            what: In a few words.
+            figures: Whether texts are shown. Those of candidates are no result.
+        """
+        self._about, self._text, self._has_figures = what, "", figures
 
     def advance(
         self, count: float = 1, text: str | None = None, *, found: bool = False
@@ -162,8 +167,11 @@ class Progress:
         words = [f"{self._title} {done}/{total} {self._unit}"]
         left, of_all = self.left
         if left is not None and (self._share < 1 or self._then and of_all):
-            words.append(f"{duration(left)} left{'' if of_all else ' of this part'}")
-        if self._text:
+            of = f" of {'all' if of_all else 'this part'}" if self._parts > 1 else ""
+            words.append(f"{duration(left)} left{of}")
+        if not self._has_figures:
+            words.append(self._about)
+        elif self._text:
             # What a narrow terminal cuts off is what it is about, not the figure.
             words.append(f"{self._text} ({self._about})" if self._about else self._text)
         return ", ".join(words)
@@ -333,6 +341,14 @@ def duration(seconds: float) -> str:
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def in_words(seconds: float) -> str:
+    """Seconds with their unit: "1 second", "58 seconds", "12:03 minutes"."""
+    if round(seconds) < 60:
+        count = round(seconds)
+        return f"{count} second{'' if count == 1 else 's'}"
+    return f"{duration(seconds)} {'hours' if seconds >= 3600 else 'minutes'}"
 
 
 def _figure(value, is_share):

@@ -2,10 +2,9 @@
 
 A few distilled images have no room for single wrong labels: they hold what thousands of
 examples agree on. Students that learn from images distilled from one half of the data
-judge the labels of the other half. Labels are ranked by their probability, as in
-confident learning (Northcutt et al. 2021, arXiv:1911.00068); the number of wrong ones
-is estimated from examples of which students are sure (the anchor points of Patrini et
-al. 2017, arXiv:1609.03683).
+judge the labels of the other half. How many labels are wrong is estimated from examples
+of which students are sure (the anchor points of Patrini et al. 2017, arXiv:1609.03683);
+with that, Bayes' rule gives the probability that a given label is right.
 """
 
 import dataclasses
@@ -30,6 +29,9 @@ from tfdistill.runs.backup import Backup
 from tfdistill.runs.journal import read_arrays, write_arrays
 from tfdistill.synthesizers.images import DistilledImages
 from tfdistill.weights.fixed import FixedWeights
+
+# Below 1, students are surer than they say: few outer steps make them so. Above, less.
+_TEMPERATURES = np.geomspace(0.25, 8, 41)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +58,25 @@ class Audit:
 
     @functools.cached_property
     def scores(self) -> np.ndarray:
-        """Probability of each given label, float `[examples]`; low if contradicted."""
-        return self._of_given(self.probabilities)
+        """Probability that each given label is right, float `[examples]`, in 0..1.
+
+        By Bayes' rule from what students say of the example and from `noise_rate`, as
+        if a wrong label were any other class alike: how often a class stands for
+        another one is known too badly where few labels are wrong. Students are more or
+        less sure than they may be, so their probabilities are tempered (Guo et al.
+        2017, arXiv:1706.04599), such that the given labels are as likely as can be.
+        """
+        # Nobody can know that no label at all is wrong.
+        wrong = min(self.noise_rate + 1 / len(self.given), 1 - 1 / self.num_classes)
+        logs = np.log(np.clip(self.probabilities, 1e-30, 1)).astype("float64")
+        likeliest, best = np.empty(0), -np.inf
+        for temperature in _TEMPERATURES:
+            right = self._of_given(scipy.special.softmax(logs / temperature, 1))
+            given_right = right * (1 - wrong)
+            given = given_right + (1 - right) * wrong / (self.num_classes - 1)
+            if (likelihood := np.log(given).sum()) > best:
+                likeliest, best = given_right / given, likelihood
+        return likeliest
 
     @property
     def agreement(self) -> np.ndarray:
@@ -109,18 +128,10 @@ class Audit:
     def suspects(self) -> np.ndarray:
         """Whether each label is probably wrong, bool `[examples]`.
 
-        For each given label, as many as `noise` estimates: the least probable ones, and
-        only where students suggest another label.
+        They are the first of the ranking: where students suggest another label, and
+        the given one is right with a probability below one half.
         """
-        scores = self.scores
-        wrong = self.noise()
-        np.fill_diagonal(wrong, 0)
-        chosen = np.zeros(len(self.given), bool)
-        for label, share in enumerate(wrong.sum(1)):
-            of_label = np.flatnonzero(self.given == label)
-            count = round(share * len(self.given))
-            chosen[of_label[np.argsort(scores[of_label], kind="stable")[:count]]] = True
-        return chosen & (self.suggested != self.given)
+        return (self.scores < 0.5) & (self.suggested != self.given)
 
     def _of_given(self, values):
         return np.take_along_axis(values, self.given[:, None], 1)[:, 0]

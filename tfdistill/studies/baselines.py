@@ -32,6 +32,8 @@ TRAINING_RATES = (0.001, 0.003, 0.01)
 
 # Before `tune`: the initial values of distilled images.
 _RATE, _EPOCHS = GradientDescent().hyperparameters[0].start, 3
+# How many images of a class are needed, in the words of the arguments.
+_COUNT = "(images_per_class * steps)"
 
 
 def random_real(
@@ -57,7 +59,8 @@ def random_real(
         >>> tfdistill.baselines.random_real(digits, steps=5).num_images
         50
     """
-    images, _ = dataset.train.sample(_per_class(images_per_class, steps), seed=seed)
+    count = _per_class(images_per_class, steps)
+    images, _ = dataset.train.sample(count, seed, class_names=dataset.class_names)
     images = images.reshape(-1, dataset.num_classes, *dataset.image_shape)
     return _dataset(dataset, "random_real", images, steps, seed)
 
@@ -78,12 +81,8 @@ def k_means(
     """
     count, centroids = _per_class(images_per_class, steps), []
     for label in range(dataset.num_classes):
-        images = dataset.train.of_class(label)
-        if len(images) < count:
-            raise ValueError(
-                f"k-means needs {count} images of each class for as many centroids "
-                f"(images_per_class * steps), but class {label} has {len(images)}."
-            )
+        needs = f"k-means needs {count} images of each class for as many centroids"
+        images = _of_class(dataset, label, count, f"{needs} {_COUNT}")
         means = KMeans(count, n_init=1, random_state=seed)
         means.fit(images.reshape(len(images), -1))
         # The centroids are assigned to steps at random.
@@ -127,12 +126,8 @@ def herding(
     """
     count, chosen = _per_class(images_per_class, steps), []
     for label in range(dataset.num_classes):
-        images = dataset.train.of_class(label)
-        if len(images) < count:
-            raise ValueError(
-                f"Herding needs {count} images of each class (images_per_class * "
-                f"steps), but class {label} has {len(images)}."
-            )
+        needs = f"Herding needs {count} images of each class {_COUNT}"
+        images = _of_class(dataset, label, count, needs)
         rows = np.asarray(images if features is None else features(images))
         if rows.ndim < 2 or len(rows) != len(images) or not np.isfinite(rows).all():
             raise ValueError(
@@ -178,7 +173,9 @@ def average_real(
         ValueError: If a class has no images.
     """
     classes = range(dataset.num_classes)
-    means = np.stack([dataset.train.of_class(label).mean(0) for label in classes])
+    needs = "A mean needs an image of each class"
+    every = [_of_class(dataset, label, 1, needs) for label in classes]
+    means = np.stack([images.mean(0) for images in every])
     images = np.repeat(means[None], _per_class(images_per_class, steps), axis=0)
     return _dataset(dataset, "average_real", images, steps, None)
 
@@ -331,6 +328,15 @@ def tune(
         )
         for data in sets
     ]
+
+
+def _of_class(dataset, label, count, needs):
+    """The training images of a class, of which there must be so many: `needs` why."""
+    found = int((dataset.train.read_labels() == label).sum())
+    if found < count:
+        name = dataset.class_names[label]
+        raise ValueError(f"{needs}, but class {name} has {found}.")
+    return dataset.train.of_class(label)
 
 
 def _per_class(images_per_class, steps):

@@ -199,7 +199,9 @@ class DistilledImages(Synthesizer, Curriculum):
         size *= factor**2
         check_int("steps", steps, 1)
         per_class = -(-size // dataset.num_classes)
-        images, _ = dataset.train.sample(per_class * steps, seed=seed)
+        images, _ = dataset.train.sample(
+            per_class * steps, seed=seed, class_names=dataset.class_names
+        )
         images = np.reshape(images, (steps, -1, *dataset.image_shape))
         images = _shrunk(images[:, :size], factor)
         return cls._of(dataset, images, epochs=epochs, **kwargs)

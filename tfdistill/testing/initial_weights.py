@@ -33,10 +33,7 @@ def check_initial_weights(
         >>> tfdistill.testing.check_initial_weights(tfdistill.RandomWeights())
     """
     kind = type(initial_weights).__name__
-    require(
-        isinstance(initial_weights, InitialWeights),
-        f"{kind} must be a subclass of tfdistill.InitialWeights.",
-    )
+    measures.require_kind("initial_weights", initial_weights, InitialWeights)
     require(
         isinstance(initial_weights.is_random, bool),
         f"{kind}.is_random must say whether two students may start differently.",

@@ -32,10 +32,7 @@ def check_inner_optimizer(optimizer: InnerOptimizer) -> None:
         >>> tfdistill.testing.check_inner_optimizer(tfdistill.inner.Momentum())
     """
     kind = type(optimizer).__name__
-    require(
-        isinstance(optimizer, InnerOptimizer),
-        f"{kind} must be a subclass of tfdistill.InnerOptimizer.",
-    )
+    measures.require_kind("optimizer", optimizer, InnerOptimizer)
     measures.check_name(optimizer, optimizers.get)
     known = getattr(optimizer, "hyperparameters", ())
     require(

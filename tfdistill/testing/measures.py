@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import check_kind
 from tfdistill.inner.curriculum import Curriculum
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
@@ -51,6 +52,18 @@ def double_precision() -> Iterator[None]:
     finally:
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)
+
+
+def require_kind(name: str, value, kind: type) -> None:
+    """Raises an AssertionError if an argument is no object of an abstract class.
+
+    Args:
+        name, value, kind: Same as for `check_kind`.
+    """
+    try:
+        check_kind(name, value, kind)
+    except ValueError as error:
+        raise AssertionError(str(error)) from None
 
 
 def check_name(value, get: Callable) -> None:

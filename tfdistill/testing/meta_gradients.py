@@ -41,10 +41,7 @@ def check_meta_gradient(
         ...     tfdistill.BackGradient(judgements=2), xla=False
         ... )
     """
-    require(
-        isinstance(meta_gradient, MetaGradient),
-        f"{type(meta_gradient).__name__} must be a subclass of tfdistill.MetaGradient.",
-    )
+    measures.require_kind("meta_gradient", meta_gradient, MetaGradient)
     meta_gradient.check(6)
     with measures.double_precision():
         synthesizer = _images()

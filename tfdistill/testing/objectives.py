@@ -40,11 +40,7 @@ def check_objective(
         ...     tfdistill.Regression(), inner_labels=numbers, real_labels=numbers
         ... )
     """
-    kind = type(objective).__name__
-    require(
-        isinstance(objective, Objective),
-        f"{kind} must be a subclass of tfdistill.Objective.",
-    )
+    measures.require_kind("objective", objective, Objective)
     measures.check_name(objective, objectives.get)
     rng = np.random.default_rng(0)
     if inner_labels is None:

@@ -50,12 +50,14 @@ def check_synthesizer(
         ...     lambda: tfdistill.DistilledImages.from_real(digits, steps=2, epochs=2)
         ... )
     """
+    require(
+        not isinstance(make, Synthesizer),
+        "make must be a function that makes a synthesizer, the same each time, not a "
+        f"{type(make).__name__} itself.",
+    )
     synthesizer = make()
     kind = type(synthesizer).__name__
-    require(
-        isinstance(synthesizer, Synthesizer),
-        f"{kind} must be a subclass of tfdistill.Synthesizer.",
-    )
+    measures.require_kind("make()", synthesizer, Synthesizer)
     require(
         synthesizer.trainable_variables,
         f"{kind} has no trainable variables: make them by add_weight() in __init__.",

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill._internal.checks import check_kind
 from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.inner import second_order
 from tfdistill.inner.stateless import StatelessModel
@@ -51,6 +52,8 @@ class Population:
         logits: bool = True,
         differentiated: bool = False,
     ):
+        if initial_weights is not None:
+            check_kind("initial_weights", initial_weights, InitialWeights)
         self.name = students.name_of(student)
         architectures = students.each_of(student)
         self.members: list[tuple[StatelessModel, InitialWeights]] = []
