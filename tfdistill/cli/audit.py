@@ -3,7 +3,8 @@
 Distils a few images from each half of the training data, several times, and
 lets networks that learn from them alone judge the labels of the other half.
 A label is suspect if it is more likely wrong than right, by what the networks
-say and by how many labels seem wrong in all. Writes into a folder:
+say and by how many labels seem wrong in all. (The distilled images' own labels
+are learned, and may move to other classes.) Writes into a folder:
 
   audit.csv      all training examples, the most suspect first: row number, file
                  (or TFDS id, or row), label given, label suggested,
