@@ -300,6 +300,9 @@ def test_a_class_in_place_of_an_object_is_refused(digits):
         tfdistill.DistilledImages.from_real(
             digits, inner_optimizer=inner.GradientDescent
         )
+    data = tfdistill.Distiller("linear", images).distilled()
+    with pytest.raises(ValueError, match=says.format("OrdinaryTraining")):
+        data.replace(recipe=tfdistill.OrdinaryTraining)
     with pytest.raises(AssertionError, match="a function that makes a synthesizer"):
         testing.check_synthesizer(images)
 

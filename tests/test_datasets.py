@@ -698,12 +698,16 @@ def test_damaged_tfds_folder(tmp_path):
         ("mnits", "did you mean .*mnist"),
         ("digit", "did you mean .*digits"),
         ("usp", "did you mean .*usps"),
-        ("qqqqqqqq", "no data set or file 'qqqqqqqq'"),
+        ("qqqqqqqq", "no data set, file or folder 'qqqqqqqq'"),
         ("mnist:9.9.9", "TFDS has no 'mnist:9.9.9'"),
+        ("nofolder/", "There is no file or folder 'nofolder/'"),
+        ("my/images/here", "There is no file or folder 'my/images/here'"),
+        ("images.zip", "There is no file or folder 'images.zip'"),
+        ("data/imges", "There is no data set, file or folder 'data/imges'"),
     ],
 )
 def test_unknown_names(tmp_path, name, message):
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as caught:
         datasets.load_dataset(name, data_dir=str(tmp_path))
     assert "\n" not in str(caught.value)
 

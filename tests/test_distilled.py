@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -166,6 +167,17 @@ def test_a_model_of_other_shapes_is_refused(shape, outputs, says):
     for use in (distilled.train, distilled.serving_model):
         with pytest.raises(ValueError, match=f"The model {says}"):
             use(model)
+
+
+def test_the_folder_of_a_run_has_its_data_inside(tmp_path):
+    make().save(tmp_path / "run" / "distilled")
+    inside = re.escape(str(tmp_path / "run" / "distilled"))
+    with pytest.raises(FileNotFoundError, match=f"it is in {inside}"):
+        DistilledDataset.load(tmp_path / "run")
+    with pytest.raises(ValueError, match="it is a distilled data set; a run has"):
+        tfdistill.report.page(tmp_path / "run" / "distilled")
+    with pytest.raises(FileNotFoundError, match="tfdistill.json"):
+        DistilledDataset.load(tmp_path)
 
 
 def test_a_folder_is_not_overwritten_unasked(tmp_path):

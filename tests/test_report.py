@@ -153,7 +153,7 @@ def test_command(run, tmp_path):
     ("arguments", "says"),
     [
         ([], "--workdir is missing"),
-        (["--workdir=absent"], "absent holds no finished run"),
+        (["--workdir=absent"], "--workdir=absent: there is no such folder"),
         (["--workdir=absent", "--output=/"], "--output=/ is a folder"),
         (["--workdir=absent", "--output=README.md"], "README.md is no report"),
     ],

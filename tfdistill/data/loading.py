@@ -190,7 +190,7 @@ def load_dataset(
     if path == "digits":
         return _load_digits(form)
     is_path = isinstance(name, os.PathLike) or path.startswith((".", "/", "~"))
-    is_path = is_path or path.endswith(".npz")
+    is_path = is_path or path.endswith(".npz") or not tfds_sources.is_name(path)
     path = os.path.expanduser(path) if is_path else path
     with blame(repr(path)):
         if os.path.isdir(path) and (is_path or path not in tfds_sources.known_names()):

@@ -42,6 +42,17 @@ def known_names() -> list[str]:
     return ["digits", "usps", *tfds.list_builders(with_community_datasets=False)]
 
 
+def is_name(text: str) -> bool:
+    """Whether a text has the form of TFDS's names: "mnist", "name/config:1.0.0"."""
+    import tensorflow_datasets as tfds
+
+    try:
+        tfds.core.naming.parse_builder_name_kwargs(text)
+    except ValueError:
+        return False
+    return True
+
+
 def prepared(folder: str):
     """Finds prepared data in a folder.
 
@@ -90,7 +101,9 @@ def find_builder(name: str, data_dir, download: bool):
     except tfds.core.DatasetNotFoundError:
         near = difflib.get_close_matches(base, known_names())
         hint = f"did you mean {' or '.join(near)}?" if near else "no name is near."
-        raise ValueError(f"There is no data set or file {name!r}; {hint}") from None
+        raise ValueError(
+            f"There is no data set, file or folder {name!r}; {hint}"
+        ) from None
     except (AssertionError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"TFDS has no {name!r}: {reason}") from error

@@ -5,6 +5,8 @@ import contextlib
 import keras
 import numpy as np
 
+from tfdistill._internal.checks import check_kind
+from tfdistill.distilled.recipe import Recipe
 from tfdistill.inner.objectives.unknown import UnknownObjective
 from tfdistill.inner.optimizers.unknown import UnknownOptimizer
 
@@ -18,6 +20,7 @@ def check(distilled) -> None:
     Raises:
         ValueError: If something is wrong.
     """
+    check_kind("recipe", distilled.recipe, Recipe)
     images, labels = distilled.stored_images, distilled.labels
     names, student = distilled.class_names, distilled.student
     if not all(isinstance(name, str) for name in (*names, student)):

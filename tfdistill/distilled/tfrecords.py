@@ -170,7 +170,10 @@ def load(
     folder = files.local(folder)
     path = os.path.join(folder, _METADATA)
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"{folder} holds no distilled data set ({path}).")
+        inside = os.path.join(folder, "distilled")
+        found = os.path.isfile(os.path.join(inside, _METADATA))
+        way_out = f": it is in {inside}" if found else f" ({path})"
+        raise FileNotFoundError(f"{folder} holds no distilled data set{way_out}.")
     try:
         content = files.read_json(path)
         if content["format"] != _FORMAT:

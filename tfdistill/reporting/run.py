@@ -238,8 +238,10 @@ def _curve(run, against):
 
 
 def _way_to_metrics(folder, data):
-    """What tests data that was saved from Python, if that can be."""
+    """What makes the metrics, or where they may be, if that is known."""
     made = os.path.join(data, "tfdistill.json")
+    if os.path.isfile(os.path.join(folder, "tfdistill.json")):
+        return ": it is a distilled data set; a run has one in its folder distilled"
     if os.path.isfile(os.path.join(folder, "flags.txt")):
         return "; the command that began it goes on with it"
     if not (os.path.isfile(made) and files.read_json(made).get("student")):
