@@ -137,25 +137,31 @@ def test_nothing_is_suspect_where_nothing_is_contradicted():
         audit.fitted(found, given)
 
 
-def test_pictures_have_question_marks_for_suspects_only():
+def test_pictures_show_each_other_label_and_which_are_of_suspects():
     found = audit.Audit(
-        np.array([0, 1]),
-        np.float32([[0.1, 0.9], [0.2, 0.8]]),
-        np.int32([[0, 1], [0, 1]]),
+        np.array([0, 1, 0, 1, 1]),
+        np.float32([[0.1, 0.9], [0.2, 0.8], [0.4, 0.6], [0.2, 0.8], [0.2, 0.8]]),
+        np.int32([[0, 1]] * 5),
     )
-    assert list(found.suspects) == [True, False]
-    arrays = np.zeros((2, 4, 4), "uint8"), [0, 1]
+    # The noise is estimated to be less than what is doubtful.
+    vars(found)["suspects"] = np.array([True, False, False, False, False])
+    arrays = np.zeros((5, 4, 4), "uint8"), [0, 1, 0, 1, 1]
     images = tfdistill.from_arrays(
         arrays,
         arrays,
         class_names=("a very long name of a class", "one"),
     )
-    places = origins.Origins("folder", "", np.arange(2), ["a/" + 30 * "1", "b/2.png"])
-    figure = audit_listing.figures(found, images, places, [0, 1])["suspects"]()
-    assert [axis.get_title() for axis in figure.axes[:2]] == [
+    names = ["a/" + 30 * "1", *(f"b/{k}.png" for k in range(2, 6))]
+    places = origins.Origins("folder", "", np.arange(5), names)
+    figure = audit_listing.figures(found, images, places, [0, 1, 2])["suspects"]()
+    assert [axis.get_title() for axis in figure.axes[:3]] == [
         "a very …class →\none?\n1111111…1111111",
         "one\n2.png",
+        "a very …lass (→\none?)\n3.png",
     ]
+    assert "not suspect" in figure.get_supxlabel()
+    figure = audit_listing.figures(found, images, places, [0, 1])["suspects"]()
+    assert figure.get_supxlabel() == ""
 
 
 @pytest.fixture(scope="module")

@@ -83,6 +83,43 @@ def test_accuracies_are_those_of_the_run(run, page):
     ]
 
 
+def test_what_a_page_says_is_in_words(run, page):
+    """Who learns, what took the time, what labels are and that figures are rounded."""
+    assert "for linear, which start from random weights;" in page.text
+    assert re.search(
+        r"\d s in all, \d+ s of it learning; at most \d\.\d GiB", page.text
+    )
+    assert "the most likely class of a learned one, which may have moved" in page.text
+    assert "rows need not sum to 100" in page.text
+    assert len(page.all("details")) == 1  # one of two commands is enough
+    weights = main.command("distill").flags["initial_weights"].choices
+    assert set(report._STARTS) == set(weights)
+
+
+def test_a_picture_says_that_labels_are_learned_if_they_are(run):
+    learned = DistilledDataset.load(run / "distilled")
+    given = many(np.zeros((1, 2, 4, 4, 1)))
+    centred = given.replace(labels=given.labels - 0.5, objective="least_squares")
+    for data, says in ((learned, True), (given, False), (centred, False)):
+        figure = library.plots.distilled_images(data)
+        assert ("may have moved" in figure.get_supxlabel().replace("\n", " ")) == says
+
+
+def test_cells_of_a_confusion_are_never_a_lone_nought():
+    counts = np.array([[[996, 4], [0, 1000]]])
+    result = library.Evaluation.of_confusion(counts, np.zeros(1))
+    figure = library.figures.confusion(result)
+    assert [text.get_text() for text in figure.axes[0].texts] == [
+        ">99",
+        "<1",
+        "",
+        "100",
+    ]
+    data = many(np.zeros((1, 2, 4, 4, 1)))
+    page = Page(report.page(report.Run.of_results(data, {"images": result})))
+    assert "a >99 <1 b 100" in page.text
+
+
 def test_pictures_are_the_distilled_images(run, page):
     distilled = DistilledDataset.load(run / "distilled")
     pictures = page.all("img")

@@ -36,17 +36,31 @@ def figures(found, dataset, places, shown) -> dict:
         "suspects": lambda: plots.titled_images(
             normalization.displayable(images),
             [_title(found, names, places, k) for k in shown],
+            "In brackets: another label is likelier, but the example is not suspect."
+            if any(_is_doubtful(found, k) for k in shown)
+            else "",
         ),
     }
 
 
+def _is_doubtful(found, k):
+    """Whether another label is suggested for what is not suspect."""
+    return not found.suspects[k] and found.given[k] != found.suggested[k]
+
+
 def _title(found, names, places, k):
-    """A title of some lines: only a suspect has another label."""
+    """A title of some lines: the label given, and the one suggested if it is another.
+
+    That of an example that is not suspect stands in brackets.
+    """
     given, other = names[found.given[k]], names[found.suggested[k]]
     lines = [given]
-    if found.suspects[k]:
+    if found.suspects[k] or _is_doubtful(found, k):
+        first, then = f"{given} →", f"{other}?"
+        if not found.suspects[k]:
+            first, then = f"{given} (→", f"{other}?)"
         short = len(given + other) <= _SHORT
-        lines = [f"{given} → {other}?"] if short else [f"{given} →", f"{other}?"]
+        lines = [f"{first} {then}"] if short else [first, then]
     lines.append(os.path.basename(places.places[k]))
     return "\n".join(" ".join(line.split()) for line in lines)
 

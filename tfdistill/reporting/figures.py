@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.result import Evaluation
-from tfdistill.reporting.measure import Measure
+from tfdistill.reporting.measure import Measure, whole_percent
 from tfdistill.reporting.plots import evenly
 
 _NAMED, _NUMBERED, _LINES = 100, 20, 6
@@ -52,23 +52,20 @@ def confusion(evaluation: Evaluation, class_names=None) -> plt.Figure:
         'taken for'
     """
     counts = evaluation.confusion.sum(0)
-    shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     count = len(shares)
     names = _names(class_names, count)
     side = min(max(4.0, 0.4 * count + 1.5), 20.0)
     figure, axis = plt.subplots(figsize=(side + 1, side), layout="constrained")
-    shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    shown = axis.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
     named = evenly(count, _NAMED)
     axis.set_xticks(named, [names[k] for k in named], rotation=90 if count > 10 else 45)
     axis.set_yticks(named, [names[k] for k in named])
     if count <= _NUMBERED:
         for (row, column), share in np.ndenumerate(shares):
-            if share >= 0.5:
-                colour = "white" if share > 55 else "black"
-                text = f"{share:.0f}"
-                axis.text(
-                    column, row, text, ha="center", va="center", color=colour, size=8
-                )
+            colour = "white" if share > 0.55 else "black"
+            text = whole_percent(share)
+            axis.text(column, row, text, ha="center", va="center", color=colour, size=8)
     axis.set(xlabel="taken for", ylabel="true class")
     axis.spines[:].set_visible(False)
     figure.colorbar(shown, label="share of the true class (%)", shrink=0.8)

@@ -132,6 +132,15 @@ class Measure:
         return bars
 
 
+def whole_percent(share: float) -> str:
+    """A share in whole per cent, for a cell: nothing for 0, else "<1", "7" or ">99"."""
+    if share <= 0:
+        return ""
+    if share < 0.01:
+        return "<1"
+    return ">99" if 0.99 < share < 1 else f"{100 * share:.0f}"
+
+
 def shares(metrics: Mapping) -> Sequence[str]:
     """The figures of an evaluation that are shares in 0..1, by name.
 

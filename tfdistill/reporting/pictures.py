@@ -4,6 +4,7 @@ import numpy as np
 
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.pictures import as_pictures
+from tfdistill.inner.objectives.classification import Classification
 
 
 def in_rows(distilled: DistilledDataset, most: int = 10) -> DistilledDataset:
@@ -21,6 +22,21 @@ def in_rows(distilled: DistilledDataset, most: int = 10) -> DistilledDataset:
     images = distilled.images.reshape(-1, width, *distilled.image_shape)
     return distilled.replace(
         images=images, labels=distilled.labels.reshape(*images.shape[:2], -1)
+    )
+
+
+def labels_note(distilled: DistilledDataset) -> str:
+    """A remark, if labels are learned: what is shown of one, and that it may move."""
+    if not isinstance(distilled.objective, Classification):
+        return ""
+    labels = distilled.labels
+    # Those that are given are 1 at one class, 0 elsewhere, and perhaps centred.
+    given = np.eye(labels.shape[-1])[labels.argmax(-1)]
+    if np.ptp(labels - given, axis=-1).max() < 0.005:
+        return ""
+    return (
+        "the most likely class of a learned one, which may have moved from the class "
+        "that the image started from"
     )
 
 

@@ -74,7 +74,16 @@ def distilled_images(
             caption = distilled.objective.caption(label, names)
             axis.set_title(_wrapped(caption), fontsize=8, pad=2)
         axes[row, 0].set_ylabel(note, rotation=0, ha="right", va="center", fontsize=8)
+    if note := pictures.labels_note(distilled):
+        _note(figure, f"Above each image its label: {note}.")
     return figure
+
+
+def _note(figure, text):
+    """Says something below a figure."""
+    if text:  # about 15 letters of this size have room in an inch
+        width = int(15 * figure.get_figwidth())
+        figure.supxlabel(textwrap.fill(text, width), fontsize=7)
 
 
 def _rates(distilled, step):
@@ -263,7 +272,9 @@ def agreement(
 
 
 @fonts.styled
-def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
+def titled_images(
+    images: np.ndarray, titles: Sequence[str], note: str = ""
+) -> plt.Figure:
     """Images with titles, eight in a row.
 
     Args:
@@ -271,6 +282,7 @@ def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
             are shown.
         titles: A title for each image. Of one with several lines, each stays one, and
             loses its middle if it is long.
+        note: What is said below them.
     """
     shown = pictures.as_pictures(np.asarray(images)[:400])
     columns = min(len(shown), 8)
@@ -290,6 +302,7 @@ def titled_images(images: np.ndarray, titles: Sequence[str]) -> plt.Figure:
         several = len(lines) > 1
         title = "\n".join(map(_without_middle, lines)) if several else _wrapped(*lines)
         axis.set_title(title, fontsize=8, pad=2)
+    _note(figure, note)
     return figure
 
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from tfdistill._internal.version import __version__
 from tfdistill.distilled.pictures import png
-from tfdistill.inner.objectives.classification import Classification, mistakes
+from tfdistill.inner.objectives.classification import mistakes
 from tfdistill.reporting import charts, pictures, plots
+from tfdistill.reporting.measure import whole_percent
 from tfdistill.reporting.run import Run as Run
 
 #: The first line of each page; it marks a file that may be overwritten.
@@ -27,6 +28,14 @@ _CAPTION = 60  # letters
 # A table of more classes would be a page of many megabytes.
 _CLASSES_IN_A_TABLE = 100
 _PAIRS = 20
+# How the networks start that the images are for, by the value of --initial_weights.
+_STARTS = {
+    "random": "which start from random weights",
+    "learning": "learned through networks that were training on them meanwhile",
+    "fixed": "which start from one draw of weights, saved with the images",
+    "pretrained": "which start from the pretrained networks of a pool",
+    "pretrained_fixed": "which start from one pretrained network",
+}
 
 
 def page(runs: Sequence[str | os.PathLike | Run]) -> str:
@@ -75,7 +84,9 @@ def page(runs: Sequence[str | os.PathLike | Run]) -> str:
         charts=charts,
         steps=_steps,
         has_long_words=_has_long_words,
-        caption_note=_caption_note,
+        for_whom=_for_whom,
+        labels_note=pictures.labels_note,
+        whole_percent=whole_percent,
         confusion=_confusion,
     )
 
@@ -154,13 +165,12 @@ def _has_long_words(steps) -> bool:
     return any(len(word) > 5 for caption in captions for word in caption.split())
 
 
-def _caption_note(run) -> str:
-    """A remark, if captions do not show the whole label."""
-    data = run.distilled
-    soft = data.labels.max(-1).min() < 0.995
-    if isinstance(data.objective, Classification) and soft:
-        return ", the most likely class of a learned one"
-    return ""
+def _for_whom(metrics) -> str:
+    """For which networks the images are, in words."""
+    weights = metrics.get("initial_weights", "")
+    known = _STARTS.get(weights) or f"{weights.replace('_', ' ')} initial weights"
+    who = f" for {metrics['student']}" if "student" in metrics else ""
+    return f"{who}, {known}" if weights else who
 
 
 def _confusion(run) -> dict | None:
