@@ -73,28 +73,6 @@ class Backup(keras.callbacks.Callback):
         # The step after which a call of `fit` that went on from a state ends.
         self._last_step: int | None = None
 
-    def _checkpoint(self, model, **others):
-        self._json = tf.Variable("", trainable=False)
-        kept = {**model.checkpointed, **others}
-        return tf.train.Checkpoint(optimizer=model.optimizer, record=self._json, **kept)
-
-    def _read(self, path, model):
-        """Reads one state, in which students' integers may be of another type."""
-        students = list(model.checkpointed.get("students", ()))
-        types = tf.train.load_checkpoint(path).get_variable_to_dtype_map()
-        read = []
-        for k, variable in enumerate(students):
-            saved = types.get(f"students/{k}/.ATTRIBUTES/VARIABLE_VALUE")
-            same = saved in (None, variable.dtype) or not saved.is_integer
-            read.append(
-                variable if same else tf.Variable(tf.zeros(variable.shape, saved))
-            )
-        others = {"students": read} if read else {}
-        self._checkpoint(model, **others).restore(path).assert_consumed()
-        for variable, value in zip(students, read):
-            if value is not variable:
-                variable.assign(tf.cast(value, variable.dtype))
-
     def restore(self, model: keras.Model) -> int:
         """Restores the newest state that can be read into a compiled model.
 
@@ -106,10 +84,9 @@ class Backup(keras.callbacks.Callback):
         """
         self._restored = model
         failures = []
-        for path in self._saved():
+        for path in _states(self._folder):
             try:
-                self._read(path, model)
-                record = fields.parse(self._json.numpy().decode())
+                record = _read(path, model)
             # What TensorFlow raises depends on which byte is wrong.
             except (
                 tf.errors.OpError,
@@ -135,14 +112,6 @@ class Backup(keras.callbacks.Callback):
             )
         return 0
 
-    def _saved(self):
-        # Newest first, by name: TensorFlow's list of them may be damaged.
-        indices = glob.glob(f"{glob.escape(self._folder)}/ckpt-*.index")
-        paths = [path.removesuffix(".index") for path in indices]
-        numbers = {path: path.rpartition("-")[2] for path in paths}
-        numbers = {path: int(n) for path, n in numbers.items() if n.isdecimal()}
-        return sorted(numbers, key=numbers.get, reverse=True)
-
     def on_train_begin(self, logs=None):
         self._last_step = None
         if self._restored is not self.model and self._is_ahead():
@@ -157,8 +126,9 @@ class Backup(keras.callbacks.Callback):
             tf.train.get_checkpoint_state(self._folder)
         except ValueError:  # the list is damaged; the next state rewrites it
             os.remove(os.path.join(self._folder, "checkpoint"))
+        self._json = tf.Variable("", trainable=False)
         self._saver = tf.train.CheckpointManager(
-            self._checkpoint(self.model), self._folder, max_to_keep=2
+            _checkpoint(self.model, self._json), self._folder, max_to_keep=2
         )
         if self._within_epochs:
             self._watch.start()
@@ -166,7 +136,7 @@ class Backup(keras.callbacks.Callback):
     @property
     def newest(self) -> int:
         """Number of steps that the newest state has done; 0 if there is no state."""
-        return max((int(p.rpartition("-")[2]) for p in self._saved()), default=0)
+        return max(_states(self._folder).values(), default=0)
 
     def _is_ahead(self):
         """Whether a state has done more steps than the model."""
@@ -215,3 +185,40 @@ class Backup(keras.callbacks.Callback):
                 files.remove(path)
             reason = getattr(error, "message", error)
             raise OSError(f"No backup can be written: {reason}") from error
+
+
+def _states(folder):
+    """The states in a folder and their steps, the newest first."""
+    # By name: TensorFlow's list of them may be damaged.
+    indices = glob.glob(f"{glob.escape(folder)}/ckpt-*.index")
+    paths = [path.removesuffix(".index") for path in indices]
+    numbers = {path: path.rpartition("-")[2] for path in paths}
+    steps = {path: int(n) for path, n in numbers.items() if n.isdecimal()}
+    return dict(sorted(steps.items(), key=lambda item: -item[1]))
+
+
+def _checkpoint(model, record, **others):
+    kept = {**model.checkpointed, **others}
+    return tf.train.Checkpoint(optimizer=model.optimizer, record=record, **kept)
+
+
+def _read(path, model):
+    """Reads one state, in which students' integers may be of another type.
+
+    Returns:
+        Its record.
+    """
+    students = list(model.checkpointed.get("students", ()))
+    types = tf.train.load_checkpoint(path).get_variable_to_dtype_map()
+    read = []
+    for k, variable in enumerate(students):
+        saved = types.get(f"students/{k}/.ATTRIBUTES/VARIABLE_VALUE")
+        same = saved in (None, variable.dtype) or not saved.is_integer
+        read.append(variable if same else tf.Variable(tf.zeros(variable.shape, saved)))
+    others = {"students": read} if read else {}
+    record = tf.Variable("", trainable=False)
+    _checkpoint(model, record, **others).restore(path).assert_consumed()
+    for variable, value in zip(students, read):
+        if value is not variable:
+            variable.assign(tf.cast(value, variable.dtype))
+    return fields.parse(record.numpy().decode())
