@@ -106,7 +106,7 @@ class Backup(keras.callbacks.Callback):
         """
         self._restored = model
         failures = []
-        for path in self._saved():
+        for path in _states(self._folder):
             try:
                 self._read(path, model)
                 record = fields.parse(self._json.numpy().decode())
@@ -135,14 +135,6 @@ class Backup(keras.callbacks.Callback):
             )
         return 0
 
-    def _saved(self):
-        # Newest first, by name: TensorFlow's list of them may be damaged.
-        indices = glob.glob(f"{glob.escape(self._folder)}/ckpt-*.index")
-        paths = [path.removesuffix(".index") for path in indices]
-        numbers = {path: path.rpartition("-")[2] for path in paths}
-        numbers = {path: int(n) for path, n in numbers.items() if n.isdecimal()}
-        return sorted(numbers, key=numbers.get, reverse=True)
-
     def on_train_begin(self, logs=None):
         self._last_step = None
         if self._restored is not self.model and self._is_ahead():
@@ -166,7 +158,7 @@ class Backup(keras.callbacks.Callback):
     @property
     def newest(self) -> int:
         """Number of steps that the newest state has done; 0 if there is no state."""
-        return max((int(p.rpartition("-")[2]) for p in self._saved()), default=0)
+        return max(_states(self._folder).values(), default=0)
 
     def _is_ahead(self):
         """Whether a state has done more steps than the model."""
@@ -215,3 +207,13 @@ class Backup(keras.callbacks.Callback):
                 files.remove(path)
             reason = getattr(error, "message", error)
             raise OSError(f"No backup can be written: {reason}") from error
+
+
+def _states(folder: str) -> dict[str, int]:
+    """The steps that each state in a folder has done, by its path; the newest first."""
+    # By their names: TensorFlow's list of them may be damaged.
+    indices = glob.glob(f"{glob.escape(folder)}/ckpt-*.index")
+    paths = [path.removesuffix(".index") for path in indices]
+    numbers = {path: path.rpartition("-")[2] for path in paths}
+    steps = {path: int(n) for path, n in numbers.items() if n.isdecimal()}
+    return dict(sorted(steps.items(), key=lambda item: -item[1]))
