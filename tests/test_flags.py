@@ -516,7 +516,9 @@ def test_a_seed_is_not_negative(command):
     found = main.command(command)
     if "seed" not in found.flags:
         return
-    with pytest.raises(InputError, match="seed=-1: -1 is not a non-negative integer"):
+    with pytest.raises(
+        InputError, match="--seed=-1 must be a whole number of at least 0"
+    ):
         found.parse(["--workdir=w", "--seed=-1"])
 
 
