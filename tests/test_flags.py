@@ -75,7 +75,7 @@ def test_defaults_and_choices_are_the_librarys(command, flag):
 
 
 def test_defaults_that_depend_on_other_flags_are_the_librarys():
-    from tfdistill.studies.pretraining import Recipe
+    from tfdistill.studies.pretraining import FEWEST_UPDATES, Recipe
 
     distill, pretrain = main.command("distill"), main.command("pretrain")
     images = distill.parse(["--workdir=w", "--method=unrolled"])
@@ -91,9 +91,11 @@ def test_defaults_that_depend_on_other_flags_are_the_librarys():
     assert (images.outer_steps, images.back_off) == (1000, distiller.BACK_OFF)
     fixed = distill.parse(["--workdir=w", "--initial_weights=fixed", "--minutes=1"])
     assert (fixed.outer_steps, fixed.back_off) == (None, 0)
-    recipe = Recipe()
-    assert pretrain.flags["epochs"].shown.endswith(f"else {recipe.epochs}")
-    assert pretrain.flags["halve_every"].shown.endswith(f"else {recipe.halve_every}")
+    recipe, epochs = Recipe(), pretrain.flags["epochs"].shown
+    assert f"else {recipe.epochs}, or" in epochs
+    assert f"more for {FEWEST_UPDATES} updates" in epochs
+    halved = pretrain.flags["halve_every"].shown
+    assert f"else {recipe.halve_every}, or half" in halved
     rate = pretrain.flags["learning_rate"].shown.rpartition(" ")[2]
     assert float(rate) == recipe.learning_rate
 

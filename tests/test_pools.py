@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import keras
@@ -81,6 +82,38 @@ def test_the_same_command_repeats_and_resumes(copied, pool_folder):
 def _all_values(folder):
     pool = Pool.load(folder)
     return [x for v in pool.values(pool.members, make_model) for x in v]
+
+
+def test_a_pool_of_little_data_has_learned_by_default(tmp_path):
+    flags = ["--dataset=digits", "--student=mlp", "--num_students=2", "--held_out=1"]
+    process = tfdistill_command("pretrain", f"--workdir={tmp_path / 'pool'}", *flags)
+    assert process.returncode == 0, process.stderr
+    pool = tfdistill.Pool.load(tmp_path / "pool")
+    assert min(member.accuracy for member in (*pool.training, *pool.held_out)) > 0.95
+    assert "learned little" not in process.stdout
+
+
+def test_a_pool_that_has_learned_little_says_so(tmp_path):
+    flags = ["--dataset=digits", "--student=mlp", "--num_students=2", "--epochs=1"]
+    process = tfdistill_command("pretrain", f"--workdir={tmp_path / 'pool'}", *flags)
+    assert process.returncode == 0, process.stderr
+    *_, said, last = process.stdout.splitlines()
+    assert last == f"The pool is in {tmp_path / 'pool'}."
+    assert re.match(r"The students have learned little: \d+\.\d % of the test", said)
+    assert "guessing gets 10.0 %, after 1 update each" in said and "--epochs" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "updates", "recipe"),
+    [
+        ("digits", 1, pretraining.Recipe(1000, 500)),
+        ("digits", 30, pretraining.Recipe(40, 20)),
+        ("mnist[0,1]", 1, pretraining.RECIPES["mnist"]),
+        ("digits", None, pretraining.Recipe()),
+    ],
+)
+def test_the_default_recipe_has_enough_updates(name, updates, recipe):
+    assert pretraining.recipe_for(name, updates) == recipe
 
 
 def test_several_at_once_are_what_each_would_be_alone():

@@ -165,7 +165,11 @@ def test_class_names_that_cannot_be_saved(run, tmp_path, monkeypatch):
     [
         ("distill", DISTILL, "outer steps: 2 x"),
         ("distill", (*DISTILL[:1], "--minutes=30"), "  learning, "),
-        ("pretrain", ("--student=linear", "--num_students=3"), "students at once: 40"),
+        (
+            "pretrain",
+            ("--student=linear", "--num_students=3"),
+            "students at once: 1,000",
+        ),
         ("baseline", ("--student=linear", "--steps=1"), "networks: "),
         ("audit", ("--student=linear", "--rounds=1"), "outer steps: 1,600 x"),
     ],

@@ -29,6 +29,8 @@ from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
 from tfdistill.runs import files
 
+# Shares of the way from guessing to perfection. After many updates, data may be hard.
+_LITTLE, _LITTLE_IN_A_HURRY = 0.3, 0.75
 _HOW_LONG = [
     Flag(
         "epochs",
@@ -36,7 +38,7 @@ _HOW_LONG = [
         None,
         "Passes over the training images.",
         lowest=1,
-        shown="the paper's: 40 for mnist, 130 for usps, ...; else 40",
+        shown="the paper's: 40 for mnist, ...; else 40, or more for 1000 updates",
     ),
     Flag(
         "halve_every",
@@ -44,7 +46,7 @@ _HOW_LONG = [
         None,
         "Epochs after which the learning rate is halved.",
         lowest=1,
-        shown="the paper's, else 20",
+        shown="the paper's, else 20, or half of the default epochs",
     ),
     Flag(
         "learning_rate",
@@ -141,6 +143,8 @@ def run(configuration: Configuration) -> None:
     text = _manifest(c, c.workdir, members, name, dataset)
     with run_folder.writing(c.workdir):
         files.write_text(os.path.join(c.workdir, pools.MANIFEST), text)
+    if sentence := _advice(known, dataset.num_classes, _updates(c, dataset, recipe)):
+        print(sentence)
     print(f"The pool is in {c.workdir}.")
 
 
@@ -198,7 +202,7 @@ def _dry_run(c, dataset, recipe):
     if cohorts > 1:  # the others take as much again as the second
         traced = dry_run.growth(lambda: dry_run.seconds_a_step(cohort))
         later = (cohorts - 1) * traced
-    steps = recipe.epochs * max(1, dataset.train.num_examples // c.batch_size)
+    steps = _updates(c, dataset, recipe)
     c = c.replace(**dataclasses.asdict(recipe))
     what = f"steps of {side_by_side} students at once"
     dry_run.show(COMMAND, c, [(what, cohorts * steps, step)], later)
@@ -207,11 +211,36 @@ def _dry_run(c, dataset, recipe):
 def _recipe(c, dataset):
     from tfdistill.studies import pretraining
 
-    known = pretraining.recipe_for(dataset.name)
+    # A length that is given is that of the usual recipe.
+    few = None if c.epochs else pretraining.updates_an_epoch(dataset, c.batch_size)
+    known = pretraining.recipe_for(dataset.name, few)
     return pretraining.Recipe(
         c.epochs or known.epochs,
         c.halve_every or known.halve_every,
         c.learning_rate or known.learning_rate,
+    )
+
+
+def _updates(c, dataset, recipe):
+    """How many updates each student takes."""
+    from tfdistill.studies import pretraining
+
+    return recipe.epochs * pretraining.updates_an_epoch(dataset, c.batch_size)
+
+
+def _advice(accuracies, num_classes, updates):
+    """What helps students that have learned little; None if they have learned."""
+    from tfdistill.studies.pretraining import FEWEST_UPDATES
+
+    mean, chance = sum(accuracies) / len(accuracies), 1 / num_classes
+    learned = (mean - chance) / (1 - chance)
+    if learned >= (_LITTLE if updates >= FEWEST_UPDATES else _LITTLE_IN_A_HURRY):
+        return None
+    return (
+        f"The students have learned little: {100 * mean:.1f} % of the test images on "
+        f"average, where guessing gets {100 * chance:.1f} %, after {updates:,} "
+        f"update{'' if updates == 1 else 's'} each. What usually helps: more --epochs, "
+        "a higher --learning_rate, such as 0.001, or a smaller --batch_size."
     )
 
 

@@ -64,8 +64,9 @@ def confusion(evaluation: Evaluation, class_names=None) -> plt.Figure:
     if count <= _NUMBERED:
         for (row, column), share in np.ndenumerate(shares):
             colour = "white" if share > 0.55 else "black"
-            text = whole_percent(share)
-            axis.text(column, row, text, ha="center", va="center", color=colour, size=8)
+            style = {"ha": "center", "va": "center", "color": colour, "size": 8}
+            if text := whole_percent(share):
+                axis.text(column, row, text, **style)
     axis.set(xlabel="taken for", ylabel="true class")
     axis.spines[:].set_visible(False)
     figure.colorbar(shown, label="share of the true class (%)", shrink=0.8)

@@ -45,13 +45,28 @@ RECIPES = {
 }
 
 
-def recipe_for(name: str) -> Recipe:
+#: Updates of a student that the default recipe has at the least.
+FEWEST_UPDATES = 1000
+
+
+def recipe_for(name: str, updates_an_epoch: int | None = None) -> Recipe:
     """The paper's recipe for a data set, or the default one.
 
     Args:
         name: Name of a `Dataset`; a selection of its classes makes no difference.
+        updates_an_epoch: How many batches the data has. If they are few, the default
+            recipe has more epochs, and halves the rate half way.
     """
-    return RECIPES.get(name.partition("[")[0], Recipe())
+    known, default = RECIPES.get(name.partition("[")[0]), Recipe()
+    if known or not updates_an_epoch:
+        return known or default
+    epochs = max(default.epochs, -(-FEWEST_UPDATES // updates_an_epoch))
+    return Recipe(epochs, epochs // 2, default.learning_rate)
+
+
+def updates_an_epoch(dataset: Dataset, batch_size: int) -> int:
+    """The batches of an epoch; one, if the data has less."""
+    return max(1, dataset.train.num_examples // batch_size)
 
 
 class Cohort(keras.Model):
@@ -146,7 +161,7 @@ def pretrain(
         return images, tf.stack(labels, axis=1)
 
     batches = tf.data.Dataset.zip(tuple(streams)).map(side_by_side)
-    steps = max(1, dataset.train.num_examples // batch_size)
+    steps = updates_an_epoch(dataset, batch_size)
     cohort.fit(
         untuned(batches.prefetch(2)),
         steps_per_epoch=steps,
