@@ -3,6 +3,7 @@
 import collections
 import gc
 import os
+import signal
 
 import commands
 import pytest
@@ -28,6 +29,8 @@ def _set_up():
     # Two of these processes share two cores, and handing small work to other threads
     # costs more than it saves.
     tf.config.threading.set_intra_op_parallelism_threads(1)
+    # A shell that runs the tests in the background has this signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Most graphs run once or twice, and Grappler need not rewrite them. (It does so in
     # the programs that tests start.)
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

@@ -144,6 +144,30 @@ def test_evaluate_another_architecture_in_another_order(run):
     assert metrics["student"] == "mlp" and metrics["num_students"] == 2
 
 
+def test_evaluate_on_other_data(run, tmp_path):
+    workdir, _ = run
+    recorded = json.loads((workdir / "metrics.json").read_text())
+    digits = library.load_dataset("digits")
+    arrays = {}
+    for part, split in (("train", digits.train), ("test", digits.test)):
+        arrays |= {f"x_{part}": split.images[:200], f"y_{part}": split.labels[:200]}
+    names = np.array(["zero", *"abcdefghi"])
+    np.savez(tmp_path / "other.npz", class_names=names, **arrays)
+    command = "evaluate", f"--workdir={workdir}", "--num_students=4"
+    process = tfdistill(*command, f"--dataset={tmp_path / 'other.npz'}")
+    assert process.returncode == 0, process.stderr
+    assert "(zero, a, b, c, d, ...) have other names" in process.stdout
+    assert "random real" not in process.stdout  # that was measured on digits
+    assert json.loads((workdir / "metrics.json").read_text()) == recorded
+    metrics = json.loads((workdir / "metrics-on-other.json").read_text())
+    assert metrics["dataset"] == "other" and metrics["num_students"] == 4
+    np.savez(
+        tmp_path / "other.npz", class_names=np.arange(10)[::-1].astype(str), **arrays
+    )
+    process = tfdistill(*command, f"--dataset={tmp_path / 'other.npz'}")
+    assert process.returncode == 2 and "come in another order (9, 8" in process.stderr
+
+
 def test_own_student_and_own_data(tmp_path):
     (tmp_path / "mine.py").write_text(
         "import keras\n"

@@ -8,6 +8,7 @@ folder:
   metrics-STUDENT.json  networks of another kind
   metrics-20.json       a smaller test, of 20 networks: metrics.json keeps the
                         test of the most networks
+  metrics-on-DATA.json  a test on other data, by --dataset
 
 With --attack, where the images are a distilled attack, it says how exposed
 networks are to it: those of a pool, or a --model of your own. Each is trained
@@ -125,10 +126,28 @@ def _run(c):
         run_folder.lock(c.workdir)
     with checking():
         distilled.check_fits(dataset)
+        _check_classes(distilled, dataset)
     if c.attack:
         _expose(c, distilled, dataset, given)
     else:
         _test(c, distilled, dataset, known.get("new_head", False))
+
+
+def _check_classes(distilled, dataset):
+    """Refuses classes in another order; says so if they have other names."""
+    own, theirs = map(tuple, (distilled.class_names, dataset.class_names))
+    if own == theirs:
+        return
+    listed, of_images = (", ".join(map(str, names[:5])) for names in (theirs, own))
+    if sorted(own) == sorted(theirs):
+        raise InputError(
+            f"The classes of {dataset.name} come in another order ({listed}, ...) than "
+            f"those of the images ({of_images}, ...)."
+        )
+    print(
+        f"The classes of {dataset.name} ({listed}, ...) have other names than those of "
+        f"the images ({of_images}, ...): each is taken for the one in its place."
+    )
 
 
 def _test(c, distilled, dataset, new_head):
@@ -182,6 +201,8 @@ def _test(c, distilled, dataset, new_head):
         name += "-" + _plain(student)
     if c.shuffle_steps:
         name += "-shuffled"
+    if _run_on(c) not in (None, dataset.name):
+        name += "-on-" + _plain(dataset.name)
     known = _write(c, name, content)
     if unfinished:
         print(
@@ -194,6 +215,14 @@ def _test(c, distilled, dataset, new_head):
         for sentence in comparisons.verdict(content, beside, is_ordered=ordered):
             print(sentence)
     journal.forget()
+
+
+def _run_on(c):
+    """The data set of the run's own test; None if there was none."""
+    path = os.path.join(c.workdir, "metrics.json")
+    with checking():
+        known = files.read_json(path) if os.path.isfile(path) else {}
+    return known.get("dataset")
 
 
 def _write(c, name, content):

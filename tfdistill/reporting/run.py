@@ -258,7 +258,9 @@ def _rows(folder, metrics, what):
         if file.startswith("metrics-") and file.endswith(".json"):
             content = read_metrics(os.path.join(folder, file))
             order = ", in another order" if content.get("shuffle_steps") else ""
-            others.append({"what": f"{what}{order}", **content})
+            data = content.get("dataset")
+            on = "" if data in (None, metrics.get("dataset")) else f", on {data}"
+            others.append({"what": f"{what}{order}{on}", **content})
     return [*beside, {"what": what, "main": True, **metrics}, *others]
 
 
