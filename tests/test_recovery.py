@@ -1,5 +1,6 @@
 """A run that dies goes on as if nothing had happened."""
 
+import dataclasses
 import os
 import signal
 import time
@@ -187,6 +188,31 @@ def test_fit_goes_on_from_a_backup_that_is_ahead(tmp_path):
     again.fit(batches, steps_per_epoch=1, verbose=0)
     again.fit(batches, callbacks=[tfdistill.Backup(tmp_path)], **run)
     assert int(again.optimizer.iterations) == 9
+
+
+def test_the_state_of_another_run_is_refused(tmp_path):
+    digits = tfdistill.load_dataset("digits")
+    other = dataclasses.replace(digits, class_names=tuple("abcdefghij"))
+
+    def made(dataset, student, seed):
+        images = tfdistill.DistilledImages.from_real(dataset, steps=1)
+        model = tfdistill.Distiller(student, images, seed=seed)
+        model.compile("sgd")
+        return model
+
+    batches, backup = digits.train.batch(100), tfdistill.Backup(tmp_path)
+    made(digits, "linear", 0).fit(batches, steps_per_epoch=2, callbacks=[backup])
+    for dataset, student, seed, difference in (
+        (other, "linear", 0, "classes: "),
+        (digits, "mlp", 0, "student: linear; here: mlp"),
+        (digits, "linear", 7, "seed: 0; here: 7"),
+    ):
+        model = made(dataset, student, seed)
+        before = model.synthesizer.images.numpy()
+        with pytest.raises(ValueError, match=f"another run .its {difference}"):
+            tfdistill.Backup(tmp_path).restore(model)
+        np.testing.assert_array_equal(model.synthesizer.images, before)
+    assert tfdistill.Backup(tmp_path).restore(made(digits, "linear", 0)) == 2
 
 
 def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(tmp_path):

@@ -13,6 +13,12 @@ from tfdistill._internal import fields
 from tfdistill.runs import files, preemption, strategies
 from tfdistill.runs.annealing import Anneal
 
+_RECORD = "record/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+class _AnotherRun(ValueError):
+    """A state is whole, and is that of another run."""
+
 
 class Backup(keras.callbacks.Callback):
     """Saves the state of a run after every epoch, and restores it.
@@ -80,13 +86,17 @@ class Backup(keras.callbacks.Callback):
             Number of steps that the state has done; 0 if there is no state.
 
         Raises:
-            ValueError: If there are states and none can be read.
+            ValueError: If there are states and none can be read, or they are those of
+                another run: of other classes, another student or seed.
         """
         self._restored = model
         failures = []
         for path in _states(self._folder):
             try:
+                self._refuse_another(path, model)
                 record = _read(path, model)
+            except _AnotherRun:
+                raise
             # What TensorFlow raises depends on which byte is wrong.
             except (
                 tf.errors.OpError,
@@ -107,10 +117,22 @@ class Backup(keras.callbacks.Callback):
             return int(model.optimizer.iterations.numpy())
         if failures:
             raise ValueError(
-                f"No backup in {self._folder} can be read ({failures[0]}); remove the "
-                "folder to start the run again."
+                f"No backup in {self._folder} can be read ({failures[0]}): choose "
+                "another folder, or remove this one to start the run again."
             )
         return 0
+
+    def _refuse_another(self, path, model):
+        """Refuses the state of a run of another `identity`, before it is restored."""
+        found = tf.train.load_checkpoint(path).get_tensor(_RECORD).decode()
+        # Earlier versions did not note it.
+        known, own = fields.parse(found).get("run"), getattr(model, "identity", None)
+        for name in known if known and own else ():
+            if known[name] != own.get(name):
+                raise _AnotherRun(
+                    f"{self._folder} holds the state of another run (its {name}: "
+                    f"{known[name]}; here: {own.get(name)}): choose another folder."
+                )
 
     def on_train_begin(self, logs=None):
         self._last_step = None
@@ -171,6 +193,8 @@ class Backup(keras.callbacks.Callback):
 
     def _save(self):
         record = {"history": self.history}
+        if identity := getattr(self.model, "identity", None):
+            record["run"] = identity
         if self._anneal is not None:
             record["anneal"] = self._anneal.state
         if not strategies.is_chief(self.model.distribute_strategy):
