@@ -64,7 +64,14 @@ FLAGS = [
         lowest=1,
         shown=f"{_OUTER_STEPS}, if there is no --minutes",
     ),
-    Flag("minutes", float, None, "Time to learn; tests before and after it take more.", lowest=0.01, shown="no limit"),
+    Flag(
+        "minutes",
+        float,
+        None,
+        "Time to learn; the tests before and after it come on top.",
+        lowest=0.01,
+        shown="no limit",
+    ),
     Flag("batch_size", int, 256, "Real images that judge a trained network.", lowest=1),
     Flag(
         "judgements",

@@ -43,7 +43,7 @@ class DistillerFace(Face):
     """What a `Distiller` says of itself."""
 
     @property
-    def identity(self) -> dict:
+    def identity(self):
         """What tells its run from another one, as JSON: `Backup` compares it."""
         source = self.synthesizer.source
         return {
