@@ -476,3 +476,9 @@ def test_a_file_in_place_of_a_folder_is_said(made, tmp_path):
     for path in (tmp_path / "file" / "data", tmp_path / "file" / "deeper" / "data"):
         with pytest.raises(NotADirectoryError, match="is not a folder"):
             made.distilled().save(path)
+
+
+def test_a_folder_in_place_of_distilled_data_is_said(tmp_path):
+    digits = tfdistill.load_dataset("digits")
+    with pytest.raises(ValueError, match=r"not a str: DistilledDataset.load"):
+        tfdistill.evaluate(str(tmp_path), "linear", digits.test, 1)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfdistill import students
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.dataset import Dataset
+from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.batches import Passes, check_labels, check_of
 from tfdistill.evaluation.fresh_students import FreshStudents
 from tfdistill.evaluation.result import Evaluation
@@ -63,6 +64,11 @@ class Evaluator:
         journal: Journal | None = None,
         strategy: tf.distribute.Strategy | None = None,
     ):
+        if not isinstance(like, DistilledDataset):
+            raise ValueError(
+                f"The distilled data must be a DistilledDataset, not a "
+                f"{type(like).__name__}: DistilledDataset.load(folder) reads one."
+            )
         strategy = strategy or tf.distribute.get_strategy()
         with strategy.scope():
             population = Population(
