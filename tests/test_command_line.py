@@ -244,7 +244,8 @@ def test_the_test_images_are_used_once_and_the_costs_are_told(run):
     assert said - set(metrics) == {"no_distilled_data"}
     assert metrics["seconds_learning"] < metrics["seconds"]
     assert process.stdout.count("Test accuracy") == 1
-    learning = f"{metrics['seconds_learning']:.0f} seconds of learning"
+    count = round(metrics["seconds_learning"])
+    learning = f"{count} second{'' if count == 1 else 's'} of learning"
     assert f"6 KiB of images and labels, {learning}, " in process.stdout
     assert "Chosen: nothing on test images" in process.stdout
 
