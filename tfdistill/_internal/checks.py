@@ -28,6 +28,24 @@ def check_int(name: str, value, minimum: int) -> int:
     return int(value)
 
 
+def refuse_class(name: str, value, takes: str = "an object") -> None:
+    """Refuses a class that was passed in place of an object of it.
+
+    Args:
+        name: Name of the argument, for the error.
+        value: What was passed.
+        takes: What the argument takes.
+
+    Raises:
+        ValueError: If the value is a class.
+    """
+    if isinstance(value, type):
+        raise ValueError(
+            f"{name} must be {takes}, {value.__name__}(), not the class "
+            f"{value.__name__} itself."
+        )
+
+
 def check_kind(name: str, value, kind: type) -> None:
     """Checks an argument that must be an object of a public abstract class.
 
@@ -42,10 +60,7 @@ def check_kind(name: str, value, kind: type) -> None:
     if isinstance(value, kind):
         return
     if isinstance(value, type) and issubclass(value, kind):
-        raise ValueError(
-            f"{name} must be an object, {value.__name__}(), not the class "
-            f"{value.__name__} itself."
-        )
+        refuse_class(name, value)
     raise ValueError(
         f"{name} must be an object of a subclass of tfdistill.{kind.__name__}, not a "
         f"{type(value).__name__}."

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Mapping
 from typing import TypeVar
 
+from tfdistill._internal.checks import refuse_class
+
 T = TypeVar("T")
 
 
@@ -20,11 +22,7 @@ def find(what: str, name: str, known: Mapping[str, T]) -> T:
     """
     if isinstance(name, str) and name in known:
         return known[name]
-    if isinstance(name, type):
-        raise ValueError(
-            f"{what} must be a name or an object, {name.__name__}(), not the class "
-            f"{name.__name__} itself."
-        )
+    refuse_class(what, name, "a name or an object")
     near = difflib.get_close_matches(str(name), known)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
     raise ValueError(f"{what} must be one of {', '.join(known)}, not {name!r}{hint}")

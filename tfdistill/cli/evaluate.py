@@ -201,7 +201,8 @@ def _test(c, distilled, dataset, new_head):
         name += "-" + _plain(student)
     if c.shuffle_steps:
         name += "-shuffled"
-    if _run_on(c) not in (None, dataset.name):
+    of_run = _known(os.path.join(c.workdir, "metrics.json")).get("dataset")
+    if of_run not in (None, dataset.name):
         name += "-on-" + _plain(dataset.name)
     known = _write(c, name, content)
     if unfinished:
@@ -217,12 +218,10 @@ def _test(c, distilled, dataset, new_head):
     journal.forget()
 
 
-def _run_on(c):
-    """The data set of the run's own test; None if there was none."""
-    path = os.path.join(c.workdir, "metrics.json")
+def _known(path):
+    """What a file of results holds; nothing if there is none."""
     with checking():
-        known = files.read_json(path) if os.path.isfile(path) else {}
-    return known.get("dataset")
+        return files.read_json(path) if os.path.isfile(path) else {}
 
 
 def _write(c, name, content):
@@ -231,8 +230,7 @@ def _write(c, name, content):
     The one of the most networks has the plain name. Returns what was under that name.
     """
     path = os.path.join(c.workdir, f"{name}.json")
-    with checking():
-        known = files.read_json(path) if os.path.isfile(path) else {}
+    known = _known(path)
 
     def write(path, content):
         with run_folder.writing(c.workdir):

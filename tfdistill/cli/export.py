@@ -61,8 +61,8 @@ def _say_what_is_needed(distilled):
 
     for what, name in checks.unknown(distilled).items():
         print(
-            f"Whoever trains on it needs the {what.replace('_', ' ')} {name!r}, which "
-            "does not ship with tfdistill."
+            f"Training on it needs the {what.replace('_', ' ')} {name!r}, which does "
+            "not ship with tfdistill."
         )
 
 

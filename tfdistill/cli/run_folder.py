@@ -133,8 +133,9 @@ def made_by(folder: str) -> str | None:
             lines = file.read().split("\n")
     except (OSError, ValueError):
         return None
-    named = [line.removeprefix(_COMMAND) for line in lines if line[:11] == _COMMAND]
-    return named[0] if named and named[0].isalpha() else None
+    headings = (line for line in lines if line.startswith(_COMMAND))
+    name = next(headings, "").removeprefix(_COMMAND)
+    return name if name.isalpha() else None
 
 
 def refuse_another(folder: str, name: str) -> None:

@@ -66,7 +66,7 @@ class Evaluator:
     ):
         if not isinstance(like, DistilledDataset):
             raise ValueError(
-                f"The distilled data must be a DistilledDataset, not a "
+                "The distilled data must be a DistilledDataset, not a "
                 f"{type(like).__name__}: DistilledDataset.load(folder) reads one."
             )
         strategy = strategy or tf.distribute.get_strategy()

@@ -16,10 +16,6 @@ from tfdistill.runs.annealing import Anneal
 _RECORD = "record/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-class _AnotherRun(ValueError):
-    """A state is whole, and is that of another run."""
-
-
 class Backup(keras.callbacks.Callback):
     """Saves the state of a run after every epoch, and restores it.
 
@@ -93,10 +89,10 @@ class Backup(keras.callbacks.Callback):
         failures = []
         for path in _states(self._folder):
             try:
-                self._refuse_another(path, model)
-                record = _read(path, model)
-            except _AnotherRun:
-                raise
+                record = _record(path)
+                difference = _difference(record, model)
+                if not difference:
+                    _restore(path, model)
             # What TensorFlow raises depends on which byte is wrong.
             except (
                 tf.errors.OpError,
@@ -111,6 +107,11 @@ class Backup(keras.callbacks.Callback):
                     stacklevel=2,
                 )
                 continue
+            if difference:
+                raise ValueError(
+                    f"{self._folder} holds the state of another run ({difference}): "
+                    "choose another folder."
+                )
             self.history = record["history"]
             if self._anneal is not None:
                 self._anneal.state = record["anneal"]
@@ -121,18 +122,6 @@ class Backup(keras.callbacks.Callback):
                 "another folder, or remove this one to start the run again."
             )
         return 0
-
-    def _refuse_another(self, path, model):
-        """Refuses the state of a run of another `identity`, before it is restored."""
-        found = tf.train.load_checkpoint(path).get_tensor(_RECORD).decode()
-        # Earlier versions did not note it.
-        known, own = fields.parse(found).get("run"), getattr(model, "identity", None)
-        for name in known if known and own else ():
-            if known[name] != own.get(name):
-                raise _AnotherRun(
-                    f"{self._folder} holds the state of another run (its {name}: "
-                    f"{known[name]}; here: {own.get(name)}): choose another folder."
-                )
 
     def on_train_begin(self, logs=None):
         self._last_step = None
@@ -226,12 +215,23 @@ def _checkpoint(model, record, **others):
     return tf.train.Checkpoint(optimizer=model.optimizer, record=record, **kept)
 
 
-def _read(path, model):
-    """Reads one state, in which students' integers may be of another type.
+def _record(path):
+    """What a state says of its run: the history, `Anneal`'s state, the identity."""
+    return fields.parse(tf.train.load_checkpoint(path).get_tensor(_RECORD).decode())
 
-    Returns:
-        Its record.
-    """
+
+def _difference(record, model):
+    """In what a state is of another run than a model, by their `identity`, if it is."""
+    # Earlier versions did not note it.
+    known, own = record.get("run"), getattr(model, "identity", None)
+    for name in known if known and own else ():
+        if known[name] != own.get(name):
+            return f"its {name}: {known[name]}; here: {own.get(name)}"
+    return None
+
+
+def _restore(path, model):
+    """Reads one state, in which students' integers may be of another type."""
     students = list(model.checkpointed.get("students", ()))
     types = tf.train.load_checkpoint(path).get_variable_to_dtype_map()
     read = []
@@ -245,4 +245,3 @@ def _read(path, model):
     for variable, value in zip(students, read):
         if value is not variable:
             variable.assign(tf.cast(value, variable.dtype))
-    return fields.parse(record.numpy().decode())
