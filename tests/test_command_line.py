@@ -144,6 +144,22 @@ def test_evaluate_another_architecture_in_another_order(run):
     assert metrics["student"] == "mlp" and metrics["num_students"] == 2
 
 
+def test_evaluate_learned_steps_by_ordinary_training(run):
+    workdir, _ = run
+    recorded = json.loads((workdir / "metrics.json").read_text())
+    command = "evaluate", f"--workdir={workdir}", "--num_students=2"
+    # A flag of ordinary training means it.
+    process = tfdistill(*command, "--updates=40", "--training_rate=0.01")
+    assert process.returncode == 0, process.stderr
+    assert "ordinary training: 40 updates by Adam at 0.01" in process.stdout
+    assert json.loads((workdir / "metrics.json").read_text()) == recorded
+    metrics = json.loads((workdir / "metrics-40-updates-0.01.json").read_text())
+    assert metrics["updates"] == 40 and metrics["student"] == "linear"
+    assert metrics["accuracy_mean"] > 0.4
+    refused(tfdistill(*command, "--ordinary", "--shuffle_steps"), "--shuffle_steps")
+    refused(tfdistill(*command, "--updates=0"), "--updates=0")
+
+
 def test_evaluate_on_other_data(run, tmp_path):
     workdir, _ = run
     recorded = json.loads((workdir / "metrics.json").read_text())

@@ -480,7 +480,8 @@ def test_a_method_sets_the_flags_that_are_not_given(name):
         (
             "--method=unrolled",
             "inner_optimizer learning_rate back_off",
-            "max_age learning_students updates training_rate penalty momentum",
+            "max_age learning_students learning_batch updates training_rate penalty "
+            "momentum",
         ),
         (
             "--method=unrolled --meta_gradient=ridge",

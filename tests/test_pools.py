@@ -86,6 +86,7 @@ def _all_values(folder):
 
 def test_a_pool_of_little_data_has_learned_by_default(tmp_path):
     flags = ["--dataset=digits", "--student=mlp", "--num_students=2", "--held_out=1"]
+    flags.append("--batch_size=128")
     process = tfdistill_command("pretrain", f"--workdir={tmp_path / 'pool'}", *flags)
     assert process.returncode == 0, process.stderr
     pool = tfdistill.Pool.load(tmp_path / "pool")

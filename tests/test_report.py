@@ -24,12 +24,13 @@ from tfdistill.reporting import report
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A finished run, with the evaluation of another network in another order."""
+    """A finished run; what others learn in another order, or by ordinary training."""
     workdir = tmp_path_factory.mktemp("runs") / "first"
     for arguments in (
         ["distill", "--student=linear", "--outer_steps=4", "--report_every=2"]
         + ["--steps=2", "--epochs=2", "--soft_labels", "--num_students=2"],
         ["evaluate", "--student=mlp", "--shuffle_steps", "--num_students=2"],
+        ["evaluate", "--updates=3", "--num_students=2"],
     ):
         process = tfdistill(*arguments, f"--workdir={workdir}")
         assert process.returncode == 0, process.stderr
@@ -75,6 +76,7 @@ def test_accuracies_are_those_of_the_run(run, page):
         mean, std = 100 * result["accuracy_mean"], 100 * result["accuracy_std"]
         assert f"{mean:.2f} ± {std:.2f} %" in page.text
     assert "distilled images, in another order mlp" in page.text
+    assert "distilled images, by 3 ordinary updates from a rate of 0.001" in page.text
     counts = np.array(metrics["confusion"])
     assert counts.sum() == 2 * 359 and counts.shape == (10, 10)
     assert np.trace(counts) / counts.sum() == pytest.approx(metrics["accuracy_mean"])

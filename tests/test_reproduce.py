@@ -112,6 +112,9 @@ def test_a_row_is_run_printed_written_and_not_run_again(tmp_path):
         cells = json.load(file)
     assert len(cells) == 4
     assert all(0 <= cell["accuracy_mean"] <= 1 for cell in cells.values())
+    # Images, but not the nearest neighbours', teach by ordinary training, too.
+    found = [c["ordinary"]["updates"] for c in cells.values() if "ordinary" in c]
+    assert found == [20, 20, 20]
     assert (tmp_path / "table1_digits.png").stat().st_size > 10_000
 
     again = reproduce(*arguments)

@@ -157,6 +157,34 @@ def test_a_network_goes_on_from_where_it_was_left_and_is_replaced(digits):
     assert max(moved[0], moved[1], moved[3]) < 2e-3 < 0.05 < moved[2]
 
 
+def test_a_network_draws_some_of_the_images_for_a_step_of_its_own(digits):
+    drawn = []
+
+    def changes(images, seed):
+        tf.numpy_function(lambda x: drawn.append(x.copy()), [images], [])
+        return images
+
+    def made(size):
+        return distiller(
+            digits,
+            tfdistill.LearningStudents(size=2, batch_size=size, changes=changes),
+        )
+
+    some = made(5)
+    rows = some.distilled().images.reshape([20, -1])
+    some.fit(real(digits), steps_per_epoch=1, verbose=0)
+    some.fit(real(digits, 1), steps_per_epoch=1, verbose=0)
+    assert [x.shape for x in drawn] == [(5, 8, 8, 1)] * 2
+    # Before the images' own first step they are known.
+    near = [np.abs(rows - x.reshape(-1)).max(1).argmin() for x in drawn[0]]
+    np.testing.assert_array_equal(rows[near], drawn[0].reshape([5, -1]))
+    assert len(set(near)) == 5 and not np.allclose(drawn[0], drawn[1], atol=0.1)
+    drawn.clear()
+    # There are no more than all of them.
+    made(50).fit(real(digits), steps_per_epoch=1, verbose=0)
+    assert drawn[0].shape == (20, 8, 8, 1)
+
+
 def test_ages_are_staggered(digits):
     students = tfdistill.LearningStudents(size=4, max_age=40)
     made = distiller(digits, students)

@@ -49,6 +49,7 @@ class Cell:
         hour: Flags for the budget "hour", after the flagfile's.
         learned: The name of a cell whose learned rates are tried, too.
         pool: Of `POOLS`, the one that the cell's students are of.
+        ordinary: Whether its images also teach by ordinary training.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Cell:
     hour: tuple[str, ...] = ()
     learned: str | None = None
     pool: str | None = None
+    ordinary: bool = False
 
     def arguments(self, budget: str) -> list[str]:
         """The command and its flags but those of data, folder and seed."""
@@ -94,6 +96,8 @@ TABLE_1 = {
     "fashion_mnist": {},
     "digits": {},
 }
+# What has no images for networks to learn from.
+_WITHOUT_IMAGES = ("nn_random_real", "nn_k_means", "fada", "none")
 _TITLES = {
     "fixed": "distilled, fixed initial weights",
     "random": "distilled, random initial weights",
@@ -124,6 +128,7 @@ def table1(dataset: str) -> list[Cell]:
             _hour(dataset, name),
             # The rates that were learned for random weights are one more candidate.
             learned=None if name in _DISTILLED else f"{dataset}/random",
+            ordinary=name not in _WITHOUT_IMAGES,
         )
         for name, title in _TITLES.items()
     ]
@@ -337,9 +342,10 @@ def table2(row: str) -> list[Cell]:
             TABLE_2[row][name],
             _TABLE_2_HOUR.get(name, ()),
             learned=None
-            if name in (*_TABLE_2_HOUR, "fada", "none")
+            if name in (*_TABLE_2_HOUR, *_WITHOUT_IMAGES)
             else f"adaptation/{row}/random",
             pool=source,
+            ordinary=name not in _WITHOUT_IMAGES,
         )
         for name, title in _TABLE_2_TITLES.items()
     ]
@@ -400,6 +406,7 @@ def table3(row: str) -> list[Cell]:
             if name in _TABLE_3_HOUR
             else f"finetuning/{row}/{'random' if source else 'fixed'}",
             pool=source,
+            ordinary=True,
         )
         for name in names
         if name not in left_out

@@ -115,11 +115,22 @@ def _result(cell, table, path, seed, title):
     print(f"\n{title} tfdistill {shlex.join(arguments)}", flush=True)
     folder = _folder(table, cell.name, seed)
     _tfdistill([*arguments, f"--workdir={folder}"])
-    with open(os.path.join(folder, "metrics.json"), "rb") as file:
-        metrics = json.load(file)
+    metrics = _read(os.path.join(folder, "metrics.json"))
+    if cell.ordinary:
+        metrics["ordinary"] = _ordinary(folder, metrics["num_students"])
     # Another process may have done other cells in the meantime.
     files.write_json(path, {**_read(path), key: metrics})
     return metrics
+
+
+def _ordinary(folder, count):
+    """What the images of a run teach as many networks by ordinary training."""
+    updates = 20 if FLAGS.budget == "smoke" else 1000
+    networks = [f"--num_students={count}", f"--updates={updates}"]
+    _tfdistill(
+        ["evaluate", "--ordinary", *networks, *_data_flags(), f"--workdir={folder}"]
+    )
+    return _read(os.path.join(folder, f"metrics-{updates}-updates-0.001.json"))
 
 
 def _pool(cell, make):
@@ -199,6 +210,7 @@ def _record(cell, metrics):
         "accuracy_std": float(np.sqrt(variances.mean() + means.var())),
         "before": _mean_of("before", metrics),
         "shuffled": _mean_of("shuffled", metrics),
+        "ordinary": _mean_of("ordinary", metrics),
         "num_students": sum(m["num_students"] for m in metrics),
         "seeds": len(metrics),
         # Not of a pool, whose students saw the whole training set.

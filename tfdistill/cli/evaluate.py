@@ -10,6 +10,9 @@ folder:
                         test of the most networks
   metrics-on-DATA.json  a test on other data, by --dataset
 
+--ordinary tests what images with learned steps teach in ordinary training, or
+other images in another one; its file is named by updates and rate.
+
 With --attack, where the images are a distilled attack, it says how exposed
 networks are to it: those of a pool, or a --model of your own. Each is trained
 on the images as they were meant to be used and with ordinary counter-measures
@@ -30,6 +33,7 @@ from tfdistill.cli import (
     results,
     run_folder,
     students,
+    training,
 )
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
@@ -64,6 +68,7 @@ _WHAT_IS_LEARNED = [
         "Give each network the steps in another order than they were distilled for.",
         library="evaluation.evaluator:Evaluator.__call__.shuffle_steps",
     ),
+    *training.INSTEAD,
     Flag(
         "attack",
         bool,
@@ -89,6 +94,9 @@ def _resolve(configuration: Configuration) -> Configuration:
     c = configuration
     if c.model and not c.attack:
         raise InputError("--model needs --attack.")
+    for name in ("attack", "shuffle_steps"):
+        if c.ordinary and getattr(c, name):
+            raise InputError(f"--{name} is not for --ordinary, which has no steps.")
     if c.attack and c.dry_run:
         raise InputError("--dry_run is not for --attack, which is short.")
     if c.attack and c.strategy != "none":
@@ -130,6 +138,9 @@ def _run(c):
     if c.attack:
         _expose(c, distilled, dataset, given)
     else:
+        if c.ordinary:
+            recipe = training.ordinary(c, distilled.image_shape[-1])
+            distilled = distilled.replace(recipe=recipe)
         _test(c, distilled, dataset, known.get("new_head", False))
 
 
@@ -201,6 +212,9 @@ def _test(c, distilled, dataset, new_head):
         name += "-" + _plain(student)
     if c.shuffle_steps:
         name += "-shuffled"
+    if c.ordinary:
+        content |= {"updates": c.updates, "training_rate": c.training_rate}
+        name += f"-{c.updates}-updates-{c.training_rate:g}"
     of_run = _known(os.path.join(c.workdir, "metrics.json")).get("dataset")
     if of_run not in (None, dataset.name):
         name += "-on-" + _plain(dataset.name)
@@ -358,6 +372,7 @@ COMMAND = Command(
     ),
     run=run,
     resolve=_resolve,
+    preset=training.instead,
     examples=(
         "tfdistill evaluate --workdir=run --num_students=200",
         "tfdistill evaluate --workdir=run --student=convnet --shuffle_steps",

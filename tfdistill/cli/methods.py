@@ -118,7 +118,7 @@ _UNUSED: list[tuple[dict[str, Any], set[str]]] = [
     ({"pool": None}, {"pool_student", "new_head"}),
     ({"initial_weights": "pretrained"}, {"pool_student"}),
     *(
-        ({"initial_weights": value}, {"learning_students", "max_age"})
+        ({"initial_weights": value}, {"learning_students", "max_age", "learning_batch"})
         for value in ("random", "fixed", "pretrained", "pretrained_fixed")
     ),
 ]

@@ -78,6 +78,15 @@ LEARNING = [
         lowest=1,
         library=f"{_LEARNING}.max_age",
     ),
+    Flag(
+        "learning_batch",
+        int,
+        None,
+        "Distilled images that a learning network draws for a step of its own.",
+        shown="all of them",
+        lowest=1,
+        library=f"{_LEARNING}.batch_size",
+    ),
 ]
 FLAGS = [
     dataclasses.replace(
@@ -188,7 +197,9 @@ def weights(configuration: Configuration):
         if c.initial_weights == "random":
             return RandomWeights()
         if c.initial_weights == "learning":
-            return LearningStudents(c.learning_students, c.max_age)
+            return LearningStudents(
+                c.learning_students, c.max_age, batch_size=c.learning_batch
+            )
         return FixedWeights(c.pool, c.pool_student, new_head=c.new_head)
 
 

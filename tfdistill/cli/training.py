@@ -48,6 +48,22 @@ FLAGS = [
         shown="shift:0.1,rotation:0.04,zoom:0.1, with flip for colour images",
     ),
 ]
+#: Of ordinary training whatever the images are for; all but the first mean the first.
+INSTEAD = [
+    Flag(
+        "ordinary",
+        bool,
+        False,
+        "Train in the ordinary way, whatever the images are for. The four flags that "
+        "follow mean it, too.",
+    ),
+    *FLAGS[1:],
+]
+
+
+def instead(given) -> dict:
+    """Sets --ordinary where one of its own flags is given."""
+    return {"ordinary": any(flag.name in given for flag in INSTEAD[1:])}
 
 
 def changes(configuration: Configuration, channels: int):
@@ -90,11 +106,16 @@ def recipe(configuration: Configuration, channels: int):
     Raises:
         InputError: If --changes cannot be read.
     """
+    if configuration.recipe == "learned":
+        return None
+    return ordinary(configuration, channels)
+
+
+def ordinary(configuration: Configuration, channels: int):
+    """The `OrdinaryTraining` of the flags, as `recipe`."""
     from tfdistill.distilled.ordinary import OrdinaryTraining
 
     c = configuration
-    if c.recipe == "learned":
-        return None
     return OrdinaryTraining(
         c.updates, c.training_rate, c.training_batch, changes(c, channels)
     )

@@ -12,6 +12,8 @@ _FIELDS = {
     "higher_is_better": fields.SWITCH,
     "shares": fields.each(fields.TEXT),
     "shuffle_steps": fields.SWITCH,
+    "updates": fields.whole(1),
+    "training_rate": fields.number(0),
     "dataset": fields.TEXT,
     "student": fields.TEXT,
     "initial_weights": fields.TEXT,

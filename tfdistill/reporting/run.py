@@ -257,10 +257,13 @@ def _rows(folder, metrics, what):
     for file in sorted(os.listdir(folder)):
         if file.startswith("metrics-") and file.endswith(".json"):
             content = read_metrics(os.path.join(folder, file))
-            order = ", in another order" if content.get("shuffle_steps") else ""
+            how = ", in another order" if content.get("shuffle_steps") else ""
+            if "updates" in content:
+                how = f", by {content['updates']:,} ordinary updates"
+                how += f" from a rate of {content.get('training_rate', 0):g}"
             data = content.get("dataset")
             on = "" if data in (None, metrics.get("dataset")) else f", on {data}"
-            others.append({"what": f"{what}{order}{on}", **content})
+            others.append({"what": f"{what}{how}{on}", **content})
     return [*beside, {"what": what, "main": True, **metrics}, *others]
 
 

@@ -9,7 +9,7 @@ from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.inner import unroll
-from tfdistill.inner.curriculum import Curriculum
+from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers.adam import Adam
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.inner.problem import Problem
@@ -34,6 +34,8 @@ class LearningStudents(InitialWeights):
         steps: Number of own steps that a student takes each time, at least 1.
         optimizer: How a student takes its own steps, an `InnerOptimizer` whose initial
             hyperparameters stay; Adam(3e-4, epsilon=1e-7) by default.
+        batch_size: Number of images that a student draws for an own step, at least 1;
+            all of them by default. A part of them costs that part of a step's time.
         changes: `RandomChanges` to the images of each step; by default none.
         start: The distribution of students of age 0; `RandomWeights()` by default.
 
@@ -57,6 +59,7 @@ class LearningStudents(InitialWeights):
         *,
         steps: int = 1,
         optimizer: InnerOptimizer | None = None,
+        batch_size: int | None = None,
         changes: RandomChanges | None = None,
         start: InitialWeights | None = None,
     ):
@@ -64,7 +67,9 @@ class LearningStudents(InitialWeights):
         self.max_age = check_int("max_age", max_age, 1)
         self.steps = check_int("steps", steps, 1)
         self.optimizer = optimizer or Adam(3e-4, epsilon=1e-7)
-        self.changes = changes
+        if batch_size is not None:
+            batch_size = check_int("batch_size", batch_size, 1)
+        self.batch_size, self.changes = batch_size, changes
         self._start = start or RandomWeights()
         if not self._start.is_random:
             raise ValueError(
@@ -137,7 +142,7 @@ class LearningStudents(InitialWeights):
             for s in self._kept.slots
         ]
         learner = unroll.Learner(problem.weights, problem.state, slots)
-        own = _Own(problem.curriculum, self.optimizer, self.changes, seed)
+        own = _Own(problem.curriculum, self, seed)
         problem = problem._replace(curriculum=own)
         # Adam counts a student's steps from its first one in the pool.
         if self.steps == 1:  # a loop would cost a fifth more
@@ -165,15 +170,15 @@ class LearningStudents(InitialWeights):
 
 @final
 class _Own(Curriculum):
-    """The batches of another curriculum, again and again, for an own optimizer."""
+    """The batches of another curriculum, again and again, for own steps."""
 
-    def __init__(self, curriculum, optimizer, changes, seed):
-        self._curriculum, self._changes = curriculum, changes
-        self._seed = fold_in(seed, Draw.CHANGES)
-        self.inner_optimizer = optimizer
+    def __init__(self, curriculum, students, seed):
+        self._curriculum, self._students, self._seed = curriculum, students, seed
+        self.inner_optimizer = students.optimizer
         self.num_steps = curriculum.num_steps
         self._constants = {
-            h.name: tf.constant(h.start, tf.float32) for h in optimizer.hyperparameters
+            h.name: tf.constant(h.start, tf.float32)
+            for h in self.inner_optimizer.hyperparameters
         }
 
     @property
@@ -182,7 +187,13 @@ class _Own(Curriculum):
 
     def batch(self, t):
         batch = self._curriculum.batch(t % self._curriculum.num_steps)
-        images = batch.images
-        if self._changes is not None:
-            images = self._changes(images, fold_in(self._seed, t))
-        return batch._replace(images=images, hyperparameters=self._constants)
+        images, labels = batch.images, batch.labels
+        size, changes = self._students.batch_size, self._students.changes
+        if size is not None and size < images.shape[0]:
+            own = fold_in(fold_in(self._seed, Draw.ORDER), t)
+            order = tf.range(images.shape[0])
+            rows = tf.random.experimental.stateless_shuffle(order, own)[:size]
+            images, labels = tf.gather(images, rows), tf.gather(labels, rows)
+        if changes is not None:
+            images = changes(images, fold_in(fold_in(self._seed, Draw.CHANGES), t))
+        return Batch(images, labels, self._constants)
