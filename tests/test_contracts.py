@@ -251,6 +251,12 @@ def digits():
             "derivative with respect to raw_rates is wrong",
         ),
         (lambda: testing.check_objective(Halved()), r"totals\(\) must add up"),
+        (
+            lambda: testing.check_objective(
+                tfdistill.Regression(), real_labels=np.arange(8)
+            ),
+            r"Regression fails of inner_labels \[8, 3\], real_labels int32 \[8\] and ",
+        ),
         (lambda: testing.check_objective(Silent()), "inner_loss's labels, of its grad"),
         (lambda: testing.check_objective(Single()), "float64, not float32"),
         (lambda: testing.check_objective(Counting()), "meta_loss has no derivative"),

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import with_kind
 from tfdistill.inner import objectives
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.testing import measures
@@ -56,9 +57,18 @@ def check_objective(
     real = tf.constant(real_labels, "int32" if integers else "float64")
     labels = tf.Variable(np.asarray(inner_labels, "float64"), name="the labels")
     said = tf.Variable(np.asarray(outputs, "float64"), name="the outputs")
-    with measures.double_precision():
-        _check_losses(objective, labels, said, real)
-    _check_figures(objective, labels, said, real)
+    try:
+        with measures.double_precision():
+            _check_losses(objective, labels, said, real)
+        _check_figures(objective, labels, said, real)
+    except AssertionError:
+        raise
+    except Exception as error:
+        raise AssertionError(
+            f"{type(objective).__name__} fails of inner_labels {list(labels.shape)}, "
+            f"real_labels {real.dtype.name} {list(real.shape)} and outputs "
+            f"{list(said.shape)}; pass such as your data has. {with_kind(error)}"
+        ) from error
 
 
 def _check_losses(objective, labels, said, real):
