@@ -4,6 +4,7 @@ import collections
 import gc
 import os
 import signal
+import sys
 
 import commands
 import pytest
@@ -62,8 +63,10 @@ def mirrored():
 
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_old_is_looked_at_again():
-    """TensorFlow keeps the graphs of earlier tests, a million objects of each file."""
+    """Graphs and pictures of a file end with it; a million objects stay."""
     yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
     gc.collect()
     gc.freeze()
 

@@ -17,7 +17,7 @@ from tfdistill import audit
 from tfdistill.cli import audit_listing
 from tfdistill.studies import origins
 
-FLAGS = ["--dataset=digits", "--student=mlp", "--rounds=1", "--outer_steps=80"]
+FLAGS = ["--dataset=digits", "--student=mlp", "--rounds=1", "--outer_steps=50"]
 
 
 def run(workdir, *flags, **options):
@@ -39,7 +39,7 @@ def digits():
 def examined(digits):
     train, wrong = audit.flipped(digits.train, 0.1)
     dataset = dataclasses.replace(digits, train=train)
-    recipe = audit.Recipe(rounds=1, outer_steps=150)
+    recipe = audit.Recipe(rounds=1, outer_steps=100)
     return audit.examine(dataset, recipe), wrong, dataset
 
 

@@ -31,7 +31,8 @@ SMALLER = {
     ],
     "first_distillation": [("OUTER_STEPS = 500", "OUTER_STEPS = 50")],
     "generative_teaching": [
-        ("OUTER_STEPS = 10, 20, 300", "OUTER_STEPS = 10, 20, 30"),
+        ('"digits", "mlp"', '"digits", "linear"'),
+        ("OUTER_STEPS = 10, 20, 300", "OUTER_STEPS = 10, 20, 10"),
         ("num_students=8", "num_students=2"),
     ],
     "replay": [
@@ -45,7 +46,7 @@ SMALLER = {
         ),
     ],
     "sound_data": [
-        ("Recipe(rounds=2, outer_steps=100)", "Recipe('mlp', 1, outer_steps=50)"),
+        ("Recipe(rounds=2, outer_steps=100)", "Recipe('mlp', 1, outer_steps=20)"),
         ("(100, 4)", "(10, 4)"),
     ],
     "your_own": [("OUTER_STEPS = 250", "OUTER_STEPS = 20")],

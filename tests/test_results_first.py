@@ -228,7 +228,7 @@ def test_a_dry_run_on_distilled_images_leaves_everything_as_it_was(
 @pytest.mark.parametrize(
     ("command", "flags"),
     [
-        ("distill", ["--student=convnet@8", "--updates=20", "--num_students=2"]),
+        ("distill", ["--student=mlp", "--updates=20", "--num_students=2"]),
         ("audit", ["--student=mlp", "--rounds=3", "--steps=1"]),
     ],
 )
