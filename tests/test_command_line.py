@@ -144,6 +144,13 @@ def test_evaluate_another_architecture_in_another_order(run):
     assert metrics["student"] == "mlp" and metrics["num_students"] == 2
 
 
+def test_images_for_any_order_have_no_other_order(tmp_path):
+    library.load_distilled("digits/10").save(tmp_path / "run" / "distilled")
+    process = tfdistill("evaluate", f"--workdir={tmp_path}/run", "--shuffle_steps")
+    refused(process, "--shuffle_steps is for images with steps in an order")
+    assert not list((tmp_path / "run").glob("metrics*"))
+
+
 def test_evaluate_learned_steps_by_ordinary_training(run):
     workdir, _ = run
     recorded = json.loads((workdir / "metrics.json").read_text())

@@ -123,6 +123,11 @@ def _run(c):
             f"--attack needs a distilled attack, but --workdir={c.workdir} was not "
             "made with tfdistill distill --objective=attack."
         )
+    if c.shuffle_steps and not distilled.recipe.is_ordered:
+        raise InputError(
+            "--shuffle_steps is for images with steps in an order; those in "
+            f"--workdir={c.workdir} are for any order."
+        )
     student = c.student or students.recorded(distilled.student, c.workdir)
     c = c.replace(student=student)
     given, known = c.model or c.pool, distilled.provenance.get("load", {})

@@ -55,8 +55,8 @@ def run() -> None:
     """The console script.
 
     Exits with 0, or with 1 (failed), 2 (wrong input), 130 (stopped by Ctrl-C), 141 (who
-    read its output has gone) or 143 (stopped by SIGTERM): with its state saved, and the
-    same command goes on.
+    read its output has gone) or 143 (stopped by SIGTERM). After the last three the same
+    command goes on.
     """
     cut_output.end_quietly()
     name, *arguments = sys.argv[1:] or ["--help"]

@@ -20,7 +20,7 @@ COLUMNS = {
     "transfer": "Mean accuracy of the other architectures, and of the worst of them.",
     "LRS": "DD-Ranking's label-robust score, 0 to 1, of the main architecture: high if "
     "the set beats random images of the same number, and falls little behind all the "
-    "real data when its labels are made hard. Random images have about 0.3.",
+    "real data when its labels are made hard. Random images have at most 0.27.",
     "ARS": "DD-Ranking's augmentation-robust score, 0 to 1, of the main architecture: "
     "high if the set beats random images with random changes and without. Random "
     "images have 0.27.",
