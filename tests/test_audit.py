@@ -63,6 +63,16 @@ def test_wrong_labels_are_found(examined):
     assert wrong[found.ranking[:50]].mean() > 0.9
 
 
+def test_the_folder_of_another_audit_is_refused(digits, tmp_path):
+    few = digits.of_classes([0, 1])
+    recipe = audit.Recipe("linear", rounds=1, outer_steps=2, steps=2)
+    first = audit.examine(few, recipe, folder=tmp_path)
+    again = audit.examine(few, recipe, folder=tmp_path)
+    np.testing.assert_array_equal(first.scores, again.scores)
+    with pytest.raises(ValueError, match="holds parts of another audit"):
+        audit.examine(few, dataclasses.replace(recipe, seed=1), folder=tmp_path)
+
+
 @pytest.mark.parametrize("share", [0.004, 0.02, 0.2])
 def test_few_wrong_labels_are_found_as_well_as_many(share):
     rng = np.random.default_rng(0)

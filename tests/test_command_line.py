@@ -167,6 +167,39 @@ def test_evaluate_learned_steps_by_ordinary_training(run):
     refused(tfdistill(*command, "--updates=0"), "--updates=0")
 
 
+def test_evaluations_do_not_replace_each_other(tmp_path):
+    """A file is named by all in which a test differs from the run's own."""
+    other = tmp_path / "other.npz"
+    digits = library.load_dataset("digits")
+    images, labels = digits.test.images[:50], digits.test.labels[:50]
+    classes = np.arange(50) % 10
+    np.savez(other, x_train=images, y_train=classes, x_test=images, y_test=labels)
+    workdir = tmp_path / "run"
+    copied = tfdistill("distilled", "--name=digits/10", f"--workdir={workdir}")
+    assert copied.returncode == 0, copied.stderr
+    tested = "evaluate", f"--workdir={workdir}", "--student=linear", "--num_students=1"
+    short = "--updates=2"
+    for flags in (
+        [short],
+        [short, f"--dataset={other}"],
+        [short, "--changes=flip:0"],
+        [short, "--training_batch=8"],
+    ):
+        before = {*workdir.glob("metrics*")}
+        process = tfdistill(*tested, "--dataset=digits", *flags)
+        assert process.returncode == 0, process.stderr
+        assert len({*workdir.glob("metrics*")} - before) == 1
+
+
+def test_a_set_is_not_copied_into_another_run(run, tmp_path):
+    workdir, _ = run
+    command = "distilled", "--name=digits/10", "--overwrite"
+    process = tfdistill(*command, f"--workdir={workdir}")
+    refused(process, "is a run of tfdistill distill")
+    (tmp_path / "file").write_text("precious")
+    refused(tfdistill(*command, f"--workdir={tmp_path / 'file'}"), "is a file")
+
+
 def test_evaluate_on_other_data(run, tmp_path):
     workdir, _ = run
     recorded = json.loads((workdir / "metrics.json").read_text())

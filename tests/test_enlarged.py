@@ -1,5 +1,6 @@
 """Images that are stored small and seen large."""
 
+import json
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import inner, testing
+from tfdistill.distilled import untrusted
 from tfdistill.inner import enlarging
 from tfdistill.testing import measures
 
@@ -111,3 +113,14 @@ def test_it_is_a_synthesizer_like_any_other(digits):
 def test_factors_must_divide_the_sides(digits, factor):
     with pytest.raises(ValueError, match="enlarged must"):
         made(digits, enlarged=factor)
+
+
+def test_a_small_file_does_not_ask_for_any_memory(tmp_path):
+    digits = tfdistill.load_dataset("digits")
+    tfdistill.baselines.random_real(digits, steps=1).save(tmp_path / "distilled")
+    content = json.loads((tmp_path / "distilled" / "tfdistill.json").read_text())
+    untrusted.check_fields(content)
+    with pytest.raises(ValueError, match="enlarged"):
+        untrusted.check_fields(content | {"enlarged": 20_000})
+    with pytest.raises(ValueError, match="enlarged must be at most 16"):
+        tfdistill.DistilledImages.from_real(digits, enlarged=17)

@@ -313,3 +313,51 @@ def test_training_is_one_fit_of_so_many_updates(digits, updates):
     data.train(model)
     assert int(model.optimizer.iterations) == updates
     assert len(calls) == 1 and updates % calls[0] == 0
+
+
+def test_numbers_of_numpy_are_kept_as_pythons(tmp_path):
+    """JSON, in which they are saved, has no others."""
+    digits = tfdistill.load_dataset("digits")
+    recipe = tfdistill.OrdinaryTraining(
+        updates=np.int64(5),
+        learning_rate=np.float32(0.01),
+        batch_size=np.int32(7),
+        changes=tfdistill.RandomChanges(shift=np.float32(0.1), flip=np.True_),
+    )
+    data = tfdistill.baselines.random_real(digits, steps=1).replace(recipe=recipe)
+    data.save(tmp_path / "distilled")
+    assert tfdistill.DistilledDataset.load(tmp_path / "distilled").recipe == recipe
+
+
+def test_a_model_with_random_changes_is_saved(tmp_path):
+    changes = tfdistill.RandomChanges(shift=0.1, flip=True)
+    model = keras.Sequential([keras.Input((8, 8, 1)), changes.layer(3)])
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    images = np.random.default_rng(0).random((4, 8, 8, 1), "float32")
+    np.testing.assert_array_equal(
+        again(images, training=True), model(images, training=True)
+    )
+
+
+def test_steps_in_place_of_ordinary_training_are_saved_as_they_are(tmp_path):
+    """Its Adam has Keras's epsilon, that of learned steps a larger one."""
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=2)
+    data = data.replace(recipe=tfdistill.OrdinaryTraining(updates=5))
+    steps = data.replace(learning_rates=np.full((1, 2), 0.01))
+    steps.save(tmp_path / "distilled")
+    loaded = tfdistill.DistilledDataset.load(tmp_path / "distilled")
+    assert (
+        vars(loaded.inner_optimizer)["_epsilon"]
+        == (vars(steps.inner_optimizer)["_epsilon"])
+    )
+
+
+def test_an_evaluator_of_one_recipe_refuses_another():
+    digits = tfdistill.load_dataset("digits")
+    steps = tfdistill.baselines.random_real(digits, steps=1)
+    ordinary = steps.replace(recipe=tfdistill.OrdinaryTraining(updates=2))
+    for made_for, given in ((steps, ordinary), (ordinary, steps)):
+        with pytest.raises(ValueError, match="make another"):
+            tfdistill.Evaluator("linear", made_for)(given, digits.test, 1)

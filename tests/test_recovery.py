@@ -399,3 +399,18 @@ def test_what_a_killed_run_left_is_tidied_up(tmp_path):
         (tmp_path / name).mkdir()
     run_folder.tidy(tmp_path, ["flags.txt", "distilled"])
     assert sorted(os.listdir(tmp_path)) == ["distilled", "mine.tmp"]
+
+
+def test_a_journal_tells_inner_optimizers_apart(tmp_path):
+    """Adam's updates at the rates of SGD are other updates."""
+    digits = tfdistill.load_dataset("digits")
+    sgd = tfdistill.baselines.random_real(digits, steps=2)
+    adam = sgd.replace(inner_optimizer="adam")
+    journal = Journal(tmp_path)
+    found = [
+        tfdistill.evaluate(data, "linear", digits.test, 1, journal=journal)
+        for data in (sgd, adam)
+    ]
+    alone = tfdistill.evaluate(adam, "linear", digits.test, 1)
+    assert found[1].accuracy_mean == pytest.approx(alone.accuracy_mean, abs=1e-3)
+    assert found[0].accuracy_mean != found[1].accuracy_mean

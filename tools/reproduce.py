@@ -88,6 +88,9 @@ def run(cells: list[papers.Cell], table: str) -> list[dict]:
             progress.part(table, len(cells), "cells", number + 1)
         if all(found) and found:
             records.append(_record(cell, found))
+    if not records:
+        names = ", ".join(os.path.basename(cell.name) for cell in cells)
+        sys.exit(f"reproduce: no cell of {table} is done; --only takes {names}.")
     return records
 
 
@@ -401,7 +404,9 @@ def _judge(cell, dataset, table):
         *_data_flags(),
     ]
     print(f"\n[judged] tfdistill {shlex.join(arguments)}", flush=True)
-    _tfdistill([*arguments, f"--workdir={_folder(table, f'{cell.name}_judged', 0)}"])
+    # Those of fewer seeds are another comparison.
+    name = f"{cell.name}_judged" + (f"_{FLAGS.seeds}" if FLAGS.seeds > 1 else "")
+    _tfdistill([*arguments, f"--workdir={_folder(table, name, 0)}"])
 
 
 TABLES = {

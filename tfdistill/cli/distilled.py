@@ -7,7 +7,7 @@ into a folder that TFDS and tf.data read.
 
 import os
 
-from tfdistill.cli import machine
+from tfdistill.cli import machine, run_folder
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -30,9 +30,13 @@ def run(configuration: Configuration) -> None:
         return
     with checking():
         distilled = shipped.load_distilled(c.name)
+    if os.path.exists(c.workdir) and not os.path.isdir(c.workdir):
+        raise InputError(f"--workdir={c.workdir} is a file, not a folder.")
+    run_folder.refuse_another(c.workdir, "distilled")
     folder = os.path.join(c.workdir, "distilled")
     try:
         os.makedirs(c.workdir, exist_ok=True)
+        run_folder.lock(c.workdir)
         distilled.save(folder, overwrite=c.overwrite)
     except FileExistsError as error:
         raise InputError(

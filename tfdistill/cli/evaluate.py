@@ -146,7 +146,15 @@ def _run(c):
         if c.ordinary:
             recipe = training.ordinary(c, distilled.image_shape[-1])
             distilled = distilled.replace(recipe=recipe)
-        _test(c, distilled, dataset, known.get("new_head", False))
+        other_pool = given if _differ(given, known.get("pool")) else None
+        _test(c, distilled, dataset, known.get("new_head", False), other_pool)
+
+
+def _differ(given, recorded):
+    """Whether a pool is another than the recorded one, which may have moved."""
+    if not given or (recorded and not os.path.exists(recorded)):
+        return False
+    return not recorded or os.path.realpath(given) != os.path.realpath(recorded)
 
 
 def _check_classes(distilled, dataset):
@@ -166,7 +174,7 @@ def _check_classes(distilled, dataset):
     )
 
 
-def _test(c, distilled, dataset, new_head):
+def _test(c, distilled, dataset, new_head, other_pool):
     """Tests fresh networks; shows the result and writes it."""
     from tfdistill.evaluation.evaluator import Evaluator
     from tfdistill.runs.progress import Progress
@@ -218,11 +226,15 @@ def _test(c, distilled, dataset, new_head):
     if c.shuffle_steps:
         name += "-shuffled"
     if c.ordinary:
-        content |= {"updates": c.updates, "training_rate": c.training_rate}
-        name += f"-{c.updates}-updates-{c.training_rate:g}"
+        content |= training.recorded(distilled.recipe)
+        channels = distilled.image_shape[-1]
+        name += _plain(training.told(c, distilled.recipe, channels))
     of_run = _known(os.path.join(c.workdir, "metrics.json")).get("dataset")
+    of_run = of_run or distilled.provenance.get("dataset")
     if of_run not in (None, dataset.name):
         name += "-on-" + _plain(dataset.name)
+    if other_pool:
+        name += "-pool-" + _plain(os.path.basename(os.path.normpath(other_pool)))
     known = _write(c, name, content)
     if unfinished:
         print(

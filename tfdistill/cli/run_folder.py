@@ -282,9 +282,14 @@ def is_finished(
 
 
 def is_unfinished(folder: str) -> bool:
-    """Whether a folder holds a run of a command, and not its result."""
-    names = (os.path.join(folder, name) for name in (FLAGS, "metrics.json"))
-    return [os.path.isfile(path) for path in names] == [True, False]
+    """Whether a folder holds a run of a command, and not its whole result."""
+    flags, metrics = (os.path.join(folder, name) for name in (FLAGS, "metrics.json"))
+    if not os.path.isfile(flags):
+        return False
+    if not os.path.isfile(metrics):
+        return True
+    with checking():
+        return bool(files.read_json(metrics).get("unfinished"))
 
 
 def journal(folder: str, writes: bool = True, progress: "Progress | None" = None):

@@ -102,6 +102,7 @@ FLAGS = [
         "Store N x N times as many images in the same room, each N times lower and "
         "narrower; networks see them enlarged.",
         lowest=1,
+        highest=16,
         library=f"{_IMAGES}.enlarged",
     ),
     Flag(

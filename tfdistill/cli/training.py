@@ -87,7 +87,9 @@ def changes(configuration: Configuration, channels: int):
             name, _, size = part.partition(":")
             if (name, size) == ("none", ""):
                 continue
-            found[name] = float(size) if name != "flip" else size != "0"
+            found[name] = float(size or name == "flip")
+            if name == "flip":
+                found[name] = bool(found[name])
         return RandomChanges.from_config(found)
     except ValueError as error:
         raise InputError(
@@ -119,3 +121,30 @@ def ordinary(configuration: Configuration, channels: int):
     return OrdinaryTraining(
         c.updates, c.training_rate, c.training_batch, changes(c, channels)
     )
+
+
+def recorded(recipe) -> dict:
+    """What an evaluation says of the `OrdinaryTraining` in it, as JSON."""
+    return {
+        "updates": recipe.updates,
+        "training_rate": recipe.learning_rate,
+        "training_batch": recipe.batch_size,
+        "changes": recipe.changes.to_config(),
+    }
+
+
+def told(configuration: Configuration, recipe, channels: int) -> str:
+    """How the file of an evaluation by ordinary training is named.
+
+    Args:
+        configuration: Of a command with `INSTEAD`.
+        recipe: The `OrdinaryTraining` of its flags.
+        channels: Of the images.
+    """
+    c = configuration
+    text = f"-{recipe.updates}-updates-{recipe.learning_rate:g}"
+    if recipe.batch_size != type(recipe).batch_size:
+        text += f"-batch-{recipe.batch_size}"
+    if recipe.changes != changes(c.replace(changes=None), channels):
+        text += "-" + "-".join(c.changes)
+    return text

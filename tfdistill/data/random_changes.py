@@ -55,6 +55,7 @@ class RandomChanges:
             if field.type is bool:
                 if not isinstance(value, (bool, np.bool_)):
                     raise ValueError(f"{field.name} must be True or False.")
+                object.__setattr__(self, field.name, bool(value))
                 continue
             highest = {"rotation": 0.5, "zoom": 0.99}.get(field.name, 1.0)
             number = isinstance(value, (int, float, np.number))
@@ -62,6 +63,8 @@ class RandomChanges:
                 raise ValueError(
                     f"{field.name} must lie in 0..{highest:g}, not be {value!r}."
                 )
+            # NumPy's numbers become Python's, which JSON takes.
+            object.__setattr__(self, field.name, float(value))
 
     @property
     def changes_nothing(self) -> bool:
@@ -162,18 +165,28 @@ class RandomChanges:
         return RandomlyChanged(self, seed)
 
 
+@keras.saving.register_keras_serializable("tfdistill", "_RandomlyChanged")
 class RandomlyChanged(keras.layers.Layer):
     """`RandomChanges` as a layer: active in training, otherwise the identity.
 
     Args:
-        changes: The `RandomChanges`.
+        changes: The `RandomChanges`, or their config.
         seed: Random seed.
     """
 
-    def __init__(self, changes: RandomChanges, seed: int = 0, **kwargs):
+    def __init__(self, changes: RandomChanges | Mapping, seed: int = 0, **kwargs):
         super().__init__(**kwargs)
-        self._changes = changes
+        if isinstance(changes, Mapping):
+            changes = RandomChanges.from_config(changes)
+        self._changes, self._seed = changes, seed
         self._seeds = keras.random.SeedGenerator(seed)
+
+    def compute_output_spec(self, images, training=False):
+        return keras.KerasTensor(images.shape, images.dtype)
+
+    def get_config(self):
+        config = {"changes": self._changes.to_config(), "seed": self._seed}
+        return {**super().get_config(), **config}
 
     def call(self, images, training=False):
         if not training:

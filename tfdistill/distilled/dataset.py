@@ -83,7 +83,7 @@ class DistilledDataset(faces.DistilledFace):
         provenance: Mapping | None = None,
     ):
         self.stored_images = checks.numbers("images", images)
-        self.enlarged = check_int("enlarged", enlarged, 1)
+        self.enlarged = enlarging.check_factor(enlarged)
         self.labels = checks.numbers("labels", labels)
         if (recipe is None) == (learning_rates is None):
             raise ValueError("Give either learning_rates or a recipe.")
@@ -192,14 +192,14 @@ class DistilledDataset(faces.DistilledFace):
                 current one.
         """
         steps = {"learning_rates", "inner_optimizer", "hyperparameters"} & set(changes)
-        training: dict = {"recipe": self.recipe}
-        if "recipe" in changes:
-            training = {}
-        elif steps:
+        training: dict = {} if "recipe" in changes else {"recipe": self.recipe}
+        if steps and training:
             others = dict(self.hyperparameters)
+            # Ordinary training's Adam has a smaller epsilon than that of steps.
+            own = self.inner_optimizer if self.recipe.is_ordered else "adam"
             training = {
                 "learning_rates": others.pop("learning_rate", None),
-                "inner_optimizer": self.inner_optimizer,
+                "inner_optimizer": own,
                 "hyperparameters": others,
             }
         kept = dict(

@@ -53,12 +53,14 @@ class OrdinaryTraining(Recipe):
     is_ordered = False
 
     def __post_init__(self):
-        check_int("updates", self.updates, 1)
-        check_int("batch_size", self.batch_size, 1)
+        # NumPy's numbers become Python's, which JSON takes.
+        for name in ("updates", "batch_size"):
+            object.__setattr__(self, name, check_int(name, getattr(self, name), 1))
         rate = self.learning_rate
         number = isinstance(rate, (int, float, np.number))
         if not number or not 0 < rate < math.inf:
             raise ValueError(f"learning_rate must be above 0, not {rate!r}.")
+        object.__setattr__(self, "learning_rate", float(rate))
         if not isinstance(self.changes, RandomChanges):
             raise ValueError(
                 f"changes must be RandomChanges, not {type(self.changes).__name__}."
@@ -163,6 +165,11 @@ class _Ordinarily(Teacher):
         self.assign(distilled)
 
     def assign(self, distilled, order=None):
+        if not isinstance(distilled.recipe, OrdinaryTraining):
+            raise ValueError(
+                "This graph is for ordinary training, the data for learned steps; make "
+                "another evaluator."
+            )
         if _structure(distilled.recipe) != self._kind:
             raise ValueError(
                 "Data sets that are compared in one graph differ in updates and "

@@ -14,6 +14,7 @@ import numpy as np
 
 from tfdistill._internal import fields
 from tfdistill.distilled.foreign import archives
+from tfdistill.inner import enlarging
 
 # The largest side of an image, and number of its axes.
 _SIDE, _AXES = 2**24, 6
@@ -32,7 +33,7 @@ _OPTIONAL = {
     "inner_optimizer": fields.TEXT,
     "objective": fields.TEXT,
     "recipe": fields.OBJECT,
-    "enlarged": fields.whole(1, _SIDE),
+    "enlarged": fields.whole(1, enlarging.LARGEST),
     "hyperparameters": fields.each(fields.TEXT),
     "created": fields.TEXT,
     "versions": fields.values(fields.TEXT),

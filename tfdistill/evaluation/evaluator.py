@@ -141,11 +141,26 @@ class Evaluator:
         for data in sets:
             arrays += [data.images, data.labels, *data.hyperparameters.values()]
         measured = type(self._objective).__name__, sorted(vars(self._objective).items())
-        # Learned steps are in the arrays.
-        recipes = [s.recipe.to_config() for s in sets if not s.recipe.is_ordered]
+        # Learned steps are in the arrays, but for who takes them.
+        recipes = [
+            _taken_by(s.inner_optimizer)
+            if s.recipe.is_ordered
+            else s.recipe.to_config()
+            for s in sets
+        ]
         return self._journal.entry(
             arrays, seed, shuffle_steps, len(sets), measured, *recipes
         )
+
+
+def _taken_by(optimizer):
+    """An inner optimizer's name and settings, as JSON."""
+    settings = {
+        name: value
+        for name, value in vars(optimizer).items()
+        if isinstance(value, (bool, int, float, str))
+    }
+    return {"name": optimizer.name, **settings}
 
 
 def evaluate(

@@ -2,7 +2,23 @@
 
 import tensorflow as tf
 
+from tfdistill._internal.checks import check_int
 from tfdistill.inner.second_order.resizing import resize
+
+#: With more, a small file of a stranger's could ask for any memory.
+LARGEST = 16
+
+
+def check_factor(enlarged) -> int:
+    """Checks an argument `enlarged`.
+
+    Raises:
+        ValueError: If it is no integer in 1..16.
+    """
+    factor = check_int("enlarged", enlarged, 1)
+    if factor > LARGEST:
+        raise ValueError(f"enlarged must be at most {LARGEST}, not {factor}.")
+    return factor
 
 
 def enlarged_shape(shape: tuple[int, ...], factor: int) -> tuple[int, ...]:

@@ -14,6 +14,8 @@ _FIELDS = {
     "shuffle_steps": fields.SWITCH,
     "updates": fields.whole(1),
     "training_rate": fields.number(0),
+    "training_batch": fields.whole(1),
+    "changes": fields.OBJECT,
     "dataset": fields.TEXT,
     "student": fields.TEXT,
     "initial_weights": fields.TEXT,

@@ -261,10 +261,22 @@ def _rows(folder, metrics, what):
             if "updates" in content:
                 how = f", by {content['updates']:,} ordinary updates"
                 how += f" from a rate of {content.get('training_rate', 0):g}"
+                how += _unusual(content)
             data = content.get("dataset")
             on = "" if data in (None, metrics.get("dataset")) else f", on {data}"
             others.append({"what": f"{what}{how}{on}", **content})
     return [*beside, {"what": what, "main": True, **metrics}, *others]
+
+
+def _unusual(content):
+    """How a row's ordinary training differs from the usual one, as text."""
+    batch, changes = content.get("training_batch", 256), content.get("changes")
+    usual = {"shift": 0.1, "rotation": 0.04, "zoom": 0.1}
+    text = f", batches of {batch}" if batch != 256 else ""
+    if changes is not None and changes not in (usual, {**usual, "flip": True}):
+        listed = ", ".join(f"{name} {value:g}" for name, value in changes.items())
+        text += f", random changes: {listed or 'none'}"
+    return text
 
 
 def _history(history):

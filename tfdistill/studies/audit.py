@@ -9,6 +9,7 @@ with that, Bayes' rule gives the probability that a given label is right.
 
 import dataclasses
 import functools
+import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -220,8 +221,8 @@ def examine(
         An `Audit` of `dataset.train`, in its order.
 
     Raises:
-        ValueError: If a class has too few examples to be halved and distilled, or the
-            student doesn't fit the data.
+        ValueError: If a class has too few examples to be halved and distilled, the
+            student doesn't fit the data, or the folder is that of another audit.
         FloatingPointError: If a student diverges.
 
     Example:
@@ -233,6 +234,8 @@ def examine(
         True
     """
     train = dataset.train
+    if folder:
+        _claim(folder, train, recipe)
     probabilities = np.zeros((train.num_examples, train.num_classes), np.float32)
     votes, cpu_seconds = np.zeros(probabilities.shape, np.int32), 0.0
     for number in range(2 * recipe.rounds):
@@ -248,6 +251,23 @@ def examine(
             "the other half, which it has not seen."
         )
     return Audit(np.asarray(train.labels), probabilities, votes, cpu_seconds)
+
+
+def _claim(folder, train, recipe):
+    """Refuses a folder with parts of another audit."""
+    settings = {name: str(value) for name, value in vars(recipe).items()}
+    student = recipe.student
+    if not isinstance(student, str):  # its text may hold an address
+        settings["student"] = getattr(student, "__qualname__", type(student).__name__)
+    labels = np.asarray(train.labels, np.int64)
+    settings["labels"] = hashlib.sha256(labels.tobytes()).hexdigest()
+    settings["image_shape"] = str(tuple(train.image_shape))
+    path = os.path.join(files.local(folder), "audit.json")
+    if not os.path.isfile(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        files.write_json(path, settings)
+    elif files.read_json(path) != settings:
+        raise ValueError(f"{folder} holds parts of another audit; choose another one.")
 
 
 def _half(split, seed):

@@ -99,7 +99,7 @@ class DistilledImages(Synthesizer, Curriculum):
             raise ValueError("Labels are either soft_labels or centred_labels.")
         self.steps, self.epochs = images.shape[0], epochs
         self.num_classes = num_classes
-        self.enlarged = check_int("enlarged", enlarged, 1)
+        self.enlarged = enlarging.check_factor(enlarged)
         self.image_shape = enlarging.enlarged_shape(images.shape[2:], enlarged)
         self.source, self.recipe = source, recipe
         self.classes = labels.astype("int32")
@@ -286,7 +286,7 @@ class DistilledImages(Synthesizer, Curriculum):
 
 def _factor(dataset, options):
     """How many times smaller the images are stored."""
-    factor = check_int("enlarged", options.get("enlarged", 1), 1)
+    factor = enlarging.check_factor(options.get("enlarged", 1))
     if any(side % factor for side in dataset.image_shape[:2]):
         raise ValueError(
             f"enlarged must divide the sides of the images, {dataset.image_shape[0]} "
