@@ -388,8 +388,7 @@ def test_a_set_is_no_run_but_can_become_one(run, tmp_path, capsys):
 
 
 def test_a_set_that_ships_is_copied_and_tested(run, tmp_path, capsys):
-    command = main.command("distilled")
-    command.run(command.parse(["--name=digits/10", f"--workdir={tmp_path / 'set'}"]))
+    run("distilled", "--name=digits/10", folder=tmp_path / "set")
     assert "tfdistill evaluate --workdir=" in capsys.readouterr().out
     flags = "--student=linear", "--num_students=1"
     run("evaluate", *flags, folder=tmp_path / "set")

@@ -11,7 +11,7 @@ folder:
   metrics-on-DATA.json  a test on other data, by --dataset
 
 --ordinary tests what images with learned steps teach in ordinary training, or
-other images in another one; its file is named by updates and rate.
+other images in another one; its file is named by what is given of it.
 
 With --attack, where the images are a distilled attack, it says how exposed
 networks are to it: those of a pool, or a --model of your own. Each is trained
