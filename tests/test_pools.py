@@ -195,6 +195,17 @@ def test_adaptation_beats_no_adaptation(pool_folder, shifted, tmp_path):
     )
     assert again.returncode == 0, again.stderr
     assert f"{100 * metrics['accuracy_mean']:.2f}" in again.stdout
+    # Another pool does not replace what its own has reached.
+    kept = (tmp_path / "run" / "metrics.json").read_text()
+    shutil.copytree(pool_folder, tmp_path / "other")
+    other = tfdistill_command(
+        *("evaluate", f"--workdir={tmp_path / 'run'}", "--num_students=4"),
+        f"--pool={tmp_path / 'other'}",
+    )
+    assert other.returncode == 0, other.stderr
+    assert (tmp_path / "run" / "metrics.json").read_text() == kept
+    rows = tfdistill.report.Run.of_folder(tmp_path / "run").rows
+    assert any(row["what"].endswith("from the pool other") for row in rows)
     # What is exported has adapted, too, not begun anew.
     served = tf.saved_model.load(tmp_path / "run" / "student" / "1")
     with np.load(shifted) as file:

@@ -234,7 +234,8 @@ def _test(c, distilled, dataset, new_head, other_pool):
     if of_run not in (None, dataset.name):
         name += "-on-" + _plain(dataset.name)
     if other_pool:
-        name += "-pool-" + _plain(os.path.basename(os.path.normpath(other_pool)))
+        content["other_pool"] = os.path.basename(os.path.normpath(other_pool))
+        name += "-pool-" + _plain(content["other_pool"])
     known = _write(c, name, content)
     if unfinished:
         print(

@@ -16,6 +16,7 @@ _FIELDS = {
     "training_rate": fields.number(0),
     "training_batch": fields.whole(1),
     "changes": fields.OBJECT,
+    "other_pool": fields.TEXT,
     "dataset": fields.TEXT,
     "student": fields.TEXT,
     "initial_weights": fields.TEXT,

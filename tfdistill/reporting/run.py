@@ -262,6 +262,8 @@ def _rows(folder, metrics, what):
                 how = f", by {content['updates']:,} ordinary updates"
                 how += f" from a rate of {content.get('training_rate', 0):g}"
                 how += _unusual(content)
+            if "other_pool" in content:
+                how += f", from the pool {content['other_pool']}"
             data = content.get("dataset")
             on = "" if data in (None, metrics.get("dataset")) else f", on {data}"
             others.append({"what": f"{what}{how}{on}", **content})
