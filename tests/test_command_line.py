@@ -165,6 +165,8 @@ def test_evaluate_learned_steps_by_ordinary_training(run):
     assert metrics["accuracy_mean"] > 0.4
     refused(tfdistill(*command, "--ordinary", "--shuffle_steps"), "--shuffle_steps")
     refused(tfdistill(*command, "--updates=0"), "--updates=0")
+    for changes in ("shift", "flip:no", "turn:0.1"):
+        refused(tfdistill(*command, f"--changes={changes}"), "must read like")
 
 
 def test_evaluations_do_not_replace_each_other(tmp_path):

@@ -348,10 +348,8 @@ def test_steps_in_place_of_ordinary_training_are_saved_as_they_are(tmp_path):
     steps = data.replace(learning_rates=np.full((1, 2), 0.01))
     steps.save(tmp_path / "distilled")
     loaded = tfdistill.DistilledDataset.load(tmp_path / "distilled")
-    assert (
-        vars(loaded.inner_optimizer)["_epsilon"]
-        == (vars(steps.inner_optimizer)["_epsilon"])
-    )
+    epsilons = [vars(d.inner_optimizer)["_epsilon"] for d in (loaded, steps)]
+    assert epsilons[0] == epsilons[1]
 
 
 def test_an_evaluator_of_one_recipe_refuses_another():

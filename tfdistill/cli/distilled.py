@@ -30,8 +30,7 @@ def run(configuration: Configuration) -> None:
         return
     with checking():
         distilled = shipped.load_distilled(c.name)
-    if os.path.exists(c.workdir) and not os.path.isdir(c.workdir):
-        raise InputError(f"--workdir={c.workdir} is a file, not a folder.")
+    run_folder.refuse_file(c.workdir)
     run_folder.refuse_another(c.workdir, "distilled")
     folder = os.path.join(c.workdir, "distilled")
     try:

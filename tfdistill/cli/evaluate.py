@@ -226,9 +226,10 @@ def _test(c, distilled, dataset, new_head, other_pool):
     if c.shuffle_steps:
         name += "-shuffled"
     if c.ordinary:
-        content |= training.recorded(distilled.recipe)
-        channels = distilled.image_shape[-1]
-        name += _plain(training.told(c, distilled.recipe, channels))
+        content |= training.recorded(c, distilled.recipe, distilled.image_shape[-1])
+        name += f"-{c.updates}-updates-{c.training_rate:g}"
+        name += f"-batch-{c.training_batch}" * ("training_batch" in content)
+        name += _plain("-".join(["", *c.changes])) if "changes" in content else ""
     of_run = _known(os.path.join(c.workdir, "metrics.json")).get("dataset")
     of_run = of_run or distilled.provenance.get("dataset")
     if of_run not in (None, dataset.name):

@@ -89,8 +89,7 @@ def claim(
     path = os.path.join(folder, FLAGS)
 
     def check():
-        if os.path.exists(folder) and not os.path.isdir(folder):
-            raise InputError(f"--workdir={folder} is a file, not a folder.")
+        refuse_file(folder)
         if not overwrite:
             refuse_another(folder, command.name)
         if os.path.isfile(path) and not overwrite:
@@ -136,6 +135,16 @@ def made_by(folder: str) -> str | None:
     headings = (line for line in lines if line.startswith(_COMMAND))
     name = next(headings, "").removeprefix(_COMMAND)
     return name if name.isalpha() else None
+
+
+def refuse_file(folder: str) -> None:
+    """Refuses a --workdir that is a file.
+
+    Raises:
+        InputError: If it is one.
+    """
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise InputError(f"--workdir={folder} is a file, not a folder.")
 
 
 def refuse_another(folder: str, name: str) -> None:

@@ -87,9 +87,8 @@ def changes(configuration: Configuration, channels: int):
             name, _, size = part.partition(":")
             if (name, size) == ("none", ""):
                 continue
-            found[name] = float(size or name == "flip")
-            if name == "flip":
-                found[name] = bool(found[name])
+            strength = 1.0 if (name, size) == ("flip", "") else float(size)
+            found[name] = bool(strength) if name == "flip" else strength
         return RandomChanges.from_config(found)
     except ValueError as error:
         raise InputError(
@@ -123,28 +122,17 @@ def ordinary(configuration: Configuration, channels: int):
     )
 
 
-def recorded(recipe) -> dict:
-    """What an evaluation says of the `OrdinaryTraining` in it, as JSON."""
-    return {
-        "updates": recipe.updates,
-        "training_rate": recipe.learning_rate,
-        "training_batch": recipe.batch_size,
-        "changes": recipe.changes.to_config(),
-    }
-
-
-def told(configuration: Configuration, recipe, channels: int) -> str:
-    """How the file of an evaluation by ordinary training is named.
+def recorded(configuration: Configuration, recipe, channels: int) -> dict:
+    """What an evaluation says of its training, as JSON: the rest is as usual.
 
     Args:
         configuration: Of a command with `INSTEAD`.
         recipe: The `OrdinaryTraining` of its flags.
         channels: Of the images.
     """
-    c = configuration
-    text = f"-{recipe.updates}-updates-{recipe.learning_rate:g}"
+    said = {"updates": recipe.updates, "training_rate": recipe.learning_rate}
     if recipe.batch_size != type(recipe).batch_size:
-        text += f"-batch-{recipe.batch_size}"
-    if recipe.changes != changes(c.replace(changes=None), channels):
-        text += "-" + "-".join(c.changes)
-    return text
+        said["training_batch"] = recipe.batch_size
+    if recipe.changes != changes(configuration.replace(changes=None), channels):
+        said["changes"] = recipe.changes.to_config()
+    return said

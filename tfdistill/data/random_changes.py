@@ -181,9 +181,6 @@ class RandomlyChanged(keras.layers.Layer):
         self._changes, self._seed = changes, seed
         self._seeds = keras.random.SeedGenerator(seed)
 
-    def compute_output_spec(self, images, training=False):
-        return keras.KerasTensor(images.shape, images.dtype)
-
     def get_config(self):
         config = {"changes": self._changes.to_config(), "seed": self._seed}
         return {**super().get_config(), **config}

@@ -271,12 +271,13 @@ def _rows(folder, metrics, what):
 
 
 def _unusual(content):
-    """How a row's ordinary training differs from the usual one, as text."""
-    batch, changes = content.get("training_batch", 256), content.get("changes")
-    usual = {"shift": 0.1, "rotation": 0.04, "zoom": 0.1}
-    text = f", batches of {batch}" if batch != 256 else ""
-    if changes is not None and changes not in (usual, {**usual, "flip": True}):
-        listed = ", ".join(f"{name} {value:g}" for name, value in changes.items())
+    """What a row's file says of its ordinary training, beyond updates and rate."""
+    text = ""
+    if "training_batch" in content:
+        text += f", batches of {content['training_batch']}"
+    if "changes" in content:
+        changes = content["changes"].items()
+        listed = ", ".join(f"{name} {value:g}" for name, value in changes)
         text += f", random changes: {listed or 'none'}"
     return text
 
