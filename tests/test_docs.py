@@ -93,6 +93,7 @@ PROGRAMS = {
         Program(
             (0, 2),
             changes=(
+                ('"wide_convnet_bn@32-64"', '"mlp"'),
                 ("updates=600,", "updates=5,"),
                 ("steps_per_epoch=250", "steps_per_epoch=2"),
                 ("num_students=10", "num_students=2"),

@@ -29,7 +29,11 @@ SMALLER = {
         ("for _ in range(3)", "for _ in range(1)"),
         ("np.full(3, row)", "np.full(1, row)"),
     ],
-    "first_distillation": [("OUTER_STEPS = 500", "OUTER_STEPS = 50")],
+    "first_distillation": [
+        ("OUTER_STEPS = 500", "OUTER_STEPS = 50"),
+        ("num_students=10", "num_students=2"),
+        ("num_students=20", "num_students=2"),
+    ],
     "generative_teaching": [
         ('"digits", "mlp"', '"digits", "linear"'),
         ("OUTER_STEPS = 10, 20, 300", "OUTER_STEPS = 10, 20, 10"),
@@ -46,10 +50,13 @@ SMALLER = {
         ),
     ],
     "sound_data": [
-        ("Recipe(rounds=2, outer_steps=100)", "Recipe('mlp', 1, outer_steps=20)"),
+        ("Recipe(rounds=2, outer_steps=100)", "Recipe('linear', 1, outer_steps=20)"),
         ("(100, 4)", "(10, 4)"),
     ],
-    "your_own": [("OUTER_STEPS = 250", "OUTER_STEPS = 20")],
+    "your_own": [
+        ("OUTER_STEPS = 250", "OUTER_STEPS = 20"),
+        ("num_students=6", "num_students=2"),
+    ],
 }
 
 

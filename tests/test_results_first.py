@@ -228,8 +228,8 @@ def test_a_dry_run_on_distilled_images_leaves_everything_as_it_was(
 @pytest.mark.parametrize(
     ("command", "flags"),
     [
-        ("distill", ["--student=mlp", "--updates=20", "--num_students=2"]),
-        ("audit", ["--student=mlp", "--rounds=3", "--steps=1"]),
+        ("distill", ["--student=linear", "--updates=20", "--num_students=2"]),
+        ("audit", ["--student=linear", "--rounds=2", "--steps=1"]),
     ],
 )
 def test_a_dry_run_counts_the_memory_of_what_comes_later(command, flags, tmp_path):

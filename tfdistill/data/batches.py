@@ -37,6 +37,10 @@ def replayable(
     first = start // per_epoch if repeat else 0
     epochs = tf.data.Dataset.range(first, tf.int64.max if repeat else 1)
 
+    # AutoGraph would rewrite what is called here, none of which needs that, in the first
+    # third of a second of each program. A user's function may need it.
+    as_written = tf.autograph.experimental.do_not_convert
+
     def finish(index, batch):
         images, labels = examples.fetch(*batch)
         if augment is not None:
@@ -47,11 +51,14 @@ def replayable(
         return normalization.normalize(images), labels
 
     batches = epochs.flat_map(
-        lambda epoch: examples.epoch(
-            size, full, tf.stack([seed, epoch]) if shuffle else None
+        as_written(
+            lambda epoch: examples.epoch(
+                size, full, tf.stack([seed, epoch]) if shuffle else None
+            )
         )
     ).skip(start - first * per_epoch)
     left = tf.data.INFINITE_CARDINALITY if repeat else max(0, per_epoch - start)
     batches = batches.apply(tf.data.experimental.assert_cardinality(left))
-    batches = batches.enumerate(start).map(finish, tf.data.AUTOTUNE, True)
+    finished = as_written(finish) if augment is None else finish
+    batches = batches.enumerate(start).map(finished, tf.data.AUTOTUNE, True)
     return untuned(batches.prefetch(tf.data.AUTOTUNE))
