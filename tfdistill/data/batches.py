@@ -37,8 +37,8 @@ def replayable(
     first = start // per_epoch if repeat else 0
     epochs = tf.data.Dataset.range(first, tf.int64.max if repeat else 1)
 
-    # AutoGraph would rewrite what is called here, none of which needs that, in the first
-    # third of a second of each program. A user's function may need it.
+    # AutoGraph would take a quarter of a second of each program to rewrite what is
+    # called here, none of which needs that. A user's function may need it.
     as_written = tf.autograph.experimental.do_not_convert
 
     def finish(index, batch):
