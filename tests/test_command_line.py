@@ -312,10 +312,8 @@ def test_the_test_images_are_used_once_and_the_costs_are_told(run):
     ("flags", "says"),
     [
         (["--kind=random_real", "--student=linear"], "linear learns from"),
-        (
-            ["--kind=average_real", "--initial_weights=fixed", "--student=linear"],
-            "1 sets",
-        ),
+        (["--initial_weights=fixed", "--student=linear"], "linear learns from"),
+        (["--kind=average_real", "--student=linear"], "1 sets"),
         (["--kind=k_means", "--nearest_neighbours"], "nearest neighbours"),
     ],
 )

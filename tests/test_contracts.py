@@ -15,7 +15,6 @@ def test_meta_gradients(name, mirrored):
     testing.check_meta_gradient(
         descriptors.META_GRADIENTS[name],
         graph_grows=name.startswith(("full_unroll", "ridge")),
-        xla=name != "full_unroll",  # which checks others, by a graph that is slow
         strategy=mirrored,
     )
 
