@@ -14,6 +14,7 @@ import json
 import os
 import select
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -175,45 +176,61 @@ class Server:
     Attributes:
         path: The socket on which it hears.
         python: A program that has it run what a new interpreter would.
+
+    Args:
+        folder: Where it hears; None starts one.
     """
 
-    def __init__(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="python-")
-        self.path = os.path.join(self._folder.name, "socket")
-        self.python = os.path.join(self._folder.name, "python")
+    def __init__(self, folder=None):
+        self.folder = folder or tempfile.mkdtemp(prefix="python-")
+        self.path = os.path.join(self.folder, "socket")
+        self.python = os.path.join(self.folder, "python")
+        self._process = None if folder else self._start()
+
+    def _start(self):
         this = os.path.abspath(__file__)
         with open(self.python, "w") as file:
             line = shlex.join([sys.executable, "-IS", this, "ask", self.path])
             file.write(f'#!/bin/sh\nexec {line} "$@"\n')
         os.chmod(self.python, 0o700)
-        self._process = subprocess.Popen(
-            [sys.executable, this, "serve", self.path, self.python],
-            stdin=subprocess.PIPE,  # it ends with this process
-            stdout=subprocess.PIPE,
-            # gRPC's preparations for a fork let workers that are forked hang.
-            env={
-                **_environment(),
-                "MPLBACKEND": "Agg",
-                "GRPC_ENABLE_FORK_SUPPORT": "0",
-            },
-        )
-        self._process.stdout.readline()  # it hears
+        # Whoever asks before it has imported all waits.
+        with socket.socket(socket.AF_UNIX) as hears:
+            hears.bind(self.path)
+            hears.listen(64)
+            return subprocess.Popen(
+                [sys.executable, this, "serve", str(hears.fileno()), self.python],
+                stdin=subprocess.PIPE,  # it ends with this process
+                pass_fds=[hears.fileno()],
+                # gRPC's preparations for a fork let workers that are forked hang.
+                env={
+                    **_environment(),
+                    "MPLBACKEND": "Agg",
+                    "GRPC_ENABLE_FORK_SUPPORT": "0",
+                },
+            )
 
     def stop(self):
-        """Ends it."""
-        self._process.communicate()
-        self._folder.cleanup()
+        """Ends it, if this process has started it."""
+        if self._process:
+            self._process.communicate()
+            shutil.rmtree(self.folder)
 
 
 # Threads of a test may start it.
 _servers = []
 _starting = threading.Lock()
+_SHARED = "SERVER_OF_TESTS"  # a variable: where the one of all processes hears
+
+
+def share():
+    """Starts the server of the processes that this one will start."""
+    os.environ[_SHARED] = _server().folder
 
 
 def _server():
     with _starting:
         if not _servers:
-            _servers.append(Server())
+            _servers.append(Server(os.environ.get(_SHARED)))
         return _servers[0]
 
 
@@ -278,17 +295,18 @@ def _import_all():
     assert threading.active_count() == 1, threading.enumerate()
 
 
-def _serve(path):
-    """Forks a child a request; returns, in the child, what it is to run."""
+def _serve(number):
+    """Forks a child a request; returns, in the child, what it is to run.
+
+    Args:
+        number: Of the file on which it hears.
+    """
     running = {}
     heard, wakes = os.pipe()
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    hears = socket.socket(socket.AF_UNIX)
-    hears.bind(path)
-    hears.listen(64)
-    print("hears", flush=True)
+    hears = socket.socket(fileno=number)
     while True:
         waited = {status: pid for pid, status in running.items()}
         ready, _, _ = select.select([0, heard, hears, *waited], [], [])
@@ -380,10 +398,10 @@ def _run(how, rest):
 
 
 if __name__ == "__main__":
-    _, what, path, *rest = sys.argv
+    _, what, where, *rest = sys.argv
     if what == "ask":
-        _stand_in(path, rest)
+        _stand_in(where, rest)
     _import_all()
     gc.collect()
     gc.freeze()
-    _run(*_become(*rest, *_serve(path)))
+    _run(*_become(*rest, *_serve(int(where))))

@@ -19,6 +19,8 @@ def pytest_configure(config):
         # where glibc's own thresholds cost 5 to 14 % of the time.
         os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**32))
         os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**34))
+        if config.args_source is config.ArgsSource.TESTPATHS:  # all tests
+            commands.share()
 
 
 def _set_up():

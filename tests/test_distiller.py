@@ -14,6 +14,7 @@ from tfdistill import (
     stability,
 )
 from tfdistill.inner import Problem
+from tfdistill.runs.averaging import AveragingAdam
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +193,22 @@ def test_an_average_over_outer_steps(digits):
     model = distiller(digits, optimizer=optimizer)
     fit(model, digits, 5)
     assert np.isfinite(model.distilled().images).all()
+
+
+def test_an_average_that_grows_with_the_run():
+    adam = AveragingAdam(0.1, beta_1=0.5, ema_momentum=0.6)
+    variable = keras.Variable([1.0])
+    adam.build([variable])
+    step = tf.function(lambda: adam.apply_gradients([(tf.ones([1]), variable)]))
+    average = 0.0
+    for done in range(25):
+        step()
+        kept = min(done / (done + 10), 0.6)
+        average = kept * average + (1 - kept) * float(variable[0])
+    adam.finalize_variable_values([variable])
+    assert float(variable[0]) == pytest.approx(average, rel=1e-5)
+    again = AveragingAdam.from_config(adam.get_config())
+    assert again.get_config() == adam.get_config()
 
 
 def test_a_restored_run_goes_on_as_if_nothing_had_happened(digits, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import tfdistill
 from tfdistill import distiller
 from tfdistill.cli import help as help_text
-from tfdistill.cli import main, run_folder
+from tfdistill.cli import main, outer_loop, run_folder
 from tfdistill.cli.command import TITLES, Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking, warnings_in_lines
@@ -108,6 +108,25 @@ def test_the_outer_optimizer_is_the_librarys():
     assert isinstance(distiller.optimizer, keras.optimizers.Adam)
     rate = main.command("distill").flags["outer_learning_rate"].default
     assert float(distiller.optimizer.learning_rate) == pytest.approx(rate)
+
+
+def test_images_are_averaged_over_the_last_tenth_of_a_run():
+    digits = tfdistill.load_dataset("digits")
+    distill = main.command("distill")
+
+    def optimizer(*flags):
+        given = ["--workdir=w", "--method=unrolled", "--student=linear", *flags]
+        return outer_loop.distiller(distill.parse(given), digits).optimizer
+
+    assert optimizer("--outer_steps=200").ema_momentum == pytest.approx(0.95)
+    assert optimizer("--outer_steps=9000").ema_momentum == 0.99
+    for limit in ("--minutes=1", "--minutes=1 --outer_steps=9000"):
+        adam = optimizer(*limit.split())
+        adam.iterations.assign(190)
+        assert float(adam.ema_momentum) == pytest.approx(0.95)
+        adam.iterations.assign(9000)
+        assert float(adam.ema_momentum) == pytest.approx(0.99)
+    assert not optimizer("--minutes=1", "--ema=0").use_ema
 
 
 @pytest.mark.parametrize(("command", "flag"), FLAGS)

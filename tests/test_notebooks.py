@@ -25,7 +25,10 @@ SMALLER = {
         ("OUTER_STEPS = 300", "OUTER_STEPS = 20"),
     ],
     "elsewhere": [
-        ("--outer_steps=300", "--outer_steps=20"),
+        (
+            "--outer_steps=300 --num_students=4",
+            "--outer_steps=20 --num_students=2",
+        ),
         ("for _ in range(3)", "for _ in range(1)"),
         ("np.full(3, row)", "np.full(1, row)"),
     ],

@@ -173,8 +173,6 @@ def distiller(configuration: Configuration, dataset):
     Raises:
         ValueError: If two of its choices don't fit.
     """
-    import keras
-
     from tfdistill.distiller import Distiller
 
     c = configuration
@@ -186,18 +184,29 @@ def distiller(configuration: Configuration, dataset):
         meta_gradient=_meta_gradient(c),
         seed=c.seed,
     )
-    # In a short run a long average would hold more of the start than of the end.
-    ema = min(c.ema, max(0.0, 1 - 10 / (c.outer_steps or 10**9)))
     made.compile(
-        keras.optimizers.Adam(
-            c.outer_learning_rate, beta_1=0.5, use_ema=ema > 0, ema_momentum=ema
-        ),
+        _optimizer(c),
         students_per_step=c.students_per_step,
         clip=c.clip or None,
         back_off=c.back_off,
         validation_students=num_validated(c),
     )
     return made
+
+
+def _optimizer(configuration):
+    from keras import optimizers
+
+    from tfdistill.runs.averaging import AveragingAdam
+
+    c = configuration
+    # In a short run a long average would hold more of the start than of the end.
+    ema = min(c.ema, max(0.0, 1 - 10 / (c.outer_steps or 10**9)))
+    if c.minutes and ema:  # nobody knows yet how short it will be
+        return AveragingAdam(c.outer_learning_rate, beta_1=0.5, ema_momentum=ema)
+    return optimizers.Adam(
+        c.outer_learning_rate, beta_1=0.5, use_ema=ema > 0, ema_momentum=ema
+    )
 
 
 def _meta_gradient(configuration):

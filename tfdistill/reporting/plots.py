@@ -9,11 +9,11 @@ from matplotlib import pyplot as plt
 
 from tfdistill._internal.checks import check_int
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.reporting import fonts, pictures
+from tfdistill.reporting import fonts, pictures, tiles
 from tfdistill.runs import files
 
-# Upper limits: each image takes an axis of a figure, which costs time and space, or at
-# least 34 x 34 pixels of a grid.
+# Upper limits: each image takes time and space in a figure, or at least 34 x 34 pixels
+# of a grid.
 _FIGURE_IMAGES, _FIGURE_STEPS, _FIGURE_COLUMNS = 600, 100, 40
 _GRID_IMAGES, _GRID_COLUMNS, _GRID_PIXELS = 2000, 100, 4_000_000
 _CAPTION_WIDTH, _CAPTION_LINES = 14, 3
@@ -43,8 +43,8 @@ def distilled_images(
         >>> digits = tfdistill.load_dataset("digits")
         >>> distilled = tfdistill.baselines.random_real(digits, steps=2)
         >>> figure = tfdistill.plots.distilled_images(distilled, max_images=3)
-        >>> [axis.get_title() for axis in figure.axes]
-        ['0', '1', '2', '0', '1', '2']
+        >>> len(figure.axes[0].images), figure.axes[0].texts[1].get_text()
+        (6, '1')
     """
     distilled = pictures.in_rows(distilled)
     max_steps = min(check_int("max_steps", max_steps, 1), _FIGURE_STEPS)
@@ -52,38 +52,20 @@ def distilled_images(
     count = min(distilled.images.shape[1], max_images)
     steps = evenly(distilled.steps, min(max_steps, _FIGURE_IMAGES // count))
     shown = pictures.of_steps(distilled, steps, count)
-    notes = [_rates(distilled, step) for step in steps]
-    # Room for a square image below its caption, or a flat one beside the rates.
-    lines = max(note.count("\n") + 1 for note in notes)
-    height = max(min(1.0, shown.shape[2] / shown.shape[3]) + 0.18, 0.15 * lines)
     names = fonts.readable(distilled.class_names)
-    figure, axes = plt.subplots(
-        len(steps),
+    labels = distilled.labels[steps, :count]
+    captions = [
+        _wrapped(distilled.objective.caption(label, names))
+        for label in labels.reshape(-1, labels.shape[-1])
+    ]
+    note = pictures.labels_note(distilled)
+    return tiles.tiles(
+        shown.reshape(-1, *shown.shape[2:]),
+        captions,
         count,
-        figsize=(1.0 * count + 1.6, height * len(steps) + 0.4),
-        squeeze=False,
-        layout="constrained",
+        notes=[_rates(distilled, step) for step in steps],
+        below=f"Above each image its label: {note}." if note else "",
     )
-    for row, note in enumerate(notes):
-        for axis, image, label in zip(
-            axes[row], shown[row], distilled.labels[steps[row]]
-        ):
-            _show(axis, image)
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set_visible(False)
-            caption = distilled.objective.caption(label, names)
-            axis.set_title(_wrapped(caption), fontsize=8, pad=2)
-        axes[row, 0].set_ylabel(note, rotation=0, ha="right", va="center", fontsize=8)
-    if note := pictures.labels_note(distilled):
-        _note(figure, f"Above each image its label: {note}.")
-    return figure
-
-
-def _note(figure, text):
-    """Says something below a figure."""
-    if text:  # about 15 letters of this size have room in an inch
-        width = int(15 * figure.get_figwidth())
-        figure.supxlabel(textwrap.fill(text, width), fontsize=7)
 
 
 def _rates(distilled, step):
@@ -285,25 +267,14 @@ def titled_images(
         note: What is said below them.
     """
     shown = pictures.as_pictures(np.asarray(images)[:400])
-    columns = min(len(shown), 8)
-    rows = -(-len(shown) // columns)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(1.35 * columns, 1.5 * rows),
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, image, title in zip(axes.flat, shown, titles):
-        _show(axis, image)
+    captions = []
+    for title in titles[: len(shown)]:
         lines = [fonts.shown(line) for line in title.split("\n")]
         several = len(lines) > 1
-        title = "\n".join(map(_without_middle, lines)) if several else _wrapped(*lines)
-        axis.set_title(title, fontsize=8, pad=2)
-    _note(figure, note)
-    return figure
+        captions.append(
+            "\n".join(map(_without_middle, lines)) if several else _wrapped(*lines)
+        )
+    return tiles.tiles(shown, captions, min(len(shown), 8), below=note, width=1.35)
 
 
 @fonts.styled
@@ -334,17 +305,6 @@ def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
     axis.spines[:].set_visible(False)
     figure.colorbar(shown, label="share of all labels (%)", shrink=0.8)
     return figure
-
-
-def _show(axis, image):
-    grey = image.shape[-1] == 1
-    axis.imshow(
-        image[..., 0] if grey else image,
-        cmap="gray" if grey else None,
-        vmin=0,
-        vmax=1,
-        interpolation="nearest",
-    )
 
 
 def save(figure: plt.Figure, path: str | os.PathLike) -> None:

@@ -64,23 +64,18 @@ def check_meta_gradient(
             synthesizer.trainable_variables,
             judgement.gradients,
         )
+    function = _traced(meta_gradient)
+    plain = function()
     if not graph_grows:
-        sizes = [_graph_size(meta_gradient, epochs) for epochs in (3, 9)]
+        sizes = [_size(function), _size(_traced(meta_gradient, epochs=9))]
         require(
             sizes[0] == sizes[1],
             f"The graph of a meta-gradient must not grow with the number of steps, but "
             f"it has {sizes[0]} nodes for 6 steps and {sizes[1]} for 18: use "
             "tf.while_loop, or pass graph_grows=True.",
         )
-    # XLA draws other random numbers.
-    problem = measures.problem(
-        _images(), make_model=lambda: measures.small_student(dropout=False)
-    )
-    plain = tf.function(lambda: meta_gradient(problem), autograph=False)()
     if xla:
-        compiled = tf.function(
-            lambda: meta_gradient(problem), jit_compile=True, autograph=False
-        )()
+        compiled = _traced(meta_gradient, jit_compile=True)()
         error = measures.relative_error(compiled.gradients, plain.gradients)
         require(
             error < 1e-4,
@@ -131,9 +126,18 @@ def _check_form(judgement, synthesizer):
     )
 
 
-def _graph_size(meta_gradient, epochs):
-    problem = measures.problem(_images(epochs=epochs))
-    function = tf.function(lambda: meta_gradient(problem), autograph=False)
+def _traced(meta_gradient, epochs=3, jit_compile=False):
+    # Without dropout: XLA draws other random numbers.
+    problem = measures.problem(
+        _images(epochs=epochs), make_model=lambda: measures.small_student(dropout=False)
+    )
+    return tf.function(
+        lambda: meta_gradient(problem), autograph=False, jit_compile=jit_compile
+    )
+
+
+def _size(function):
+    """Number of nodes of a function's graph."""
     definition = function.get_concrete_function().graph.as_graph_def()
     return len(definition.node) + sum(
         len(function.node_def) for function in definition.library.function
