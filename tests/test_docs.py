@@ -285,6 +285,7 @@ OTHER_PROGRAMS = {
     "pre-commit",
     "ruff",
     "tensorboard",
+    "uv",
 }
 
 

@@ -28,7 +28,7 @@ OWN = {
     "distill": {
         *("dataset", "initial_weights", "synthesizer", "objective", "generator"),
         *("start", "batch_size", "outer_learning_rate", "ema", "augment"),
-        *("meta_gradient", "recipe"),
+        *("meta_gradient", "recipe", "precision"),
     },
     "baseline": {"dataset", "initial_weights", "kind", "num_sets"},
     "pretrain": {"dataset", "num_students", "side_by_side"},
@@ -127,6 +127,22 @@ def test_images_are_averaged_over_the_last_tenth_of_a_run():
         adam.iterations.assign(9000)
         assert float(adam.ema_momentum) == pytest.approx(0.99)
     assert not optimizer("--minutes=1", "--ema=0").use_ema
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("float32", "float32"), ("mixed_bfloat16", "bfloat16")]
+)
+def test_precision_is_that_of_the_networks_alone(precision, dtype):
+    digits = tfdistill.load_dataset("digits")
+    flags = ["--workdir=w", "--method=unrolled", "--student=mlp", "--steps=1"]
+    c = main.command("distill").parse([*flags, f"--precision={precision}"])
+    distiller = outer_loop.distiller(c, digits)
+    ((student, _),) = distiller.population.members
+    assert student.model.layers[-1].compute_dtype == dtype
+    assert student.model.layers[-1].variable_dtype == "float32"
+    assert {v.dtype for v in distiller.synthesizer.trainable_variables} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    distiller.fit(digits.train.batch(64), steps_per_epoch=1, verbose=0)
 
 
 @pytest.mark.parametrize(("command", "flag"), FLAGS)

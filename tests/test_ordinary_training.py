@@ -1,5 +1,6 @@
 """Ordinary training: random changes, the recipe, and its way into files and out."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -359,3 +360,32 @@ def test_an_evaluator_of_one_recipe_refuses_another():
     for made_for, given in ((steps, ordinary), (ordinary, steps)):
         with pytest.raises(ValueError, match="make another"):
             tfdistill.Evaluator("linear", made_for)(given, digits.test, 1)
+
+
+def test_an_evaluator_takes_what_its_graph_is_for(data, digits):
+    def recipe(**changed):
+        return data.replace(recipe=dataclasses.replace(data.recipe, **changed))
+
+    steps = tfdistill.baselines.random_real(digits, images_per_class=10, steps=1)
+    momenta = {"momentum": 0.5 * steps.learning_rates}
+    momentum = steps.replace(inner_optimizer="momentum", hyperparameters=momenta)
+    fewer = tfdistill.baselines.random_real(digits, images_per_class=9, steps=1)
+    for like, taken, refused in (
+        (
+            data,
+            recipe(updates=2, learning_rate=1.0),
+            [recipe(batch_size=9), steps, fewer.replace(recipe=data.recipe)],
+        ),
+        (
+            steps,
+            steps.replace(learning_rates=np.ones((3, 1))),
+            [data, momentum, fewer],
+        ),
+    ):
+        evaluator = tfdistill.Evaluator("linear", like)
+        assert evaluator.takes(like) and evaluator.takes(taken)
+        assert evaluator(taken, digits.validation, 1).num_students == 1
+        for other in refused:
+            assert not evaluator.takes(other)
+            with pytest.raises(ValueError):
+                evaluator(other, digits.validation, 1)

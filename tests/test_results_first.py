@@ -333,8 +333,11 @@ def test_an_evaluator_is_for_one_inner_optimizer(inner_optimizer):
         evaluator(real, digits.test, 1)
 
 
-def test_a_run_says_first_what_it_will_learn_and_on_what(run, capsys):
-    run("distill", *DISTILL)
+def test_a_run_says_first_what_it_will_learn_and_on_what(run, tmp_path, capsys):
+    run("distill", *DISTILL, "--precision=mixed_bfloat16")
+    student = tf.saved_model.load(tmp_path / "w" / "student" / "1")
+    graph = student.signatures["serving_default"].graph.as_graph_def()
+    assert "DT_FLOAT" in str(graph) and "DT_BFLOAT16" not in str(graph)
     lines = capsys.readouterr().out
     first, *_ = lines.splitlines()
     assert first.startswith("--method=unrolled: 20 images of digits, through linear; ")

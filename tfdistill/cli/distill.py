@@ -360,7 +360,7 @@ COMMAND = Command(
     about=__doc__,
     groups=(
         Group("data", [*data.flags(), _AUGMENT, data.VALIDATION]),
-        Group("who learns", methods.shown(students.FLAGS)),
+        Group("who learns", [*methods.shown(students.FLAGS), students.PRECISION]),
         Group(
             "what is learned",
             [

@@ -176,14 +176,17 @@ def distiller(configuration: Configuration, dataset):
     from tfdistill.distiller import Distiller
 
     c = configuration
-    made = Distiller(
-        students.sampled(c),
-        synthesizers.make(c, dataset),
-        students.weights(c),
-        objectives.make(c, dataset),
-        meta_gradient=_meta_gradient(c),
-        seed=c.seed,
-    )
+    images, weights = synthesizers.make(c, dataset), students.weights(c)
+    objective = objectives.make(c, dataset)
+    with students.precision(c):
+        made = Distiller(
+            students.sampled(c),
+            images,
+            weights,
+            objective,
+            meta_gradient=_meta_gradient(c),
+            seed=c.seed,
+        )
     made.compile(
         _optimizer(c),
         students_per_step=c.students_per_step,

@@ -1,8 +1,10 @@
 """The flags that say who learns and how far along they are, and what they name."""
 
+import contextlib
 import dataclasses
 import functools
 import os
+from collections.abc import Iterator
 
 from tfdistill._internal import code
 from tfdistill.cli.command import Flag
@@ -117,6 +119,14 @@ FLAGS = [
     *INITIAL_WEIGHTS[1:],
     *LEARNING,
 ]
+PRECISION = Flag(
+    "precision",
+    str,
+    "float32",
+    "Keras's policy of the networks that images are learned through. Tests, and the "
+    "network that is exported, are in float32.",
+    choices=("float32", "mixed_bfloat16", "mixed_float16"),
+)
 
 
 def one_student(default: str | None, shown: str = "", library: str = "") -> Flag:
@@ -270,6 +280,19 @@ def sampled(configuration: Configuration):
             )
         ranges.append((int(low), int(high)))
     return names.Sampled.of_widths(c.student, ranges, c.architectures, c.seed)
+
+
+@contextlib.contextmanager
+def precision(configuration: Configuration) -> Iterator[None]:
+    """Networks that are made until the block ends compute in --precision."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(configuration.precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def build(student, data):

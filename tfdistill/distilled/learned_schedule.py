@@ -187,6 +187,14 @@ class _StepByStep(Teacher, Curriculum):
             name: _of_any_length("float32") for name in distilled.hyperparameters
         }
 
+    def takes(self, distilled):
+        return (
+            distilled.recipe.is_ordered
+            and distilled.inner_optimizer.name == self.inner_optimizer.name
+            and self._images.shape == distilled.images.shape
+            and self._labels.shape == distilled.labels.shape
+        )
+
     def assign(self, distilled, order=None):
         if order is None:
             order = np.arange(distilled.num_steps)

@@ -164,6 +164,14 @@ class _Ordinarily(Teacher):
         self._recipe = distilled.recipe
         self.assign(distilled)
 
+    def takes(self, distilled):
+        return (
+            isinstance(distilled.recipe, OrdinaryTraining)
+            and _structure(distilled.recipe) == self._kind
+            and [a.shape for a in _flat(distilled)]
+            == [self._images.shape, self._labels.shape]
+        )
+
     def assign(self, distilled, order=None):
         if not isinstance(distilled.recipe, OrdinaryTraining):
             raise ValueError(

@@ -17,6 +17,10 @@ class Teacher(abc.ABC):
     """
 
     @abc.abstractmethod
+    def takes(self, distilled) -> bool:
+        """Whether `assign` takes a data set: one of this shape, to be trained alike."""
+
+    @abc.abstractmethod
     def assign(self, distilled, order: np.ndarray | None = None) -> None:
         """Takes a data set of the same shape, whose recipe is of the same kind.
 

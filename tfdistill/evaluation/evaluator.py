@@ -120,6 +120,10 @@ class Evaluator:
         entry = self._entry(batches, sets, seed, shuffle_steps)
         return self._students.evaluate(batches, num_students, seed, deal, entry)
 
+    def takes(self, distilled: DistilledDataset) -> bool:
+        """Whether a data set has the shape and the kind of training it was made for."""
+        return self._teacher.takes(distilled)
+
     def untrained(
         self, test, num_students: int = 20, *, seed: int = 0, batch_size: int = 1000
     ) -> Evaluation:

@@ -20,7 +20,7 @@ class AveragingAdam(keras.optimizers.Adam):
     Example:
         >>> import numpy as np
         >>> adam = AveragingAdam(0.01, beta_1=0.5, ema_momentum=0.99)
-        >>> adam.iterations.assign(90)
+        >>> _ = adam.iterations.assign(90)
         >>> np.asarray(adam.ema_momentum).round(2)
         np.float32(0.9)
     """
