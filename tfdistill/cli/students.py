@@ -123,8 +123,8 @@ PRECISION = Flag(
     "precision",
     str,
     "float32",
-    "Keras's policy of the networks that images are learned through. Tests, and the "
-    "network that is exported, are in float32.",
+    "Keras's policy of the networks that images are learned through. The test at the "
+    "end, and the exported network, are in float32.",
     choices=("float32", "mixed_bfloat16", "mixed_float16"),
 )
 

@@ -1,7 +1,7 @@
 """Images with captions, as one figure.
 
 All lie on one axis whose unit is the inch: an axis for each image, and a layout that is
-searched for, take a hundred times as long.
+searched for, take five times as long.
 """
 
 import textwrap
