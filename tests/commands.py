@@ -193,7 +193,7 @@ class Server:
             line = shlex.join([sys.executable, "-IS", this, "ask", self.path])
             file.write(f'#!/bin/sh\nexec {line} "$@"\n')
         os.chmod(self.python, 0o700)
-        # Whoever asks before it has imported all waits.
+        # A request waits in this socket until the server has imported all.
         with socket.socket(socket.AF_UNIX) as hears:
             hears.bind(self.path)
             hears.listen(64)
