@@ -123,12 +123,11 @@ class Judged(tfdistill.Classification):
     """Gives the students' meta-losses a factor each, in turn."""
 
     def __init__(self, *factors):
-        self.factors, self.calls = factors, 0
+        self.factors, self.calls = tf.constant(factors), tf.Variable(0)
 
     def meta_loss(self, labels, outputs):
-        factor = self.factors[self.calls % len(self.factors)]
-        self.calls += 1
-        return factor * super().meta_loss(labels, outputs)
+        turn = (self.calls.assign_add(1) - 1) % len(self.factors)
+        return self.factors[turn] * super().meta_loss(labels, outputs)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

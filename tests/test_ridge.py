@@ -78,6 +78,15 @@ def test_features_are_what_the_last_layer_takes():
     assert "call" not in vars(model.layers[last])
 
 
+def test_features_are_in_single_precision_under_any_policy():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        found = features_of(network(), tf.random.normal([5, 8, 8, 1]))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert found.dtype == tf.float32 and found.shape == (5, 128)
+
+
 def test_features_of_a_named_layer():
     images = tf.random.normal([5, 8, 8, 1])
     model = network()

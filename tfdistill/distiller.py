@@ -1,7 +1,5 @@
 """The outer loop: a Keras model whose `fit` learns distilled data."""
 
-import functools
-
 import keras
 import tensorflow as tf
 
@@ -257,19 +255,21 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
         """Trains each student and judges it on the real batch."""
 
         def judged(seeds, images, labels):
-            def learn(seed, curriculum, initial_weights, weights, state):
-                start = (initial_weights.student, curriculum, self.objective)
-                problem = Problem(*start, weights, state, images, labels)
-                judgement = self.meta_gradient(problem)
-                initial_weights.advance(seed, problem)
-                return judgement
+            def judge(seed, curriculum=curricula[0]):
+                def learn(initial_weights, weights, state):
+                    start = (initial_weights.student, curriculum, self.objective)
+                    problem = Problem(*start, weights, state, images, labels)
+                    judgement = self.meta_gradient(problem)
+                    initial_weights.advance(seed, problem)
+                    return judgement
 
-            return [
-                self.population.draw(
-                    seed, functools.partial(learn, seed, curricula[k % len(curricula)])
-                )
-                for k, seed in enumerate(seeds)
-            ]
+                return self.population.draw(seed, learn)
+
+            if len(curricula) == len(seeds):
+                return [judge(*of_student) for of_student in zip(seeds, curricula)]
+            if tf.inside_function():  # all learn from the same: one trace will do
+                judge = tf.function(judge, autograph=False)
+            return [judge(seed) for seed in seeds]
 
         if self._compiled_by_xla:  # the work of one replica, without communication
             judged = tf.function(judged, jit_compile=True, autograph=False)

@@ -37,6 +37,7 @@ def training(
     """
 
     def train(key, first):
+        @tf.function(autograph=False)  # they are traced once
         def learn(number):
             seed = fold_in(key, number)
             return unroll.train(
@@ -97,18 +98,20 @@ class FreshStudents:
             return several(key, first + replica * side_by_side)
 
         def test_some(trained, images, labels):
-            results = []
-            for weights, state in trained:
+            @tf.function(autograph=False)
+            def test_one(weights, state):
                 outputs, _, _ = student(weights, state, images, training=False)
                 loss = objective.meta_loss(labels, outputs)
-                results.append({"loss": loss, **objective.totals(labels, outputs)})
+                return {"loss": loss, **objective.totals(labels, outputs)}
+
+            results = [test_one(*of_student) for of_student in trained]
             return tf.nest.map_structure(lambda *of: tf.stack(of), *results)
 
         @tf.function(jit_compile=jit_compile, autograph=False)
         def train(key, first):
             return strategy.run(train_some, (key, first))
 
-        @tf.function(reduce_retracing=True, autograph=False)
+        @tf.function(autograph=False)
         def test(trained, images, labels):
             results = strategy.run(test_some, (trained, images, labels))
             if replicas == 1:
@@ -118,7 +121,7 @@ class FreshStudents:
                 for name, values in results.items()
             }
 
-        return as_traced(train), as_traced(test)
+        return as_traced(train), test
 
     def evaluate(
         self,
@@ -156,7 +159,10 @@ class FreshStudents:
             trained = train(key, tf.constant(first))
             totals, num_examples = {}, 0
             for images, labels in batches:
-                for name, value in test(trained, images, labels).items():
+                batch = [tf.convert_to_tensor(x) for x in (images, labels)]
+                if not num_examples:  # one trace for batches of any size
+                    test.get_concrete_function(trained, *map(_of_any_size, batch))
+                for name, value in as_traced(test)(trained, *batch).items():
                     # The loss is a mean over the batch, all else a sum.
                     value = value.numpy() * (len(labels) if name == "loss" else 1)
                     totals[name] = totals.get(name, 0) + value
@@ -173,3 +179,7 @@ class FreshStudents:
         arrays = {n: np.stack(values) for n, values in found.items()}
         losses = arrays.pop("loss")
         return Evaluation(arrays, losses, num_examples, self._objective)
+
+
+def _of_any_size(batch):
+    return tf.TensorSpec((None, *batch.shape[1:]), batch.dtype)

@@ -191,7 +191,8 @@ class StatelessModel:
             )
         found = last.inputs if layer is None else last.outputs
         found = in_precision(tf.convert_to_tensor(found), tf.convert_to_tensor(images))
-        return keras.layers.Flatten()(found)
+        # Keras's policy would round them to the layers' precision again.
+        return keras.layers.Flatten(dtype=found.dtype.name)(found)
 
     def assign(self, weights: Sequence[tf.Tensor], state: Sequence[tf.Tensor]) -> None:
         """Writes weights and state into the model's own variables."""
