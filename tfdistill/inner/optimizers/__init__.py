@@ -14,8 +14,11 @@ def get(optimizer: InnerOptimizer | str) -> InnerOptimizer:
     """An inner optimizer as it is, or a new one by its name.
 
     Raises:
-        ValueError: If the name is unknown, or an own one has that of another.
+        ValueError: If the name is unknown, an own one has that of another, or Adam an
+            epsilon that files would not keep.
     """
+    if isinstance(optimizer, Adam):
+        optimizer.check_for_files()
     if isinstance(optimizer, InnerOptimizer):
         lookup.refuse_borrowed("inner optimizer", optimizer, INNER_OPTIMIZERS, *STEPS)
         return optimizer

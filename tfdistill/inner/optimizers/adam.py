@@ -15,9 +15,9 @@ class Adam(InnerOptimizer):
 
     Args:
         learning_rate: Initial learning rate, > 0.
-        epsilon: Added to the root of the second moment, > 0. Steps that are
-            differentiated need the default, and so does data that is saved; it is for
-            steps that are not.
+        epsilon: Added to the root of the second moment, > 0. Learned steps take the
+            default alone, which is what files know as Adam; others are for networks
+            whose steps are not learned (`LearningStudents`).
 
     Raises:
         ValueError: If a number is not above 0.
@@ -39,8 +39,16 @@ class Adam(InnerOptimizer):
     def __init__(self, learning_rate: float = 0.02, *, epsilon: float = _epsilon):
         if not epsilon > 0:
             raise ValueError(f"epsilon must be above 0, not {epsilon!r}.")
-        self._epsilon = epsilon
+        self._epsilon = float(epsilon)
         self.hyperparameters = (hyperparameter.learning_rate(learning_rate),)
+
+    def check_for_files(self) -> None:
+        """Refuses an epsilon that files would not keep, with a ValueError."""
+        if self._epsilon != Adam._epsilon:
+            raise ValueError(
+                f"Learned steps take Adam's epsilon of {Adam._epsilon:g}, not "
+                f"{self._epsilon:g}: files of distilled data keep no other."
+            )
 
     def update(self, t, hyperparameters, gradients, weights, slots):
         first, second = slots[: len(weights)], slots[len(weights) :]
