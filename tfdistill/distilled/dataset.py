@@ -89,7 +89,8 @@ class DistilledDataset(faces.DistilledFace):
             raise ValueError("Give either learning_rates or a recipe.")
         if learning_rates is not None:
             rates = {"learning_rate": learning_rates, **(hyperparameters or {})}
-            recipe = LearnedSchedule(optimizers.get(inner_optimizer), rates)
+            known = optimizers.get_for_files(inner_optimizer)
+            recipe = LearnedSchedule(known, rates)
         self.recipe: Recipe = recipe
         self.objective = objectives.get(objective)
         self.normalization = normalization

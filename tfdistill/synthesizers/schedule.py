@@ -42,7 +42,7 @@ class Schedule(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         shape = check_int("epochs", epochs, 1), check_int("steps", steps, 1)
-        self.inner_optimizer = optimizers.get(inner_optimizer)
+        self.inner_optimizer = optimizers.get_for_files(inner_optimizer)
         for hyperparameter in self.inner_optimizer.hyperparameters:
             if hyperparameter.name == "learning_rate" and learning_rate is not None:
                 hyperparameter = dataclasses.replace(

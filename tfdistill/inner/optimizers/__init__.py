@@ -14,12 +14,21 @@ def get(optimizer: InnerOptimizer | str) -> InnerOptimizer:
     """An inner optimizer as it is, or a new one by its name.
 
     Raises:
-        ValueError: If the name is unknown, an own one has that of another, or Adam an
-            epsilon that files would not keep.
+        ValueError: If the name is unknown, or an own one has that of another.
     """
-    if isinstance(optimizer, Adam):
-        optimizer.check_for_files()
     if isinstance(optimizer, InnerOptimizer):
         lookup.refuse_borrowed("inner optimizer", optimizer, INNER_OPTIMIZERS, *STEPS)
         return optimizer
     return lookup.find("inner_optimizer", optimizer, INNER_OPTIMIZERS)()
+
+
+def get_for_files(optimizer: InnerOptimizer | str) -> InnerOptimizer:
+    """Same as `get`, for learned steps, whose optimizer is a name in files.
+
+    Raises:
+        ValueError: As for `get`, or if Adam's epsilon is not that of learned steps.
+    """
+    found = get(optimizer)
+    if isinstance(found, Adam):
+        found.check_for_files()
+    return found
