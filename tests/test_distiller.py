@@ -130,6 +130,30 @@ class Judged(tfdistill.Classification):
         return self.factors[turn] * super().meta_loss(labels, outputs)
 
 
+class Counted(tfdistill.Classification):
+    """Counts its traces."""
+
+    name = "counted"
+    traces = 0
+
+    def meta_loss(self, labels, outputs):
+        self.traces += 1
+        return super().meta_loss(labels, outputs)
+
+
+def test_students_alike_are_traced_once_for_batches_of_any_size(digits):
+    learning, testing = Counted(), Counted()
+    images = DistilledImages.from_real(digits, steps=1, epochs=1)
+    model = Distiller(tfdistill.students.linear, images, objective=learning)
+    model.compile(students_per_step=3)
+    fit(model, digits, 2)
+    data = model.distilled()
+    evaluator = tfdistill.Evaluator("linear", data, objective=testing)
+    for size in (100, 77):
+        evaluator(data, digits.test.batch(size), num_students=4)
+    assert (learning.traces, testing.traces) == (1, 1)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_student_that_is_not_finite_is_left_out(digits, bad):
     starts = [

@@ -255,21 +255,20 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
         """Trains each student and judges it on the real batch."""
 
         def judged(seeds, images, labels):
-            def judge(seed, curriculum=curricula[0]):
+            def judge(seed, number):
                 def learn(initial_weights, weights, state):
-                    start = (initial_weights.student, curriculum, self.objective)
-                    problem = Problem(*start, weights, state, images, labels)
+                    what = (initial_weights.student, curricula[number], self.objective)
+                    problem = Problem(*what, weights, state, images, labels)
                     judgement = self.meta_gradient(problem)
                     initial_weights.advance(seed, problem)
                     return judgement
 
                 return self.population.draw(seed, learn)
 
-            if len(curricula) == len(seeds):
-                return [judge(*of_student) for of_student in zip(seeds, curricula)]
-            if tf.inside_function():  # all learn from the same: one trace will do
+            # Those who learn from the same are traced once.
+            if len(curricula) < len(seeds) and tf.inside_function():
                 judge = tf.function(judge, autograph=False)
-            return [judge(seed) for seed in seeds]
+            return [judge(seed, k % len(curricula)) for k, seed in enumerate(seeds)]
 
         if self._compiled_by_xla:  # the work of one replica, without communication
             judged = tf.function(judged, jit_compile=True, autograph=False)
