@@ -37,7 +37,7 @@ def training(
     """
 
     def train(key, first):
-        @tf.function(autograph=False)  # they are traced once
+        @tf.function(autograph=False)  # all students by one trace
         def learn(number):
             seed = fold_in(key, number)
             return unroll.train(
@@ -98,7 +98,7 @@ class FreshStudents:
             return several(key, first + replica * side_by_side)
 
         def test_some(trained, images, labels):
-            @tf.function(autograph=False)
+            @tf.function(autograph=False)  # all students by one trace
             def test_one(weights, state):
                 outputs, _, _ = student(weights, state, images, training=False)
                 loss = objective.meta_loss(labels, outputs)
@@ -157,12 +157,12 @@ class FreshStudents:
             train, test = self._functions[group % len(self._functions)]
             before_each(group)
             trained = train(key, tf.constant(first))
-            totals, num_examples = {}, 0
+            tested, totals, num_examples = as_traced(test), {}, 0
             for images, labels in batches:
                 batch = [tf.convert_to_tensor(x) for x in (images, labels)]
                 if not num_examples:  # one trace for batches of any size
                     test.get_concrete_function(trained, *map(_of_any_size, batch))
-                for name, value in as_traced(test)(trained, *batch).items():
+                for name, value in tested(trained, *batch).items():
                     # The loss is a mean over the batch, all else a sum.
                     value = value.numpy() * (len(labels) if name == "loss" else 1)
                     totals[name] = totals.get(name, 0) + value
