@@ -52,6 +52,13 @@ def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell(tool):
     assert named == set(_flagfiles())
 
 
+def test_a_flagfile_for_two_cores_is_taken_as_it_is(tool):
+    for cell in (c for today in tool.papers.TODAY.values() for c in today):
+        _, flagfile, *others = cell.arguments("hour")
+        assert flagfile == f"--flagfile=tools/flagfiles/{cell.name}.txt" and not others
+        assert "--outer_steps=20" in cell.arguments("smoke")
+
+
 @pytest.mark.parametrize("path", sorted(_flagfiles()))
 def test_a_flagfile_says_how_to_run_it_alone(path, monkeypatch):
     monkeypatch.chdir(ROOT)
@@ -115,7 +122,7 @@ def test_a_row_is_run_printed_written_and_not_run_again(tmp_path):
     # Images, but not the nearest neighbours', teach by ordinary training, too.
     found = [c["ordinary"]["updates"] for c in cells.values() if "ordinary" in c]
     assert found == [20, 20]
-    assert (tmp_path / "table1_digits.png").stat().st_size > 10_000
+    assert (tmp_path / "smoke" / "table1_digits.png").stat().st_size > 10_000
 
     again = reproduce(*arguments)
     assert again.returncode == 0, again.stderr[-2000:]
@@ -151,7 +158,7 @@ def test_pools_are_made_once_and_serve_several_tables(tmp_path):
     assert attacked.returncode == 0, attacked.stderr[-2000:]
     assert "[pool]" not in attacked.stdout
     assert re.search(r"\| attacked \| .*\d ± \d.* \| 1 \|", attacked.stdout)
-    assert (tmp_path / "tables" / "attack_mnist.png").stat().st_size > 10_000
+    assert (tmp_path / "tables" / "smoke" / "attack_mnist.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow
@@ -159,4 +166,4 @@ def test_the_linear_case_is_drawn(tmp_path):
     run = reproduce("linear", "--budget=smoke", f"--workdir={tmp_path}")
     assert run.returncode == 0, run.stderr[-2000:]
     assert "| 16 |" in run.stdout
-    assert (tmp_path / "linear.png").stat().st_size > 10_000
+    assert (tmp_path / "smoke" / "linear.png").stat().st_size > 10_000

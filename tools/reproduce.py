@@ -10,11 +10,13 @@ Each cell of a table is one command of tfdistill and a flagfile in tools/flagfil
 which can also be run alone (its first lines say how). Cells run one after another;
 a cell that is done is not run again, and one that was cut off goes on where it was.
 The pools of pretrained students that a table needs are made first, once for all tables.
-The table is printed, and written with all its numbers and a picture into --workdir.
+The table is printed, and written with a picture into --workdir, a folder a budget; all
+its numbers are in a JSON file in --workdir.
 
 Budgets: "smoke" shows in minutes that everything runs; "hour" is a table in about an
 hour on two cores, with 20 students a cell; "full" is the flagfiles as they are: the
-paper's batches, outer steps and 200 students, for a GPU.
+paper's batches, outer steps and 200 students, for a GPU. The flagfiles of "today" are
+for two cores as they are, in an hour or two a cell; "full" takes those for a GPU.
 """
 
 import json
@@ -328,12 +330,12 @@ def run_linear():
         "The meta-loss above that of the optimum, in expectation over the initial "
         f"weights, after {outer_steps} outer steps; D = 16."
     )
-    files.write_json(
-        os.path.join(FLAGS.workdir, "linear.json"),
-        {"points": counts, "excess_loss": losses},
-    )
     figure = figures.linear(problem, counts, losses)
     _publish("linear", None, figure, "\n".join(lines))
+    files.write_json(
+        os.path.join(FLAGS.workdir, FLAGS.budget, "linear.json"),
+        {"points": counts, "excess_loss": losses},
+    )
 
 
 def _datasets(known, default):
@@ -354,10 +356,12 @@ def _publish(name, records, figure, text=None):
     text = text or figures.markdown(records)
     if records is not None:
         text += f"\nBudget: {FLAGS.budget}. Machine: {figures.machine()}."
-    path = os.path.join(FLAGS.workdir, name)
+    # Beside the budget's runs, so that one budget's table never replaces another's.
+    path = os.path.join(FLAGS.workdir, FLAGS.budget, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     plots.save(figure, f"{path}.png")
     files.write_text(f"{path}.md", text + "\n")
-    print(f"\n{text}\n\nWritten: {path}.md, {path}.json and {path}.png.")
+    print(f"\n{text}\n\nWritten: {path}.md and {path}.png.")
 
 
 def _read(path):

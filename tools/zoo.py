@@ -1,6 +1,6 @@
 """Puts a distilled set into the zoo that ships with tfdistill.
 
-    python tools/zoo.py --run=reproduced/today/mnist_10/seed0 --name=mnist/10
+    python tools/zoo.py --name=mnist/10 --run=run
 
 Copies the images of a run folder, with what was measured on them: metrics.json and
 metrics-*.json, of fresh networks on the whole test set. Paths of this machine are left
