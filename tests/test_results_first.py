@@ -20,6 +20,11 @@ DISTILL = (
     *("--epochs=1", "--batch_size=64", "--num_students=2"),
 )
 
+COMPARE = (
+    *("--architectures=linear", "--networks=2", "--choosing=1", "--teacher_epochs=1"),
+    *("--updates=2", "--rates=0.01", "--attack_images=4", "--baselines=random_real"),
+)
+
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
@@ -207,6 +212,7 @@ def everything(folder):
     [
         ("evaluate", ("--num_students=3",), "networks: 3 x"),
         ("search", ("--candidates=3", "--retrain_epochs=2"), "candidates: 3 x"),
+        ("compare", COMPARE, "linear, to test: 16 x"),
     ],
 )
 def test_a_dry_run_on_distilled_images_leaves_everything_as_it_was(
@@ -215,8 +221,9 @@ def test_a_dry_run_on_distilled_images_leaves_everything_as_it_was(
     folder = run("distill", *DISTILL, folder=tmp_path / "run")
     before = everything(tmp_path)
     capsys.readouterr()
-    if command == "search":
-        run(command, f"--distilled={folder}", *flags, "--dry_run")
+    where = {"search": "--distilled", "compare": "--sets"}.get(command)
+    if where:
+        run(command, f"{where}={folder}", *flags, "--dry_run")
     else:
         run(command, *flags, "--dry_run", folder=folder)
     said = capsys.readouterr().out

@@ -20,7 +20,7 @@ import math
 import os
 import re
 
-from tfdistill.cli import data, machine, results, run_folder, training
+from tfdistill.cli import data, dry_run, machine, results, run_folder, training
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -182,11 +182,13 @@ def run(configuration: Configuration) -> None:
     machine.set_threads(c)
     dataset = data.load(c)
     sets = _read(c, dataset)
-    options = _options(c, dataset)
+    kinds, protocol = _options(c, dataset)
+    if c.dry_run:
+        return _dry_run(c, sets, dataset, kinds, protocol)
     run_folder.claim(COMMAND, c, _OWNED)
     if run_folder.is_finished(c.workdir, _RESULT, "comparison"):
         return
-    found = _compare(c, sets, dataset, options)
+    found = _compare(c, sets, dataset, kinds, protocol)
     _finish(c, found)
 
 
@@ -234,30 +236,63 @@ def _options(c, dataset):
             )
         if c.architectures:
             named_architectures(c.architectures, {})
-    return {"baselines": kinds, "changes": changes}
+    return kinds, {
+        "networks": c.networks,
+        "choosing": c.choosing,
+        "rates": tuple(float(rate) for rate in c.rates),
+        "updates": tuple(int(number) for number in c.updates),
+        "batch_size": c.training_batch,
+        "changes": changes,
+        "epsilon": c.epsilon,
+        "pgd_steps": c.pgd_steps,
+        "attack_images": c.attack_images,
+        "teacher_epochs": c.teacher_epochs,
+        "seed": c.seed,
+    }
 
 
-def _compare(c, sets, dataset, options):
+def _compare(c, sets, dataset, kinds, protocol):
     from tfdistill.studies.comparison.compare import compare
 
     return compare(
         sets,
         dataset,
-        **options,
         architectures=c.architectures,
-        networks=c.networks,
-        choosing=c.choosing,
-        rates=[float(rate) for rate in c.rates],
-        updates=[int(number) for number in c.updates],
-        batch_size=c.training_batch,
-        epsilon=c.epsilon,
-        pgd_steps=c.pgd_steps,
-        attack_images=c.attack_images,
-        teacher_epochs=c.teacher_epochs,
-        seed=c.seed,
+        baselines=kinds,
+        **protocol,
         folder=c.workdir,
         report=lambda line: print(line, flush=True),
     )
+
+
+def _dry_run(c, sets, dataset, kinds, protocol):
+    """Lets a few networks learn a little, and says what the comparison would take."""
+    from tfdistill.studies.comparison import teachers
+    from tfdistill.studies.comparison.compare import named_architectures
+    from tfdistill.studies.comparison.forecast import forecast
+    from tfdistill.studies.comparison.settings import Settings
+
+    work, found = [], []
+    main = named_architectures(c.architectures, sets)[0]
+    if c.teacher_epochs:
+        step = dry_run.seconds_a_step(
+            lambda callbacks: teachers.pretrained(main, dataset, 1, c.seed, callbacks)
+        )
+        updates = c.teacher_epochs * teachers.updates_an_epoch(dataset)
+        work.append(("updates of the teacher", updates, step))
+
+    def measure():
+        settings = Settings(**protocol)
+        found.extend(forecast(sets, dataset, c.architectures, kinds, settings))
+
+    traced = dry_run.growth(measure)
+    for one in found:
+        name = one.architecture
+        work.append((f"{name}, to choose", one.choosing, one.choosing_seconds))
+        work.append((f"{name}, to test", one.networks, one.seconds))
+    c = c.replace(architectures=[one.architecture for one in found])
+    # Another graph for training without changes, and another for one network alone.
+    dry_run.show(COMMAND, c, work, 2 * traced)
 
 
 def _finish(c, found):
@@ -332,7 +367,7 @@ COMMAND = Command(
         Group("who learns", _WHO_LEARNS),
         Group("what is learned", _WHAT_IS_LEARNED),
         Group("result", [*run_folder.flags("comparison"), results.SEED]),
-        Group("machine", [machine.THREADS, machine.VERBOSE]),
+        Group("machine", machine.LONG),
     ),
     run=run,
     resolve=_resolve,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,7 @@ from tfdistill.studies.comparison.settings import Settings
 
 # Numbers of the networks that choose: none of those that test.
 _CHOOSING = 10_000
+_REHEARSED_UPDATES = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +78,21 @@ class Cell:
     def key(self) -> tuple[str, str, str, bool]:
         """What it is the cell of: set, architecture, labels, changed."""
         return self.name, self.architecture, self.labels, self.changed
+
+
+@dataclasses.dataclass(frozen=True)
+class Times:
+    """Seconds that a network takes.
+
+    Attributes:
+        update: For each update, with random changes.
+        judged: On the validation images.
+        tested: On the test images, attacks included.
+    """
+
+    update: float
+    judged: float
+    tested: float
 
 
 def label_kinds(competitor: Competitor, teacher) -> list[str]:
@@ -135,6 +152,18 @@ class Bench:
         arrays = self._tested(draws, changed, choice)
         name = self._architecture.name
         return Cell(competitor.name, name, labels, changed, choice, **arrays)
+
+    def rehearse(self, competitor: Competitor) -> Times:
+        """Measures what a network of the comparison takes, after what is traced."""
+        data = self._with_labels(competitor.draws[0], "hard")
+        recipe = self._recipe(True, self._settings.rates[0], _REHEARSED_UPDATES)
+        (network, *_), seconds = self._trained(data.replace(recipe=recipe), 0, 2)
+        validation = self._validation
+        return Times(
+            seconds / _REHEARSED_UPDATES,
+            _second_time(lambda: self._architecture.logits(network, validation)),
+            _second_time(lambda: self._figures(network, factor=1.0)),
+        )
 
     def _with_labels(self, data, labels):
         plain = {"objective": Classification()}
@@ -256,3 +285,11 @@ class Bench:
             settings += (s.epsilon, s.pgd_steps, s.attack_images)
         recipe, objective = sets[0].recipe.to_config(), sets[0].objective.name
         return self._journal.entry(arrays, part, s.seed, recipe, objective, *settings)
+
+
+def _second_time(do):
+    """Seconds of something that is traced when it is done first."""
+    do()
+    started = time.monotonic()
+    do()
+    return time.monotonic() - started

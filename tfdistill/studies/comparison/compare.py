@@ -114,7 +114,7 @@ def compare(
     found = [
         Architecture(name, dataset) for name in named_architectures(architectures, sets)
     ]
-    rivals = [_ordinary(rival) for rival in rivals]
+    rivals = [ordinary(rival) for rival in rivals]
     learned = {name for name, data in sets.items() if _has_learned_steps(data)}
     journal = Journal(os.path.join(folder, "journal")) if folder else None
     teacher = None
@@ -176,7 +176,7 @@ def named_architectures(architectures: Sequence | None, sets: Mapping) -> list:
     return list({students.name_of(one): one for one in architectures}.values())
 
 
-def _ordinary(rival):
+def ordinary(rival: competitors.Competitor) -> competitors.Competitor:
     """The same images in one batch, for ordinary training, by any network."""
     draws = tuple(
         data.replace(

@@ -3,6 +3,7 @@
 import functools
 import os
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -11,6 +12,8 @@ from tfdistill.data.dataset import Dataset
 from tfdistill.runs import files
 from tfdistill.studies import pretraining
 from tfdistill.weights import pool as pools
+
+_BATCH_SIZE = 256
 
 
 class Teacher:
@@ -41,10 +44,7 @@ class Teacher:
             students.assign(self._model, values)
             self.accuracy = float(pool.members[0].accuracy or 0)
             return
-        recipe = pretraining.Recipe(epochs, max(1, epochs // 2), 1e-3)
-        (self._model,) = pretraining.pretrain(
-            make_model, dataset, [0], recipe, batch_size=256, seed=seed, verbose=0
-        )
+        self._model = pretrained(name, dataset, epochs, seed)
         (self.accuracy,) = pretraining.accuracies([self._model], dataset.test)
         if folder:
             self._save(folder, name, dataset)
@@ -80,6 +80,35 @@ class Teacher:
             for k in range(0, len(flat), 500)
         ]
         return np.concatenate(found).reshape(*images.shape[:-3], -1)
+
+
+def pretrained(
+    name, dataset: Dataset, epochs: int, seed: int, callbacks=()
+) -> keras.Model:
+    """A network that learns from all real training images.
+
+    Args:
+        name, dataset, epochs, seed: Same as for `Teacher`.
+        callbacks: Same as for `keras.Model.fit`.
+    """
+    (model,) = pretraining.pretrain(
+        functools.partial(
+            students.build, name, dataset.image_shape, dataset.num_classes
+        ),
+        dataset,
+        [0],
+        pretraining.Recipe(epochs, max(1, epochs // 2), 1e-3),
+        batch_size=_BATCH_SIZE,
+        seed=seed,
+        callbacks=callbacks,
+        verbose=0,
+    )
+    return model
+
+
+def updates_an_epoch(dataset: Dataset) -> int:
+    """How many updates of the teacher are a pass over the training images."""
+    return pretraining.updates_an_epoch(dataset, _BATCH_SIZE)
 
 
 def _check(pool, folder, name, dataset):
