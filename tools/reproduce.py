@@ -330,12 +330,12 @@ def run_linear():
         "The meta-loss above that of the optimum, in expectation over the initial "
         f"weights, after {outer_steps} outer steps; D = 16."
     )
-    figure = figures.linear(problem, counts, losses)
-    _publish("linear", None, figure, "\n".join(lines))
     files.write_json(
         os.path.join(FLAGS.workdir, FLAGS.budget, "linear.json"),
         {"points": counts, "excess_loss": losses},
     )
+    figure = figures.linear(problem, counts, losses)
+    _publish("linear", None, figure, "\n".join(lines))
 
 
 def _datasets(known, default):
@@ -358,7 +358,6 @@ def _publish(name, records, figure, text=None):
         text += f"\nBudget: {FLAGS.budget}. Machine: {figures.machine()}."
     # Beside the budget's runs, so that one budget's table never replaces another's.
     path = os.path.join(FLAGS.workdir, FLAGS.budget, name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     plots.save(figure, f"{path}.png")
     files.write_text(f"{path}.md", text + "\n")
     print(f"\n{text}\n\nWritten: {path}.md and {path}.png.")
@@ -434,7 +433,7 @@ def main(arguments):
             f"{' '.join(arguments[1:]) or 'nothing'}."
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.makedirs(FLAGS.workdir, exist_ok=True)
+    os.makedirs(os.path.join(FLAGS.workdir, FLAGS.budget), exist_ok=True)
     TABLES[arguments[1]]()
 
 

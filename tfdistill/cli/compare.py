@@ -273,8 +273,8 @@ def _dry_run(c, sets, dataset, kinds, protocol):
     from tfdistill.studies.comparison.settings import Settings
 
     work, found = [], []
-    main = named_architectures(c.architectures, sets)[0]
     if c.teacher_epochs:
+        main = named_architectures(c.architectures, sets)[0]
         step = dry_run.seconds_a_step(
             lambda callbacks: teachers.pretrained(main, dataset, 1, c.seed, callbacks)
         )

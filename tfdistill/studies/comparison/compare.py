@@ -206,8 +206,7 @@ def _has_learned_steps(data):
 def _plan(rivals, architectures, settings, teacher):
     rows = sum(len(label_kinds(rival, teacher)) for rival in rivals)
     cells = 2 * rows * len(architectures)
-    candidates = len(settings.rates) * len(settings.updates)
-    networks = cells * (candidates * settings.choosing + settings.networks)
+    networks = cells * (settings.candidates * settings.choosing + settings.networks)
     return (
         f"{cells} cells: {len(rivals)} sets, {len(architectures)} architectures; "
         f"at most {networks} networks of at most {max(settings.updates)} updates."

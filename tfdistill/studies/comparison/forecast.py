@@ -58,11 +58,10 @@ def forecast(
         architecture = Architecture(name, dataset)
         times = Bench(architecture, dataset, settings).rehearse(largest)
         mean = sum(settings.updates) / len(settings.updates)
-        candidates = len(settings.rates) * len(settings.updates)
         found.append(
             Work(
                 architecture.name,
-                cells * candidates * settings.choosing,
+                cells * settings.candidates * settings.choosing,
                 mean * times.update + times.judged,
                 cells * settings.networks,
                 max(settings.updates) * times.update + times.tested,

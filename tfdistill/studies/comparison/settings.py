@@ -41,6 +41,11 @@ class Settings:
     teacher_epochs: int = 5
     seed: int = 0
 
+    @property
+    def candidates(self) -> int:
+        """How many rates and numbers of updates are tried."""
+        return len(self.rates) * len(self.updates)
+
     def __post_init__(self):
         for name in ("networks", "choosing", "batch_size", "pgd_steps"):
             check_int(name, getattr(self, name), 1)

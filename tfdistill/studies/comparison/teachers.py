@@ -33,13 +33,11 @@ class Teacher:
     def __init__(
         self, name: str, dataset: Dataset, epochs: int, seed: int, folder: str | None
     ):
-        make_model = functools.partial(
-            students.build, name, dataset.image_shape, dataset.num_classes
-        )
-        self._model = make_model()
         if folder and os.path.isfile(os.path.join(folder, pools.MANIFEST)):
             pool = pools.Pool.load(folder)
             _check(pool, folder, name, dataset)
+            make_model = _maker(name, dataset)
+            self._model = make_model()
             (values, *_) = pool.values(pool.members[:1], make_model)
             students.assign(self._model, values)
             self.accuracy = float(pool.members[0].accuracy or 0)
@@ -92,9 +90,7 @@ def pretrained(
         callbacks: Same as for `keras.Model.fit`.
     """
     (model,) = pretraining.pretrain(
-        functools.partial(
-            students.build, name, dataset.image_shape, dataset.num_classes
-        ),
+        _maker(name, dataset),
         dataset,
         [0],
         pretraining.Recipe(epochs, max(1, epochs // 2), 1e-3),
@@ -109,6 +105,12 @@ def pretrained(
 def updates_an_epoch(dataset: Dataset) -> int:
     """How many updates of the teacher are a pass over the training images."""
     return pretraining.updates_an_epoch(dataset, _BATCH_SIZE)
+
+
+def _maker(name, dataset):
+    return functools.partial(
+        students.build, name, dataset.image_shape, dataset.num_classes
+    )
 
 
 def _check(pool, folder, name, dataset):
