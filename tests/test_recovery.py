@@ -16,6 +16,7 @@ from tfdistill import DistilledDataset
 from tfdistill.cli import run_folder
 from tfdistill.distilled import learned_schedule
 from tfdistill.runs import files
+from tfdistill.runs.clock import Clock
 from tfdistill.runs.journal import Journal
 from tfdistill.studies import pretraining
 
@@ -368,7 +369,7 @@ def test_a_killed_pretraining_goes_on(tmp_path):
 def test_killed_commands_go_on(tmp_path):
     flags = ["--student=linear", "--steps=2", "--num_sets=2", "--num_students=400"]
     process = start(tmp_path / "run", "baseline", flags)
-    wait_for(tmp_path / "run" / "journal", process)
+    wait_for(tmp_path / "run" / "journal" / "seconds.json", process)
     process.kill()
     process.communicate()
     flags[-1] = "--num_students=4"  # another run
@@ -391,6 +392,25 @@ def test_killed_commands_go_on(tmp_path):
     process = start(tmp_path / "run", "evaluate", ["--num_students=4"])
     output, _ = process.communicate()
     assert process.returncode == 0 and "(4 students)" in output, output
+
+
+def test_a_clock_counts_the_seconds_of_all_processes(tmp_path):
+    path = tmp_path / "seconds.json"
+    files.write_json(path, {"seconds": 1000, "cpu_seconds": 2000})
+    os.utime(path, (0, 0))  # a pause is not counted
+    clock = Clock(path)
+    clock.keep()
+    kept = files.read_json(path)
+    assert 1000 < kept["seconds"] <= clock.seconds < 1900
+    assert 2000 < kept["cpu_seconds"] <= clock.cpu_seconds < 2900
+    for damaged in [
+        "{",
+        "[]",
+        '{"seconds": -1, "cpu_seconds": 0}',
+        '{"seconds": 1000}',
+    ]:
+        path.write_text(damaged)
+        assert Clock(path).seconds < 900
 
 
 def test_what_a_killed_run_left_is_tidied_up(tmp_path):

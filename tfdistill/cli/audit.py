@@ -24,7 +24,6 @@ itself is never touched.
 """
 
 import os
-import time
 
 from tfdistill.cli import (
     audit_copies,
@@ -160,7 +159,6 @@ def run(configuration: Configuration) -> None:
     if run_folder.is_finished(c.workdir, what="audit", then=then):
         audit_copies.write(c, places, names)
         return
-    started = time.monotonic()
     parts = os.path.join(c.workdir, "parts")
     with Progress() as progress:
         progress.part("distilling", 2 * c.rounds, "halves")
@@ -172,8 +170,7 @@ def run(configuration: Configuration) -> None:
             callbacks=lambda number: [ProgressBar(progress=progress, before=number)],
         )
         progress.to(2 * c.rounds)  # some may have been done before
-    seconds = time.monotonic() - started
-    _write(c, found, dataset, places, wrong, model, seconds, progress)
+    _write(c, found, dataset, places, wrong, model, progress)
     audit_copies.write(c, places, names)
 
 
@@ -226,7 +223,7 @@ def _recipe(c):
     )
 
 
-def _write(c, found, dataset, places, wrong, model, seconds, progress):
+def _write(c, found, dataset, places, wrong, model, progress):
     """Shows the result and writes the folder's files, pictures last."""
     names, noise = dataset.class_names, found.noise()
     suspects, shown = found.suspects, listing.first(found)
@@ -241,7 +238,7 @@ def _write(c, found, dataset, places, wrong, model, seconds, progress):
         "normalization": dataset.normalization.to_config(),
         **_checked(found, wrong),
         **_fitted(found, dataset, model),
-        "seconds": seconds,
+        "seconds": found.seconds,
         "cpu_seconds": found.cpu_seconds,
         "selection": "nothing on test images",
     }

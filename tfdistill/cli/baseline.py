@@ -17,7 +17,6 @@ tfdistill distill:
 
 import functools
 import os
-import time
 
 from tfdistill.cli import (
     data,
@@ -112,6 +111,7 @@ def _resolve(configuration: Configuration) -> Configuration:
 
 def run(configuration: Configuration) -> None:
     """Runs the command."""
+    from tfdistill.runs.clock import Clock
     from tfdistill.runs.progress import Progress
 
     c = configuration
@@ -124,11 +124,12 @@ def run(configuration: Configuration) -> None:
         students.build(c.student, dataset)
         learned = _learned_rates(c, dataset)
         source = _source(c, dataset, start) if c.kind == "fada" else None
-        started = time.monotonic()
+        clock = Clock(os.path.join(c.workdir, "journal", "seconds.json"))
         sets = _draw(c, dataset, start)
         progress = Progress()
+        journal = run_folder.journal(c.workdir, progress=progress, clock=clock)
         with strategy.scope():
-            evaluator = _evaluator(c, sets, start, progress)
+            evaluator = _evaluator(c, sets, start, journal)
     model = None if c.nearest_neighbours else students.first(c, dataset)
     rehearsal.of_distilled(sets[0], model)
     if c.dry_run:
@@ -148,10 +149,9 @@ def run(configuration: Configuration) -> None:
             chosen, result = _nearest_neighbours(sets, dataset)
         else:
             with strategy.scope():
-                tested = _tested(c, sets, dataset, learned, evaluator, progress)
-            sets, chosen, result = tested
-    seconds = time.monotonic() - started
-    _finish(c, sets, chosen, result, model, dataset, seconds, progress)
+                found = _tested(c, sets, dataset, learned, evaluator, journal, progress)
+            sets, chosen, result = found
+    _finish(c, sets, chosen, result, model, dataset, clock.seconds, progress)
 
 
 def _networks(c, sets, learned):
@@ -238,7 +238,7 @@ def _with_start(c, sets, start):
     return [each.replace(initial_weights=student.arrays()) for each in sets]
 
 
-def _evaluator(c, sets, start, progress):
+def _evaluator(c, sets, start, journal):
     """Who tests the sets; None if their nearest neighbours do."""
     from tfdistill.evaluation.evaluator import Evaluator
 
@@ -251,11 +251,11 @@ def _evaluator(c, sets, start, progress):
         sets[0],
         initial_weights=start if start.is_random else None,
         side_by_side=1 if count == 1 else 2,
-        journal=None if c.dry_run else run_folder.journal(c.workdir, progress=progress),
+        journal=None if c.dry_run else journal,
     )
 
 
-def _tested(c, sets, dataset, learned, evaluator, progress):
+def _tested(c, sets, dataset, learned, evaluator, journal, progress):
     """The sets at the rates that suit them best, what was chosen, and the result."""
     from tfdistill.studies import baselines
 
@@ -263,7 +263,7 @@ def _tested(c, sets, dataset, learned, evaluator, progress):
     going = {
         "initial_weights": students.pretrained_weights(c),
         "seed": c.seed,
-        "journal": run_folder.journal(c.workdir, progress=progress),
+        "journal": journal,
     }
     progress.about("choosing the rate", figures=False)
     sets = baselines.tune(

@@ -14,6 +14,7 @@ from tfdistill.cli.errors import InputError, checking
 from tfdistill.runs import files
 
 if TYPE_CHECKING:  # it imports Keras, for which help must not wait
+    from tfdistill.runs.clock import Clock
     from tfdistill.runs.progress import Progress
 
 #: The file that is locked; it says nothing, and stays.
@@ -301,13 +302,19 @@ def is_unfinished(folder: str) -> bool:
         return bool(files.read_json(metrics).get("unfinished"))
 
 
-def journal(folder: str, writes: bool = True, progress: "Progress | None" = None):
+def journal(
+    folder: str,
+    writes: bool = True,
+    progress: "Progress | None" = None,
+    clock: "Clock | None" = None,
+):
     """The `Journal` in which a run folder keeps evaluations that are under way.
 
     Args:
         folder: The run folder.
         writes: Whether this process writes.
         progress: Where each tested network is counted, with the accuracy of all so far.
+        clock: What is kept with each tested network, too.
     """
     import numpy as np
 
@@ -324,6 +331,8 @@ def journal(folder: str, writes: bool = True, progress: "Progress | None" = None
             mean, std = np.mean(hits), np.std(hits)
             text = f"accuracy {spread.percent(mean, std, len(hits), digits=1)} %"
         progress.advance(more, text, found=found)
+        if clock is not None:
+            clock.keep()
 
     return Journal(path, writes=writes, tell=tell)
 

@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import hashlib
 import os
-import time
 from collections.abc import Callable, Sequence
 
 import keras
@@ -27,6 +26,7 @@ from tfdistill.distiller import Distiller
 from tfdistill.runs import files
 from tfdistill.runs.annealing import Anneal
 from tfdistill.runs.backup import Backup
+from tfdistill.runs.clock import Clock
 from tfdistill.runs.journal import read_arrays, write_arrays
 from tfdistill.synthesizers.images import DistilledImages
 from tfdistill.weights.fixed import FixedWeights
@@ -45,12 +45,14 @@ class Audit:
         votes: int `[examples, classes]`, how many students predict each class; at least
             one student judges each example.
         cpu_seconds: CPU time of making the students and of their predictions.
+        seconds: How long that took.
     """
 
     given: np.ndarray
     probabilities: np.ndarray
     votes: np.ndarray
     cpu_seconds: float = 0.0
+    seconds: float = 0.0
 
     @property
     def num_classes(self) -> int:
@@ -237,20 +239,26 @@ def examine(
     if folder:
         _claim(folder, train, recipe)
     probabilities = np.zeros((train.num_examples, train.num_classes), np.float32)
-    votes, cpu_seconds = np.zeros(probabilities.shape, np.int32), 0.0
+    votes = np.zeros(probabilities.shape, np.int32)
+    clock = Clock(folder and os.path.join(files.local(folder), "seconds.json"))
     for number in range(2 * recipe.rounds):
         held = _half(train, recipe.seed + number // 2) ^ bool(number % 2)
-        found, spent = _judged(dataset, held, recipe, number, folder, callbacks)
+        more = [
+            *callbacks(number),
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: clock.keep()),
+        ]
+        found = _judged(dataset, held, recipe, number, folder, more)
+        clock.keep()
         said = found.argmax(1)
         probabilities[held] += found / recipe.rounds
         votes[np.flatnonzero(held), said] += 1
-        cpu_seconds += spent
         tell(
             f"Distillation {number + 1} of {2 * recipe.rounds}: its student agrees "
             f"with {100 * np.mean(said == train.labels[held]):.2f} % of the labels of "
             "the other half, which it has not seen."
         )
-    return Audit(np.asarray(train.labels), probabilities, votes, cpu_seconds)
+    given = np.asarray(train.labels)
+    return Audit(given, probabilities, votes, clock.cpu_seconds, clock.seconds)
 
 
 def _claim(folder, train, recipe):
@@ -281,17 +289,15 @@ def _half(split, seed):
 
 
 def _judged(dataset, held, recipe, number, folder, callbacks):
-    """The result of `_judge` and its CPU-seconds, from the folder or kept there."""
+    """The result of `_judge`, from the folder or kept there."""
     path = folder and os.path.join(files.local(folder), f"part-{number}")
     kept = path and read_arrays(f"{path}.npz")
     if kept and len(kept["probabilities"]) == held.sum():
-        return kept["probabilities"], float(kept["cpu_seconds"])
-    started = time.process_time()
-    probabilities = _judge(dataset, held, recipe, number, path, callbacks(number))
-    spent = time.process_time() - started
+        return kept["probabilities"]
+    probabilities = _judge(dataset, held, recipe, number, path, callbacks)
     if path:
-        write_arrays(f"{path}.npz", probabilities=probabilities, cpu_seconds=spent)
-    return probabilities, spent
+        write_arrays(f"{path}.npz", probabilities=probabilities)
+    return probabilities
 
 
 def _judge(dataset, held, recipe, number, backup_folder, more):
