@@ -14,6 +14,8 @@ from search_spaces import never, widths
 
 import tfdistill
 from tfdistill import architecture_search, architecture_spaces, baselines
+from tfdistill.cli import search
+from tfdistill.cli.configuration import Configuration
 from tfdistill.studies.architecture_search import oracles
 from tfdistill.studies.architecture_search.search import Candidate, Search
 
@@ -284,6 +286,14 @@ def test_refusals(digits, distilled, tmp_path):
         return widths(hp, image_shape, num_classes + 1)
 
     refused("11 outputs", space=no_logits)
+
+
+@pytest.mark.parametrize("name", tfdistill.distilled_names())
+def test_a_set_that_ships_can_be_searched_with(name):
+    given = {f.name: f.default for group in search.COMMAND.groups for f in group.flags}
+    found = search._as_distilled(Configuration(given), tfdistill.load_distilled(name))
+    # Those that were learned from all training images say 0.
+    assert found.dataset == name.partition("/")[0] and found.validation == 0.1
 
 
 def test_another_search_in_the_folder_is_refused(digits, distilled, tmp_path):

@@ -60,10 +60,10 @@ def test_a_card_has_a_front_matter_a_picture_and_a_program(digits, tmp_path):
     assert found["model"].optimizer.iterations == 50
 
 
-def trained(folder):
+def trained(folder, whose="your network"):
     """What a card's program makes, of a network that is put into it."""
     (program,) = IN_PYTHON.findall((folder / "README.md").read_text())
-    assert "model = ...  # your network: 8 x 8 x 1 to 10 outputs" in program
+    assert f"model = ...  # {whose}: 8 x 8 x 1 to 10 outputs" in program
     network = "model = tfdistill.students.mlp((8, 8, 1), 10)"
     program = re.sub(r"^model = \.\.\..*$", network, program, flags=re.MULTILINE)
     found: dict = {"tfdistill": tfdistill}
@@ -116,10 +116,17 @@ def test_the_program_of_a_card_changes_images_as_the_library_does(
         np.testing.assert_allclose(figure(theirs, 0), figure(ours, 0), atol=0.04)
 
 
-def test_learned_steps_are_taken_in_their_order(digits, tmp_path):
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+def test_learned_steps_are_taken_in_their_order(digits, tmp_path, optimizer):
     data = tfdistill.baselines.random_real(digits, images_per_class=2, steps=3)
     rates = np.linspace(0.01, 0.06, 6).reshape(2, 3)
-    data = data.replace(learning_rates=rates)
+    momenta = np.linspace(0.9, 0.1, 6).reshape(2, 3)
+    recipe = tfdistill.LearnedSchedule(
+        optimizer,
+        {"learning_rate": rates / (1 if optimizer == "sgd" else 10)}
+        | ({"momentum": momenta} if optimizer == "momentum" else {}),
+    )
+    data = data.replace(recipe=recipe)
     data.save(tmp_path / "data")
     keras.utils.set_random_seed(1)
     found = trained(tmp_path / "data")
@@ -129,6 +136,30 @@ def test_learned_steps_are_taken_in_their_order(digits, tmp_path):
         np.testing.assert_allclose(a, b, atol=1e-5)
     text = (tmp_path / "data" / "README.md").read_text()
     assert "The order matters" in text and "`learning_rates`" in text
+
+
+@pytest.mark.parametrize("ordinary", [False, True])
+def test_the_program_starts_from_the_fixed_weights(digits, tmp_path, ordinary):
+    start = tfdistill.students.mlp((8, 8, 1), 10)
+    data = tfdistill.baselines.random_real(digits, images_per_class=2, steps=3)
+    data = data.replace(initial_weights=start.get_weights())
+    if ordinary:
+        recipe = tfdistill.OrdinaryTraining(1, 1e-9, changes=tfdistill.RandomChanges())
+        data = data.replace(recipe=recipe)
+    data.save(tmp_path / "data")
+    found = trained(tmp_path / "data", whose="the network of the distillation")
+    own = start if ordinary else data.train(tfdistill.students.mlp((8, 8, 1), 10))
+    for a, b in zip(found["model"].get_weights(), own.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_a_program_that_ends_early_says_what_is_to_be_written(digits, tmp_path):
+    changes = tfdistill.RandomChanges(cutout=0.2)
+    saved(digits, tmp_path / "a", recipe=tfdistill.OrdinaryTraining(changes=changes))
+    saved(digits, tmp_path / "b", objective=Weighted())
+    for name, missing in (("a", "Changes of colour"), ("b", "The loss")):
+        (program,) = IN_PYTHON.findall((tmp_path / name / "README.md").read_text())
+        assert f"# {missing}" in program and "are for you to write" in program
 
 
 class Weighted(tfdistill.Classification):

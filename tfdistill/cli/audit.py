@@ -17,10 +17,10 @@ are learned, and may move to other classes.) Writes into a folder:
 
 With --model it also says whether that network has learned wrong labels by
 heart. Where the data has no test part, all of it is audited. --apply=FOLDER
-writes a corrected copy, or a list of what to keep, as audit.csv says. Look at
-its first rows before, also at those behind the suspects, and edit it: 1 in its
-column "suspect" takes the label suggested, 0 keeps the one given. The data
-itself is never touched.
+writes a corrected copy, or a list of what to keep, as audit.csv says. Before,
+look at its first rows, down to some below the last suspect, and edit the column
+"suspect": 1 takes the suggested label, 0 keeps the given one. The data itself
+is never touched.
 """
 
 import os

@@ -1,12 +1,13 @@
-"""tfdistill baseline: what distilled images are compared with.
+"""tfdistill baseline: what images with learned steps are compared with.
 
 Selects or computes as many real images as would be distilled, finds the
 learning rate and the epochs at which networks learn most from them (on held-out
 training images), and tests fresh networks on the whole test set. Needs no
-distillation before. Of a pool of pretrained networks, it also tells how they do
-as they are (--kind=none), and when they are adapted by as many images and the
-data that they were trained on (--kind=fada). Writes a run folder like that of
-tfdistill distill:
+distillation before. (Beside images for any order, tfdistill compare trains on
+real ones in the same way.) Of a pool of pretrained networks, it also tells how
+they do as they are (--kind=none), and when they are adapted by as many images
+and the data that they were trained on (--kind=fada). Writes a run folder like
+that of tfdistill distill:
 
   distilled/    the images (of the first set), as a TFRecord data set
   student/      a network trained on them, as a SavedModel that takes raw images
@@ -44,7 +45,7 @@ _KIND = Flag(
     str,
     "random_real",
     "Random images, the best of many such sets, centroids, images that follow the "
-    "mean, the mean; adversarial adaptation of a --pool; or none.",
+    "mean, the mean; of a --pool: adaptation, or no training (none).",
     choices=(
         *("random_real", "optimized_real", "k_means", "herding", "average_real"),
         *_ADAPTED,
@@ -68,7 +69,7 @@ _LEARNED_RATES = Flag(
     "learned_rates",
     str,
     None,
-    "The run folder of a distillation, whose learned rates are tried, too.",
+    "The run folder of a distillation with learned steps: its rates are tried, too.",
     value="FOLDER",
 )
 _RESULT = [
@@ -394,6 +395,6 @@ COMMAND = Command(
     unused=methods.unused,
     examples=(
         "tfdistill baseline --dataset=mnist --kind=k_means --workdir=means",
-        "tfdistill baseline --learned_rates=run --workdir=random",
+        "tfdistill baseline --dataset=mnist --learned_rates=steps --workdir=random",
     ),
 )

@@ -78,7 +78,7 @@ def _flags(dataset):
             None,
             "Resize the images to this side.",
             lowest=1,
-            shown="as they are",
+            shown="as they are; usps 28, voc and caltech_birds2011 224",
             library=f"{load}.image_size",
         ),
         Flag(

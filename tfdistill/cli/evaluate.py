@@ -10,8 +10,8 @@ folder:
                         test of the most networks
   metrics-on-DATA.json  a test on other data, by --dataset
 
---ordinary tests what images with learned steps teach in ordinary training, or
-other images in another one; its file is named by what is given of it.
+--ordinary trains by Adam, in any order: on images with learned steps, too, or
+on others by other settings than their own. Its file is named by the settings.
 
 With --attack, where the images are a distilled attack, it says how exposed
 networks are to it: those of a pool, or a --model of your own. Each is trained
@@ -393,8 +393,8 @@ COMMAND = Command(
     resolve=_resolve,
     preset=training.instead,
     examples=(
-        "tfdistill evaluate --workdir=run --num_students=200",
-        "tfdistill evaluate --workdir=run --student=convnet --shuffle_steps",
+        "tfdistill evaluate --workdir=run --num_students=200 --student=convnet",
+        "tfdistill evaluate --workdir=steps --shuffle_steps",
         "tfdistill evaluate --workdir=attack --attack --model=mine.keras",
     ),
 )

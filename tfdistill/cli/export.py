@@ -2,7 +2,7 @@
 
 The form follows the name's end:
 
-  .npz      arrays for NumPy, PyTorch, JAX: images, labels, learning rates
+  .npz      arrays for NumPy, PyTorch, JAX: images, labels, how to train
   .parquet  rows for Hugging Face's datasets (needs tfdistill[huggingface])
   .tflite   the trained network, for LiteRT (TensorFlow Lite)
 """

@@ -11,8 +11,8 @@ THREADS = Flag(
     "threads",
     int,
     os.cpu_count() or 1,
-    "CPU operations that run side by side. Each has one thread, which was fastest for "
-    "networks that are trained beside each other.",
+    "CPU cores that are used: for networks side by side, one each; with "
+    "--initial_weights=learning and in search, all for one operation.",
     lowest=1,
     shown="the number of cores",
 )
@@ -23,8 +23,8 @@ DRY_RUN = Flag(
     "dry_run",
     bool,
     False,
-    "Say what it would take (time, memory), write and choose by default, after a few "
-    "measured steps; write nothing.",
+    "Measure a few steps; say what time and memory it would take, which files it would "
+    "write, and all default values. Write nothing.",
 )
 #: Of commands that take long.
 LONG = (THREADS, VERBOSE, DRY_RUN)

@@ -129,8 +129,8 @@ FLAGS = [
         "ema",
         float,
         0.99,
-        "The result is a moving average of the images: the share kept at each outer "
-        "step, less in runs of under 1000; 0 for no average.",
+        "The result is a moving average of the images, which keeps this share at each "
+        "outer step; less, to average a tenth of the run at most. 0: none.",
         lowest=0,
         highest=0.99999,
     ),

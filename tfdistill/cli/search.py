@@ -97,7 +97,7 @@ _HOW_LONG = [
         "Passes over the distilled images, by Adam. The learned steps suit networks "
         "best that are like those they were learned for.",
         lowest=1,
-        shown="the learned steps, instead",
+        shown="as the images' recipe says",
         library=f"{_SEARCH}.passes",
     ),
     Flag(
@@ -211,8 +211,10 @@ def _as_distilled(c, distilled):
             if name == flag.name and getattr(c, name) is None:
                 with checking():
                     found = flag.kind(value)
-                    flag.check_recorded(found)
-                c = c.replace(**{name: found})
+                    # A set may be learned from all training images.
+                    if flag is _SEED or found:
+                        flag.check_recorded(found)
+                        c = c.replace(**{name: found})
     if c.seed is None:
         c = c.replace(seed=0)
     if c.validation is None:

@@ -317,10 +317,10 @@ class DistilledDataset(faces.DistilledFace):
         """Writes a folder that TFDS, or plain `tf.data`, reads.
 
         One TFRecord file in TFDS form holds an example for each image, in training
-        order: image float32 (normalised), label int64, soft_label float32 `[classes]`,
-        step int64, learning_rates float32 `[epochs]`, and momenta float32 `[epochs]` if
-        there are any; `tfdistill.json` beside it holds the rest. The folder appears
-        complete or not at all.
+        order: image float32 (normalised, as stored), label int64, soft_label float32
+        `[classes]`, step int64, and for learned steps learning_rates and, of momentum,
+        momenta, float32 `[epochs]`; `tfdistill.json` beside it holds the rest. The
+        folder appears complete or not at all.
 
         Args:
             folder: Path of the new folder.
@@ -337,8 +337,8 @@ class DistilledDataset(faces.DistilledFace):
         """Writes one file that NumPy alone reads, with `allow_pickle=False`.
 
         Arrays: `images` float32 `[steps, batch, *image_shape]` (normalised), `labels`
-        float32 `[steps, batch, classes]`, `learning_rates` float32 `[epochs, steps]`,
-        `inner_optimizer`, the name of the optimizer that they are for ("sgd",
+        float32 `[steps, batch, classes]`; for learned steps, `learning_rates` float32
+        `[epochs, steps]`, `inner_optimizer`, the name of their optimizer ("sgd",
         "momentum" or "adam"), with its other hyperparameters `[epochs, steps]`
         (`momenta` for "momentum"); `recipe`, the rest of how to train, as JSON;
         `objective`, the name of what the labels are for; `class_names`; `mean`, `std`

@@ -23,7 +23,8 @@ class LearnedSchedule(Recipe):
     """The learned steps, in order: an optimizer and its hyperparameters at each step.
 
     Attributes:
-        inner_optimizer: The optimizer that takes the steps.
+        inner_optimizer: The optimizer that takes the steps, or its name: "sgd",
+            "momentum" or "adam".
         hyperparameters: The optimizer's hyperparameters by name, float32 `[epochs,
             steps]`.
 
@@ -34,7 +35,7 @@ class LearnedSchedule(Recipe):
     Example:
         >>> import numpy as np, tfdistill
         >>> recipe = tfdistill.LearnedSchedule(
-        ...     tfdistill.inner.GradientDescent(),
+        ...     "sgd",
         ...     {"learning_rate": np.full((3, 10), 0.02)},
         ... )
         >>> recipe.epochs, recipe.steps
@@ -48,10 +49,12 @@ class LearnedSchedule(Recipe):
     is_ordered = True
 
     def __post_init__(self):
-        known = {h.name: h for h in self.inner_optimizer.hyperparameters}
+        optimizer = optimizers.get(self.inner_optimizer)
+        object.__setattr__(self, "inner_optimizer", optimizer)
+        known = {h.name: h for h in optimizer.hyperparameters}
         if set(known) != set(self.hyperparameters):
             raise ValueError(
-                f"The inner optimizer {self.inner_optimizer.name!r} needs the "
+                f"The inner optimizer {optimizer.name!r} needs the "
                 f"hyperparameters {', '.join(known)}, not "
                 f"{', '.join(self.hyperparameters) or 'none'}."
             )

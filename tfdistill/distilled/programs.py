@@ -1,7 +1,9 @@
 """How anybody trains on distilled data without this library: programs for its card."""
 
 from tfdistill.distilled.ordinary import OrdinaryTraining
+from tfdistill.inner.optimizers.adam import Adam
 from tfdistill.inner.optimizers.gradient_descent import GradientDescent
+from tfdistill.inner.optimizers.momentum import Momentum
 
 _READ = """import keras
 import numpy as np
@@ -17,8 +19,12 @@ labels = np.stack([e["soft_label"] for e in examples])
 _ENLARGE = (
     "images = tf.image.resize(images, [{}, {}]).numpy()  # they are stored small\n"
 )
-_MODEL = """
-model = ...  # your network: {shape} to {classes} outputs, without a softmax
+_MODEL = "model = ...  # {whose}: {shape} to {classes} outputs, without a softmax"
+_START = """
+start = np.load("FOLDER/initial_weights.npz")
+variables = model.trainable_variables + model.non_trainable_variables
+for k, variable in enumerate(variables):
+    variable.assign(start[f"arr_{k}"])
 """
 # By one transform, as the library does: a layer of Keras for each change would resample
 # small images two or three times, which blurs them, and networks learn less.
@@ -57,23 +63,44 @@ model.compile(
 model.fit(data, steps_per_epoch={updates}, shuffle=False)
 """
 _CHANGED = "data = data.map(change)\n"
-_IN_ORDER = """
+_STEPS = """
 batch = {batch}  # the images of a step
 images = images.reshape(-1, batch, *images.shape[1:])
 labels = labels.reshape(-1, batch, *labels.shape[1:])
 rates = np.stack([e["learning_rates"] for e in examples])[::batch].T  # [epochs, steps]
-{model}
+"""
+_IN_ORDER = """{steps}{model}
+rates_by_update = keras.optimizers.schedules.PiecewiseConstantDecay(
+    list(range(rates.size)), [*rates.ravel().tolist(), 0.0]
+)
 model.compile(
-    keras.optimizers.SGD(
-        keras.optimizers.schedules.PiecewiseConstantDecay(
-            list(range(rates.size)), [*rates.ravel().tolist(), 0.0]
-        )
-    ),
+    {optimizer},
     {loss},
 )
 data = tf.data.Dataset.from_tensor_slices((images, labels))
 model.fit(data, epochs=len(rates), shuffle=False)
 """
+# Of each inner optimizer that Keras has with a rate for each update.
+_IN_KERAS = {
+    GradientDescent.name: "keras.optimizers.SGD(rates_by_update)",
+    Adam.name: "keras.optimizers.Adam(rates_by_update, epsilon=1e-4)",
+}
+# Keras's own SGD has one momentum for all updates.
+_BY_MOMENTUM = """{steps}\
+momenta = np.stack([e["momenta"] for e in examples])[::batch].T
+{model}
+judge = {loss}
+averages = [tf.zeros_like(weight) for weight in model.trainable_variables]
+for of_epoch in zip(rates, momenta):
+    for x, y, rate, momentum in zip(images, labels, *of_epoch):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(judge(y, model(x, training=True))) + sum(model.losses)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        averages = [momentum * m + g for m, g in zip(averages, gradients)]
+        for weight, average in zip(model.trainable_variables, averages):
+            weight.assign_sub(rate * average)
+"""
+_REST = "\n# {} are for you to write; then train as is said above.\n"
 # What moves an image, in words.
 _MOVES = {
     "shift": "shifted",
@@ -115,18 +142,13 @@ def program(distilled) -> str:
     if distilled.enlarged > 1:
         text += _ENLARGE.format(*shape)
     loss, _, _ = _taught_by(distilled.objective)
-    values = {
-        "loss": loss,
-        "model": _MODEL.format(
-            shape=" x ".join(map(str, shape)), classes=distilled.labels.shape[-1]
-        ).strip("\n"),
-    }
     if loss is None:
-        return text
+        return text + _REST.format("The loss and the training")
+    values = {"loss": loss, "model": _model(distilled)}
     if isinstance(recipe, OrdinaryTraining):
         changes = recipe.changes.to_config()
         if not set(changes) <= set(_MOVES):
-            return text
+            return text + _REST.format("Changes of colour and cutouts")
         return text + _ORDINARY.format(
             change=_change(changes) if changes else "",
             changed=_CHANGED if changes else "",
@@ -135,9 +157,24 @@ def program(distilled) -> str:
             updates=recipe.updates,
             **values,
         )
-    if isinstance(distilled.inner_optimizer, GradientDescent):
-        return text + _IN_ORDER.format(batch=distilled.images.shape[1], **values)
-    return text
+    values["steps"] = _STEPS.format(batch=distilled.images.shape[1])
+    optimizer = distilled.inner_optimizer.name
+    if optimizer == Momentum.name:
+        return text + _BY_MOMENTUM.format(**values)
+    if optimizer in _IN_KERAS:
+        return text + _IN_ORDER.format(optimizer=_IN_KERAS[optimizer], **values)
+    return text + _REST.format("The steps of this optimizer")
+
+
+def _model(distilled):
+    """Where the reader puts a network, and what it starts from."""
+    fixed = distilled.initial_weights is not None
+    text = _MODEL.format(
+        whose="the network of the distillation" if fixed else "your network",
+        shape=" x ".join(map(str, distilled.image_shape)),
+        classes=distilled.labels.shape[-1],
+    )
+    return text + _START if fixed else text
 
 
 def _change(changes):

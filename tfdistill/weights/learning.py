@@ -19,17 +19,17 @@ from tfdistill.weights.random import RandomWeights
 
 @final
 class LearningStudents(InitialWeights):
-    """A pool of students of all ages, who learn from the distilled data as it is now.
+    """Students of all ages, who learn from the distilled data as it is now.
 
-    A student is drawn from the pool, judges the data, takes a step of its own training
-    on them, and is drawn afresh when it has reached an age (Zhou et al. 2022, algorithm
-    1). Ages are staggered from the start. Each replica of a strategy, and each
-    architecture of `students.Sampled`, has a pool of its own; `Backup` saves those of
-    its process, so that several machines all go on with the chief's. Tests train fresh
-    students.
+    For an outer step, one of them is drawn and used to judge the data; then it takes a
+    step of its own training on them. At a maximal age it is replaced by a new one (Zhou
+    et al. 2022, algorithm 1). Ages are staggered from the start. Each replica of a
+    strategy, and each architecture of `students.Sampled`, has students of its own;
+    `Backup` saves those of its process, so that several machines all go on with the
+    chief's. Tests train fresh students.
 
     Args:
-        size: Number of students in the pool, at least 1.
+        size: Number of students, at least 1.
         max_age: Number of steps after which a student is drawn afresh, at least 1.
         steps: Number of own steps that a student takes each time, at least 1.
         optimizer: How a student takes its own steps, an `InnerOptimizer` whose initial

@@ -49,8 +49,8 @@ class Search:
             accuracy is a candidate's score, at least 1. Hyperband trains this many for
             promising candidates and fewer for others: at least 2.
         passes: Passes over the distilled images by Adam (`DistilledDataset.by_adam`),
-            at least 1. By default, candidates take the learned steps; these suit some
-            architectures better than others, which affects the ranking.
+            at least 1. By default, candidates train as the images' recipe says. Learned
+            steps suit some architectures better than others, which affects the ranking.
         score_images: Largest number of validation images on which networks are tested
             after distilled data, at least 1; classes keep their proportions.
         seed: Seed of the oracle, the initial weights and the choice of images, at least
