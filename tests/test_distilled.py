@@ -1,5 +1,6 @@
 """Distilled data on disk, in other processes, and damaged."""
 
+import functools
 import json
 import os
 import re
@@ -155,8 +156,8 @@ def test_exported_model_takes_raw_images(tmp_path, probabilities, capfd):
 @pytest.mark.parametrize(
     ("shape", "outputs", "says"),
     [
-        ((9, 9, 1), 3, r"takes images of the shape \(9, 9, 1\), but .* needs "),
-        (SHAPE, 7, r"gives outputs of the shape \(7,\), but .* needs \("),
+        ((9, 9, 1), 3, r"takes inputs of shape \(None, 9, 9, 1\) but"),
+        (SHAPE, 7, "gives 7 outputs but the data set has 2 classes"),
     ],
 )
 def test_a_model_of_other_shapes_is_refused(shape, outputs, says):
@@ -165,7 +166,7 @@ def test_a_model_of_other_shapes_is_refused(shape, outputs, says):
         [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(outputs)]
     )
     for use in (distilled.train, distilled.serving_model):
-        with pytest.raises(ValueError, match=f"The model {says}"):
+        with pytest.raises(ValueError, match=f"the model {says}"):
             use(model)
 
 
@@ -315,3 +316,36 @@ def test_by_adam():
     for passes, rate in ((0, 0.01), (1.5, 0.01), (3, 0.0)):
         with pytest.raises(ValueError):
             distilled.by_adam(passes, rate)
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [
+        {"flags": {"lr": 1}},
+        {"attack": True},
+        {"load": "x"},
+        {"dataset": 7},
+        {"mine": functools.reduce(lambda inside, _: [inside], range(40), 1)},
+    ],
+)
+def test_what_could_not_be_read_again_is_not_taken(provenance):
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    with pytest.raises(ValueError, match="provenance: "):
+        data.replace(provenance=provenance)
+
+
+def test_weights_that_are_not_finite_are_not_taken():
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    with pytest.raises(ValueError, match="initial_weights must be finite"):
+        data.replace(initial_weights=[np.array([0, -np.inf])])
+
+
+@pytest.mark.parametrize("measured", [0.9, [1], [{"student": "mlp"}], {"a": 1}])
+def test_results_of_another_form_are_not_shown(measured, tmp_path):
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    data.replace(provenance={"measured": measured}).save(tmp_path / "a")
+    assert "## Measured" not in (tmp_path / "a" / "README.md").read_text()
+    tfdistill.DistilledDataset.load(tmp_path / "a")

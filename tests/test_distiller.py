@@ -480,3 +480,75 @@ class TestRandomWeights:
 
         with pytest.raises(ValueError, match="one architecture"):
             self.draws(make_model, 1)
+
+
+def test_all_classes_are_taught_where_a_step_has_fewer_images(digits):
+    """One image a step: which class it is goes on from step to step."""
+    images = DistilledImages.from_real(digits, images_per_step=4, steps=5, epochs=4)
+    noise = DistilledImages.from_noise(digits, images_per_step=4, steps=5)
+    real = [np.arange(20).reshape(5, 4) % 10] * 2
+    for made, classes in zip((images, noise), real):
+        np.testing.assert_array_equal(np.argmax(made.labels, -1), classes)
+        batch = made.batch(tf.constant(8)).labels  # of step 3
+        np.testing.assert_array_equal(np.argmax(batch, -1), classes[3])
+    norm = digits.normalization
+    for step, number in ((0, 3), (2, 1), (4, 3)):
+        image, label = images.images[step, number], int(classes[step, number])
+        known = norm.normalize(digits.train.images[digits.train.labels == label])
+        assert np.abs(known - image).max((1, 2, 3)).min() < 1e-5
+    model = Distiller("linear", images, seed=3)
+    model.compile(keras.optimizers.Adam(0.05, beta_1=0.5))
+    fit(model, digits, steps=30)
+    found = tfdistill.evaluate(model.distilled(), "linear", digits.test, 2)
+    assert found.per_class.min() > 0.2
+    with pytest.raises(ValueError, match="8 images in all cannot teach 10 classes"):
+        DistilledImages.from_real(digits, images_per_step=4, steps=2)
+
+
+def test_a_generator_teaches_all_classes(digits):
+    generator = tfdistill.Generator.of(digits, steps=3, batch_size=4)
+    labels = generator.curriculum(tf.constant([0, 1])).labels
+    np.testing.assert_array_equal(
+        np.argmax(labels, -1), np.arange(12).reshape(3, 4) % 10
+    )
+    with pytest.raises(ValueError, match="6 images in all cannot teach 10 classes"):
+        tfdistill.Generator.of(digits, steps=2, batch_size=3)
+
+
+@pytest.mark.parametrize("kind", ["plain", "soft", "centred", "small"])
+def test_learning_goes_on_from_what_was_distilled(digits, kind):
+    options = {"soft": {"soft_labels": True}, "small": {"enlarged": 2}}.get(kind, {})
+    if kind == "centred":
+        recipe = tfdistill.OrdinaryTraining(updates=3)
+        options = {"centred_labels": True, "recipe": recipe}
+    images = DistilledImages.from_real(digits, steps=2, epochs=2, **options)
+    objective = "least_squares" if kind == "centred" else "classification"
+    model = Distiller("linear", images, objective=objective)
+    model.compile(keras.optimizers.Adam(0.05))
+    fit(model, digits, steps=3)
+    made = model.distilled()
+    again = DistilledImages.from_distilled(made)
+    second = Distiller("linear", again, objective=objective).distilled()
+    assert second.recipe.kind == made.recipe.kind and second.enlarged == made.enlarged
+    for a, b in (
+        (made.stored_images, second.stored_images),
+        (made.labels, second.labels),
+        *zip(made.hyperparameters.values(), second.hyperparameters.values()),
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    plain = DistilledImages.from_distilled(
+        made, centred_labels=False, soft_labels=False, recipe=None, learning_rate=0.1
+    )
+    assert set(np.unique(plain.labels)) == {0, 1} and plain.recipe is None
+    np.testing.assert_allclose(plain.learning_rates, 0.1, rtol=1e-5)
+
+
+def test_a_split_is_tested_on_as_it_is(digits):
+    model = distiller(digits)
+    as_batches = model.evaluate(digits.test.batch(100), return_dict=True)
+    as_split = model.evaluate(digits.test, return_dict=True)
+    assert as_split == pytest.approx(as_batches, abs=1e-5)
+    history = fit(model, digits, steps=2, validation_data=digits.test)
+    assert 0 < history["val_accuracy"][0] <= 1
+    with pytest.raises(ValueError, match="whole data set: give its part .test"):
+        model.evaluate(digits)

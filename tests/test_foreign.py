@@ -344,6 +344,37 @@ def test_our_own_files_are_read(digits, tmp_path):
     assert tfdistill.read_distilled(data, digits).normalization == digits.normalization
 
 
+def test_floats_up_to_255_are_what_uint8_is(digits, tmp_path):
+    """The same real images as uint8, as floats in 0..255 and in 0..1."""
+    parts = (digits.train, digits.test)
+    forms = {
+        "uint8": digits,
+        "255": tfdistill.from_arrays(
+            *((part.images.astype("float32"), part.labels) for part in parts)
+        ),
+        "1": tfdistill.from_arrays(
+            *((part.images.astype("float32") / 255, part.labels) for part in parts)
+        ),
+    }
+    images, numbers = some(digits)
+    raw = digits.normalization.denormalize(images)
+    np.savez(tmp_path / "pixels.npz", images=raw, labels=numbers)
+    for of in forms.values():
+        made = tfdistill.baselines.random_real(of, steps=1)
+        for to in forms.values():
+            found = tfdistill.read_distilled(made, to)
+            again = tfdistill.read_distilled(found, of)
+            np.testing.assert_allclose(again.images, made.images, atol=1e-3)
+            moments = found.images.mean(), found.images.std()
+            np.testing.assert_allclose(moments, (0, 1), atol=0.3)
+        found = tfdistill.read_distilled(tmp_path / "pixels.npz", of, pixels="0..1")
+        np.testing.assert_allclose(
+            found.images[0],
+            of.normalization.normalize(raw if of is forms["1"] else 255 * raw),
+            atol=1e-3,
+        )
+
+
 def test_noise_is_neither_whitened_nor_far(digits, colour):
     """Distilled images that began as noise in normalised space."""
     rng = np.random.default_rng(0)

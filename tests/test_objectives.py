@@ -1,10 +1,12 @@
 """What students are judged on."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfdistill import Attack, Classification
+import tfdistill
+from tfdistill import Attack, Classification, LeastSquares, Regression
 
 
 def test_an_attack_judges_by_modified_labels():
@@ -43,3 +45,59 @@ def test_the_figures_of_an_attack():
 def test_attacks_need_two_classes(classes):
     with pytest.raises(ValueError, match="two different classes"):
         Attack(*classes)
+
+
+def test_attacks_are_on_classes_that_there_are():
+    digits = tfdistill.load_dataset("digits")
+    images = tfdistill.DistilledImages.from_real(digits, steps=1)
+    batches = digits.train.batch(64)
+    for attack in (Attack(20, 0), Attack(0, 20)):
+        distiller = tfdistill.Distiller("linear", images, objective=attack)
+        distiller.compile()
+        with pytest.raises(ValueError, match="classes from 0 to 9, not 20"):
+            distiller.fit(batches)
+        with pytest.raises(ValueError, match="classes from 0 to 9, not 20"):
+            distiller.evaluate(batches)
+
+
+@pytest.mark.parametrize(
+    ("labels", "outputs", "way_out"),
+    [
+        (np.zeros(4), 1, r"labels\[:, None\]"),
+        (np.zeros(10, int), 10, "one-hot"),
+        (np.zeros((4, 2)), 1, r"not \[4, 2\]"),
+    ],
+)
+def test_labels_that_would_broadcast_are_refused(labels, outputs, way_out):
+    with pytest.raises(ValueError, match=way_out):
+        Regression().check_real(labels, outputs)
+    Regression().check_real(np.zeros((4, outputs)), outputs)
+
+
+def test_a_model_is_not_tested_on_labels_that_would_broadcast():
+    model = keras.Sequential(
+        [keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(1)]
+    )
+    images = np.random.default_rng(0).normal(size=(6, 2, 2, 1)).astype("float32")
+    labels = np.asarray(model(images))
+    with pytest.raises(ValueError, match=r"labels\[:, None\]"):
+        tfdistill.evaluate_model(
+            model, [(images, labels[:, 0])], objective=Regression()
+        )
+    result = tfdistill.evaluate_model(model, [(images, labels)], objective=Regression())
+    assert result.mean() == 0
+
+
+def test_least_squares_may_be_judged_by_cross_entropy():
+    labels, outputs = tf.constant([0, 2]), tf.constant([[3.0, 0, 0], [0, 1, 2.0]])
+    by_entropy, plain = LeastSquares("cross_entropy"), LeastSquares()
+    np.testing.assert_allclose(
+        by_entropy.meta_loss(labels, outputs),
+        Classification().meta_loss(labels, outputs),
+    )
+    soft = tf.one_hot(labels, 3) - 1 / 3
+    np.testing.assert_allclose(
+        by_entropy.inner_loss(soft, outputs), plain.inner_loss(soft, outputs)
+    )
+    with pytest.raises(ValueError, match="squared_distance"):
+        LeastSquares("accuracy")

@@ -402,3 +402,51 @@ def test_an_evaluator_takes_what_its_graph_is_for(data, digits):
             assert not evaluator.takes(other)
             with pytest.raises(ValueError):
                 evaluator(other, digits.validation, 1)
+
+
+def test_an_evaluator_refuses_sets_that_are_taught_otherwise(data, digits):
+    """Others would be taught by the first set's loss, or from its fixed weights."""
+    evaluator = tfdistill.Evaluator("linear", data)
+    start = tfdistill.students.linear((8, 8, 1), 10).get_weights()
+    norm = tfdistill.Normalization((0.1,), (0.2,))
+    for changed, says in (
+        ({"objective": "least_squares"}, "objective"),
+        ({"normalization": norm}, "normalization"),
+        ({"initial_weights": start}, "initial weights"),
+        ({"class_names": list("abcdefghij")}, None),
+    ):
+        other = data.replace(**changed)
+        assert evaluator.takes(other) == (says is None)
+        if says is not None:
+            with pytest.raises(ValueError, match=f"same {says}"):
+                evaluator([data, other], digits.test, 2)
+    fixed = data.replace(initial_weights=start)
+    assert tfdistill.Evaluator("linear", fixed).takes(fixed)
+
+
+@pytest.mark.parametrize("objective", ["classification", "least_squares"])
+def test_a_model_that_gives_probabilities_is_refused(data, objective):
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="must return logits"):
+        data.replace(objective=objective).train(model)
+    with pytest.raises(ValueError, match="must return logits"):
+        data.serving_model(model, probabilities=True)
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
+def test_a_model_that_is_not_built_starts_from_the_fixed_weights(data):
+    def unbuilt():
+        return keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
+
+    start = tfdistill.students.linear((8, 8, 1), 10).get_weights()
+    recipe = tfdistill.OrdinaryTraining(updates=1, learning_rate=1e-9)
+    fixed = data.replace(initial_weights=start, recipe=recipe)
+    for a, b in zip(fixed.train(unbuilt()).get_weights(), start):
+        np.testing.assert_allclose(a, b, atol=1e-6)

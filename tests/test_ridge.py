@@ -307,3 +307,35 @@ def test_windows_start_at_every_age(digits):
 def test_students_of_a_pool_must_be_random():
     with pytest.raises(ValueError, match="start must be random"):
         tfdistill.LearningStudents(start=tfdistill.FixedWeights())
+
+
+def test_cross_entropy_judges_centred_labels(digits):
+    """What is learned so is exported, and teaches, by the squared distance."""
+    images = tfdistill.DistilledImages.from_real(
+        digits,
+        steps=1,
+        epochs=1,
+        centred_labels=True,
+        recipe=tfdistill.OrdinaryTraining(updates=60, learning_rate=0.01),
+    )
+    distiller = tfdistill.Distiller(
+        "mlp",
+        images,
+        tfdistill.LearningStudents(size=2),
+        tfdistill.LeastSquares("cross_entropy"),
+        meta_gradient=tfdistill.RidgeRegression(),
+    )
+    distiller.compile(keras.optimizers.Adam(0.02), students_per_step=1)
+    batches = digits.train.batch(256, shuffle=True, repeat=True)
+    history = distiller.fit(batches, steps_per_epoch=10, epochs=4, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    distilled = distiller.distilled()
+    assert distilled.objective.name == "least_squares"
+    assert tfdistill.evaluate(distilled, "mlp", digits.test, 2).mean() > 0.4
+
+
+@pytest.mark.parametrize("meta_gradient", [None, tfdistill.RidgeRegression()])
+def test_centred_labels_are_no_distributions(digits, meta_gradient):
+    images = tfdistill.DistilledImages.from_real(digits, steps=1, centred_labels=True)
+    with pytest.raises(ValueError, match='for the objective "least_squares"'):
+        tfdistill.Distiller("linear", images, meta_gradient=meta_gradient)

@@ -100,6 +100,8 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
         )
         curriculum = synthesizer.curriculum(student_seed(self.seed))
         self.meta_gradient.check(curriculum.num_steps)
+        labels = curriculum.batch(tf.constant(0)).labels
+        self.objective.check_labels(keras.ops.convert_to_numpy(labels)[None])
         self._loss = keras.metrics.Mean("loss")
         self._metrics_by_name = {
             name: keras.metrics.Mean(name) for name in self.objective.metric_names
@@ -352,7 +354,7 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
         """Trains fresh students on the distilled data and tests them.
 
         Args:
-            x: Batches of (normalised images, labels); or an array of images.
+            x: A `Split`, batches of (normalised images, labels), or an array of images.
             y: The labels, if `x` is an array.
             return_dict: Whether to return a dict; otherwise a list of its values.
             num_students: Number of students; by default `validation_students` of
@@ -370,8 +372,7 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
             x = pairs.batch(kwargs.get("batch_size") or 1000)
         number = num_students or self._validation_students
         batches = self._last_passes(x, kwargs.get("steps"), self._check_batch)
-        result = self.test(batches, number)
-        logs = result.logs()
+        logs = self.test(batches, number).logs()
         return logs if return_dict else list(logs.values())
 
     def test(self, batches, num_students: int):

@@ -1,14 +1,20 @@
 """What a folder of distilled data says of itself: a card, and TFDS's metadata."""
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
 
-from tfdistill._internal import spread
+from tfdistill._internal import fields, spread
 from tfdistill.distilled import pictures
 from tfdistill.distilled.citations import citation
 from tfdistill.distilled.programs import instructions, labels, program
 
+_ROW = {
+    "student": fields.TEXT,
+    **dict.fromkeys(("mean", "std"), fields.FIGURE),
+    "num_students": fields.whole(1),
+}
 #: Pictures of a card have this many images in a row, and rows, at most.
 _COLUMNS, _ROWS = 10, 10
 # Side of each, in pixels: 8 x 8 pixels would be too small to see.
@@ -100,7 +106,7 @@ def markdown(distilled, version: str) -> str:
     }
     rows = [
         f"| {row['student']} | {accuracy(row)} | {row['num_students']} |"
-        for row in distilled.provenance.get("measured", [])
+        for row in _measured(distilled.provenance.get("measured"))
     ]
     measured = ""
     if rows:
@@ -159,6 +165,15 @@ def accuracy(row: Mapping) -> str:
         row: `mean` and `std` in 0..1, and `num_students`.
     """
     return f"{spread.percent(row['mean'], row['std'], row['num_students'])} %"
+
+
+def _measured(rows):
+    """The rows that are results of tests; anybody may have written others."""
+    for row in rows if isinstance(rows, list) else []:
+        with contextlib.suppress(ValueError):
+            fields.check({"row": row}, {"row": fields.OBJECT})
+            fields.check(row, _ROW)
+            yield row
 
 
 def _source(distilled):

@@ -1,11 +1,11 @@
 """Does a distilled set fit together?"""
 
-import contextlib
-
 import keras
 import numpy as np
 
+from tfdistill import students
 from tfdistill._internal.checks import check_kind
+from tfdistill.distilled import untrusted
 from tfdistill.distilled.recipe import Recipe
 from tfdistill.inner.objectives.unknown import UnknownObjective
 from tfdistill.inner.optimizers.unknown import UnknownOptimizer
@@ -43,33 +43,23 @@ def check(distilled) -> None:
     if not np.isfinite(labels).all():
         raise ValueError("labels must be finite.")
     distilled.objective.check_labels(labels)
+    untrusted.check_provenance(distilled.provenance)
+    if not all(np.isfinite(values).all() for values in distilled.initial_weights or ()):
+        raise ValueError("initial_weights must be finite: files keep no others.")
 
 
 def check_model(distilled, model: keras.Model) -> None:
-    """Refuses a model of other images or outputs, as far as it knows its own.
+    """Refuses a model that doesn't fit the data, and builds one that is not built yet.
 
     Args:
         distilled: A `DistilledDataset`.
-        model: One that is to learn from it.
+        model: One that is to learn from it, or has.
 
     Raises:
-        ValueError: If shapes differ.
+        ValueError: If it takes other images, gives other outputs, or no logits.
     """
-    for name, what, own in (
-        ("input_shape", "takes images", tuple(distilled.image_shape)),
-        ("output_shape", "gives outputs", (distilled.num_classes,)),
-    ):
-        shape = None
-        with contextlib.suppress(AttributeError, ValueError):  # of a model's own class
-            shape = getattr(model, name)[1:]
-        if not isinstance(shape, tuple) or any(isinstance(n, tuple) for n in shape):
-            continue  # several inputs or outputs
-        wrong = [n for n, mine in zip(shape, own) if n not in (None, mine)]
-        if wrong or len(shape) != len(own):
-            raise ValueError(
-                f"The model {what} of the shape {shape}, but the distilled data needs "
-                f"{own}."
-            )
+    logits = distilled.objective.takes_logits
+    students.check(model, distilled.image_shape, distilled.num_classes, logits=logits)
 
 
 def unknown(distilled) -> dict[str, str]:

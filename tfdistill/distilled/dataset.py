@@ -281,14 +281,14 @@ class DistilledDataset(faces.DistilledFace):
         starts from them; otherwise from the weights that it has.
 
         Args:
-            model: A built model with logits.
+            model: A model with logits.
             verbose: Same as for `keras.Model.fit`.
 
         Returns:
             The same model.
 
         Raises:
-            ValueError: If the model takes other images, or gives other outputs.
+            ValueError: If the model takes other images, or gives no logits for them.
         """
         checks.check_model(self, model)
         self.assign_initial_weights(model)

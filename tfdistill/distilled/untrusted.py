@@ -4,6 +4,7 @@ A checksum tells damage from what was written, not a friend from a stranger. So 
 that a file claims are compared with the file's own size before memory is asked for.
 """
 
+import json
 import math
 import os
 import struct
@@ -54,6 +55,23 @@ def check_fields(content: Mapping) -> None:
     """
     fields.check(content, _FIELDS, _OPTIONAL)
     fields.check(content["provenance"], {}, _PROVENANCE)
+
+
+def check_provenance(provenance: Mapping) -> None:
+    """Refuses what could be written into a file, and not be read again.
+
+    Raises:
+        ValueError: If a value that the library gives, too, is of another kind, or
+            values are nested too deeply.
+    """
+    names = ", ".join(_PROVENANCE)
+    try:
+        fields.check(provenance, {}, _PROVENANCE)
+        fields.parse(json.dumps({"provenance": provenance}))
+    except ValueError as error:
+        raise ValueError(
+            f"provenance: {error}; the library uses the names {names} itself."
+        ) from None
 
 
 def check_records(path: str, content: Mapping) -> None:

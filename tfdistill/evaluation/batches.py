@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from tfdistill._internal import endless
 from tfdistill.data import normalised
+from tfdistill.data.dataset import Dataset
+from tfdistill.data.split import Split
 from tfdistill.runs import fitting
 
 #: Batches after which data of unknown length are held to have no end.
@@ -24,18 +26,38 @@ class Passes:
 
     Args:
         batches: (images, labels) batches: a `tf.data.Dataset`, `keras.utils.PyDataset`
-            or another iterable; or an iterator, which is read once and kept.
+            or another iterable; an iterator, which is read once and kept; or a `Split`.
         steps: Number of batches that are read; all by default.
         check: Called with the arrays (images, labels) of each batch of the first pass.
+        batch_size: Size of the batches of a `Split`.
 
     Raises:
-        ValueError: If they have no end, or are an iterator, and there are no steps. If
-            they do not say how many they are, they must end after 100,000.
+        ValueError: If these are no batches; they have no end, or are an iterator, and
+            there are no steps; or they do not say how many they are, and do not end
+            after 100,000.
     """
 
     def __init__(
-        self, batches, steps: int | None = None, check: Callable | None = None
+        self,
+        batches,
+        steps: int | None = None,
+        check: Callable | None = None,
+        batch_size: int = 1000,
     ):
+        if isinstance(batches, Dataset):
+            raise ValueError(
+                f"{batches.name} is a whole data set: give its part .test."
+            )
+        known = hasattr(batches, "batch") or isinstance(
+            batches, Iterable | keras.utils.PyDataset
+        )
+        if isinstance(batches, tuple) or not known:
+            raise ValueError(
+                "the test must be a Split, such as data.test, or batches of "
+                f"(normalised images, labels), not a {type(batches).__name__}."
+            )
+        if hasattr(batches, "batch") and not isinstance(batches, tf.data.Dataset):
+            batches = batches.batch(batch_size)
         if isinstance(batches, Iterator):
             batches = Kept(batches, steps)
         if steps is None and endless.is_endless(batches):
@@ -131,7 +153,11 @@ def with_kept_validation(arguments: Mapping) -> dict:
         ValueError: If it is an iterator, and there are no `validation_steps`.
     """
     data, steps = (arguments.get(f"validation_{name}") for name in ("data", "steps"))
-    kept = {"validation_data": Kept(data, steps)} if isinstance(data, Iterator) else {}
+    kept = {}
+    if isinstance(data, Iterator):
+        kept["validation_data"] = Kept(data, steps)
+    if isinstance(data, Split):
+        kept["validation_data"] = data.batch(1000)
     return {**arguments, **kept}
 
 

@@ -1,7 +1,6 @@
 """Evaluation: fresh students learn from distilled data, and are tested."""
 
 import functools
-from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -9,7 +8,6 @@ import tensorflow as tf
 
 from tfdistill import students
 from tfdistill._internal.seeds import Stream, student_seed
-from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.batches import Passes, check_labels, check_of
 from tfdistill.evaluation.fresh_students import FreshStudents
@@ -86,6 +84,7 @@ class Evaluator:
         if not population.is_random:
             side_by_side = 1  # two at once would be the same student twice
         self._population, self._journal = population, journal
+        self._like, self._own_objective = like, objective is None
         self._objective = objective or like.objective
         self._check = check_of(like, self._objective, like.normalization)
         self._students = FreshStudents(
@@ -108,6 +107,12 @@ class Evaluator:
     ) -> Evaluation:
         """Trains and tests students; the arguments are those of `evaluate`."""
         sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]
+        for data in sets:
+            if different := self._difference(data):
+                raise ValueError(
+                    f"Data sets that an Evaluator tests have the same {different} as "
+                    "the one that it was made for: make another one for each."
+                )
 
         def deal(group):
             data = sets[group % len(sets)]
@@ -116,20 +121,36 @@ class Evaluator:
                 order = np.random.default_rng([seed, group]).permutation(data.num_steps)
             self._teacher.assign(data, order)
 
-        batches = _batches(test, batch_size, self._check)
+        batches = Passes(test, check=self._check, batch_size=batch_size)
         entry = self._entry(batches, sets, seed, shuffle_steps)
         return self._students.evaluate(batches, num_students, seed, deal, entry)
 
     def takes(self, distilled: DistilledDataset) -> bool:
         """Whether a data set has the shape and the kind of training it was made for."""
-        return self._teacher.takes(distilled)
+        return not self._difference(distilled) and self._teacher.takes(distilled)
+
+    def _difference(self, distilled):
+        """In what a data set differs, but for its training; "" in nothing."""
+        like, start = self._like, distilled.initial_weights
+        for name in ("image_shape", "num_classes", "normalization"):
+            if getattr(distilled, name) != getattr(like, name):
+                return name.replace("_", " ")
+        if self._own_objective and not _alike(distilled.objective, like.objective):
+            return "objective"
+        if distilled is not like and start is not None:
+            known = like.initial_weights or []
+            if [a.shape for a in start] != [a.shape for a in known] or not all(
+                map(np.array_equal, start, known)
+            ):
+                return "initial weights"
+        return ""
 
     def untrained(
         self, test, num_students: int = 20, *, seed: int = 0, batch_size: int = 1000
     ) -> Evaluation:
         """Tests the same students untrained: pretrained ones without adaptation."""
         self._teacher.forget()
-        batches = _batches(test, batch_size, self._check)
+        batches = Passes(test, check=self._check, batch_size=batch_size)
         entry = self._entry(batches, [], seed, False)
         return self._students.evaluate(batches, num_students, seed, journal=entry)
 
@@ -155,6 +176,11 @@ class Evaluator:
         return self._journal.entry(
             arrays, seed, shuffle_steps, len(sets), measured, *recipes
         )
+
+
+def _alike(objective, other):
+    """Whether two objectives are of one class, with the same settings."""
+    return type(objective) is type(other) and vars(objective) == vars(other)
 
 
 def _taken_by(optimizer):
@@ -265,22 +291,9 @@ def evaluate_model(
 
     totals: dict = {}
     num_examples = 0
-    for images, labels in _batches(test, batch_size, check):
+    for images, labels in Passes(test, check=check, batch_size=batch_size):
         for name, value in judge(images, labels).items():
             totals[name] = totals.get(name, 0) + value.numpy()[None]
         num_examples += len(labels)
     losses = totals.pop("loss") / num_examples
     return Evaluation(totals, losses, num_examples, objective)
-
-
-def _batches(test, batch_size, check):
-    if isinstance(test, Dataset):
-        raise ValueError(f"{test.name} is a whole data set: give its part .test.")
-    known = hasattr(test, "batch") or isinstance(test, Iterable)
-    if isinstance(test, tuple) or not known:
-        raise ValueError(
-            "the test must be a Split, such as data.test, or batches of (normalised "
-            f"images, labels), not a {type(test).__name__}."
-        )
-    of_split = hasattr(test, "batch") and not isinstance(test, tf.data.Dataset)
-    return Passes(test.batch(batch_size) if of_split else test, check=check)

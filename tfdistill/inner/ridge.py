@@ -20,9 +20,9 @@ class RidgeRegression(MetaGradient):
 
         outputs = phi(real) phi^T (phi phi^T + lambda I)^-1 y.
 
-    The objective judges the outputs: `LeastSquares` by the squared distance,
-    `Classification` by cross-entropy, for which learned centred labels are logits of a
-    learned scale. Learned rates are not used.
+    The objective judges the outputs: `LeastSquares` by the squared distance, or by
+    cross-entropy, for which learned centred labels are logits of a learned scale.
+    Learned rates are not used.
 
     A network's own training comes from the initial weights: `LearningStudents`.
 

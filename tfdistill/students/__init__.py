@@ -4,6 +4,7 @@ from tfdistill.students.applications import application as application
 from tfdistill.students.applications import with_new_head as with_new_head
 from tfdistill.students.building import assign as assign
 from tfdistill.students.building import build as build
+from tfdistill.students.building import check as check
 from tfdistill.students.frozen import frozen as frozen
 from tfdistill.students.names import STUDENTS as STUDENTS
 from tfdistill.students.names import Sampled as Sampled

@@ -48,24 +48,45 @@ def build(
         raise ValueError(
             f"student {name} must return a keras.Model, not {type(model).__name__}."
         )
-    _check_inputs(model, name, image_shape)
+    check(model, image_shape, num_classes, who=f"student {name}", logits=logits)
+    if not model.trainable_variables:
+        raise ValueError(f"student {name} has no trainable weights.")
+    _check_constraints(model, name)
+    _without_cudnn(model)
+    return model
+
+
+def check(
+    model: keras.Model,
+    image_shape: Sequence[int],
+    num_classes: int,
+    *,
+    who: str = "the model",
+    logits: bool = True,
+) -> None:
+    """Builds a model, if it is not built yet, and refuses one that doesn't fit data.
+
+    Args:
+        model: It may be of any class.
+        image_shape, num_classes, logits: Same as for `build`.
+        who: What errors call it.
+
+    Raises:
+        ValueError: If it takes other images, gives other outputs, or no logits.
+    """
+    image_shape = tuple(image_shape)
+    _check_inputs(model, who, image_shape)
     # A symbolic call builds whatever is not built yet, needs no values, and tells
     # the shape of the outputs of any kind of model.
     try:
         outputs = model(keras.Input(image_shape))
     except Exception as error:  # of Keras, or a mistake in the user's `call`
         raise ValueError(
-            f"student {name} cannot take images of shape {image_shape}: "
-            f"{with_kind(error)}"
+            f"{who} cannot take images of shape {image_shape}: {with_kind(error)}"
         ) from error
-    _check_outputs(model, outputs, name, num_classes)
-    if not model.trainable_variables:
-        raise ValueError(f"student {name} has no trainable weights.")
-    _check_constraints(model, name)
-    _without_cudnn(model)
+    _check_outputs(model, outputs, who, num_classes)
     if logits:
-        _check_logits(model, name, image_shape, num_classes)
-    return model
+        _check_logits(model, who, image_shape, num_classes)
 
 
 def assign(model: keras.Model, values: Sequence[np.ndarray]) -> bool:
@@ -117,45 +138,40 @@ def _arguments(make, name, image_shape, num_classes):
     return arguments
 
 
-def _check_inputs(model, name, image_shape):
+def _check_inputs(model, who, image_shape):
     inputs = getattr(model, "inputs", None)
     if not inputs:  # subclassed, or a Sequential that is not built yet
         return
     if len(inputs) != 1:
-        raise ValueError(
-            f"student {name} must have exactly one input, not {len(inputs)}."
-        )
+        raise ValueError(f"{who} must have exactly one input, not {len(inputs)}.")
     given, shape = tuple(inputs[0].shape), (None, *image_shape)
     fits = len(given) == len(shape) and all(
         a is None or a == b for a, b in zip(given, shape)
     )
     if not fits:
         raise ValueError(
-            f"student {name} takes inputs of shape {given} but the data set's are "
-            f"{shape}."
+            f"{who} takes inputs of shape {given} but the data set's are {shape}."
         )
 
 
-def _check_outputs(model, outputs, name, num_classes):
+def _check_outputs(model, outputs, who, num_classes):
     if not isinstance(outputs, keras.KerasTensor):
         raise ValueError(
-            f"student {name} must return one tensor of logits, not a "
-            f"{type(outputs).__name__}."
+            f"{who} must return one tensor of logits, not a {type(outputs).__name__}."
         )
     shape = tuple(outputs.shape)
     if len(shape) != 2 or shape[0] is not None:
         raise ValueError(
-            f"student {name} must give outputs of shape {(None, num_classes)}, not "
-            f"{shape}."
+            f"{who} must give outputs of shape {(None, num_classes)}, not {shape}."
         )
     if shape[1] != num_classes:
         raise ValueError(
-            f"student {name} gives {shape[1]} outputs but the data set has "
+            f"{who} gives {shape[1]} outputs but the data set has "
             f"{num_classes} classes."
         )
 
 
-def _check_logits(model, name, image_shape, num_classes):
+def _check_logits(model, who, image_shape, num_classes):
     final = model
     while isinstance(final, keras.Model):
         final = (getattr(final, "operations", None) or final.layers or [None])[-1]
@@ -166,7 +182,7 @@ def _check_logits(model, name, image_shape, num_classes):
     # units than there are classes, it is not.
     if applied and getattr(final, "units", num_classes) == num_classes:
         raise ValueError(
-            f"student {name} must return logits, but its final layer {final.name!r} "
+            f"{who} must return logits, but its final layer {final.name!r} "
             f"applies a {applied.pop()}."
         )
     # In a stateless scope, where `RandomWeights` looks at initialisers, there are no
@@ -176,7 +192,7 @@ def _check_logits(model, name, image_shape, num_classes):
     given = what_else(model, image_shape)
     if given:
         raise ValueError(
-            f"student {name} must return logits, but it gives {given}; leave out the "
+            f"{who} must return logits, but it gives {given}; leave out the "
             "activation at its end."
         )
 

@@ -16,6 +16,7 @@ from tfdistill.inner import stateless
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.students.teaching_networks import gtn_generator
+from tfdistill.synthesizers import classes
 from tfdistill.synthesizers.base import DataSource, Synthesizer
 from tfdistill.synthesizers.schedule import Schedule
 
@@ -172,6 +173,8 @@ class Generator(Synthesizer):
         self._exported = tf.cast([seed, 0], tf.int32)
         self.latents = self.label_logits = None
         if curriculum != "none":
+            numbers = classes.in_turn(steps, batch_size, num_classes)
+            self._one_hot = np.eye(num_classes)[numbers]
             start = np.random.default_rng(seed).standard_normal(
                 (steps, batch_size, self.latent_size)
             )
@@ -182,7 +185,7 @@ class Generator(Synthesizer):
             )
         if soft_labels:
             # 0.9 for the given class, as distilled images start.
-            logits = np.log(9 * (num_classes - 1)) * self._cycle()
+            logits = np.log(9 * (num_classes - 1)) * self._one_hot
             self.label_logits = self.add_weight(
                 shape=logits.shape,
                 initializer=lambda shape, dtype: tf.cast(logits, dtype),
@@ -215,12 +218,6 @@ class Generator(Synthesizer):
             )
         return shapes[0][1]
 
-    def _cycle(self):
-        """One-hot labels `[T, batch, classes]`, the classes in a cycle."""
-        classes = np.arange(self.batch_size) % self.num_classes
-        one_hot = np.eye(self.num_classes)[classes]
-        return np.broadcast_to(one_hot, (self.num_steps, *one_hot.shape))
-
     def curriculum(self, seed):
         """Makes the images of all steps, once."""
         latents, labels = self._fed(seed)
@@ -229,19 +226,19 @@ class Generator(Synthesizer):
     def _fed(self, seed):
         """Latents and labels of all steps, `[T, batch, ...]`."""
         steps, size = self.num_steps, self.batch_size
-        labels = tf.constant(self._cycle(), self.dtype)
-        if self.label_logits is not None:
-            labels = tf.nn.softmax(self.label_logits.value)
-        if self.kind == "full":
-            return tf.convert_to_tensor(self.latents.value), labels
         seed = fold_in(seed, Draw.CURRICULUM)
         if self.kind == "none":
             shape = (steps, size, self.latent_size)
             latents = tf.random.stateless_normal(shape, seed, dtype=self.dtype)
-            classes = tf.random.stateless_uniform(
+            drawn = tf.random.stateless_uniform(
                 shape[:2], seed, 0, self.num_classes, tf.int32
             )
-            return latents, tf.one_hot(classes, self.num_classes, dtype=self.dtype)
+            return latents, tf.one_hot(drawn, self.num_classes, dtype=self.dtype)
+        labels = tf.constant(self._one_hot, self.dtype)
+        if self.label_logits is not None:
+            labels = tf.nn.softmax(self.label_logits.value)
+        if self.kind == "full":
+            return tf.convert_to_tensor(self.latents.value), labels
         if self.kind == "shuffled_batch":
             drawn = tf.random.stateless_uniform([steps], seed, 0, steps, tf.int32)
             return tf.gather(self.latents.value, drawn), tf.gather(labels, drawn)

@@ -9,6 +9,7 @@ from tfdistill._internal.checks import check_int
 from tfdistill.inner import enlarging
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers.base import InnerOptimizer
+from tfdistill.synthesizers import classes
 from tfdistill.synthesizers.base import DataSource, Synthesizer
 from tfdistill.synthesizers.schedule import Schedule
 
@@ -22,7 +23,8 @@ class DistilledImages(Synthesizer, Curriculum):
 
     Args:
         images: Initial images, float `[steps, batch, *image_shape]`, normalised.
-        labels: int `[batch]`, classes from 0, the same in every step.
+        labels: int `[batch]`, classes from 0, the same in every step; or `[steps,
+            batch]`.
         num_classes: Number of classes.
         epochs: Passes over the steps, at least 1.
         inner_optimizer, learning_rate: Same as for `Schedule`. The paper uses "sgd".
@@ -80,10 +82,12 @@ class DistilledImages(Synthesizer, Curriculum):
             raise ValueError(f"images must be numbers, not {images.dtype}.")
         if not np.all(np.isfinite(images)):
             raise ValueError("images must be finite; some pixels are NaN or infinite.")
-        if labels.shape != images.shape[1:2] or labels.dtype.kind not in "iu":
+        shapes = images.shape[1:2], images.shape[:2]
+        if labels.shape not in shapes or labels.dtype.kind not in "iu":
             raise ValueError(
                 f"labels must be {images.shape[1]} integers, one for each image of a "
-                f"step, not {labels.dtype} of shape {list(labels.shape)}."
+                "step, or as many for every step, not "
+                f"{labels.dtype} of shape {list(labels.shape)}."
             )
         if labels.min() < 0 or labels.max() >= num_classes:
             raise ValueError(
@@ -102,6 +106,7 @@ class DistilledImages(Synthesizer, Curriculum):
         self.enlarged = enlarging.check_factor(enlarged)
         self.image_shape = enlarging.enlarged_shape(images.shape[2:], enlarged)
         self.source, self.recipe = source, recipe
+        labels = np.broadcast_to(labels, images.shape[:2])
         self.classes = labels.astype("int32")
         self.images = self.add_weight(
             shape=images.shape,
@@ -122,20 +127,16 @@ class DistilledImages(Synthesizer, Curriculum):
             values = np.eye(num_classes)[labels] - 1 / num_classes
             values /= np.sqrt(num_classes / 10)
             self.label_values = self.add_weight(
-                shape=(self.steps, *values.shape),
-                initializer=lambda shape, dtype: tf.cast(
-                    np.broadcast_to(values, shape), dtype
-                ),
+                shape=values.shape,
+                initializer=lambda shape, dtype: tf.cast(values, dtype),
                 name="label_values",
             )
         if soft_labels:
             odds = label_confidence * (num_classes - 1) / (1 - label_confidence)
             logits = np.log(odds) * np.eye(num_classes)[labels]
             self.label_logits = self.add_weight(
-                shape=(self.steps, *logits.shape),
-                initializer=lambda shape, dtype: tf.cast(
-                    np.broadcast_to(logits, shape), dtype
-                ),
+                shape=logits.shape,
+                initializer=lambda shape, dtype: tf.cast(logits, dtype),
                 name="label_logits",
             )
 
@@ -156,8 +157,9 @@ class DistilledImages(Synthesizer, Curriculum):
         Args:
             dataset: A `tfdistill.Dataset`: gives image shape and classes.
             images_per_class: Images of each class in each step, at least 1.
-            images_per_step: Images in each step, in place of `images_per_class`; their
-                labels cycle through the classes.
+            images_per_step: Images in each step, in place of `images_per_class`: of the
+                classes in turn. If they are fewer than the classes, the next step goes
+                on with the others.
             steps, epochs: Same as for the constructor; at least 1.
             seed: Random seed.
             **kwargs: Other arguments of the constructor.
@@ -197,11 +199,15 @@ class DistilledImages(Synthesizer, Curriculum):
         factor = _factor(dataset, kwargs)
         size = _images_per_step(dataset, images_per_class, images_per_step)
         size *= factor**2
-        check_int("steps", steps, 1)
-        per_class = -(-size // dataset.num_classes)
+        total, num_classes = check_int("steps", steps, 1) * size, dataset.num_classes
+        rounds = steps * -(-size // num_classes)
+        if size < num_classes:
+            rounds = -(-total // num_classes)  # which go on from step to step
         images, _ = dataset.train.sample(
-            per_class * steps, seed=seed, class_names=dataset.class_names
+            rounds, seed=seed, class_names=dataset.class_names
         )
+        if size < num_classes:
+            images = images[:total]
         images = np.reshape(images, (steps, -1, *dataset.image_shape))
         images = _shrunk(images[:, :size], factor)
         return cls._of(dataset, images, epochs=epochs, **kwargs)
@@ -211,39 +217,50 @@ class DistilledImages(Synthesizer, Curriculum):
         """Starts from existing data: a baseline, or an earlier distillation.
 
         Args:
-            distilled: A `DistilledDataset` whose steps all have the same classes in the
-                same order.
-            **kwargs: Other arguments of the constructor; by default as many epochs as
-                the data has.
-
-        Raises:
-            ValueError: If steps have different classes.
+            distilled: A `DistilledDataset`.
+            **kwargs: Other arguments of the constructor, where they are to differ from
+                those of the data: `epochs`, `enlarged`, `recipe`, `inner_optimizer` and
+                rates, and labels, if these were learned.
         """
-        classes = distilled.labels.argmax(-1)
-        if np.any(classes != classes[0]):
-            raise ValueError(
-                "All steps must have the same classes in the same order to start from "
-                "these images."
-            )
-        return cls(
-            distilled.images,
-            classes[0],
-            distilled.num_classes,
-            **{
-                "epochs": distilled.epochs,
-                "source": DataSource(
-                    distilled.provenance.get("dataset", ""),
-                    distilled.normalization,
-                    distilled.class_names,
-                ),
-                **kwargs,
-            },
-        )
+        numbers, num_classes = distilled.labels.argmax(-1), distilled.num_classes
+        learned = not np.array_equal(distilled.labels, np.eye(num_classes)[numbers])
+        centred = learned and distilled.objective.name == "least_squares"
+        recipe = distilled.recipe
+        given = {
+            "epochs": distilled.epochs,
+            "enlarged": distilled.enlarged,
+            "recipe": None if recipe.is_ordered else recipe,
+            "inner_optimizer": distilled.inner_optimizer
+            if recipe.is_ordered
+            else "sgd",
+            "centred_labels": centred,
+            "soft_labels": learned and not centred,
+            "source": DataSource(
+                distilled.provenance.get("dataset", ""),
+                distilled.normalization,
+                distilled.class_names,
+            ),
+            **kwargs,
+        }
+        stored = given["enlarged"] == distilled.enlarged
+        images = distilled.stored_images if stored else distilled.images
+        made = cls(images, numbers, num_classes, **given)
+        if learned:
+            made._start_labels(distilled.labels)
+        if recipe.is_ordered and "learning_rate" not in kwargs:
+            made.schedule.start(distilled.inner_optimizer, distilled.hyperparameters)
+        return made
+
+    def _start_labels(self, labels):
+        """Labels as an earlier distillation has learned them."""
+        if self.label_values is not None:
+            self.label_values.assign(labels)
+        if self.label_logits is not None:
+            self.label_logits.assign(np.log(np.clip(labels, 1e-12, None)))
 
     @classmethod
     def _of(cls, dataset, images, **kwargs):
-        # Both starts have their classes in a cycle: 0, 1, ..., 0, 1, ...
-        labels = np.arange(images.shape[1]) % dataset.num_classes
+        labels = classes.in_turn(*images.shape[:2], dataset.num_classes)
         source = DataSource.of(dataset)
         return cls(images, labels, dataset.num_classes, source=source, **kwargs)
 
@@ -264,8 +281,7 @@ class DistilledImages(Synthesizer, Curriculum):
             return self.label_values.value
         if self.label_logits is not None:
             return tf.nn.softmax(self.label_logits)
-        one_hot = tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
-        return tf.repeat(one_hot[None], self.steps, axis=0)
+        return tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
 
     def curriculum(self, seed):
         del seed
@@ -277,7 +293,8 @@ class DistilledImages(Synthesizer, Curriculum):
         if self.label_values is not None:
             labels = tf.gather(self.label_values.value, step)
         elif self.label_logits is None:
-            labels = tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
+            own = tf.gather(self.classes, step)
+            labels = tf.one_hot(own, self.num_classes, dtype=self.dtype)
         else:
             labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))
         images = enlarging.enlarged(tf.gather(self.images.value, step), self.enlarged)

@@ -66,6 +66,23 @@ class Schedule(keras.layers.Layer):
                 return getattr(self, hyperparameter.variable)
         raise KeyError(name)
 
+    def start(self, optimizer: InnerOptimizer, values) -> None:
+        """Takes the values of another schedule, if it is of this kind and shape.
+
+        Args:
+            optimizer: What they are for.
+            values: float `[epochs, steps]` by name.
+        """
+        shape = tuple(self.learning_rates.shape)
+        if optimizer.name != self.inner_optimizer.name or any(
+            x.shape != shape for x in values.values()
+        ):
+            return
+        for hyperparameter in self.inner_optimizer.hyperparameters:
+            value = tf.cast(values[hyperparameter.name], tf.float64)
+            raw = hyperparameter.raw(value)
+            getattr(self, hyperparameter.variable).assign(raw)
+
     def values(self) -> dict[str, tf.Tensor]:
         """Each hyperparameter by name, float `[epochs, steps]`."""
         return {

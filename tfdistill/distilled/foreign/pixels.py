@@ -94,10 +94,11 @@ def normalised(found: Found, dataset: Dataset, declared: Declared):
         for name, values in (("mean", mean), ("std", std))
     ]
     known = mean is not None
-    if known and own.scale == 255 and max(n.max() for n in numbers) > 2:
-        numbers = [n / 255 for n in numbers]  # of pixels in 0..255
+    if known:
+        factor = white(own.mean, own.std) / white(*numbers)
+        numbers = [factor * n for n in numbers]
     mean, std = numbers if known else (np.float32(own.mean), np.float32(own.std))
-    raw = _raw(images, reading, mean, std)
+    raw = _raw(images, reading, mean, std, white(own.mean, own.std))
     result = (raw - np.float32(own.mean)) / np.float32(own.std)
     words = reading
     if reading == "standardised":
@@ -162,13 +163,23 @@ def _channels(name, values, channels):
     return np.broadcast_to(values, [channels])
 
 
-def _raw(images, reading, mean, std):
-    """Pixels divided by their largest raw value."""
+def white(mean, std) -> float:
+    """What a white pixel is, of images of this mean and deviation: 1 or 255.
+
+    Args:
+        mean, std: Numbers by channel, of raw values divided by the scale: 255 stands
+            for floats in 0..255, whose scale is 1.
+    """
+    return 255.0 if max(*mean, *std) > 2 else 1.0
+
+
+def _raw(images, reading, mean, std, brightest):
+    """Pixels as the real ones are before they are normalised."""
     ends = READINGS[reading]
     if ends is None:
         return images * std + mean
     low, high = ends
-    return (images - low) / (high - low)
+    return brightest * (images - low) / (high - low)
 
 
 def _in_order(images, channels_first):
@@ -199,9 +210,10 @@ def _check_whitening(images, is_said, real):
 def _check(images, result, reading, known, own, real):
     """Refuses pixels that look like another reading than theirs."""
     mean, std = np.float32(own.mean), np.float32(own.std)
+    brightest = white(own.mean, own.std)
     distance = _distance(result, real)
     found = {
-        name: _distance((_raw(images, name, mean, std) - mean) / std, real)
+        name: _distance((_raw(images, name, mean, std, brightest) - mean) / std, real)
         for name, ends in READINGS.items()
         if name != reading and (ends is None or _fits(images, ends))
     }

@@ -142,9 +142,12 @@ def _renormalised(distilled, dataset):
     distilled.check_fits(dataset)
     if distilled.normalization == dataset.normalization:
         return distilled
-    own = dataset.normalization
+    own, before = dataset.normalization, distilled.normalization
     # To enlarge is linear, and its weights sum to one: small images stay small.
-    images = distilled.normalization.denormalize(distilled.stored_images)
+    images = before.denormalize(distilled.stored_images)
+    # Floats may be in 0..1 or in 0..255.
+    factor = pixels.white(own.mean, own.std) / pixels.white(before.mean, before.std)
+    images = np.float32(factor) * images
     images = (images - np.float32(own.mean)) / np.float32(own.std)
     return distilled.replace(
         images=images, enlarged=distilled.enlarged, normalization=own

@@ -47,6 +47,12 @@ class Attack(Classification):
 
     def check_real(self, labels, num_classes):
         check_numbers(labels, num_classes)
+        most = max(self.attack_class, self.target_class)
+        if most >= num_classes:
+            raise ValueError(
+                f"attack_class and target_class must be classes from 0 to "
+                f"{num_classes - 1}, not {most}."
+            )
 
     def metrics(self, labels, outputs):
         modified = super().metrics(self.modified(labels), outputs)["accuracy"]

@@ -91,7 +91,10 @@ class Classification(Objective):
 
     def check_labels(self, labels):
         if not ((labels >= 0).all() and np.allclose(labels.sum(-1), 1, atol=1e-3)):
-            raise ValueError("labels must be distributions: rows >= 0 that sum to 1.")
+            raise ValueError(
+                "labels must be distributions: rows >= 0 that sum to 1. (Centred ones "
+                'are for the objective "least_squares".)'
+            )
 
     def check_real(self, labels, num_classes):
         """Refuses what are not integers `[batch]` from 0 to classes - 1.

@@ -18,6 +18,14 @@ class LeastSquares(Classification):
     distilled images may be any numbers, so that a ridge regression, or any optimizer,
     learns from them without a softmax.
 
+    Args:
+        judged_by: "squared_distance"; or "cross_entropy", by which a trained student's
+            outputs are logits, whose scale is that of the learned labels. Networks on
+            the result are still taught by the squared distance.
+
+    Raises:
+        ValueError: If `judged_by` is something else.
+
     Example:
         >>> import tfdistill
         >>> tfdistill.LeastSquares().headline
@@ -25,6 +33,14 @@ class LeastSquares(Classification):
     """
 
     name = "least_squares"
+
+    def __init__(self, judged_by: str = "squared_distance"):
+        if judged_by not in ("squared_distance", "cross_entropy"):
+            raise ValueError(
+                "judged_by must be 'squared_distance' or 'cross_entropy', not "
+                f"{judged_by!r}."
+            )
+        self.judged_by = judged_by
 
     def inner_loss(self, labels, outputs):
         """Half the mean over examples of the squared distance.
@@ -40,10 +56,14 @@ class LeastSquares(Classification):
     def meta_loss(self, labels, outputs):
         """Half the mean squared distance to the centred one-hot labels.
 
+        Or the mean cross-entropy, if outputs are judged by it.
+
         Args:
             labels: int `[batch]`, 0 to classes - 1.
             outputs: float `[batch, classes]`.
         """
+        if self.judged_by == "cross_entropy":
+            return super().meta_loss(labels, outputs)
         return self.inner_loss(centred(labels, outputs.shape[-1]), outputs)
 
     def check_real(self, labels, num_classes):

@@ -38,5 +38,19 @@ class Regression(Objective):
         """Same as `inner_loss`."""
         return self.inner_loss(labels, outputs)
 
+    def check_real(self, labels, num_classes):
+        """Refuses what are not numbers `[batch, outputs]`: others would broadcast."""
+        if labels.ndim == 2 and labels.shape[1] == num_classes:
+            return
+        way_out = ""
+        if labels.ndim == 1 and num_classes == 1:
+            way_out = ": labels[:, None]"
+        elif labels.ndim == 1 and labels.dtype.kind in "iu":
+            way_out = ": one-hot, if they are classes"
+        raise ValueError(
+            f"the labels of real batches must have the shape [batch, {num_classes}], a "
+            f"number for each output, not {list(labels.shape)}{way_out}."
+        )
+
     def metrics(self, labels, outputs):
         return {"squared_error": 2 * self.inner_loss(labels, outputs)}
