@@ -211,9 +211,7 @@ def test_what_files_call_an_own_class(digits, tmp_path):
 
 @pytest.mark.parametrize("meta_gradient", [None, "full", "ridge"])
 def test_a_loss_without_derivative_is_refused(meta_gradient, digits):
-    images = tfdistill.DistilledImages.from_real(
-        digits, steps=1, epochs=1, centred_labels=meta_gradient == "ridge"
-    )
+    images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
     kinds = {"full": inner.FullUnroll, "ridge": tfdistill.RidgeRegression}
     distiller = tfdistill.Distiller(
         "mlp",
