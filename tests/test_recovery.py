@@ -434,3 +434,65 @@ def test_a_journal_tells_inner_optimizers_apart(tmp_path):
     alone = tfdistill.evaluate(adam, "linear", digits.test, 1)
     assert found[1].accuracy_mean == pytest.approx(alone.accuracy_mean, abs=1e-3)
     assert found[0].accuracy_mean != found[1].accuracy_mean
+
+
+def with_fixed_start(seed=0):
+    digits = tfdistill.load_dataset("digits")
+    images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+    model = tfdistill.Distiller("linear", images, tfdistill.FixedWeights(), seed=seed)
+    model.compile()
+    return model, digits.train.batch(64, repeat=True)
+
+
+def assert_same_start(model, other, same=True):
+    (first, _), (second, _) = model.population.saved(), other.population.saved()
+    assert np.array_equal(first, second) == same
+
+
+def test_a_backup_holds_the_fixed_start(tmp_path):
+    """A student that its own function draws is another one in another process."""
+    keras.utils.set_random_seed(0)  # and goes on from there: no two are the same
+    model, batches = with_fixed_start()
+    run = {"steps_per_epoch": 2, "verbose": 0}
+    model.fit(batches, callbacks=[tfdistill.Backup(tmp_path)], **run)
+    again, _ = with_fixed_start()
+    assert_same_start(model, again, same=False)
+    again.fit(batches, epochs=2, callbacks=[tfdistill.Backup(tmp_path)], **run)
+    assert_same_start(model, again)
+
+
+def test_a_backup_without_the_fixed_start_goes_on(tmp_path):
+    """As earlier versions wrote it."""
+    model, _ = with_fixed_start()
+    kept = {key: value for key, value in model.checkpointed.items() if key != "start"}
+    record = tf.Variable('{"history": []}')
+    state = tf.train.Checkpoint(optimizer=model.optimizer, record=record, **kept)
+    model.optimizer.iterations.assign(5)
+    tf.train.CheckpointManager(state, tmp_path, 2).save(5)
+    again, _ = with_fixed_start()
+    assert tfdistill.Backup(tmp_path).restore(again) == 5
+
+
+def test_a_fixed_start_is_drawn_from_the_seed():
+    code = (
+        "import sys, random, keras, numpy as np, tfdistill\n"
+        "digits = tfdistill.load_dataset('digits')\n"
+        "images = tfdistill.DistilledImages.from_real(digits, steps=1)\n"
+        "fixed = tfdistill.FixedWeights\n"
+        "def drawn(seed):\n"
+        "    made = tfdistill.Distiller('linear', images, fixed(), seed=seed)\n"
+        "    return float(np.sum(made.population.saved()[0]))\n"
+        "state = random.getstate()\n"
+        "found = [drawn(1), drawn(1), drawn(2)]\n"
+        "assert random.getstate() == state\n"
+        "keras.utils.set_random_seed(1)\n"
+        "set_before = [drawn(0), drawn(0)]\n"
+        "keras.utils.set_random_seed(1)\n"
+        "print(*found, *set_before, drawn(2))\n"
+    )
+    process = commands.run_python("-c", code)
+    assert process.returncode == 0, process.stderr
+    one, same, other, first, second, again = map(float, process.stdout.split())
+    assert one == same != other
+    # As the commands draw it: whoever has set Keras's seed draws from that.
+    assert first == again != second

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfdistill import stability, students
 from tfdistill._internal.checks import check_int, check_kind
-from tfdistill._internal.seeds import Stream, student_seed
+from tfdistill._internal.seeds import Stream, drawn_by_keras, student_seed
 from tfdistill.data import normalised
 from tfdistill.distilled import citations
 from tfdistill.distilled.dataset import DistilledDataset
@@ -18,6 +18,7 @@ from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.problem import MetaGradient, Problem
 from tfdistill.inner.tracing import as_traced
 from tfdistill.runs import fitting, strategies
+from tfdistill.runs.state import RunState
 from tfdistill.synthesizers.base import Synthesizer
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
@@ -26,7 +27,7 @@ from tfdistill.weights.population import Population
 BACK_OFF = 10.0
 
 
-class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
+class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
     """Learns a synthesizer by training students on what it makes.
 
     Each outer step draws students from p(theta_0), trains each on the synthesizer's
@@ -44,7 +45,8 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
             `Classification()` by default.
         meta_gradient: How students learn, and how that is differentiated;
             `BackGradient()` by default.
-        seed: Seed of all students' initial weights.
+        seed: Seed of all students' initial weights; of the weights that Keras draws for
+            `FixedWeights()`, too, unless `keras.utils.set_random_seed` was called.
 
     Raises:
         ValueError: If the student doesn't fit the synthesizer's images and classes, it
@@ -82,14 +84,15 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
         self.seed = check_int("seed", seed, 0)
         # The students' variables are not the distiller's to train: a Population hides
         # them from Keras's tracking.
-        self.population = Population(
-            student,
-            synthesizer.image_shape,
-            synthesizer.num_classes,
-            initial_weights,
-            differentiated=True,
-            logits=self.objective.takes_logits,
-        )
+        with drawn_by_keras(self.seed):
+            self.population = Population(
+                student,
+                synthesizer.image_shape,
+                synthesizer.num_classes,
+                initial_weights,
+                differentiated=True,
+                logits=self.objective.takes_logits,
+            )
         normalization = synthesizer.source and synthesizer.source.normalization
         models = [learner.model for learner, _ in self.population.members]
         shape = synthesizer.image_shape
@@ -205,16 +208,6 @@ class Distiller(DistillerFace, fitting.NotOfAModel, keras.Model):
     def patience(self) -> int:
         """`fit` stops after this many outer steps in a row without a finite student."""
         return 10 if self._back_off else 1
-
-    @property
-    def checkpointed(self) -> dict:
-        """What `Backup` saves besides the optimizer."""
-        return {
-            "synthesizer": self.synthesizer,
-            "norms": [norm.value for norm in self.gradient_norms],
-            "usual_loss": self.usual_loss.value,
-            **self.population.checkpointed(self.distribute_strategy),
-        }
 
     @property
     def metrics(self):

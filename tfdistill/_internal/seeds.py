@@ -5,7 +5,10 @@ only on that seed and on the address (stream, t, k), so that a run can be repeat
 resumed, on one device or several. Streams separate draws that share a seed.
 """
 
+import contextlib
 import enum
+import random
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -62,3 +65,34 @@ def fold_in(seed: tf.Tensor, part) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(
         seed, int(part) if isinstance(part, enum.IntEnum) else part
     )
+
+
+@contextlib.contextmanager
+def drawn_by_keras(seed: int) -> Iterator[None]:
+    """Has Keras draw the weights of the models that the block makes from a seed.
+
+    Its initialisers take their seeds from Python's `random`, which is as before when
+    the block ends. A seed that `keras.utils.set_random_seed` has set stays in force.
+
+    Args:
+        seed: An integer of at least 0.
+    """
+    if _is_set():
+        yield
+        return
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+def _is_set():
+    """Whether `keras.utils.set_random_seed`, which sets TensorFlow's seed, was called.
+
+    Keras does not tell in all of its versions.
+    """
+    with tf.Graph().as_default():  # a new graph has none
+        without = tf.compat.v1.get_seed(1)
+    return tf.compat.v1.get_seed(1) != without

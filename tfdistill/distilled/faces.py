@@ -42,16 +42,6 @@ class DistilledFace(Face):
 class DistillerFace(Face):
     """What a `Distiller` says of itself."""
 
-    @property
-    def identity(self):
-        """What tells its run from another one, as JSON: `Backup` compares it."""
-        source = self.synthesizer.source
-        return {
-            "student": self.population.name,
-            "classes": list(map(str, source.class_names)) if source else None,
-            "seed": self.seed,
-        }
-
     def _facts(self):
         variables = self.synthesizer.trainable_variables
         return {

@@ -139,7 +139,9 @@ class Backup(keras.callbacks.Callback):
             os.remove(os.path.join(self._folder, "checkpoint"))
         self._json = tf.Variable("", trainable=False)
         self._saver = tf.train.CheckpointManager(
-            _checkpoint(self.model, self._json), self._folder, max_to_keep=2
+            _checkpoint(self.model.optimizer, self._json, self.model.checkpointed),
+            self._folder,
+            max_to_keep=2,
         )
         if self._within_epochs:
             self._watch.start()
@@ -210,9 +212,8 @@ def _states(folder):
     return dict(sorted(steps.items(), key=lambda item: -item[1]))
 
 
-def _checkpoint(model, record, **others):
-    kept = {**model.checkpointed, **others}
-    return tf.train.Checkpoint(optimizer=model.optimizer, record=record, **kept)
+def _checkpoint(optimizer, record, kept):
+    return tf.train.Checkpoint(optimizer=optimizer, record=record, **kept)
 
 
 def _record(path):
@@ -232,16 +233,20 @@ def _difference(record, model):
 
 def _restore(path, model):
     """Reads one state, in which students' integers may be of another type."""
-    students = list(model.checkpointed.get("students", ()))
+    kept = model.checkpointed
+    students = list(kept.get("students", ()))
     types = tf.train.load_checkpoint(path).get_variable_to_dtype_map()
     read = []
     for k, variable in enumerate(students):
         saved = types.get(f"students/{k}/.ATTRIBUTES/VARIABLE_VALUE")
         same = saved in (None, variable.dtype) or not saved.is_integer
         read.append(variable if same else tf.Variable(tf.zeros(variable.shape, saved)))
-    others = {"students": read} if read else {}
+    if read:
+        kept["students"] = read
+    if not any(name.startswith("start/") for name in types):
+        kept.pop("start", None)  # earlier versions did not save it
     record = tf.Variable("", trainable=False)
-    _checkpoint(model, record, **others).restore(path).assert_consumed()
+    _checkpoint(model.optimizer, record, kept).restore(path).assert_consumed()
     for variable, value in zip(students, read):
         if value is not variable:
             variable.assign(tf.cast(value, variable.dtype))

@@ -107,7 +107,7 @@ class Population:
         return tf.switch_case(which, branches)
 
     def checkpointed(self, strategy: tf.distribute.Strategy) -> dict:
-        """What students keep from one outer step to the next; `{}` if nothing.
+        """What students start from, if that is fixed, and what they keep; may be `{}`.
 
         Args:
             strategy: The one in whose scope the students were made. Each of its
@@ -119,7 +119,12 @@ class Population:
             for variable in weights.variables
             for own in strategy.experimental_local_results(variable)
         ]
-        return {"students": found} if found else {}
+        kept = {"students": found} if found else {}
+        if not self.is_random:
+            model = self.members[0][0].model
+            start = [*model.trainable_variables, *model.non_trainable_variables]
+            kept["start"] = [variable.value for variable in start]
+        return kept
 
     def saved(self) -> list[np.ndarray] | None:
         """Arrays of the fixed initial weights; None if they are random."""
