@@ -1,5 +1,7 @@
 """The outer loop, through compile and fit; fresh students on what comes out."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -283,6 +285,66 @@ def test_the_outer_rate_is_annealed(digits):
     for limits in ({}, {"outer_steps": 0}, {"outer_steps": 5, "seconds": -1}):
         with pytest.raises(ValueError, match="above 0"):
             tfdistill.Anneal(**limits)
+
+
+class Rates(keras.callbacks.Callback):
+    """Notes the outer learning rates, and stops `fit` after some."""
+
+    def __init__(self, most=None):
+        super().__init__()
+        self.found, self.most = [], most
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.found.append(float(self.model.optimizer.learning_rate))
+        if len(self.found) == self.most:
+            raise KeyboardInterrupt
+
+
+def test_annealing_starts_from_the_rate_of_compile(digits):
+    def rates(model, anneal, most=None):
+        noted = Rates(most)
+        with contextlib.suppress(KeyboardInterrupt):
+            fit(model, digits, 6, callbacks=[anneal, noted])
+        return noted.found
+
+    def expected(rate, steps, of):
+        return [rate * tfdistill.Anneal(outer_steps=of).factor(k / of) for k in steps]
+
+    model = distiller(digits)
+    optimizer = keras.optimizers.Adam(0.1)
+    model.compile(optimizer, students_per_step=1)
+    first = rates(model, tfdistill.Anneal(outer_steps=6), 3)
+    assert first == pytest.approx(expected(0.1, range(3), 6), rel=1e-5)
+    # The same cell again, with an Anneal of its own; then a longer run.
+    model.compile(optimizer, students_per_step=1)
+    again = rates(model, tfdistill.Anneal(outer_steps=6))
+    assert again == pytest.approx(expected(0.1, range(3, 6), 6), rel=1e-5)
+    longer = tfdistill.Anneal(outer_steps=12, seconds=1000)
+    assert rates(model, longer) == pytest.approx(expected(0.1, range(6, 12), 12), 1e-5)
+    # The same Anneal with another distiller.
+    other = distiller(digits)
+    other.compile(keras.optimizers.Adam(0.2), students_per_step=1)
+    longer.elapsed = 900.0
+    assert rates(other, longer)[0] == pytest.approx(0.2, rel=1e-3)
+    assert longer.elapsed < 900
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
+@pytest.mark.parametrize("backup_first", [True, False])
+def test_annealing_goes_on_from_a_backup(digits, tmp_path, told, backup_first):
+    def run(most=None):
+        model, anneal = distiller(digits), tfdistill.Anneal(outer_steps=6)
+        backup = tfdistill.Backup(tmp_path, anneal if told else None)
+        noted = Rates(most)
+        own = [backup, anneal] if backup_first else [anneal, backup]
+        with contextlib.suppress(KeyboardInterrupt):
+            fit(model, digits, 2, epochs=3, callbacks=[*own, noted])
+        return noted.found
+
+    factors = [tfdistill.Anneal(outer_steps=6).factor(k / 6) for k in range(6)]
+    assert run(5) == pytest.approx([0.05 * factor for factor in factors[:5]], rel=1e-5)
+    # Stopped in its last epoch, before which there were four outer steps.
+    assert run() == pytest.approx([0.05 * factor for factor in factors[4:]], rel=1e-5)
 
 
 @pytest.mark.parametrize(

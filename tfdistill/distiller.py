@@ -193,6 +193,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             stability.check_unscaled(optimizer)
             if not optimizer.built:
                 optimizer.build(self.synthesizer.trainable_variables)
+        if optimizer is not getattr(self, "optimizer", None):  # else perhaps annealed
+            self.base_rate = float(tf.convert_to_tensor(optimizer.learning_rate))
         strategies.check_made_here(
             "optimizer", optimizer.variables, self.distribute_strategy
         )

@@ -15,7 +15,9 @@ class Anneal(keras.callbacks.Callback):
     """Lowers the outer learning rate during the run, and ends the run.
 
     Progress is the share of the outer steps done, or of the time used, whichever is
-    larger.
+    larger. Steps are counted by the distiller's optimizer, over all calls of `fit`, so
+    that a run that was stopped goes on where it was. What is lowered is the rate that
+    `compile` was given, whatever rate an earlier call of `fit` has ended with.
 
     Args:
         schedule: "cosine" (to 0), "halving" (at every tenth of the run, as in Wang et
@@ -52,17 +54,23 @@ class Anneal(keras.callbacks.Callback):
         self._schedule = schedule
         self._outer_steps = outer_steps or math.inf
         self._seconds = seconds or math.inf
+        #: Seconds that the run has taken.
         self.elapsed = 0.0
-        self._start_rate = None
 
     @property
-    def state(self) -> dict[str, float | None]:
+    def state(self) -> dict[str, float]:
         """What a resumed run needs, as JSON; assign it to resume."""
-        return {"elapsed": self.elapsed, "start_rate": self._start_rate}
+        return {"elapsed": self.elapsed}
 
     @state.setter
     def state(self, state):
-        self.elapsed, self._start_rate = state["elapsed"], state["start_rate"]
+        self.elapsed = state["elapsed"]
+
+    def set_model(self, model):
+        """Takes the model of a run; that of another one has taken no time yet."""
+        if self._model not in (None, model):
+            self.elapsed = 0.0
+        super().set_model(model)
 
     @property
     def progress(self) -> float:
@@ -126,12 +134,10 @@ class Anneal(keras.callbacks.Callback):
                 "seconds."
             )
         self._last = None
-        if self._start_rate is None:
-            self._start_rate = float(self.model.optimizer.learning_rate.numpy())
 
     def on_train_batch_begin(self, batch, logs=None):
         self._last = self._last or time.monotonic()
-        rate = self._start_rate * self.factor(self.progress)
+        rate = self.model.base_rate * self.factor(self.progress)
         self.model.optimizer.learning_rate = rate
 
     def on_train_batch_end(self, batch, logs=None):

@@ -114,7 +114,9 @@ class Backup(keras.callbacks.Callback):
                 )
             self.history = record["history"]
             if self._anneal is not None:
-                self._anneal.state = record["anneal"]
+                self._anneal.set_model(model)
+                if record.get("anneal"):
+                    self._anneal.state = record["anneal"]
             return int(model.optimizer.iterations.numpy())
         if failures:
             raise ValueError(
