@@ -193,30 +193,57 @@ def test_fit_goes_on_from_a_backup_that_is_ahead(tmp_path):
 
 def test_the_state_of_another_run_is_refused(tmp_path):
     digits = tfdistill.load_dataset("digits")
+    images, labels = digits.train.images, digits.train.labels
+    inverted = tfdistill.from_arrays((255 - images, labels), name="digits")
+    renamed = dataclasses.replace(digits, name="other")
     other = dataclasses.replace(digits, class_names=tuple("abcdefghij"))
+    sgd, faster = keras.optimizers.SGD, keras.optimizers.SGD(0.2)
 
-    def made(dataset, student, seed):
-        images = tfdistill.DistilledImages.from_real(dataset, steps=1)
-        model = tfdistill.Distiller(student, images, seed=seed)
-        model.compile("sgd")
+    def made(dataset=digits, student="linear", optimizer=None, options=None, **kwargs):
+        options = {"steps": 1, **(options or {})}
+        images = tfdistill.DistilledImages.from_real(dataset, **options)
+        model = tfdistill.Distiller(student, images, **kwargs)
+        model.compile(optimizer or sgd(0.1))
         return model
 
     batches, backup = digits.train.batch(100), tfdistill.Backup(tmp_path)
-    made(digits, "linear", 0).fit(batches, steps_per_epoch=2, callbacks=[backup])
-    for dataset, student, seed, difference in (
-        (other, "linear", 0, "classes: "),
-        (digits, "mlp", 0, "student: linear; here: mlp"),
-        (digits, "linear", 7, "seed: 0; here: 7"),
+    made().fit(batches, steps_per_epoch=2, callbacks=[backup])
+    recipe = tfdistill.OrdinaryTraining(updates=10)
+    for model, difference in (
+        (made(other), "classes: "),
+        (made(renamed), "data: digits; here: other"),
+        (made(inverted), "normalization: "),
+        (made(student="mlp"), "student: linear; here: mlp"),
+        (made(seed=7), "seed: 0; here: 7"),
+        (made(objective=tfdistill.Attack(0, 1)), "objective: "),
+        (made(initial_weights=tfdistill.FixedWeights()), "initial weights: "),
+        (made(meta_gradient=tfdistill.FullUnroll()), "meta-gradient: "),
+        (made(options={"steps": 2}), "learned arrays: "),
+        (made(options={"epochs": 2}), "epochs: 3; here: 2"),
+        (made(options={"inner_optimizer": "momentum"}), "inner optimizer: "),
+        (made(options={"recipe": recipe}), "recipe: None"),
+        (made(optimizer=keras.optimizers.Adam(0.1)), "outer optimizer: SGD; here: Ad"),
+        (made(optimizer=faster), "outer learning rate: "),
     ):
-        model = made(dataset, student, seed)
         before = model.synthesizer.images.numpy()
         with pytest.raises(ValueError, match=f"another run .its {difference}"):
             tfdistill.Backup(tmp_path).restore(model)
         np.testing.assert_array_equal(model.synthesizer.images, before)
-    assert tfdistill.Backup(tmp_path).restore(made(digits, "linear", 0)) == 2
+    assert tfdistill.Backup(tmp_path).restore(made()) == 2
+    # A folder of which it is known whose states it holds.
+    assert tfdistill.Backup(tmp_path, check_run=False).restore(made(renamed)) == 2
+    # The rate of a run that goes on is that of `compile`, not the one it has come to.
+    model = made()
+    anneal = tfdistill.Anneal(outer_steps=6)
+    run = {"steps_per_epoch": 2, "epochs": 2, "callbacks": [backup, anneal]}
+    model.fit(batches, **run)
+    model.fit(batches, **run)
+    assert tfdistill.Backup(tmp_path).restore(made()) == 6
 
 
-def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(tmp_path):
+def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(
+    tmp_path, caplog
+):
     model, batches = small_model()
     run = {"steps_per_epoch": 4, "epochs": 3, "verbose": 0}
     with pytest.raises(KeyboardInterrupt):
@@ -224,12 +251,13 @@ def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(tmp_path)
         model.fit(batches, callbacks=callbacks, **run)
     assert int(model.optimizer.iterations) == 3
 
-    for _ in range(2):  # the second time, nothing is left to be done
+    for said in (False, True):  # the second time, nothing is left to be done
         again, _ = small_model()
         backup = tfdistill.Backup(tmp_path)
         again.fit(batches, callbacks=[backup], **run)
         assert int(again.optimizer.iterations) == 12
         assert [h["outer_step"] for h in backup.history] == [7, 11, 12]
+        assert ("Nothing is left to learn" in caplog.text) == said
     # The same object does all that another call asks for.
     again.fit(batches, callbacks=[backup], **run)
     assert int(again.optimizer.iterations) == 24

@@ -116,7 +116,7 @@ def run(configuration: Configuration) -> None:
         journal = run_folder.journal(c.workdir, is_chief, progress)
         compared = comparisons.Comparisons(c, distiller, dataset, journal, progress)
         progress.say(_plan(c, compared.start, dataset))
-        backup = Backup(os.path.join(c.workdir, "backup"), anneal)
+        backup = Backup(os.path.join(c.workdir, "backup"), anneal, check_run=False)
         if backup.newest:
             progress.say(f"Going on after outer step {backup.newest}.")
         if refusal := compared.draw():

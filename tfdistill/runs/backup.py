@@ -31,13 +31,16 @@ class Backup(keras.callbacks.Callback):
     know how many steps are done, so that the real batches go on, too.
 
     The attribute `checkpointed` of the model, a dict of trackable objects, holds its
-    state besides the optimizer's.
+    state besides the optimizer's; the property `identity`, if there is one, tells its
+    run from another.
 
     Args:
         folder: Folder for the states, on a file system that all workers see.
         anneal: The run's `Anneal`, whose state is saved too.
         within_epochs: Whether to save on SIGTERM or Ctrl-C in the middle of an epoch;
             if not, the process exits at once, and the run resumes from the last epoch.
+        check_run: Whether states of another run are refused; not needed where it is
+            known that the folder holds only those of this one.
 
     Example:
         >>> import tempfile, tfdistill
@@ -62,13 +65,14 @@ class Backup(keras.callbacks.Callback):
         anneal: Anneal | None = None,
         *,
         within_epochs: bool = True,
+        check_run: bool = True,
     ):
         super().__init__()
         self._folder, self._anneal = files.local(folder), anneal
         #: One dict for each epoch: `outer_step`, with an `Anneal` the `seconds` that
         #: the run has taken, and the epoch's logs.
         self.history = []
-        self._within_epochs = within_epochs
+        self._within_epochs, self._check_run = within_epochs, check_run
         self._watch = preemption.Watch()
         # Of which model the state is what `restore` has found.
         self._restored: keras.Model | None = None
@@ -83,14 +87,15 @@ class Backup(keras.callbacks.Callback):
 
         Raises:
             ValueError: If there are states and none can be read, or they are those of
-                another run: of other classes, another student or seed.
+                another run: of other data, another student, seed, objective, outer
+                optimizer or outer learning rate, of other numbers to be learned.
         """
         self._restored = model
         failures = []
         for path in _states(self._folder):
             try:
                 record = _record(path)
-                difference = _difference(record, model)
+                difference = self._check_run and _difference(record, model)
                 if not difference:
                     _restore(path, model)
             # What TensorFlow raises depends on which byte is wrong.
@@ -135,6 +140,12 @@ class Backup(keras.callbacks.Callback):
                 # that was stopped begins again, and the last one is that much shorter.
                 self.model._initial_epoch = done // steps
                 self._last_step = steps * self.params["epochs"]
+                if done >= self._last_step:
+                    logging.warning(
+                        "Nothing is left to learn: %s has a state of %d steps. For a "
+                        "longer run give more epochs, for another one another folder.",
+                        *(self._folder, done),
+                    )
         try:
             tf.train.get_checkpoint_state(self._folder)
         except ValueError:  # the list is damaged; the next state rewrites it
@@ -186,7 +197,7 @@ class Backup(keras.callbacks.Callback):
 
     def _save(self):
         record = {"history": self.history}
-        if identity := getattr(self.model, "identity", None):
+        if identity := _identity(self.model):
             record["run"] = identity
         if self._anneal is not None:
             record["anneal"] = self._anneal.state
@@ -225,12 +236,18 @@ def _record(path):
 
 def _difference(record, model):
     """In what a state is of another run than a model, by their `identity`, if it is."""
-    # Earlier versions did not note it.
-    known, own = record.get("run"), getattr(model, "identity", None)
-    for name in known if known and own else ():
-        if known[name] != own.get(name):
-            return f"its {name}: {known[name]}; here: {own.get(name)}"
+    # Earlier versions noted less, or nothing.
+    known, own = record.get("run") or {}, _identity(model)
+    for name in [name for name in own if name in known]:
+        if known[name] != own[name]:
+            return f"its {name}: {known[name]}; here: {own[name]}"
     return None
+
+
+def _identity(model):
+    """The `identity` of a model as JSON gives it back; `{}` if it has none."""
+    found = model.identity if hasattr(type(model), "identity") else {}
+    return json.loads(json.dumps(found, default=str))
 
 
 def _restore(path, model):

@@ -1,5 +1,7 @@
 """What a run's state holds, and what tells the run from another one."""
 
+import numpy as np
+
 
 class RunState:
     """What `Backup` saves of a `Distiller`, and compares before it restores that."""
@@ -16,10 +18,46 @@ class RunState:
 
     @property
     def identity(self):
-        """What tells its run from another one, by name, as JSON."""
-        source = self.synthesizer.source
+        """What tells its run from another one, by name, as JSON.
+
+        What may change while a run goes on, such as `students_per_step`, and where
+        `BackGradient` saves memory, is not in it.
+        """
+        synthesizer, source = self.synthesizer, self.synthesizer.source
+        inner = getattr(synthesizer, "inner_optimizer", None)
+        recipe = synthesizer.recipe
         return {
             "student": self.population.name,
             "classes": list(map(str, source.class_names)) if source else None,
             "seed": self.seed,
+            "data": source and source.name,
+            "normalization": source and _rounded(source.normalization.to_config()),
+            "objective": _settings(self.objective),
+            "meta-gradient": type(self.meta_gradient).__name__,
+            "initial weights": type(self.population.members[0][1]).__name__,
+            "synthesizer": type(synthesizer).__name__,
+            "epochs": synthesizer.epochs,
+            "inner optimizer": inner and inner.name,
+            "learned arrays": [list(v.shape) for v in synthesizer.trainable_variables],
+            "recipe": recipe and recipe.to_config(),
+            "outer optimizer": type(self.optimizer).__name__,
+            "outer learning rate": self.base_rate,
         }
+
+
+def _rounded(config):
+    """Measured numbers, whose last digits depend on the machine."""
+    return {
+        name: [float(f"{x:.6g}") for x in np.ravel(value)]
+        for name, value in config.items()
+    }
+
+
+def _settings(choice):
+    """The class of an object, and the plain values that it has."""
+    plain = {
+        name: value
+        for name, value in vars(choice).items()
+        if isinstance(value, (bool, int, float, str))
+    }
+    return {"class": type(choice).__name__, **plain}

@@ -333,7 +333,7 @@ def _judge(dataset, held, recipe, number, backup_folder, more):
     anneal = Anneal("cosine", outer_steps=recipe.outer_steps)
     callbacks, done, every = [anneal, *more], 0, max(1, recipe.outer_steps // 5)
     if backup_folder:
-        backup = Backup(backup_folder, anneal)
+        backup = Backup(backup_folder, anneal, check_run=False)
         done = backup.restore(distiller)
         callbacks.append(backup)
     distiller.fit(
