@@ -171,6 +171,26 @@ def test_a_signal_saves_within_an_epoch(tmp_path, number, error):
     assert int(model.optimizer.iterations) == 5
 
 
+def test_signals_are_obeyed_after_a_fit_that_failed(tmp_path):
+    class Fails(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise RuntimeError("mine")
+
+    model, batches = small_model()
+    numbers = signal.SIGTERM, signal.SIGINT
+    before = [signal.getsignal(number) for number in numbers]
+    backup = tfdistill.Backup(tmp_path)
+    for callbacks in (
+        [backup, Fails()],
+        keras.callbacks.CallbackList([backup, Fails()], model=model),
+    ):
+        with pytest.raises(RuntimeError, match="mine"):
+            model.fit(batches, steps_per_epoch=2, verbose=0, callbacks=callbacks)
+        assert [signal.getsignal(number) for number in numbers] == before
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_fit_goes_on_from_a_backup_that_is_ahead(tmp_path):
     model, batches = small_model()
     run = {"steps_per_epoch": 2, "verbose": 0}

@@ -341,7 +341,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         if y is None and not isinstance(x, keras.utils.PyDataset):
             # A pipeline has its order; Keras warns if it is told to shuffle one.
             kwargs.setdefault("shuffle", False)
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        with fitting.stopped_at_last(callbacks):
+            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def evaluate(
         self, x=None, y=None, *, return_dict=False, num_students=None, **kwargs

@@ -122,7 +122,7 @@ class Backup(keras.callbacks.Callback):
                 self._anneal.set_model(model)
                 if record.get("anneal"):
                     self._anneal.state = record["anneal"]
-            return int(model.optimizer.iterations.numpy())
+            return _steps(model)
         if failures:
             raise ValueError(
                 f"No backup in {self._folder} can be read ({failures[0]}): choose "
@@ -132,7 +132,7 @@ class Backup(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._last_step = None
-        if self._restored is not self.model and self._is_ahead():
+        if self._restored is not self.model and self.newest > _steps(self.model):
             done, steps = self.restore(self.model), self.params.get("steps")
             logging.info("Going on after step %d, from %s.", done, self._folder)
             if steps:
@@ -164,36 +164,32 @@ class Backup(keras.callbacks.Callback):
         """Number of steps that the newest state has done; 0 if there is no state."""
         return max(_states(self._folder).values(), default=0)
 
-    def _is_ahead(self):
-        """Whether a state has done more steps than the model."""
-        return self.newest > int(self.model.optimizer.iterations.numpy())
-
     def on_epoch_begin(self, epoch, logs=None):
         self.model._initial_epoch = None  # of this call of `fit` alone
 
     def on_train_end(self, logs=None):
+        self.stop()
+        self._watch.exit_if_asked()
+
+    def stop(self) -> None:
+        """Leaves signals and the model as they were; `Distiller.fit` ends with it."""
         self.model._initial_epoch = None
         self._watch.stop()
-        self._watch.exit_if_asked()
 
     def on_train_batch_end(self, batch, logs=None):
         if self._watch.asked:
             self._save()
-            self._watch.stop()
             self._watch.exit_if_asked()
-        if self._last_step and self.model.optimizer.iterations >= self._last_step:
+        if self._last_step and _steps(self.model) >= self._last_step:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
-        step = int(self.model.optimizer.iterations.numpy())
         numbers = {name: float(value) for name, value in (logs or {}).items()}
         if self._anneal is not None:
             numbers["seconds"] = self._anneal.elapsed
-        self.history.append({"outer_step": step, **numbers})
+        self.history.append({"outer_step": _steps(self.model), **numbers})
         self._save()
-        if self._watch.asked:
-            self._watch.stop()
-            self._watch.exit_if_asked()
+        self._watch.exit_if_asked()
 
     def _save(self):
         record = {"history": self.history}
@@ -204,7 +200,7 @@ class Backup(keras.callbacks.Callback):
         if not strategies.is_chief(self.model.distribute_strategy):
             return
         self._json.assign(json.dumps(record))
-        step = int(self.model.optimizer.iterations.numpy())
+        step = _steps(self.model)
         try:
             self._saver.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
@@ -213,6 +209,11 @@ class Backup(keras.callbacks.Callback):
                 files.remove(path)
             reason = getattr(error, "message", error)
             raise OSError(f"No backup can be written: {reason}") from error
+
+
+def _steps(model):
+    """Number of steps that a model has done."""
+    return int(model.optimizer.iterations.numpy())
 
 
 def _states(folder):

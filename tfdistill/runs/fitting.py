@@ -1,13 +1,15 @@
 """What `fit` and `compile` of Keras take and a `Distiller` does not; its callbacks."""
 
+import contextlib
 import difflib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import keras
 import tensorflow as tf
 
 from tfdistill._internal.endless import is_endless
+from tfdistill.runs.backup import Backup
 from tfdistill.runs.progress import ProgressBar
 
 _JUDGED = (
@@ -117,6 +119,24 @@ def with_own(callbacks, objective, verbose) -> tuple:
     if verbose not in ("auto", 1):
         return found, verbose
     return [*found, ProgressBar.among(found)], 0
+
+
+@contextlib.contextmanager
+def stopped_at_last(callbacks) -> Iterator[None]:
+    """Stops callbacks that hold something while `fit` runs: signals, a bar.
+
+    Keras tells them when `fit` ends well, and not when something was raised in it.
+
+    Args:
+        callbacks: Those of `fit`: a list, or a `keras.callbacks.CallbackList`.
+    """
+    try:
+        yield
+    finally:
+        for callback in getattr(callbacks, "callbacks", callbacks):
+            holds = isinstance(callback, (Backup, ProgressBar))
+            if holds and callback.model is not None:
+                callback.stop()
 
 
 def prepared(callbacks, objective) -> list:

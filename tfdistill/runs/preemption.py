@@ -61,7 +61,8 @@ class Watch:
         return self._asked is not None
 
     def start(self) -> None:
-        """Begins to watch."""
+        """Begins to watch, anew if it did not stop."""
+        self.stop()
         self._asked = None
         if threading.current_thread() is threading.main_thread():
             self._before = {
@@ -76,12 +77,14 @@ class Watch:
         self._before = {}
 
     def exit_if_asked(self) -> None:
-        """Ends the process if SIGTERM has come.
+        """Ends the process if SIGTERM has come; the previous handlers are restored.
 
         Raises:
             SystemExit: With `EXIT_STATUS`, if SIGTERM has come.
             KeyboardInterrupt: If Ctrl-C was pressed, or a notebook's stop button.
         """
+        if self.asked:
+            self.stop()
         if self._asked == signal.SIGTERM:
             sys.exit(EXIT_STATUS)
         if self._asked == signal.SIGINT:

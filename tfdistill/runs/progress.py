@@ -306,6 +306,11 @@ class ProgressBar(keras.callbacks.Callback):
         if self._given is None:
             self._progress.close()
 
+    def stop(self) -> None:
+        """Leaves what was shown as it is; `Distiller.fit` ends with it."""
+        if self._given is None:
+            self._progress.close(finished=False)
+
     def _in_time(self, text):
         """A text, after the outer step where minutes are counted."""
         if self._anneal is None:
