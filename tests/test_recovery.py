@@ -15,6 +15,7 @@ import tfdistill
 from tfdistill import DistilledDataset
 from tfdistill.cli import run_folder
 from tfdistill.distilled import learned_schedule
+from tfdistill.evaluation.ordinarily_trained import Architecture
 from tfdistill.runs import files
 from tfdistill.runs.clock import Clock
 from tfdistill.runs.journal import Journal
@@ -482,6 +483,63 @@ def test_a_journal_tells_inner_optimizers_apart(tmp_path):
     alone = tfdistill.evaluate(adam, "linear", digits.test, 1)
     assert found[1].accuracy_mean == pytest.approx(alone.accuracy_mean, abs=1e-3)
     assert found[0].accuracy_mean != found[1].accuracy_mean
+
+
+def network(activation="relu", dropout=0.0, penalty=0.0):
+    def own(image_shape, num_classes):
+        layers = keras.layers
+        regularizer = keras.regularizers.L2(penalty)
+        return keras.Sequential(
+            [
+                keras.Input(image_shape),
+                layers.Flatten(),
+                layers.Dense(16, activation, kernel_regularizer=regularizer),
+                layers.Dropout(dropout),
+                layers.Dense(num_classes),
+            ]
+        )
+
+    return own
+
+
+def test_a_journal_tells_networks_and_tests_apart(tmp_path):
+    """They have the same weights and name, or begin with the same images."""
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    count = len(digits.test.labels)
+    first = digits.test.subset(np.arange(count) < 300)
+    other = tfdistill.from_arrays(
+        (digits.train.images, digits.train.labels),
+        (digits.test.images, np.sort(digits.test.labels)),
+        normalization=digits.normalization,
+    ).test
+    journal = Journal(tmp_path)
+
+    def evaluate(student, test):
+        tfdistill.evaluate(data, student, test, 1, journal=journal, batch_size=100)
+        return len(list(tmp_path.iterdir()))
+
+    for number, student in enumerate(
+        [network(), network("tanh"), network(dropout=0.5), network(penalty=0.1)]
+    ):
+        assert evaluate(student, digits.test) == number + 1
+    assert evaluate(network(), first) == 5
+    assert evaluate(network(), other) == 6
+    # All of these are known again, the test in batches of any size.
+    assert evaluate(network("tanh"), digits.test.batch(50)) == 6
+    assert evaluate(network(dropout=0.5), digits.test.batch(50)) == 6
+
+
+def test_architectures_of_a_comparison_share_no_results():
+    digits = tfdistill.load_dataset("digits")
+    images = digits.test.batch(4).take(1).get_single_element()[0]
+
+    def depends(activation):
+        made = Architecture(network(activation), digits)
+        return np.concatenate([x.ravel() for x in made.depends(0, images)])
+
+    np.testing.assert_array_equal(depends("relu"), depends("relu"))
+    assert not np.array_equal(depends("relu"), depends("tanh"))
 
 
 def with_fixed_start(seed=0):

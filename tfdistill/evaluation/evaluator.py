@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfdistill import students
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.evaluation.batches import Passes, check_labels, check_of
+from tfdistill.evaluation.batches import Passes, check_labels, check_of, content
 from tfdistill.evaluation.fresh_students import FreshStudents
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
@@ -85,6 +85,7 @@ class Evaluator:
             side_by_side = 1  # two at once would be the same student twice
         self._population, self._journal = population, journal
         self._like, self._own_objective = like, objective is None
+        self._last_test, self._content = None, None  # what the last test set holds
         self._objective = objective or like.objective
         self._check = check_of(like, self._objective, like.normalization)
         self._students = FreshStudents(
@@ -122,7 +123,7 @@ class Evaluator:
             self._teacher.assign(data, order)
 
         batches = Passes(test, check=self._check, batch_size=batch_size)
-        entry = self._entry(batches, sets, seed, shuffle_steps)
+        entry = self._entry(test, batches, sets, seed, shuffle_steps)
         return self._students.evaluate(batches, num_students, seed, deal, entry)
 
     def takes(self, distilled: DistilledDataset) -> bool:
@@ -151,18 +152,20 @@ class Evaluator:
         """Tests the same students untrained: pretrained ones without adaptation."""
         self._teacher.forget()
         batches = Passes(test, check=self._check, batch_size=batch_size)
-        entry = self._entry(batches, [], seed, False)
+        entry = self._entry(test, batches, [], seed, False)
         return self._students.evaluate(batches, num_students, seed, journal=entry)
 
-    def _entry(self, batches, sets, seed, shuffle_steps):
+    def _entry(self, test, batches, sets, seed, shuffle_steps):
         if self._journal is None:
             return None
-        # The first student identifies architecture, pool and distribution.
-        _, weights = self._population.members[0]
-        start = weights.sample_held_out(
-            student_seed(seed, Stream.EVALUATION, 0), tf.constant(0)
-        )
-        arrays = [*start[0], *start[1], *next(iter(batches))]
+        if self._last_test is not test:
+            self._last_test, self._content = test, content(batches)
+        images, tested = self._content
+        # A student of each architecture identifies it, its pool and distribution.
+        arrays, key = [], student_seed(seed, Stream.EVALUATION, 0)
+        for learner, weights in self._population.members:
+            start = weights.sample_held_out(key, tf.constant(0))
+            arrays += [*start[0], *start[1], *learner.traits(*start, images)]
         for data in sets:
             arrays += [data.images, data.labels, *data.hyperparameters.values()]
         measured = type(self._objective).__name__, sorted(vars(self._objective).items())
@@ -173,8 +176,9 @@ class Evaluator:
             else s.recipe.to_config()
             for s in sets
         ]
+        who = self._population.name, tested
         return self._journal.entry(
-            arrays, seed, shuffle_steps, len(sets), measured, *recipes
+            arrays, *who, seed, shuffle_steps, len(sets), measured, *recipes
         )
 
 

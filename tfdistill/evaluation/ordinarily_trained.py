@@ -52,6 +52,17 @@ class Architecture:
         key = fold_in(student_seed(seed, Stream.EVALUATION), number)
         return self.weights.sample_held_out(key, tf.constant(number))
 
+    def depends(self, seed: int, images) -> list[np.ndarray]:
+        """What results of its networks depend on: how they start, what they compute.
+
+        Args:
+            seed: Same as for `start`.
+            images: Some of the real ones, normalised.
+        """
+        start = self.start(seed, 0)
+        traits = self.student.traits(*start, images)
+        return [*(np.asarray(x) for x in (*start[0], *start[1])), *traits]
+
     def logits(self, trained, batches) -> np.ndarray:
         """Outputs float `[n, classes]` of a trained network for all batches.
 

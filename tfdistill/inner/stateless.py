@@ -152,6 +152,31 @@ class StatelessModel:
             penalty = tf.add_n([tf.cast(p, outputs.dtype) for p in penalties])
         return outputs, after, penalty
 
+    def traits(
+        self, weights: Sequence[tf.Tensor], state: Sequence[tf.Tensor], images
+    ) -> list[np.ndarray]:
+        """What tells the network from another one that has the same weights.
+
+        Args:
+            weights, state: Same as for a call.
+            images: float `[batch, *image_shape]`; the first four are looked at.
+
+        Returns:
+            For these images, in training and not: the outputs, the penalties, and what
+            becomes of the state, to three digits. Others depend on the machine.
+        """
+        images = tf.convert_to_tensor(images)[:4]
+        found = []
+        for training in (False, True):
+            outputs, after, penalty = self(weights, state, images, training)
+            means = [tf.reduce_mean(tf.cast(x, tf.float64)) for x in after]
+            found += [outputs, penalty, *means]
+        # Plus 0, for zeros have signs.
+        return [
+            np.array([float(f"{x:.2e}") + 0 for x in np.ravel(value)])
+            for value in found
+        ]
+
     def features(
         self,
         weights: Sequence[tf.Tensor],

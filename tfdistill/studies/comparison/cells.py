@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.random_changes import RandomChanges
@@ -273,18 +272,18 @@ class Bench:
         s = self._settings
         if part not in self._depends:
             split = getattr(self._dataset, part)
-            weights, state = self._architecture.start(s.seed, 0)
-            images = next(iter(split.batch(100)))[0]
-            arrays = [*weights, *state, images, split.read_labels()]
-            # What every cell depends on: initial weights and real images.
-            self._depends[part] = [np.asarray(tf.convert_to_tensor(a)) for a in arrays]
+            images = next(iter(split.batch(100)))[0].numpy()
+            # What every cell depends on: the networks, and the real images.
+            networks = self._architecture.depends(s.seed, images)
+            self._depends[part] = [*networks, images, split.read_labels()]
         arrays = list(self._depends[part])
         for data in sets:
             arrays += [data.images, data.labels]
         if part == "test":
             settings += (s.epsilon, s.pgd_steps, s.attack_images)
         recipe, objective = sets[0].recipe.to_config(), sets[0].objective.name
-        return self._journal.entry(arrays, part, s.seed, recipe, objective, *settings)
+        settings = self._architecture.name, part, s.seed, recipe, objective, *settings
+        return self._journal.entry(arrays, *settings)
 
 
 def _second_time(do):

@@ -215,6 +215,7 @@ class _Run:
         self._learner, self._training = Learner(architecture, training), training
         self._journal = Journal(os.path.join(folder, "journal")) if folder else None
         self._test = [dataset.test.of_classes(own).passes() for own in classes]
+        self._images = next(iter(dataset.test.batch(4)))[0]
         digest = hashlib.sha256()
         for split in (*(task.train for task in tasks), dataset.test):
             digest.update(split.images)
@@ -258,11 +259,11 @@ class _Run:
         """
         entry = None
         if self._journal:
-            weights, state = self._architecture.start(seed, 0)
-            arrays = [np.asarray(x) for x in (*weights, *state)]
+            arrays = self._architecture.depends(seed, self._images)
             arrays += [x for one in kept for x in (one.images, one.labels)]
+            what = self._architecture.name, self._training
             entry = self._journal.entry(
-                arrays, self._alone, self._data, self._classes, self._training, seed
+                arrays, *what, self._alone, self._data, self._classes, seed
             )
             if found := entry.read():
                 return found["accuracies"]
