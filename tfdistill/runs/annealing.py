@@ -134,10 +134,13 @@ class Anneal(keras.callbacks.Callback):
                 "seconds."
             )
         self._last = None
+        # A Distiller knows; of any other Keras model it is the rate that it has.
+        now = self.model.optimizer.learning_rate
+        self._rate = getattr(self.model, "base_rate", None) or float(now.numpy())
 
     def on_train_batch_begin(self, batch, logs=None):
         self._last = self._last or time.monotonic()
-        rate = self.model.base_rate * self.factor(self.progress)
+        rate = self._rate * self.factor(self.progress)
         self.model.optimizer.learning_rate = rate
 
     def on_train_batch_end(self, batch, logs=None):
