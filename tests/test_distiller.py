@@ -121,6 +121,45 @@ def test_clipping_holds_an_unusual_gradient_back():
     assert float(tf.norm(huge)) == pytest.approx(2 * float(tf.norm(usual)))
 
 
+def false_alarms(first, others, steps=200):
+    """How often two students of one loss are held to diverge, after first losses."""
+    back_off = stability.BackOff(10, stability.RunningMean(tf.Variable(0.0)))
+
+    @tf.function
+    def factor(loss, step):
+        losses = tf.fill([2], loss)
+        return back_off.factor(losses, tf.math.is_finite(losses), step, 0.01)
+
+    losses = [*first, *[others] * (steps - len(first))]
+    found = [factor(tf.constant(loss), tf.constant(k)) for k, loss in enumerate(losses)]
+    return sum(float(f) < 1 for f in found[len(first) :])
+
+
+@pytest.mark.parametrize("first", [[np.nan] * 3, [np.inf] * 9, [0.0] * 5, [1.0, 1e-9]])
+def test_first_losses_that_say_nothing_raise_no_false_alarms(first):
+    # Of the step after a loss of nearly 0 nobody knows which of the two is usual.
+    assert false_alarms(first, 1.0) == (1e-9 in first)
+
+
+def test_a_huge_first_loss_hides_no_later_one():
+    back_off = stability.BackOff(10, stability.RunningMean(tf.Variable(0.0)))
+    losses = [1e9] + [2.3] * 9 + [1e3]
+    found = [
+        float(back_off.factor(tf.constant([loss]), tf.constant([True]), step, 0.01))
+        for step, loss in enumerate(losses)
+    ]
+    assert [factor < 1 for factor in found] == [False] * 10 + [True]
+
+
+def test_the_usual_norm_is_that_of_finite_gradients():
+    usual = [stability.RunningMean(tf.Variable(0.0))]
+    clipping = stability.Clipping(2.0, usual)
+    for step, norm in enumerate([np.nan, np.nan, np.nan, 3.0, 5.0]):
+        good = tf.constant([np.isfinite(norm)])
+        clipping.shares([[tf.fill([1], norm)]], tf.constant([[norm]]), good, step)
+    assert float(usual[0].variable) == pytest.approx(4.0)
+
+
 class Judged(tfdistill.Classification):
     """Gives the students' meta-losses a factor each, in turn."""
 
@@ -259,6 +298,21 @@ def test_a_restored_run_goes_on_as_if_nothing_had_happened(digits, tmp_path):
     np.testing.assert_allclose(resumed, whole, atol=1e-6)
     assert [h["outer_step"] for h in resumed_history] == [3, 6, 9, 12]
     assert resumed_history[-1]["loss"] == pytest.approx(history[-1]["loss"], rel=1e-4)
+
+
+def test_a_run_keeps_which_steps_are_not_in_its_means(digits, tmp_path):
+    def run(objective):
+        images = DistilledImages.from_real(digits, steps=1)
+        model = Distiller("linear", images, objective=objective)
+        model.compile(students_per_step=1)
+        return model
+
+    first, again = run(Judged(np.nan, 1.0, 1.0, 1.0)), run("classification")
+    fit(first, digits, 3, callbacks=[tfdistill.Backup(tmp_path)])
+    tfdistill.Backup(tmp_path).restore(again)
+    for model in (first, again):
+        counters = model.checkpointed["skipped"]
+        assert {int(counter.numpy()) for counter in counters} == {1}
 
 
 def test_backup_and_restore_of_keras_works_too(digits, tmp_path):

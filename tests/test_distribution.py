@@ -202,7 +202,8 @@ def test_a_search_is_spread_too(digits, mirrored, tmp_path):
 def test_a_diverging_student_counts_for_all_replicas(digits, mirrored):
     model = distiller(digits, mirrored)
     model.usual_loss.assign(1.0)
-    usual = stability.RunningMean(model.usual_loss)
+    with mirrored.scope():
+        usual = stability.RunningMean(model.usual_loss)
 
     def back_off():
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -218,6 +219,8 @@ def test_a_diverging_student_counts_for_all_replicas(digits, mirrored):
     np.testing.assert_array_equal(*[r.numpy() for r in rates])
     shrunk = 0.1 * np.exp(-5 * 0.05)
     np.testing.assert_allclose(model.synthesizer.learning_rates, shrunk, rtol=1e-4)
+    assert float(usual.variable.numpy()) == pytest.approx(1.25)
+    assert int(usual.skipped.numpy()) == 0
 
 
 def test_what_does_not_fit_a_strategy_is_refused(digits, mirrored, monkeypatch):

@@ -114,6 +114,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             stability.add_scalar(self, "norm") for _ in curriculum.sources
         ]
         self.usual_loss = stability.add_scalar(self, "usual_loss")
+        means = [*self.gradient_norms, self.usual_loss]
+        self._means = [stability.RunningMean(variable) for variable in means]
         # Outer steps in a row in which no student ended finite.
         self.failures = stability.add_scalar(self, "failed", "int32")
         self._validation_students = 4
@@ -179,12 +181,9 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             "students_per_step", students_per_step, self.distribute_strategy
         )
         self._compiled_by_xla = jit_compile
-        means = [stability.RunningMean(norm) for norm in self.gradient_norms]
-        self._clipping = stability.Clipping(clip, means)
-        self._back_off = None
-        if back_off:
-            usual = stability.RunningMean(self.usual_loss)
-            self._back_off = stability.BackOff(back_off, usual)
+        *norms, loss = self._means
+        self._clipping = stability.Clipping(clip, norms)
+        self._back_off = stability.BackOff(back_off, loss) if back_off else None
         self._validation_students = validation_students
         with self.distribute_strategy.scope():
             optimizer = keras.optimizers.get(

@@ -9,6 +9,9 @@ import tensorflow as tf
 
 from tfdistill.runs import strategies
 
+# Of so few values of a running mean, one this many times another may be an accident.
+_FEW, _FAR = 10, 10.0
+
 
 def add_scalar(model: keras.Model, name: str, dtype: str | None = None):
     """Adds a variable to a model, to which all replicas give the same value.
@@ -27,31 +30,68 @@ def add_scalar(model: keras.Model, name: str, dtype: str | None = None):
     )
 
 
+def add_counter() -> tf.Variable:
+    """A whole number of the outer loop, 0, to which all replicas give the same value.
+
+    It is none of the model's weights: files of them that earlier versions wrote, which
+    lack it, still load. On a GPU, XLA does not reach variables of int32.
+    """
+    return tf.Variable(
+        0,
+        trainable=False,
+        dtype=tf.int64,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
+
+
 class RunningMean:
     """The mean of a number over outer steps, in a variable.
 
-    It is the plain mean over the first hundred outer steps, then an exponential one. It
-    moves slowly, so that a burst of large values does not raise its own limit: Adam's
-    steps would grow with the burst until its second moment had followed.
+    It is the plain mean of the first hundred values, then an exponential one. It moves
+    slowly, so that a burst of large values does not raise its own limit: Adam's steps
+    would grow with the burst until its second moment had followed.
+
+    Of few values one may be far off, such as the loss of a first student that nearly
+    diverged: among the first ten, one that is more than ten times the mean of those
+    before, or less than a tenth, makes it start anew.
 
     Args:
         variable: A scalar, initially 0; all replicas assign the same value.
+
+    Attributes:
+        skipped: An `add_counter` of the outer steps whose values are not in the mean.
     """
 
     def __init__(self, variable):
         self.variable = variable
+        self.skipped = add_counter()
 
     def read(self, dtype) -> tf.Tensor:
-        """The mean so far, a scalar; 0 before the first step."""
+        """The mean so far, a scalar; 0 before the first value."""
         return tf.cast(self.variable, dtype)
 
-    def follow(self, value: tf.Tensor, outer_step: tf.Tensor) -> None:
-        """Adds the value of an outer step, unless it is not finite."""
-        variable = self.variable
-        step = tf.cast(outer_step, variable.dtype)
-        decay = tf.minimum(step / (step + 1), 0.99)
-        new = decay * variable + (1 - decay) * tf.cast(value, variable.dtype)
-        variable.assign(tf.where(tf.math.is_finite(new), new, variable))
+    def follow(self, value: tf.Tensor, held: tf.Tensor, outer_step: tf.Tensor) -> None:
+        """Adds the value of an outer step, unless it is 0 or not finite.
+
+        Args:
+            value: A scalar, as it is.
+            held: The same, limited by the mean so far: this is what is added.
+            outer_step: An integer scalar, from 0.
+        """
+        mean, dtype = self.variable, self.variable.dtype
+        value, held = tf.cast(value, dtype), tf.cast(held, dtype)
+        step = tf.cast(outer_step, tf.int64)
+        size, usual = tf.abs(value), tf.abs(mean)
+        counts = tf.math.is_finite(value) & (size > 0)
+        count = step - tf.minimum(self.skipped, step)
+        is_far = (size > _FAR * usual) | (_FAR * size < usual)
+        anew = counts & (count < _FEW) & is_far
+        count = tf.where(anew, tf.zeros_like(count), count)
+        number = tf.cast(count, dtype)
+        decay = tf.minimum(number / (number + 1), 0.99)
+        new = decay * mean + (1 - decay) * tf.where(anew, value, held)
+        mean.assign(tf.where(counts, new, mean))
+        self.skipped.assign(step - count + tf.cast(~counts, tf.int64))
 
 
 class Clipping:
@@ -89,9 +129,9 @@ class Clipping:
             limits = tf.where(usual > 0, self._factor * usual, norms)
             clipped = tf.minimum(norms, limits)
             scales = tf.math.divide_no_nan(clipped, norms)
-            means = mean_over_students(clipped, finite)
-            for mean, value in zip(self._usual, tf.unstack(means)):
-                mean.follow(value, outer_step)
+            means = mean_over_students(tf.stack([norms, clipped], 1), finite)
+            for k, mean in enumerate(self._usual):
+                mean.follow(means[0, k], means[1, k], outer_step)
         weights = tf.cast(finite, norms.dtype)
         weights = tf.math.divide_no_nan(
             weights, strategies.total(tf.reduce_sum(weights))
@@ -137,9 +177,9 @@ class BackOff:
         usual = self._usual.read(losses.dtype)
         limit = tf.where(usual > 0, 2 * usual, losses)
         diverged = ~(finite & (losses <= limit))
-        self._usual.follow(
-            mean_over_students(tf.minimum(losses, limit), finite), outer_step
-        )
+        both = tf.stack([losses, tf.minimum(losses, limit)], 1)
+        means = mean_over_students(both, finite)
+        self._usual.follow(means[0], means[1], outer_step)
         count = strategies.total(tf.reduce_sum(tf.cast(diverged, losses.dtype)))
         return tf.exp(-self._strength * tf.cast(outer_rate, count.dtype) * count)
 

@@ -14,6 +14,8 @@ from tfdistill.runs import files, preemption, strategies
 from tfdistill.runs.annealing import Anneal
 
 _RECORD = "record/.ATTRIBUTES/VARIABLE_VALUE"
+# What states of earlier versions lack.
+_LATER = ("start", "skipped")
 
 
 class Backup(keras.callbacks.Callback):
@@ -252,21 +254,23 @@ def _identity(model):
 
 
 def _restore(path, model):
-    """Reads one state, in which students' integers may be of another type."""
+    """Reads one state, in which students' variables may be of another type."""
     kept = model.checkpointed
     students = list(kept.get("students", ()))
     types = tf.train.load_checkpoint(path).get_variable_to_dtype_map()
     read = []
     for k, variable in enumerate(students):
         saved = types.get(f"students/{k}/.ATTRIBUTES/VARIABLE_VALUE")
-        same = saved in (None, variable.dtype) or not saved.is_integer
+        same = saved in (None, variable.dtype)
         read.append(variable if same else tf.Variable(tf.zeros(variable.shape, saved)))
     if read:
         kept["students"] = read
-    if not any(name.startswith("start/") for name in types):
-        kept.pop("start", None)  # earlier versions did not save it
+    known = {name.partition("/")[0] for name in types}
+    lacking = {name: kept.pop(name, ()) for name in _LATER if name not in known}
     record = tf.Variable("", trainable=False)
     _checkpoint(model.optimizer, record, kept).restore(path).assert_consumed()
     for variable, value in zip(students, read):
         if value is not variable:
             variable.assign(tf.cast(value, variable.dtype))
+    for counter in lacking.get("skipped", ()):
+        counter.assign(tf.zeros_like(counter))

@@ -13,6 +13,7 @@ class RunState:
             "synthesizer": self.synthesizer,
             "norms": [norm.value for norm in self.gradient_norms],
             "usual_loss": self.usual_loss.value,
+            "skipped": [mean.skipped for mean in self._means],
             **self.population.checkpointed(self.distribute_strategy),
         }
 
