@@ -532,6 +532,31 @@ class TestDistilledImages:
             DistilledImages(np.zeros((2, 2)), np.arange(2), 2)
 
 
+class Halved(keras.initializers.Initializer):
+    """Holds another initialiser."""
+
+    def __init__(self):
+        self.inner = keras.initializers.GlorotUniform()
+
+    def __call__(self, shape, dtype=None):
+        return self.inner(shape, dtype) / 2
+
+
+class Counting(keras.initializers.Initializer):
+    """Holds a generator of seeds."""
+
+    def __init__(self):
+        self.generator = keras.random.SeedGenerator(1)
+
+    def __call__(self, shape, dtype=None):
+        return keras.random.normal(shape, dtype=dtype, seed=self.generator)
+
+
+def drawn_by(initializer):
+    dense = keras.layers.Dense(3, kernel_initializer=initializer)
+    return keras.Sequential([keras.Input((4,)), dense])
+
+
 class TestRandomWeights:
     def draws(self, make_model, *seeds):
         weights = RandomWeights()
@@ -569,6 +594,51 @@ class TestRandomWeights:
         np.testing.assert_array_equal(bias[40:80], 1)  # the forget gate's
         for value, variable in zip(state, model.non_trainable_variables):
             assert value.dtype == variable.dtype and value.shape == variable.shape
+
+    @pytest.mark.parametrize("kind", [Halved, Counting])
+    def test_seeds_that_an_own_initialiser_holds_are_replaced(self, kind):
+        (a, _), (b, _), (c, _) = self.draws(lambda: drawn_by(kind()), 1, 1, 2)
+        np.testing.assert_array_equal(a[0], b[0])
+        assert not np.allclose(a[0], c[0])
+
+    @pytest.mark.parametrize("name", ["numpy", "made in the call", "made before"])
+    def test_an_initialiser_that_is_drawn_from_only_once_is_refused(self, name):
+        def make_model():
+            glorot = keras.initializers.GlorotUniform
+            before = glorot()
+            functions = {
+                "numpy": lambda shape, dtype: np.random.normal(size=shape),
+                "made in the call": lambda shape, dtype: glorot()(shape, dtype),
+                "made before": lambda shape, dtype: before(shape, dtype),
+            }
+            return drawn_by(functions[name])
+
+        with pytest.raises(ValueError, match="kernel would give all .*keras.initial"):
+            self.draws(make_model, 1)
+
+    def test_an_initialiser_that_no_seed_reaches_is_spoken_of(self):
+        def normal(shape, dtype):
+            return tf.random.normal(shape, dtype=dtype)
+
+        with pytest.warns(UserWarning, match="no run can be repeated: use objects"):
+            self.draws(lambda: drawn_by(normal), 1)
+
+    def test_an_initialiser_that_is_constant_is_taken(self):
+        def one_draw(shape, dtype):
+            return np.random.default_rng(0).normal(size=shape).astype(dtype)
+
+        (a, _), (b, _) = self.draws(lambda: drawn_by(one_draw), 1, 2)
+        np.testing.assert_array_equal(a[0], b[0])
+
+    def test_an_initialiser_that_fails_in_a_graph_is_refused(self):
+        class OfNumpy(keras.initializers.Initializer):
+            seed = 3
+
+            def __call__(self, shape, dtype=None):
+                return np.random.default_rng(self.seed).normal(size=shape)
+
+        with pytest.raises(ValueError, match="kernel fails where students are drawn"):
+            self.draws(lambda: drawn_by(OfNumpy()), 1)
 
     def test_equal_layers_differ(self):
         def make_model():

@@ -1,13 +1,13 @@
 """Fresh draws from the model's own initialisers."""
 
-import copy
 import warnings
 
 import keras
 import tensorflow as tf
 
 from tfdistill.students.frozen import constants, frozen
-from tfdistill.weights.base import SEED_STATE, InitialWeights, layer_seed
+from tfdistill.weights import drawing
+from tfdistill.weights.base import SEED_STATE, InitialWeights
 
 _KINDS = ("trainable_variables", "non_trainable_variables")
 
@@ -17,11 +17,14 @@ class RandomWeights(InitialWeights):
 
     Frozen layers, such as a pretrained backbone with `trainable = False`, keep the
     values that the model has. Other weights that the student's callable loads are not
-    used: `FixedWeights` keeps them.
+    used: `FixedWeights` keeps them. Own initialisers are called with a shape and a
+    `dtype` while a graph is traced; the seeds of Keras's that they hold as attributes
+    are replaced.
 
     Raises:
-        ValueError: By `build`, if the model's initialisers cannot be found, or its
-            callable gives another architecture, or the same layers, each time.
+        ValueError: By `build`, if the model's initialisers cannot be found, would give
+            all students the same random numbers, or its callable gives another
+            architecture, or the same layers, each time.
 
     Example:
         >>> import tfdistill
@@ -92,10 +95,11 @@ class RandomWeights(InitialWeights):
                         "cannot be drawn afresh: make the layers inside the callable, "
                         "or use FixedWeights()."
                     )
+        self._check_draws(model, loaded)
         self._say(any(loaded[0]))
 
     def sample(self, seed):
-        seeds = _Seeds(seed)
+        seeds = drawing.Seeds(seed)
         model = self.student.model
         return tuple(
             [
@@ -112,7 +116,18 @@ class RandomWeights(InitialWeights):
             return seeds.next()
         if id(variable) in self._kept:
             return tf.convert_to_tensor(variable.value)
-        return _draw(initializer, variable, seeds)
+        return drawing.draw(initializer, variable, seeds)
+
+    def _check_draws(self, model, loaded):
+        drawn = [
+            (initializer, variable, None if is_loaded else variable.value)
+            for kind, of_kind in zip(_KINDS, loaded)
+            for initializer, variable, is_loaded in zip(
+                self._initializers[kind], getattr(model, kind), of_kind
+            )
+            if variable.name != SEED_STATE and id(variable) not in self._kept
+        ]
+        drawing.check(drawn)
 
     def _say(self, has_loaded):
         if self._kept:
@@ -128,25 +143,3 @@ class RandomWeights(InitialWeights):
                 "layers.",
                 stacklevel=3,
             )
-
-
-class _Seeds(keras.random.SeedGenerator):
-    """Keras's seed generator without its variable: a pure function of one seed."""
-
-    def __init__(self, seed):
-        self._seed = seed
-        self._count = 0
-
-    def next(self, ordered=True):
-        self._count += 1
-        return layer_seed(self._seed, self._count)
-
-
-def _draw(initializer, variable, seeds):
-    # A Keras initialiser with a seed gives the same values at every call; a copy
-    # that takes its seeds from ours gives fresh ones.
-    if hasattr(initializer, "seed"):
-        initializer = copy.copy(initializer)
-        initializer.seed = seeds
-    value = initializer(tuple(variable.shape), dtype=variable.dtype)
-    return tf.cast(value, variable.dtype)
