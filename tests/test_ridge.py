@@ -304,6 +304,37 @@ def test_windows_start_at_every_age(digits):
     assert (ages[ages >= 0] - (np.arange(3) * 20 // 3)[ages >= 0]).sum() == 12
 
 
+def test_networks_in_half_precision_take_steps_like_others(digits):
+    """The first steps of Adam are about as long as its rate, whatever the gradient."""
+    images = tfdistill.DistilledImages.from_real(
+        digits, steps=1, images_per_class=10, centred_labels=True
+    )
+    moves = {}
+    for dtype in ("float16", "float32"):
+
+        def small(image_shape, num_classes, dtype=dtype):
+            layers = [
+                keras.layers.Flatten(dtype=dtype),
+                keras.layers.Dense(32, "relu", dtype=dtype),
+                keras.layers.Dense(num_classes, dtype=dtype),
+            ]
+            return keras.Sequential([keras.Input(image_shape), *layers])
+
+        students = tfdistill.LearningStudents(size=1, max_age=100)
+        meta_gradient = tfdistill.RidgeRegression()
+        made = tfdistill.Distiller(
+            small, images, students, "least_squares", meta_gradient=meta_gradient
+        )
+        made.compile(students_per_step=1)
+        kernel = made.population.members[0][1].variables[0]
+        found = []
+        for steps in (1, 10):
+            made.fit(real(digits), steps_per_epoch=steps, verbose=0)
+            found.append(kernel.numpy().astype("float32"))
+        moves[dtype] = abs(found[1] - found[0]).max()
+    assert moves["float16"] < 2 * moves["float32"] < 2 * 11 * 3e-4
+
+
 def test_students_of_a_pool_must_be_random():
     with pytest.raises(ValueError, match="start must be random"):
         tfdistill.LearningStudents(start=tfdistill.FixedWeights())

@@ -29,12 +29,19 @@ class Learner(NamedTuple):
 
 def start(problem: Problem) -> Learner:
     """The student before its first step."""
-    slots = problem.curriculum.inner_optimizer.slots(problem.weights)
-    # The derivative of Adam's root, of a running average, is too large for half
-    # precision, which weights may have.
-    half = tf.float16, tf.bfloat16
-    slots = [tf.cast(s, tf.float32) if s.dtype in half else s for s in slots]
+    slots = first_slots(problem.curriculum.inner_optimizer, problem.weights)
     return Learner(problem.weights, problem.state, slots)
+
+
+def first_slots(optimizer, weights) -> list[tf.Tensor]:
+    """The running averages of an inner optimizer before its first step.
+
+    Half precision, which weights may have, holds neither Adam's averages of squares
+    nor the derivative of their root: these are float32.
+    """
+    half = tf.float16, tf.bfloat16
+    slots = optimizer.slots(weights)
+    return [tf.cast(s, tf.float32) if s.dtype in half else s for s in slots]
 
 
 def step(problem: Problem, t, learner: Learner) -> Learner:

@@ -83,7 +83,7 @@ class LearningStudents(InitialWeights):
         self._start = copy.copy(self._start)
         self._start.build(make_model, model)
         weights, state = self._start.sample(tf.constant([0, 0]))
-        slots = self.optimizer.slots(weights)
+        slots = unroll.first_slots(self.optimizer, weights)
         self._kept = tf.nest.map_structure(
             lambda x: self._variable(tf.zeros([self.size, *x.shape], x.dtype)),
             unroll.Learner(weights, state, slots),
