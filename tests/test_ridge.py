@@ -335,6 +335,20 @@ def test_networks_in_half_precision_take_steps_like_others(digits):
     assert moves["float16"] < 2 * moves["float32"] < 2 * 11 * 3e-4
 
 
+def test_a_network_that_is_not_finite_is_replaced(digits):
+    students = tfdistill.LearningStudents(size=2, max_age=100)
+    made = distiller(digits, students)
+    made.fit(real(digits), steps_per_epoch=8, verbose=0)
+    (own,) = (weights for _, weights in made.population.members)
+    kernels, ages = own.variables[0], own.variables[-1]
+    lost = kernels.numpy()
+    lost[0] = np.nan
+    kernels.assign(lost)
+    made.fit(real(digits), steps_per_epoch=8, verbose=0)
+    assert all(np.isfinite(of.numpy()).all() for of in own.variables)
+    assert 0 < ages.numpy()[0] < 10 < ages.numpy()[1]
+
+
 def test_students_of_a_pool_must_be_random():
     with pytest.raises(ValueError, match="start must be random"):
         tfdistill.LearningStudents(start=tfdistill.FixedWeights())

@@ -22,11 +22,11 @@ class LearningStudents(InitialWeights):
     """Students of all ages, who learn from the distilled data as it is now.
 
     For an outer step, one of them is drawn and used to judge the data; then it takes a
-    step of its own training on them. At a maximal age it is replaced by a new one (Zhou
-    et al. 2022, algorithm 1). Ages are staggered from the start. Each replica of a
-    strategy, and each architecture of `students.Sampled`, has students of its own;
-    `Backup` saves those of its process, so that several machines all go on with the
-    chief's. Tests train fresh students.
+    step of its own training on them. At a maximal age, or when it is no longer finite,
+    it is replaced by a new one (Zhou et al. 2022, algorithm 1). Ages are staggered from
+    the start. Each replica of a strategy, and each architecture of `students.Sampled`,
+    has students of its own; `Backup` saves those of its process, so that several
+    machines all go on with the chief's. Tests train fresh students.
 
     Args:
         size: Number of students, at least 1.
@@ -149,7 +149,10 @@ class LearningStudents(InitialWeights):
             learner = unroll.step(problem, age, learner)
         else:
             learner, _ = unroll.walk(problem, learner, age, age + self.steps)
-        ages = tf.cast(age + self.steps, self._ages.dtype)
+        # One that is not finite would never learn again: the next one is fresh.
+        finite = [tf.reduce_all(tf.math.is_finite(x)) for x in learner.differentiable]
+        age = tf.where(tf.reduce_all(finite), age + self.steps, self.max_age)
+        ages = tf.cast(age, self._ages.dtype)
         kept = [*tf.nest.flatten(self._kept), self._ages]
         for variable, value in zip(kept, [*tf.nest.flatten(learner), ages]):
             # In place: the pool is large. The handle is that of this replica.
