@@ -249,6 +249,28 @@ def test_back_gradient_equals_nested_tapes(make_model):
         assert np.linalg.norm(a - b) < 1e-5 * np.linalg.norm(b)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_examples_of_a_small_last_batch_judge_in_turn(known):
+    """A batch that is smaller than the number of judgements, of known size or not."""
+    setting = Setting(batch_norm, judgements=4)
+    images, labels = setting.images, setting.labels
+    shapes = [tf.TensorSpec([None, *x.shape[1:]], x.dtype) for x in (images, labels)]
+
+    @tf.function(autograph=False, input_signature=None if known else shapes)
+    def judged(images, labels):
+        setting.images, setting.labels = images, labels
+        return setting.unroll(BackGradient(judgements=4))
+
+    small, in_turn = [0, 1, 2], [0, 1, 2, 0]
+    found, expected = (
+        judged(tf.gather(images, rows), tf.gather(labels, rows))
+        for rows in (small, in_turn)
+    )
+    assert np.isfinite(found.loss)
+    assert float(found.loss) == pytest.approx(float(expected.loss), rel=1e-6)
+    np.testing.assert_allclose(*(of.gradients[0] for of in (found, expected)), 1e-5)
+
+
 def test_threads_share_a_large_real_batch(monkeypatch):
     """Each judges a part; in all, that is the judgement on the whole batch."""
     threads = tf.config.threading

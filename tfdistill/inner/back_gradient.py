@@ -37,8 +37,8 @@ class BackGradient(Unroll):
             most 256 MiB, otherwise the square root of T.
         judgements: J, how often a student is judged: after all of its T steps, and
             evenly spaced before (the intermediate losses of Such et al. 2019). Each
-            judgement uses its own part of the real batch; the meta-loss is their mean.
-            J must divide T.
+            judgement uses its own part of the real batch, of at least one example; the
+            meta-loss is their mean. J must divide T.
 
     Raises:
         ValueError: If a number is below 1.

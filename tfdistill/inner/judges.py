@@ -12,7 +12,8 @@ class Judges(NamedTuple):
     """The parts of a real batch, each of which judges the student once.
 
     Attributes:
-        images, labels: `[J, batch / J, ...]`.
+        images, labels: `[J, batch / J, ...]`; of a batch of fewer than J examples, as
+            the last of a data set may be, each judges several times, `[J, 1, ...]`.
         last: J - 1, the index of the part that judges after all T steps.
         distance: T / J, the number of steps from one judgement to the next.
     """
@@ -29,8 +30,8 @@ class Unroll(MetaGradient):
     Args:
         judgements: J, how often a student is judged: after all of its T steps, and
             evenly spaced before (the intermediate losses of Such et al. 2019). Each
-            judgement uses its own part of the real batch; the meta-loss is their mean.
-            J must divide T.
+            judgement uses its own part of the real batch, of at least one example; the
+            meta-loss is their mean. J must divide T.
 
     Raises:
         ValueError: If J is below 1.
@@ -52,9 +53,16 @@ class Unroll(MetaGradient):
         count = self.judgements
 
         def parts(examples):
-            size = (examples.shape[0] or tf.shape(examples)[0]) // count
+            if count == 1:
+                return examples[None]
+            number, most, least = examples.shape[0], max, min
+            if number is None:
+                number, most, least = tf.shape(examples)[0], tf.maximum, tf.minimum
+            size = least(most(number // count, 1), number)
+            # The last batch of a data set may be small: its examples judge in turn.
+            rows = tf.range(count * size) % most(number, 1)
             shape = [count, size, *examples.shape[1:]]
-            return tf.reshape(examples[: count * size], shape)
+            return tf.reshape(tf.gather(examples, rows), shape)
 
         return Judges(
             parts(problem.images),
