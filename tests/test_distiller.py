@@ -212,6 +212,31 @@ def test_a_student_that_is_not_finite_is_left_out(digits, bad):
     np.testing.assert_allclose(*images, atol=1e-6)
 
 
+class SomeLost(RandomWeights):
+    """Students that are NaN from the start: each of them, or every second one."""
+
+    def __init__(self, *lost):
+        self.lost, self.calls = tf.constant(lost), tf.Variable(0)
+
+    def sample(self, seed):
+        weights, state = super().sample(seed)
+        lost = self.lost[(self.calls.assign_add(1) - 1) % len(self.lost)]
+        return [tf.where(lost, np.nan, w) for w in weights], state
+
+
+@pytest.mark.parametrize("lost", [[False, True], [True]])
+def test_figures_of_training_are_those_of_finite_students(digits, lost):
+    images = DistilledImages.from_real(digits, steps=1)
+    model = Distiller("linear", images, SomeLost(*lost), "regression")
+    model.compile(students_per_step=2, back_off=10)
+    batch, labels = next(iter(digits.train.batch(100)))
+    history = model.fit(batch.numpy(), np.eye(10)[labels], verbose=0).history
+    assert np.isnan(history["loss"][0]) == all(lost)
+    np.testing.assert_allclose(
+        history["squared_error"], 2 * np.array(history["loss"]), rtol=1e-5
+    )
+
+
 def test_rates_shrink_when_a_student_diverges(digits):
     model = distiller(
         digits, optimizer=keras.optimizers.SGD(1e-9), students_per_step=2, back_off=10

@@ -223,6 +223,15 @@ def test_a_diverging_student_counts_for_all_replicas(digits, mirrored):
     assert int(usual.skipped.numpy()) == 0
 
 
+def test_a_replica_without_an_example_raises_no_alarm(digits, mirrored):
+    model = distiller(digits, mirrored, "linear")
+    images, labels = next(iter(digits.train.batch(1)))
+    history = model.fit(images.numpy(), labels.numpy(), verbose=0).history
+    assert np.isfinite([history["loss"], history["accuracy"]]).all()
+    rates = model.synthesizer.learning_rates.numpy()
+    assert rates.min() > 0.1 * np.exp(-5 * 0.05)
+
+
 def test_what_does_not_fit_a_strategy_is_refused(digits, mirrored, monkeypatch):
     with pytest.raises(ValueError, match="multiple of the strategy's 2 replicas, not"):
         distiller(digits, mirrored, students_per_step=3)

@@ -105,10 +105,10 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         self.meta_gradient.check(curriculum.num_steps)
         labels = curriculum.batch(tf.constant(0)).labels
         self.objective.check_labels(keras.ops.convert_to_numpy(labels)[None])
-        self._loss = keras.metrics.Mean("loss")
-        self._metrics_by_name = {
-            name: keras.metrics.Mean(name) for name in self.objective.metric_names
-        }
+        self._loss, *metrics = [
+            stability.MeanOfFinite(n) for n in ("loss", *self.objective.metric_names)
+        ]
+        self._metrics_by_name = {metric.name: metric for metric in metrics}
         # The usual norms of the meta-gradients, one for each source.
         self.gradient_norms = [
             stability.add_scalar(self, "norm") for _ in curriculum.sources
@@ -238,14 +238,14 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             unconnected_gradients="zero",
         )
         if self._back_off:
-            rate = self.optimizer.learning_rate
+            rate, size = self.optimizer.learning_rate, tf.shape(images)[0]
             self.synthesizer.scale_rates(
-                self._back_off.factor(losses, finite, step, rate)
+                self._back_off.factor(losses, finite, step, rate, size)
             )
         self.optimizer.apply_gradients(
             [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables)]
         )
-        return self._logs(judgements, stability.mean_over_students(losses, finite))
+        return self._logs(judgements, losses, finite)
 
     def _judgements(self, curricula, seeds, images, labels):
         """Trains each student and judges it on the real batch."""
@@ -270,15 +270,15 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             judged = tf.function(judged, jit_compile=True, autograph=False)
         return judged(seeds, images, labels)
 
-    def _logs(self, judgements, loss):
+    def _logs(self, judgements, losses, finite):
+        loss = stability.mean_over_students(losses, finite)
         some = tf.math.is_finite(loss)
         self.failures.assign(tf.where(some, 0, self.failures + 1))
-        shown = tf.where(some, loss, tf.zeros_like(loss))
-        self._loss.update_state(shown, tf.cast(some, loss.dtype))
-        for judgement in judgements:
+        self._loss.add(loss, some)
+        for judgement, is_finite in zip(judgements, tf.unstack(finite)):
             metrics = self.objective.metrics(judgement.labels, judgement.outputs)
             for name, value in metrics.items():
-                self._metrics_by_name[name].update_state(value)
+                self._metrics_by_name[name].add(value, is_finite)
         logs = self.get_metrics_result()
         if strategies.num_workers(self.distribute_strategy) > 1:
             # Keras averages the logs of workers along an axis, which scalars lack.

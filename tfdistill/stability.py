@@ -44,6 +44,21 @@ def add_counter() -> tf.Variable:
     )
 
 
+class MeanOfFinite(keras.metrics.Mean):
+    """A figure of an epoch: the mean over students that end finite, or NaN."""
+
+    def add(self, value: tf.Tensor, finite: tf.Tensor) -> None:
+        """Adds a student's scalar, if the student is finite (a bool scalar)."""
+        value = tf.convert_to_tensor(value)
+        shown = tf.where(finite, value, tf.zeros_like(value))
+        self.update_state(shown, tf.cast(finite, value.dtype))
+
+    def result(self):
+        """A scalar. Keras's mean of nothing is 0, which looks like a perfect loss."""
+        mean = super().result()
+        return tf.where(self.count > 0, mean, tf.constant(float("nan"), mean.dtype))
+
+
 class RunningMean:
     """The mean of a number over outer steps, in a variable.
 
@@ -165,7 +180,9 @@ class BackOff:
     def __init__(self, strength: float, usual: RunningMean):
         self._strength, self._usual = strength, usual
 
-    def factor(self, losses, finite, outer_step, outer_rate) -> tf.Tensor:
+    def factor(
+        self, losses, finite, outer_step, outer_rate, num_examples=1
+    ) -> tf.Tensor:
         """The factor for the learned rates, the same in all replicas, in (0, 1].
 
         Args:
@@ -173,10 +190,12 @@ class BackOff:
             finite: bool `[students]`.
             outer_step: An integer scalar, from 0.
             outer_rate: The outer learning rate, a scalar.
+            num_examples: The number of real examples that judged the students of this
+                replica: without one, whether they diverged is not known.
         """
         usual = self._usual.read(losses.dtype)
         limit = tf.where(usual > 0, 2 * usual, losses)
-        diverged = ~(finite & (losses <= limit))
+        diverged = ~(finite & (losses <= limit)) & (num_examples > 0)
         both = tf.stack([losses, tf.minimum(losses, limit)], 1)
         means = mean_over_students(both, finite)
         self._usual.follow(means[0], means[1], outer_step)
