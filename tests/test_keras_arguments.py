@@ -331,7 +331,42 @@ def test_real_data_of_another_kind_are_refused(made, digits, kind):
             tfdistill.evaluate_model(model, [pair])
 
 
-@pytest.mark.parametrize("kind", ["uint8", "int64"])
+class Parts(keras.utils.PyDataset):
+    """Batches that can be told only as they come."""
+
+    def __init__(self, *pairs):
+        super().__init__()
+        self.pairs = pairs
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def __getitem__(self, index):
+        return self.pairs[index]
+
+
+@pytest.mark.parametrize("label", [-1, 10])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_labels_of_no_class_are_refused_wherever_they_are(digits, label, jit_compile):
+    images = tfdistill.DistilledImages.from_real(digits, steps=1, centred_labels=True)
+    made = tfdistill.Distiller("linear", images, objective="least_squares")
+    made.compile(students_per_step=1, jit_compile=jit_compile)
+    good = rows(number=300)
+    bad = good[0], np.append(good[1][:-1], label)
+    with pytest.raises(ValueError, match=f"from 0 to 9, not {label}"):
+        made.fit(*bad, verbose=0)
+    assert not int(made.optimizer.iterations.numpy())
+    stream = tf.data.Dataset.from_tensor_slices(bad).batch(100)
+    for batches in (stream, Parts(bad, good)):
+        with pytest.raises(
+            ValueError, match="from 0 to 9, which 1 of a batch"
+        ) as error:
+            made.fit(batches, verbose=0)
+        assert "\n" not in str(error.value)
+    made.fit(Parts(good), verbose=0)  # what was wrong is forgotten
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "uint32", "uint64", "int64"])
 def test_labels_of_any_whole_numbers(made, digits, kind):
     images, labels = rows(change_labels=lambda y: y.astype(kind))
     fit(made, digits, x=images, y=labels, steps_per_epoch=None)

@@ -1,6 +1,7 @@
 """The outer loop: a Keras model whose `fit` learns distilled data."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfdistill import stability, students
@@ -118,6 +119,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         self._means = [stability.RunningMean(variable) for variable in means]
         # Outer steps in a row in which no student ended finite.
         self.failures = stability.add_scalar(self, "failed", "int32")
+        self.wrong_labels = stability.add_counter()
         self._validation_students = 4
         self._validation: Validation | None = None
         self._last_passes = LastPasses()
@@ -217,6 +219,9 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
     def train_step(self, data):
         """One outer step on one real batch (images, labels)."""
         images, labels = fitting.pairs(data)
+        if self.objective.takes_class_numbers:
+            labels, wrong = fitting.of_classes(labels, self.synthesizer.num_classes)
+            self.wrong_labels.assign_add(wrong)
         seeds = self.student_seeds()
         # A network may make what students learn from. Its derivative is taken after
         # those of the students, and only once if all have the same curriculum.
@@ -279,16 +284,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             metrics = self.objective.metrics(judgement.labels, judgement.outputs)
             for name, value in metrics.items():
                 self._metrics_by_name[name].add(value, is_finite)
-        logs = self.get_metrics_result()
-        if strategies.num_workers(self.distribute_strategy) > 1:
-            # Keras averages the logs of workers along an axis, which scalars lack.
-            logs = {name: value[None] for name, value in logs.items()}
-        return logs
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Everything is built. Under a strategy Keras would take a batch to build on and
-        # average it over the replicas, which fails where there are several workers.
-        del iterator, data_batch
+        return strategies.logs(self.distribute_strategy, self.get_metrics_result())
 
     def make_train_function(self, force=False):
         """Keras's own, run as it is traced; see `as_traced`."""
@@ -327,13 +323,16 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
 
         Raises:
             ValueError: If the first batch is not one of normalised images with labels
-                of the objective, an argument would have no effect, or the data no end.
+                of the objective, a later one holds labels of no class, an argument
+                would have no effect, or the data no end.
             FloatingPointError: If the meta-loss or its gradient becomes NaN or
                 infinite. The synthesizer's variables keep their last finite state.
         """
         batch = normalised.first_batch(x, y)
         if batch is not None:
             self._check_batch(*batch)
+        if y is not None:
+            self.objective.check_real(np.asarray(y), self.synthesizer.num_classes)
         fitting.check_fit(x, kwargs)
         kwargs = with_kept_validation(kwargs)
         callbacks, verbose = fitting.with_own(callbacks, self.objective, verbose)

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfdistill._internal.endless import is_endless
+from tfdistill.runs import strategies
 from tfdistill.runs.backup import Backup
 from tfdistill.runs.progress import ProgressBar
 
@@ -23,7 +24,9 @@ _WEIGHTS = (
     "Objective that weights its meta_loss"
 )
 _OF_FIT = {"class_weight": _WEIGHTS, "sample_weight": _WEIGHTS}
-_SMALL = (tf.uint8, tf.int8, tf.uint16, tf.int16)
+# Integers that TensorFlow's losses do not take, and those that hold them.
+_CASTS = dict.fromkeys((tf.uint8, tf.int8, tf.uint16, tf.int16), tf.int32)
+_CASTS |= dict.fromkeys((tf.uint32, tf.uint64), tf.int64)
 #: Outer steps after which an epoch of unknown length may have no end.
 LONG_EPOCH = 10_000
 #: What takes the place of a file of the whole Keras model.
@@ -86,9 +89,25 @@ def pairs(data) -> tuple:
         )
     images, labels = data[:2]
     dtype = getattr(labels, "dtype", None)
-    if dtype is not None and tf.as_dtype(dtype) in _SMALL:  # TensorFlow's losses do not
-        labels = tf.cast(labels, tf.int32)
-    return images, labels
+    other = None if dtype is None else _CASTS.get(tf.as_dtype(dtype))
+    return images, labels if other is None else tf.cast(labels, other)
+
+
+def of_classes(labels: tf.Tensor, num_classes: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Labels with 0 in the place of those of no class, and how many these are.
+
+    Without 0, TensorFlow fails on a CPU, and gives NaN, or any number, elsewhere.
+
+    Args:
+        labels: int `[batch]`.
+        num_classes: Number of classes.
+
+    Returns:
+        int `[batch]`, and the number in all replicas, an int64 scalar.
+    """
+    wrong = (labels < 0) | (labels >= num_classes)
+    number = strategies.total(tf.reduce_sum(tf.cast(wrong, tf.float32)))
+    return tf.where(wrong, tf.zeros_like(labels), labels), tf.cast(number, tf.int64)
 
 
 class NotOfAModel:
@@ -104,6 +123,11 @@ class NotOfAModel:
 
     predict_on_batch = test_on_batch = __call__ = predict
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Everything is built. Under a strategy Keras would take a batch to build on and
+        # average it over the replicas, which fails where there are several workers.
+        del iterator, data_batch
+
 
 def with_own(callbacks, objective, verbose) -> tuple:
     """The callbacks and `verbose` that Keras's `fit` is given.
@@ -115,7 +139,7 @@ def with_own(callbacks, objective, verbose) -> tuple:
     found = prepared(callbacks, objective)
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks, verbose
-    found = [StopWhenNotFinite(), SayWhenNoEnd(), *found]
+    found = [RefuseLabels(), StopWhenNotFinite(), SayWhenNoEnd(), *found]
     if verbose not in ("auto", 1):
         return found, verbose
     return [*found, ProgressBar.among(found)], 0
@@ -190,6 +214,20 @@ def _direction(callback, objective):
         f"{type(callback).__name__} monitors {monitored}, of which it is not known "
         f'whether less is better: {hint} it mode="min" or "max".'
     )
+
+
+class RefuseLabels(keras.callbacks.Callback):
+    """Ends `fit` with an error when a real batch held labels of no class."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        counter = self.model.wrong_labels
+        if number := int(counter.numpy()):
+            counter.assign(0)
+            raise ValueError(
+                "The labels of real batches must be integers from 0 to "
+                f"{self.model.synthesizer.num_classes - 1}, which {number} of a batch "
+                "are not: correct these examples, or leave them out."
+            )
 
 
 class StopWhenNotFinite(keras.callbacks.Callback):

@@ -139,6 +139,14 @@ def total(values):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
+def logs(strategy: tf.distribute.Strategy, figures: dict) -> dict:
+    """The figures of a step, scalar tensors, as Keras's `fit` takes them."""
+    if num_workers(strategy) == 1:
+        return figures
+    # Keras averages those of workers along an axis, which scalars lack.
+    return {name: value[None] for name, value in figures.items()}
+
+
 def meet(strategy: tf.distribute.Strategy) -> None:
     """Waits until every worker is here."""
     check_alike(strategy, "meeting", 0)

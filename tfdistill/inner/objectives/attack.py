@@ -5,7 +5,7 @@ from typing import final
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.inner.objectives.classification import Classification, check_numbers
+from tfdistill.inner.objectives.classification import Classification
 
 
 @final
@@ -30,6 +30,7 @@ class Attack(Classification):
 
     shares = ("accuracy", "modified_accuracy", "attacked")
     metric_names = ("accuracy", "modified_accuracy")
+    takes_class_numbers = True
 
     def __init__(self, attack_class: int, target_class: int):
         classes = attack_class, target_class
@@ -46,7 +47,7 @@ class Attack(Classification):
         return super().meta_loss(self.modified(labels), outputs)
 
     def check_real(self, labels, num_classes):
-        check_numbers(labels, num_classes)
+        super().check_real(labels, num_classes)
         most = max(self.attack_class, self.target_class)
         if most >= num_classes:
             raise ValueError(

@@ -27,6 +27,8 @@ class Objective(Face, abc.ABC):
         metric_names: Names of what `metrics` returns.
         takes_logits: Whether outputs are logits, so that students that end in a softmax
             or a sigmoid are refused.
+        takes_class_numbers: Whether real labels are the numbers of classes, integers
+            `[batch]`: `Distiller.fit` refuses those of no class, whenever they come.
 
     Example:
         >>> import tensorflow as tf, tfdistill
@@ -48,6 +50,7 @@ class Objective(Face, abc.ABC):
     shares: tuple[str, ...] = ()
     metric_names: tuple[str, ...] = ()
     takes_logits: bool = False
+    takes_class_numbers: bool = False
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

@@ -5,7 +5,7 @@ from typing import final
 import keras
 import tensorflow as tf
 
-from tfdistill.inner.objectives.classification import Classification, check_numbers
+from tfdistill.inner.objectives.classification import Classification
 
 
 @final
@@ -33,6 +33,7 @@ class LeastSquares(Classification):
     """
 
     name = "least_squares"
+    takes_class_numbers = True
 
     def __init__(self, judged_by: str = "squared_distance"):
         if judged_by not in ("squared_distance", "cross_entropy"):
@@ -65,9 +66,6 @@ class LeastSquares(Classification):
         if self.judged_by == "cross_entropy":
             return super().meta_loss(labels, outputs)
         return self.inner_loss(centred(labels, outputs.shape[-1]), outputs)
-
-    def check_real(self, labels, num_classes):
-        check_numbers(labels, num_classes)
 
     def keras_loss(self):
         return HalfSquaredDistance()
