@@ -143,12 +143,12 @@ def test_first_losses_that_say_nothing_raise_no_false_alarms(first):
 
 def test_a_huge_first_loss_hides_no_later_one():
     back_off = stability.BackOff(10, stability.RunningMean(tf.Variable(0.0)))
-    losses = [1e9] + [2.3] * 9 + [1e3]
+    losses = [1e9] + [2.3] * 3 + [1e3, 1e9, 1e9]
     found = [
         float(back_off.factor(tf.constant([loss]), tf.constant([True]), step, 0.01))
         for step, loss in enumerate(losses)
     ]
-    assert [factor < 1 for factor in found] == [False] * 10 + [True]
+    assert [factor < 1 for factor in found] == [False] * 4 + [True] * 3
 
 
 def test_the_usual_norm_is_that_of_finite_gradients():

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfdistill.runs import strategies
 
-# Of so few values of a running mean, one this many times another may be an accident.
+# Of so few values of a running mean, one this many times the others is an accident.
 _FEW, _FAR = 10, 10.0
 
 
@@ -66,9 +66,9 @@ class RunningMean:
     slowly, so that a burst of large values does not raise its own limit: Adam's steps
     would grow with the burst until its second moment had followed.
 
-    Of few values one may be far off, such as the loss of a first student that nearly
-    diverged: among the first ten, one that is more than ten times the mean of those
-    before, or less than a tenth, makes it start anew.
+    A first value may be far off, such as the loss of a student that nearly diverged.
+    So among the first ten, one that is less than a tenth of the mean of those before
+    makes it start anew; and so does a second one of more than ten times the first.
 
     Args:
         variable: A scalar, initially 0; all replicas assign the same value.
@@ -99,8 +99,9 @@ class RunningMean:
         size, usual = tf.abs(value), tf.abs(mean)
         counts = tf.math.is_finite(value) & (size > 0)
         count = step - tf.minimum(self.skipped, step)
-        is_far = (size > _FAR * usual) | (_FAR * size < usual)
-        anew = counts & (count < _FEW) & is_far
+        falls = (count < _FEW) & (_FAR * size < usual)
+        rises = (count <= 1) & (size > _FAR * usual)
+        anew = counts & (falls | rises)
         count = tf.where(anew, tf.zeros_like(count), count)
         number = tf.cast(count, dtype)
         decay = tf.minimum(number / (number + 1), 0.99)
