@@ -15,6 +15,7 @@ from tfdistill.cli import help as help_text
 from tfdistill.cli import main, outer_loop, run_folder
 from tfdistill.cli.command import TITLES, Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.content import Content
 from tfdistill.cli.errors import InputError, checking, warnings_in_lines
 
 COMMANDS = [main.command(name) for name in main.COMMANDS]
@@ -343,7 +344,7 @@ def test_only_what_changes_the_result_refuses(before, after, refused, tmp_path):
         pool = [] if line.startswith("--pool") else ["--pool=/a/pool"]
         configuration = command.parse([*fixed, *pool, line])
         try:
-            run_folder.claim(command, configuration, ["flags.txt"], content)
+            run_folder.claim(command, configuration, ["flags.txt"], Content(content))
         finally:
             while run_folder._held:
                 run_folder._held.pop().close()
@@ -355,7 +356,7 @@ def test_only_what_changes_the_result_refuses(before, after, refused, tmp_path):
         return
     claim(after, "hash")
     claim(before, "hash")
-    with pytest.raises(InputError, match="different: what the data or the pool holds"):
+    with pytest.raises(InputError, match="different: what --dataset or --pool holds"):
         claim(before, "other")
     again = command.parse(
         [f"--flagfile={tmp_path}/w/flags.txt", f"--workdir={tmp_path}"]

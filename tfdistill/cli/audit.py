@@ -27,6 +27,7 @@ import os
 
 from tfdistill.cli import (
     audit_copies,
+    content,
     data,
     dry_run,
     machine,
@@ -153,8 +154,8 @@ def run(configuration: Configuration) -> None:
     _rehearse(dataset, places)
     if c.dry_run:
         return _dry_run(c, dataset)
-    content = data.content(dataset)
-    run_folder.claim(COMMAND, c, _OWNED, content)
+    held = data.content(dataset, model=content.of_path(c.model))
+    run_folder.claim(COMMAND, c, _OWNED, held)
     then = "--apply follows its audit.csv" if c.apply else run_folder.REPEATED
     if run_folder.is_finished(c.workdir, what="audit", then=then):
         audit_copies.write(c, places, names)
@@ -227,7 +228,7 @@ def _write(c, found, dataset, places, wrong, model, progress):
     """Shows the result and writes the folder's files, pictures last."""
     names, noise = dataset.class_names, found.noise()
     suspects, shown = found.suspects, listing.first(found)
-    content = {
+    metrics = {
         "dataset": dataset.name,
         "student": c.student,
         "examples": len(suspects),
@@ -247,14 +248,14 @@ def _write(c, found, dataset, places, wrong, model, progress):
         files.write_text(os.path.join(c.workdir, "audit.csv"), table)
     figures = listing.figures(found, dataset, places, shown)
     result = results.Result(c.workdir, map(results.picture, figures), progress)
-    result.add(content)
+    result.add(metrics)
     result.attempt_pictures(figures)
-    _show(content, noise)
+    _show(metrics, noise)
     print("The most suspect:")
     for k in shown[:_LISTED]:
         given, other = names[found.given[k]], names[found.suggested[k]]
         print(f"  {places.places[k]}: labelled {given}, probably {other}")
-    if model is not None and "model" not in content:
+    if model is not None and "model" not in metrics:
         print("No label is suspect: there is nothing wrong to have been learned.")
     print(f"Everything is in {c.workdir}.")
     result.end()

@@ -276,11 +276,11 @@ class Command:
         changed = (before | foreign) ^ self._lines(configuration)
         return sorted(line for line in changed if _name(line) not in self.uncompared)
 
-    def names_a_path(self, line: str) -> bool:
-        """Whether a line of a flagfile gives a flag a path of this machine."""
+    def path_flag(self, line: str) -> str | None:
+        """The flag to which a line of a flagfile gives a path of this machine."""
         name, value = _name(line), line.partition("=")[2]
         named = name in self.flags and self.flags[name].value in _PATHS
-        return named or (name == "dataset" and os.sep in value)
+        return name if named or (name == "dataset" and os.sep in value) else None
 
     def _knows(self, line):
         return line[:2] == "--" and _name(line) in self.flags

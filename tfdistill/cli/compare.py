@@ -20,7 +20,15 @@ import math
 import os
 import re
 
-from tfdistill.cli import data, dry_run, machine, results, run_folder, training
+from tfdistill.cli import (
+    content,
+    data,
+    dry_run,
+    machine,
+    results,
+    run_folder,
+    training,
+)
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -185,7 +193,8 @@ def run(configuration: Configuration) -> None:
     kinds, protocol = _options(c, dataset)
     if c.dry_run:
         return _dry_run(c, sets, dataset, kinds, protocol)
-    run_folder.claim(COMMAND, c, _OWNED)
+    held = data.content(dataset, sets=_content(c))
+    run_folder.claim(COMMAND, c, _OWNED, held)
     if run_folder.is_finished(c.workdir, _RESULT, "comparison"):
         return
     found = _compare(c, sets, dataset, kinds, protocol)
@@ -219,6 +228,19 @@ def _read(c, dataset):
     with checking():
         competitors.given(found, dataset)
     return found
+
+
+def _content(c):
+    """A hash of the sets, by their names, and of what whitened them."""
+    paths = _named(c.sets)
+    whitening = _of_each("zca", c.zca, paths)
+    with checking():
+        found = {
+            # Images and labels may be two files, with a plus between them.
+            name: [*map(content.of_path, [*path.split("+"), whitening.get(name)])]
+            for name, path in paths.items()
+        }
+    return content.of_values(found.items())
 
 
 def _options(c, dataset):

@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from types import NoneType
 
+from tfdistill.cli import content as contents
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.content import Content
 from tfdistill.cli.errors import InputError, checking
 
 # What finds the data of a result again.
@@ -171,27 +173,33 @@ def _labels(classes: Sequence[str], names: Sequence[str]) -> list[int]:
     return labels
 
 
-def content(dataset, *paths: str | None) -> str:
-    """A hash of what data hold, and of files beside them, wherever they are.
+def content(dataset, *paths: str | None, **others: str | None) -> Content:
+    """What data hold, and files beside them, wherever they are.
 
     Args:
         dataset: A `Dataset`.
         *paths: Files, such as the list of a pool; None is left out.
+        **others: By a flag's name, the hash of what its path leads to; None is left
+            out.
     """
-    import hashlib
-
     from tfdistill.runs import files
 
-    parts = [dataset.train, dataset.test, dataset.validation]
+    splits = dataset.train, dataset.test, dataset.validation
     normalization = dataset.normalization
     # Other machines sum in another order.
     numbers = [f"{x:.4g}" for x in (*normalization.mean, *normalization.std)]
     about = [
-        *(part and part.num_examples for part in parts),
+        *(split and split.num_examples for split in splits),
         *(tuple(dataset.image_shape), dataset.class_names, numbers),
         *(files.sha256(path) for path in paths if path),
     ]
-    return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
+    known = {flag: found for flag, found in others.items() if found}
+    parts = [contents.of_split(split) for split in splits if split]
+    return Content(
+        contents.of_values([*about, parts, known]),
+        ("dataset", "pool", *known),
+        contents.of_values(about),
+    )
 
 
 def record(configuration: Configuration) -> dict:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tfdistill._internal import spread
 from tfdistill.cli.command import Command, Flag
 from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.content import Content
 from tfdistill.cli.errors import InputError, checking
 from tfdistill.runs import files
 
@@ -67,7 +68,7 @@ def claim(
     command: Command,
     configuration: Configuration,
     owned: Iterable[str],
-    content: str = "",
+    content: Content | None = None,
 ) -> None:
     """Takes the run folder --workdir, or refuses one that holds another run.
 
@@ -80,7 +81,7 @@ def claim(
         configuration: The run's.
         owned: Names in the folder, or patterns such as "metrics*.json", that belong to
             a run; overwriting removes them.
-        content: A hash of what the paths among the flags lead to; empty if unknown.
+        content: What the paths among the flags lead to; None if that is unknown.
 
     Raises:
         InputError: If the folder holds another run or other files, or cannot be
@@ -120,7 +121,8 @@ def claim(
                 if any(fnmatch.fnmatch(name, pattern) for pattern in owned):
                     files.remove(os.path.join(folder, name))
         text = f"{_COMMAND}{command.name}\n{command.record(configuration)}"
-        files.write_text(path, text + (f"{_CONTENT}{content}\n" if content else ""))
+        text += f"{_CONTENT}{content.now}\n" if content else ""
+        files.write_text(path, text)
 
 
 def made_by(folder: str) -> str | None:
@@ -167,10 +169,12 @@ def _differences(command, configuration, recorded, content):
     changed = command.differences(configuration, recorded)
     known = [x for x in recorded.split("\n") if x.startswith(_CONTENT)]
     if known and content:
-        if known == [f"{_CONTENT}{content}"]:
-            changed = [line for line in changed if not command.names_a_path(line)]
+        moved = content.may_move(known[-1].removeprefix(_CONTENT))
+        if moved is not None:
+            changed = [x for x in changed if command.path_flag(x) not in moved]
         elif not changed:
-            return "different: what the data or the pool holds"
+            paths = [f"--{name}" for name in content.flags if name in command.flags]
+            return f"different: what {' or '.join(paths)} holds"
     own = set(command.record(configuration).split("\n"))
     sides = {
         "there": [line for line in changed if line not in own],

@@ -24,6 +24,7 @@ import os
 import shutil
 
 from tfdistill.cli import (
+    content,
     data,
     dry_run,
     machine,
@@ -181,7 +182,8 @@ def run(configuration: Configuration) -> None:
         return _dry_run(c, distilled, dataset, strategy)
     search = _search(c, c.workdir, distilled, dataset, strategy)
     _rehearse(c, search)
-    run_folder.claim(COMMAND, c, _OWNED)
+    held = data.content(dataset, distilled=content.of_path(c.distilled))
+    run_folder.claim(COMMAND, c, _OWNED, held)
     if run_folder.is_finished(c.workdir):
         return
     parts = 1 + bool(c.real_candidates) + bool(c.keep)

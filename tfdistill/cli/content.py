@@ -1,0 +1,89 @@
+"""What the paths among a run's flags lead to, as a hash: the same wherever it lies."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterable
+
+from tfdistill.runs import files
+
+# A distilled set that tfdistill wrote; it has the hashes of the files beside it.
+_SET = "tfdistill.json"
+# Evenly spaced images of a part, which stand for all of them.
+_LOOKED_AT = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What the paths among a run's flags lead to.
+
+    Attributes:
+        now: A hash of it.
+        flags: Names of the flags whose paths it answers for: these may change on the
+            way, if the hash is the same.
+        earlier: The hash of earlier versions, of the data's and the pool's form alone;
+            empty if they had none.
+    """
+
+    now: str
+    flags: tuple[str, ...] = ("dataset", "pool")
+    earlier: str = ""
+
+    def may_move(self, known: str) -> tuple[str, ...] | None:
+        """The flags whose paths may be others than those of a run.
+
+        Args:
+            known: The hash that the run has recorded.
+
+        Returns:
+            Names of flags; None if the paths lead to something else.
+        """
+        if known == self.now:
+            return self.flags
+        return ("dataset", "pool") if known and known == self.earlier else None
+
+
+def of_values(values: Iterable) -> str:
+    """A hash of values, by `repr`."""
+    return hashlib.sha256(repr([*values]).encode()).hexdigest()[:16]
+
+
+def of_path(path: str | None) -> str | None:
+    """A hash of a file, or of a folder's files and their names; None of None.
+
+    Of a distilled set of tfdistill, or of the run folder that it is in, it is the
+    set's: what was measured on it since is no part of it.
+    """
+    if path is None:
+        return None
+    path = files.local(path)
+    for folder in (path, os.path.join(path, "distilled")):
+        if os.path.isfile(os.path.join(folder, _SET)):
+            return files.sha256(os.path.join(folder, _SET))
+    if not os.path.isdir(path):
+        return files.sha256(path)
+    found = []
+    for folder, _, names in os.walk(path):
+        for name in names:
+            whole = os.path.join(folder, name)
+            found.append((os.path.relpath(whole, path), files.sha256(whole)))
+    return of_values(sorted(found))
+
+
+def of_split(split) -> list:
+    """What tells a `Split` from others: its labels, and of images in memory some.
+
+    Machines resize and sum with small differences, so an image counts by a few digits
+    of a mean in which its pixels have different weights.
+    """
+    import numpy as np
+
+    labels = np.ascontiguousarray(split.read_labels(), "<i4")
+    found = [hashlib.sha256(labels.tobytes()).hexdigest()]
+    if split.is_held:
+        rows = np.linspace(0, split.num_examples - 1, _LOOKED_AT).astype(int)
+        images = split.images[np.unique(rows)].astype("float64")
+        images = images.reshape(len(images), -1)
+        weights = np.linspace(1, 2, images.shape[1])
+        found += [f"{mean:.4g}" for mean in images @ (weights / weights.sum())]
+    return found
