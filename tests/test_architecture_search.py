@@ -281,6 +281,8 @@ def test_refusals(digits, distilled, tmp_path):
     refused("num_students", "1", oracle="hyperband")
     refused("validation", data=tfdistill.load_dataset("digits"))
     refused("10 classes", "has 3", data=digits.of_classes([0, 1, 2]))
+    swapped = digits.of_classes([1, 0, *range(2, 10)])
+    refused("in another order (1, 0, 2, 3, 4, ...)", data=swapped)
 
     def no_logits(hp, image_shape, num_classes):
         return widths(hp, image_shape, num_classes + 1)

@@ -1,5 +1,7 @@
 """Distilled data of other programs: recognised, checked, refused."""
 
+import dataclasses
+import importlib.util
 import io
 import pickle
 import sys
@@ -595,3 +597,26 @@ def test_what_cannot_be_matched_is_said(digits, tmp_path):
         read(tmp_path / "absent.npz", digits)
     with pytest.raises(ValueError, match="pixels must be one of"):
         read((np.zeros((4, 8, 8)), np.zeros(4)), digits, pixels="raw")
+
+
+def test_classes_in_another_order_are_refused(digits, tmp_path):
+    """Their labels would be swapped; other names of the same classes may come."""
+    two, swapped = digits.of_classes([0, 1]), digits.of_classes([1, 0])
+    data = tfdistill.baselines.random_real(two, steps=1)
+    data.save(tmp_path / "run" / "distilled")
+    data.to_npz(tmp_path / "a.npz")
+    data.save(tmp_path / "tfds")
+    (tmp_path / "tfds" / "tfdistill.json").unlink()
+    forms = [data, "run", "a.npz", "tfds"]
+    if importlib.util.find_spec("datasets"):
+        data.to_parquet(tmp_path / "a.parquet")
+        forms.append("a.parquet")
+    named = dataclasses.replace(swapped, class_names=("one", "zero"))
+    for form in forms:
+        source = tmp_path / form if isinstance(form, str) else form
+        tfdistill.read_distilled(source, two)
+        tfdistill.read_distilled(source, named)
+        says = refusal(source, swapped)
+        assert "in another order (1, 0) than" in says and "images (0, 1)" in says
+    with pytest.raises(ValueError, match="in another order"):
+        tfdistill.compare({"a": data}, swapped.hold_out(0.1))

@@ -139,7 +139,7 @@ def _run(c):
         run_folder.lock(c.workdir)
     with checking():
         distilled.check_fits(dataset)
-        _check_classes(distilled, dataset)
+    _compare_names(distilled, dataset)
     if c.attack:
         _expose(c, distilled, dataset, given)
     else:
@@ -157,17 +157,12 @@ def _differ(given, recorded):
     return not recorded or os.path.realpath(given) != os.path.realpath(recorded)
 
 
-def _check_classes(distilled, dataset):
-    """Refuses classes in another order; says so if they have other names."""
+def _compare_names(distilled, dataset):
+    """Says so if the real data's classes have other names than the images'."""
     own, theirs = map(tuple, (distilled.class_names, dataset.class_names))
     if own == theirs:
         return
     listed, of_images = (", ".join(map(str, names[:5])) for names in (theirs, own))
-    if sorted(own) == sorted(theirs):
-        raise InputError(
-            f"The classes of {dataset.name} come in another order ({listed}, ...) than "
-            f"those of the images ({of_images}, ...)."
-        )
     print(
         f"The classes of {dataset.name} ({listed}, ...) have other names than those of "
         f"the images ({of_images}, ...): each is taken for the one in its place."

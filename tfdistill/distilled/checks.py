@@ -1,5 +1,7 @@
 """Does a distilled set fit together?"""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
@@ -46,6 +48,48 @@ def check(distilled) -> None:
     untrusted.check_provenance(distilled.provenance)
     if not all(np.isfinite(values).all() for values in distilled.initial_weights or ()):
         raise ValueError("initial_weights must be finite: files keep no others.")
+
+
+def check_fits(distilled, dataset) -> None:
+    """Same as `DistilledDataset.check_fits`."""
+    if tuple(dataset.image_shape) != tuple(distilled.image_shape):
+        raise ValueError(
+            f"The distilled images have the shape {tuple(distilled.image_shape)}, but "
+            f"those of {dataset.name} have {tuple(dataset.image_shape)}."
+        )
+    if dataset.num_classes != distilled.num_classes:
+        raise ValueError(
+            f"The distilled images have {distilled.num_classes} classes, but "
+            f"{dataset.name} has {dataset.num_classes}."
+        )
+    check_order(distilled.class_names, dataset)
+
+
+def check_order(class_names: Sequence[str], dataset) -> None:
+    """Refuses real data with the same names of classes in another order.
+
+    Names that are others are taken for other words for the same classes.
+
+    Args:
+        class_names: Those of distilled data, in the order of their labels.
+        dataset: A `tfdistill.Dataset`.
+
+    Raises:
+        ValueError: If the order is another one.
+    """
+    own, theirs = ([*map(str, names)] for names in (class_names, dataset.class_names))
+    if own == theirs or sorted(own) != sorted(theirs):
+        return
+    first = next(k for k, (a, b) in enumerate(zip(own, theirs)) if a != b)
+    listed, of_images = (
+        ", ".join(names[first : first + 5]) + ", ..." * (len(names) > first + 5)
+        for names in (theirs, own)
+    )
+    raise ValueError(
+        f"The classes of {dataset.name} come in another order ({listed}) than those "
+        f"of the distilled images ({of_images}): choose them in the order of the "
+        "images."
+    )
 
 
 def check_model(distilled, model: keras.Model) -> None:

@@ -245,24 +245,16 @@ class DistilledDataset(faces.DistilledFace):
         return tf.data.Dataset.from_tensor_slices((self.images, self.labels))
 
     def check_fits(self, dataset) -> None:
-        """Refuses real data with another image shape or number of classes.
+        """Refuses real data of other images or classes.
 
         Args:
             dataset: A `tfdistill.Dataset`.
 
         Raises:
-            ValueError: If image shapes or class counts differ.
+            ValueError: If image shapes or class counts differ, or if the classes are
+                called the same, in another order. Other names are allowed.
         """
-        if tuple(dataset.image_shape) != tuple(self.image_shape):
-            raise ValueError(
-                f"The distilled images have the shape {tuple(self.image_shape)}, but "
-                f"those of {dataset.name} have {tuple(dataset.image_shape)}."
-            )
-        if dataset.num_classes != self.num_classes:
-            raise ValueError(
-                f"The distilled images have {self.num_classes} classes, but "
-                f"{dataset.name} has {dataset.num_classes}."
-            )
+        checks.check_fits(self, dataset)
 
     def assign_initial_weights(self, model: keras.Model) -> bool:
         """Assigns the fixed initial weights that the data was distilled for.

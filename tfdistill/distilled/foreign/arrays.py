@@ -42,6 +42,7 @@ class Found:
         zca: Matrix `[D, D]` by which the flat images were multiplied; None if none is
             in the file.
         zca_mean: `[D]`, what was subtracted before; None for nothing.
+        class_names: In the order of the labels; None if the file doesn't say.
     """
 
     images: np.ndarray
@@ -50,6 +51,7 @@ class Found:
     std: np.ndarray | None = None
     zca: np.ndarray | None = None
     zca_mean: np.ndarray | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 def found_in(arrays: Mapping[str, Stored], limit: int) -> Found:
@@ -92,7 +94,16 @@ def found_in(arrays: Mapping[str, Stored], limit: int) -> Found:
             what: None if name is None else _numbers(name, arrays[name], limit)
             for what, name in others.items()
         },
+        class_names=_texts(arrays.get("class_names"), limit),
     )
+
+
+def _texts(array, limit):
+    """An array of strings as such; None if it is none."""
+    if array is None or len(array.shape) != 1:
+        return None
+    values = load("class_names", array, limit)
+    return tuple(values.tolist()) if values.dtype.kind == "U" else None
 
 
 def whitening_in(arrays: Mapping[str, Stored], limit: int):

@@ -1,6 +1,8 @@
 """Files and folders that hold images and labels, and what they hold."""
 
+import dataclasses
 import io
+import json
 import os
 import pathlib
 import re
@@ -119,7 +121,9 @@ def _of_tfds(builder, limit):
         for name, spec in examples.element_spec.items()
         if hasattr(spec, "shape") and spec.dtype.size
     }
-    return found_in(arrays, limit)
+    label = dict(builder.info.features.items()).get("label")
+    names = getattr(label, "names", None) and tuple(label.names)
+    return dataclasses.replace(found_in(arrays, limit), class_names=names)
 
 
 def _of_folder(path, dataset, limit):
@@ -177,7 +181,18 @@ def _of_parquet(path, dataset, limit):
     for name in ("mean", "std", "scale"):
         if name in arrays:
             arrays[name] = Stored.of(arrays[name].load()[0])
-    return found_in(arrays, limit)
+    names = _names(table.schema_arrow.metadata)
+    return dataclasses.replace(found_in(arrays, limit), class_names=names)
+
+
+def _names(metadata):
+    """The names of the classes, as Hugging Face's datasets write them; or None."""
+    found = json.loads((metadata or {}).get(b"huggingface") or b"{}")
+    for key in ("info", "features", "label", "names"):
+        found = found.get(key) if isinstance(found, dict) else None
+    if isinstance(found, list) and all(isinstance(name, str) for name in found):
+        return tuple(found)
+    return None
 
 
 def _cell(value, shape):

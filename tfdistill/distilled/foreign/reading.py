@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfdistill.data.dataset import Dataset
+from tfdistill.distilled import checks
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.foreign import formats, labels, pixels
 from tfdistill.distilled.foreign.arrays import Found, whitening_in
@@ -98,6 +99,7 @@ def _read(name, source, dataset, declared, zca, recipe):
             found = formats.find(source, dataset, limit)
         else:
             found = Found(*map(np.asarray, source))
+        checks.check_order(found.class_names or (), dataset)
         images, words = pixels.normalised(found, dataset, said)
         means = labels.meaning(found.labels, len(images), dataset.num_classes)
     except FileNotFoundError:
