@@ -15,8 +15,8 @@ import tensorflow as tf
 from PIL import Image
 
 import tfdistill
+from tfdistill.cli import audit, distill
 from tfdistill.cli import data as cli_data
-from tfdistill.cli import distill
 from tfdistill.cli.errors import InputError
 from tfdistill.data import augmentation, passes
 from tfdistill.data.split import Split
@@ -706,10 +706,17 @@ def test_classes_are_chosen_by_their_names(tmp_path, capsys):
         for n in range(5):
             put(tmp_path / str(k) / f"{n}.png", picture(100 * k + n))
 
-    def of(classes, folder=tmp_path):
-        flags = [f"--dataset={folder}/", "--workdir=w", f"--classes={classes}"]
-        configuration = distill.COMMAND.parse(flags)
-        return cli_data.load(configuration)
+    def of(classes):
+        flags = [f"--dataset={tmp_path}/", "--workdir=w", f"--classes={classes}"]
+        found = cli_data.load(distill.COMMAND.parse(flags))
+        # An audit, which also knows where each image lies, takes the same ones.
+        audited, places, _ = audit._load(audit.COMMAND.parse(flags))
+        assert audited.class_names == found.class_names and audited.name == found.name
+        names = [found.class_names[k] for k in audited.train.labels]
+        assert names == [place.split("/")[0] for place in places.places]
+        parts = found.train, found.validation, found.test
+        assert len(names) == sum(map(len, parts))
+        return found
 
     assert of("2,10").class_names == ("2", "10")
     assert "2 (label 4), 10 (label 2)" in capsys.readouterr().out

@@ -187,7 +187,7 @@ def _load(c):
         )
         dataset = every
         if c.classes:
-            chosen = [int(label) for label in c.classes]
+            chosen = data.labels(c.classes, every.class_names)
             dataset = every.of_classes(chosen)
             places = places.where(np.isin(every.train.labels, chosen))
     return dataset, places, every.class_names

@@ -144,7 +144,7 @@ def load(configuration: Configuration, name: str | None = None):
             channels=c.channels and int(c.channels),
         )
         if c.classes:
-            dataset = dataset.of_classes(_labels(c.classes, dataset.class_names))
+            dataset = dataset.of_classes(labels(c.classes, dataset.class_names))
         if c.resplit and name is None:
             dataset = dataset.resplit(c.resplit)
         if "validation" in c:
@@ -152,8 +152,16 @@ def load(configuration: Configuration, name: str | None = None):
         return dataset
 
 
-def _labels(classes: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Finds classes by their names or, without any, by their labels."""
+def labels(classes: Sequence[str], names: Sequence[str]) -> list[int]:
+    """The labels of classes that are named, or without names numbered, as --classes.
+
+    Args:
+        classes: The names, or labels.
+        names: Of all classes, in the order of their labels.
+
+    Raises:
+        InputError: If there is no such class.
+    """
     named = [k for k in classes if k in names]
     # Numbers are names, where the names are numbers: folders 0, 1, 10, 11, 2.
     if not named and all(k.isdecimal() for k in classes):
@@ -166,11 +174,11 @@ def _labels(classes: Sequence[str], names: Sequence[str]) -> list[int]:
             f"--classes={','.join(classes)}: no class is called {unknown[0]!r}; there "
             f"are {shown}."
         )
-    labels = [names.index(k) for k in classes]
-    if any(str(label) != k for label, k in zip(labels, classes)):
-        shown = ", ".join(f"{k} (label {n})" for k, n in zip(classes, labels))
+    found = [names.index(k) for k in classes]
+    if any(str(label) != k for label, k in zip(found, classes)):
+        shown = ", ".join(f"{k} (label {n})" for k, n in zip(classes, found))
         print(f"Classes by their names: {shown}.", flush=True)
-    return labels
+    return found
 
 
 def content(dataset, *paths: str | None, **others: str | None) -> Content:
