@@ -568,4 +568,6 @@ def test_all_that_is_in_a_folder_is_said():
             name = name.partition("/")[0]
             makers = [said[one] for one in said if fnmatch.fnmatch(one, name)]
             assert makers, (command.name, name)
-            assert not makers[0] or command.name in makers[0], (command.name, name)
+            # `evaluate` writes into the folder of a run, which then owns it.
+            known = {command.name, "evaluate"} & makers[0]
+            assert known or not makers[0], (command.name, name)

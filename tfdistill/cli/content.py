@@ -23,11 +23,13 @@ class Content:
             way, if the hash is the same.
         earlier: The hash of earlier versions, of the data's and the pool's form alone;
             empty if they had none.
+        test: Of the test part alone, as `of_part` says; empty if there is none.
     """
 
     now: str
     flags: tuple[str, ...] = ("dataset", "pool")
     earlier: str = ""
+    test: str = ""
 
     def may_move(self, known: str) -> tuple[str, ...] | None:
         """The flags whose paths may be others than those of a run.
@@ -87,3 +89,17 @@ def of_split(split) -> list:
         weights = np.linspace(1, 2, images.shape[1])
         found += [f"{mean:.4g}" for mean in images @ (weights / weights.sum())]
     return found
+
+
+def of_part(split) -> str:
+    """A hash of a `Split`: of its labels and, behind a dash, of images in memory."""
+    labels, *images = of_split(split)
+    return "-".join([labels[:16], *([of_values(images)] if images else [])])
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two hashes are of the same, as far as both say.
+
+    Of two of `of_part`, one may be of images that were not in memory.
+    """
+    return all(a == b for a, b in zip(one.split("-"), other.split("-")))

@@ -207,6 +207,7 @@ def content(dataset, *paths: str | None, **others: str | None) -> Content:
         contents.of_values([*about, parts, known]),
         ("dataset", "pool", *known),
         contents.of_values(about),
+        contents.of_part(dataset.test),
     )
 
 

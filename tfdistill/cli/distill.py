@@ -42,6 +42,7 @@ _OWNED = (
     "distilled",
     "student",
     "metrics*.json",
+    "exposure*.json",
     "report.html",
     "images",
     "logs",

@@ -7,7 +7,7 @@ into a folder that TFDS and tf.data read.
 
 import os
 
-from tfdistill.cli import machine, run_folder
+from tfdistill.cli import evaluation_files, machine, run_folder
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -36,6 +36,8 @@ def run(configuration: Configuration) -> None:
     try:
         os.makedirs(c.workdir, exist_ok=True)
         run_folder.lock(c.workdir)
+        if c.overwrite and os.path.isdir(folder):
+            evaluation_files.forget(c.workdir)  # of the set that was there
         distilled.save(folder, overwrite=c.overwrite)
     except FileExistsError as error:
         raise InputError(
@@ -88,7 +90,12 @@ COMMAND = Command(
                     "The folder to copy it into; tfdistill evaluate takes it, too.",
                     value="FOLDER",
                 ),
-                Flag("overwrite", bool, False, "Replace a set in --workdir."),
+                Flag(
+                    "overwrite",
+                    bool,
+                    False,
+                    "Replace a set in --workdir, and what was found of it.",
+                ),
             ],
         ),
         Group("machine", [machine.VERBOSE]),

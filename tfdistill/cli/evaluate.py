@@ -9,6 +9,7 @@ folder:
   metrics-20.json       a smaller test, of 20 networks: metrics.json keeps the
                         test of the most networks
   metrics-on-DATA.json  a test on other data, by --dataset
+  metrics-one-set.json  of a baseline of several sets, the one in the folder
 
 --ordinary trains by Adam, in any order: on images with learned steps, too, or
 on others by other settings than their own. Its file is named by the settings.
@@ -17,19 +18,20 @@ With --attack, where the images are a distilled attack, it says how exposed
 networks are to it: those of a pool, or a --model of your own. Each is trained
 on the images as they were meant to be used and with ordinary counter-measures
 (lower rates, another order, clipped gradients, clean data afterwards);
-exposure.json and images/exposure.png show what is left of the attack.
+exposure.json and images/exposure.png show what is left of the attack; others
+of another model, pool, number or data have names of their own, as above.
 """
 
-import functools
 import os
 
-from tfdistill._internal import spread
 from tfdistill.cli import (
     comparisons,
+    content,
     data,
     dry_run,
+    evaluation_files,
+    exposed,
     machine,
-    objectives,
     results,
     run_folder,
     students,
@@ -38,7 +40,6 @@ from tfdistill.cli import (
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
-from tfdistill.runs import files
 
 _EVALUATE = "evaluation.evaluator:evaluate"
 _WHO_LEARNS = [
@@ -128,6 +129,11 @@ def _run(c):
             "--shuffle_steps is for images with steps in an order; those in "
             f"--workdir={c.workdir} are for any order."
         )
+    if not (c.student or distilled.student):
+        raise InputError(
+            f"--student is missing: the images in --workdir={c.workdir} are for no "
+            "network in particular; name one, such as --student=lenet."
+        )
     student = c.student or students.recorded(distilled.student, c.workdir)
     c = c.replace(student=student)
     given, known = c.model or c.pool, distilled.provenance.get("load", {})
@@ -141,20 +147,14 @@ def _run(c):
         distilled.check_fits(dataset)
     _compare_names(distilled, dataset)
     if c.attack:
-        _expose(c, distilled, dataset, given)
+        exposed.expose(c, distilled, dataset, given)
     else:
         if c.ordinary:
             recipe = training.ordinary(c, distilled.image_shape[-1])
             distilled = distilled.replace(recipe=recipe)
-        other_pool = given if _differ(given, known.get("pool")) else None
+        is_other = evaluation_files.differ(given, known.get("pool"))
+        other_pool = given if is_other else None
         _test(c, distilled, dataset, known.get("new_head", False), other_pool)
-
-
-def _differ(given, recorded):
-    """Whether a pool is another than the recorded one, which may have moved."""
-    if not given or (recorded and not os.path.exists(recorded)):
-        return False
-    return not recorded or os.path.realpath(given) != os.path.realpath(recorded)
 
 
 def _compare_names(distilled, dataset):
@@ -169,6 +169,23 @@ def _compare_names(distilled, dataset):
     )
 
 
+def _one_if_alike(c, distilled):
+    """A configuration with one network, if each would be the same."""
+    if (
+        distilled.initial_weights is None
+        or c.pool
+        or c.student != distilled.student
+        or c.shuffle_steps
+        or not distilled.recipe.is_ordered
+    ):
+        return c
+    if c.num_students > 1:
+        print("One network is tested: all would start from the images' own weights.")
+    # Nor does the seed make it another one.
+    seed = evaluation_files.known(c.workdir, "metrics").get("seed", c.seed)
+    return c.replace(num_students=1, seed=seed)
+
+
 def _test(c, distilled, dataset, new_head, other_pool):
     """Tests fresh networks; shows the result and writes it."""
     from tfdistill.evaluation.evaluator import Evaluator
@@ -176,6 +193,7 @@ def _test(c, distilled, dataset, new_head, other_pool):
     from tfdistill.students import names
     from tfdistill.weights.pretrained import PretrainedWeights
 
+    c = _one_if_alike(c, distilled)
     progress = Progress()
     journal = run_folder.journal(c.workdir, progress=progress)
     with checking():
@@ -208,8 +226,9 @@ def _test(c, distilled, dataset, new_head, other_pool):
         order = distilled.recipe.describe(distilled.images.shape)
     print(f"{student} on {dataset.name}, {order}: {result}")
     print("\n".join(results.class_lines(distilled.class_names, result.per_class)))
-    content = {
+    found = {
         **results.evaluation_json(result, student, dataset.name),
+        evaluation_files.TEST: content.of_part(dataset.test),
         "shuffle_steps": c.shuffle_steps,
         "seed": c.seed,
     }
@@ -217,161 +236,45 @@ def _test(c, distilled, dataset, new_head, other_pool):
     # The run itself writes metrics.json, which says that it is finished.
     unfinished = run_folder.is_unfinished(c.workdir)
     if student != distilled.student or unfinished:
-        name += "-" + _plain(student)
+        name += "-" + evaluation_files.plain(student)
     if c.shuffle_steps:
         name += "-shuffled"
     if c.ordinary:
-        content |= training.recorded(c, distilled.recipe, distilled.image_shape[-1])
+        found |= training.recorded(c, distilled.recipe, distilled.image_shape[-1])
         name += f"-{c.updates}-updates-{c.training_rate:g}"
-        name += f"-batch-{c.training_batch}" * ("training_batch" in content)
-        name += _plain("-".join(["", *c.changes])) if "changes" in content else ""
-    of_run = _known(os.path.join(c.workdir, "metrics.json")).get("dataset")
-    of_run = of_run or distilled.provenance.get("dataset")
-    if of_run not in (None, dataset.name):
-        name += "-on-" + _plain(dataset.name)
+        name += f"-batch-{c.training_batch}" * ("training_batch" in found)
+        if "changes" in found:
+            name += evaluation_files.plain("-".join(["", *c.changes]))
+    if evaluation_files.of_other_data(
+        c.workdir, distilled.provenance, dataset, c.dataset
+    ):
+        found["other_data"] = True
+        name += "-on-" + evaluation_files.plain(dataset.name)
     if other_pool:
-        content["other_pool"] = os.path.basename(os.path.normpath(other_pool))
-        name += "-pool-" + _plain(content["other_pool"])
-    known = _write(c, name, content)
+        found["other_pool"] = os.path.basename(os.path.normpath(other_pool))
+        found["start"] = content.of_path(students.pool_list(c))
+        name += "-pool-" + evaluation_files.base(other_pool)
+    sets = evaluation_files.known(c.workdir, "metrics").get("num_sets", 1)
+    if sets > 1:
+        found["num_sets"] = 1
+        if name == "metrics":
+            name += "-one-set"
+            print(
+                f"metrics.json keeps the result of all {sets} sets; the one that is in "
+                f"the folder has {name}.json."
+            )
+    written, known = evaluation_files.write(c.workdir, name, found)
     if unfinished:
         print(
-            f"The run in {c.workdir} is not finished, so this went to {name}.json; the "
-            "run's own command finishes it."
+            f"The run in {c.workdir} is not finished, so this went to {written}.json; "
+            "the run's own command finishes it."
         )
         return
     if name == "metrics":
         beside, ordered = comparisons.compared(known), distilled.recipe.is_ordered
-        for sentence in comparisons.verdict(content, beside, is_ordered=ordered):
+        for sentence in comparisons.verdict(found, beside, is_ordered=ordered):
             print(sentence)
     journal.forget()
-
-
-def _known(path):
-    """What a file of results holds; nothing if there is none."""
-    with checking():
-        return files.read_json(path) if os.path.isfile(path) else {}
-
-
-def _write(c, name, content):
-    """Writes an evaluation beside others of other numbers of networks.
-
-    The one of the most networks has the plain name. Returns what was under that name.
-    """
-    path = os.path.join(c.workdir, f"{name}.json")
-    known = _known(path)
-
-    def write(path, content):
-        with run_folder.writing(c.workdir):
-            files.write_json(path, content)
-
-    def beside(of):
-        seed = f"-seed{of['seed']}" if of.get("seed") else ""
-        return os.path.join(c.workdir, f"{name}-{of['num_students']}{seed}.json")
-
-    count, most = content["num_students"], known.get("num_students", 0)
-    if count < most or (count == most and content["seed"] != known.get("seed", 0)):
-        write(beside(content), content)
-        print(
-            f"{os.path.basename(path)} keeps the result of {most} network"
-            f"{'s' if most > 1 else ''}; this one, of {count}, is in "
-            f"{os.path.basename(beside(content))}."
-        )
-        return known
-    if most and count > most:
-        write(beside(known), {key: known[key] for key in content if key in known})
-    write(path, {**known, **content})
-    return known
-
-
-def _expose(c, distilled, dataset, given):
-    """Measures networks' exposure; shows it and writes it.
-
-    Args:
-        given: The path of what is measured, if it is not whom the attack is for.
-    """
-    from tfdistill.reporting import plots
-    from tfdistill.runs.progress import Progress
-    from tfdistill.studies import exposure
-
-    with checking():
-        attack = objectives.recorded(distilled.provenance)
-        model, starts = _networks(c, distilled)
-    with Progress() as progress:
-        progress.part("testing", len(starts), "networks")
-
-        def counted():
-            for start in starts:
-                yield start
-                progress.advance()
-
-        found = exposure.figures(
-            exposure.measure(model, counted(), distilled, dataset, seed=c.seed), attack
-        )
-    names = [
-        distilled.class_names[k] for k in (attack.attack_class, attack.target_class)
-    ]
-    of = given or distilled.student
-    print(
-        f"{len(starts)} networks ({of}), after {distilled.num_steps} steps on "
-        f"{distilled.num_images} images that are to make them call {names[0]} "
-        f"{names[1]}; % of the test images of {dataset.name}:"
-    )
-    titles = {
-        "attacked": f"{names[0]} called {names[1]}",
-        "accuracy": "accuracy",
-        "modified_accuracy": "against modified labels",
-    }
-    print(" ".join([f"{'':24}", *(f"{title:>23}" for title in titles.values())]))
-    for name, content in found.items():
-        cells = [
-            spread.percent(content[f"{key}_mean"], content[f"{key}_std"], len(starts))
-            for key in titles
-        ]
-        print(" ".join([f"{name:24}", *(f"{cell:>23}" for cell in cells)]))
-    name = "exposure"
-    if given:
-        name += "-" + _plain(os.path.basename(os.path.normpath(given)))
-    content = {
-        "networks": of,
-        "num_networks": len(starts),
-        "dataset": dataset.name,
-        "seed": c.seed,
-        "trainings": found,
-    }
-    with run_folder.writing(c.workdir):
-        files.write_json(os.path.join(c.workdir, f"{name}.json"), content)
-        results.draw(c.workdir, name, lambda: plots.exposure(found, *names))
-
-
-def _networks(c, distilled):
-    """A model, and the weights of each network whose exposure is measured."""
-    from tfdistill.weights.pool import Pool
-
-    if distilled.inner_optimizer.name != "sgd" or not distilled.recipe.is_ordered:
-        raise ValueError(
-            "--attack needs images for --inner_optimizer=sgd and its learned steps, "
-            f"not for {distilled.recipe.describe(distilled.images.shape)}."
-        )
-    student = c.student
-    if c.model:
-        model = students.given_model(c.model, student, distilled)
-        variables = [*model.trainable_variables, *model.non_trainable_variables]
-        return model, [[variable.numpy() for variable in variables]]
-
-    make_model = functools.partial(students.build, student, distilled)
-    model = make_model()
-    if c.pool:
-        pool = Pool.load(c.pool)
-        members = pool.held_out[: c.num_students] or pool.training
-        new_head = distilled.provenance["load"].get("new_head", False)
-        return model, pool.values(members, make_model, new_head=new_head)
-    if distilled.initial_weights is not None:
-        return model, [distilled.initial_weights]
-    raise ValueError("--attack needs a --model or a --pool: whose exposure is it?")
-
-
-def _plain(name):
-    return "".join(c if c.isalnum() or c in "_." else "-" for c in name)
 
 
 COMMAND = Command(

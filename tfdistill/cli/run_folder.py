@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from tfdistill._internal import spread
+from tfdistill.cli import headings
 from tfdistill.cli.command import Command, Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.content import Content
 from tfdistill.cli.errors import InputError, checking
+from tfdistill.cli.headings import FLAGS
 from tfdistill.runs import files
 
 if TYPE_CHECKING:  # it imports Keras, for which help must not wait
@@ -20,13 +22,8 @@ if TYPE_CHECKING:  # it imports Keras, for which help must not wait
 
 #: The file that is locked; it says nothing, and stays.
 LOCK = ".lock"
-#: A run's flags, as a flagfile.
-FLAGS = "flags.txt"
 #: What is said of a result that is there.
 REPEATED = "--overwrite repeats it"
-# Lines of that file, comments for flagfiles: whose run it is; what the paths lead to.
-_COMMAND = "# command: "
-_CONTENT = "# content: "
 #: The commands whose runs hold distilled images.
 _WITH_IMAGES = ("distill", "baseline")
 _held = []
@@ -120,8 +117,10 @@ def claim(
             for name in os.listdir(folder):
                 if any(fnmatch.fnmatch(name, pattern) for pattern in owned):
                     files.remove(os.path.join(folder, name))
-        text = f"{_COMMAND}{command.name}\n{command.record(configuration)}"
-        text += f"{_CONTENT}{content.now}\n" if content else ""
+        text = f"{headings.COMMAND}{command.name}\n{command.record(configuration)}"
+        if content:
+            text += f"{headings.TEST}{content.test}\n" * bool(content.test)
+            text += f"{headings.CONTENT}{content.now}\n"
         files.write_text(path, text)
 
 
@@ -130,13 +129,7 @@ def made_by(folder: str) -> str | None:
 
     Files of earlier versions don't.
     """
-    try:
-        with open(os.path.join(folder, FLAGS), encoding="utf-8") as file:
-            lines = file.read().split("\n")
-    except (OSError, ValueError):
-        return None
-    headings = (line for line in lines if line.startswith(_COMMAND))
-    name = next(headings, "").removeprefix(_COMMAND)
+    name = headings.recorded(folder, headings.COMMAND)
     return name if name.isalpha() else None
 
 
@@ -167,9 +160,9 @@ def refuse_another(folder: str, name: str) -> None:
 def _differences(command, configuration, recorded, content):
     """In what a recorded run is another, if it is; other paths are no difference."""
     changed = command.differences(configuration, recorded)
-    known = [x for x in recorded.split("\n") if x.startswith(_CONTENT)]
+    known = headings.said(recorded, headings.CONTENT)
     if known and content:
-        moved = content.may_move(known[-1].removeprefix(_CONTENT))
+        moved = content.may_move(known)
         if moved is not None:
             changed = [x for x in changed if command.path_flag(x) not in moved]
         elif not changed:

@@ -264,8 +264,12 @@ def _rows(folder, metrics, what):
                 how += _unusual(content)
             if "other_pool" in content:
                 how += f", from the pool {content['other_pool']}"
+            if content.get("num_sets", 1) < metrics.get("num_sets", 1):
+                how += ", one set of them"
             data = content.get("dataset")
             on = "" if data in (None, metrics.get("dataset")) else f", on {data}"
+            if not on and content.get("other_data"):
+                on = f", on other data called {data}"
             others.append({"what": f"{what}{how}{on}", **content})
     return [*beside, {"what": what, "main": True, **metrics}, *others]
 

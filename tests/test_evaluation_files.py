@@ -1,0 +1,153 @@
+"""What `tfdistill evaluate` writes: of what it is, and beside what the run has."""
+
+import json
+from types import SimpleNamespace
+
+import commands
+import numpy as np
+import pytest
+
+import tfdistill
+from tfdistill.cli import content, distill, evaluation_files, headings
+from tfdistill.cli.evaluation_files import TEST
+
+LINEAR = ["--dataset=digits", "--student=linear", "--steps=1", "--num_students=2"]
+
+
+def read(folder):
+    """What all files of results hold, by their names."""
+    return {path.name: json.loads(path.read_text()) for path in folder.glob("*.json")}
+
+
+def baseline(tmp_path, *flags):
+    commands.succeed("baseline", "--workdir=run", *LINEAR, *flags, cwd=tmp_path)
+    return tmp_path / "run"
+
+
+def evaluate(folder, *flags):
+    return commands.succeed("evaluate", "--workdir=run", *flags, cwd=folder.parent)
+
+
+def test_one_of_several_sets_is_not_the_run(tmp_path):
+    folder = baseline(tmp_path, "--num_sets=2")
+    before = read(folder)
+    said = evaluate(folder, "--num_students=3")
+    assert "keeps the result of all 2 sets" in said
+    found = read(folder)
+    one = found.pop("metrics-one-set.json")
+    assert found == before and before["metrics.json"]["num_sets"] == 2
+    assert one["num_sets"] == 1 and one["num_students"] == 3
+    page = tfdistill.report.Run.of_folder(folder)
+    assert [row["what"] for row in page.rows][-1].endswith(", one set of them")
+
+
+def test_networks_that_would_be_the_same_are_one(tmp_path):
+    flags = ["--initial_weights=fixed", "--num_sets=1", "--seed=7"]
+    folder = baseline(tmp_path, *flags)
+    before = read(folder)["metrics.json"]
+    said = evaluate(folder)
+    assert "One network is tested" in said and "(1 student)" in said
+    (found,) = read(folder).values()
+    assert found["num_students"] == 1 and found["seed"] == 7
+    assert found["accuracy_mean"] == pytest.approx(before["accuracy_mean"], abs=2e-3)
+    # Others are not.
+    for flags in (["--shuffle_steps"], ["--updates=2"], ["--student=mlp"]):
+        said = evaluate(folder, *flags, "--num_students=2")
+        assert "(2 students)" in said and "One network" not in said
+
+
+def test_other_data_of_the_same_name_are_other_data(tmp_path):
+    """Every corrected copy is called "images", say; a copy that moved is the same."""
+    digits = tfdistill.load_dataset("digits")
+    arrays = {
+        f"{kind}_{part}": getattr(getattr(digits, part), of)
+        for part in ("train", "test")
+        for kind, of in (("x", "images"), ("y", "labels"))
+    }
+    other = {**arrays, "y_test": np.roll(arrays["y_test"], 1)}
+    third = {**arrays, "y_test": np.roll(arrays["y_test"], 2)}
+    for name, held in (("a", arrays), ("b", other), ("c", third), ("moved", arrays)):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "my.npz", **held)
+    folder = baseline(tmp_path, "--dataset=a/my.npz", "--num_sets=1")
+    before = read(folder)["metrics.json"]
+    for name in "bc":
+        evaluate(folder, f"--dataset={name}/my.npz", "--num_students=3")
+    found = read(folder)
+    assert found.pop("metrics.json") == before
+    assert len(found) == 2 and "metrics-on-my.json" in found
+    assert len({each[TEST] for each in found.values()}) == 2
+    rows = [row["what"] for row in tfdistill.report.Run.of_folder(folder).rows]
+    assert sum("on other data called my" in row for row in rows) == 2
+    evaluate(folder, "--dataset=moved/my.npz", "--num_students=3")
+    assert read(folder)["metrics.json"]["num_students"] == 3
+    # An earlier version said where its data lay.
+    flags = (folder / "flags.txt").read_text().splitlines(keepends=True)
+    flags = "".join(line for line in flags if not line.startswith("# "))
+    (folder / "flags.txt").write_text(flags)
+    (folder / "metrics.json").write_text(json.dumps(before))
+    load = {"load": {"dataset": str(tmp_path / "a" / "my.npz")}}
+    known = SimpleNamespace(name="my", test=digits.test)
+    for name, is_other in (("a", False), ("b", True)):
+        path = str(tmp_path / name / "my.npz")
+        found = evaluation_files.of_other_data(str(folder), load, known, path)
+        assert found == is_other
+
+
+def test_files_of_other_models_of_the_same_name_stay(tmp_path):
+    def write(start, count=1, seed=0, test="labels-images"):
+        found = {TEST: test, "start": start, "num_networks": count, "seed": seed}
+        found["marked"] = start
+        return evaluation_files.write(
+            str(tmp_path), "exposure-mine.keras", found, "num_networks"
+        )[0]
+
+    assert write("aaaaaaaaaa") == "exposure-mine.keras"
+    assert write("bbbbbbbbbb") == "exposure-mine.keras-bbbbbbbb"
+    assert write("aaaaaaaaaa", test="others") == "exposure-mine.keras-others"
+    assert write("aaaaaaaaaa", seed=1) == "exposure-mine.keras-1-seed1"
+    assert write("bbbbbbbbbb", count=3) == "exposure-mine.keras-bbbbbbbb"
+    assert write("aaaaaaaaaa", test="labels") == "exposure-mine.keras"  # streamed
+    found = {name: each["marked"][0] for name, each in read(tmp_path).items()}
+    assert found == {
+        "exposure-mine.keras.json": "a",
+        "exposure-mine.keras-1-seed1.json": "a",
+        "exposure-mine.keras-others.json": "a",
+        "exposure-mine.keras-bbbbbbbb.json": "b",
+        "exposure-mine.keras-bbbbbbbb-1.json": "b",
+    }
+
+
+def test_a_run_without_a_student_asks_for_one(tmp_path):
+    baseline(tmp_path, "--nearest_neighbours", "--num_sets=1")
+    process = commands.run("evaluate", "--workdir=run", cwd=tmp_path)
+    assert process.returncode == 2
+    assert "--student is missing: the images in --workdir=run are for" in process.stderr
+    said = evaluate(tmp_path / "run", "--student=linear", "--num_students=2")
+    assert "linear on digits" in said
+
+
+def test_another_set_takes_the_results_of_the_one_before_away(tmp_path):
+    folder = tmp_path / "run"
+    copy = ["distilled", "--name=digits/10", f"--workdir={folder}"]
+    commands.succeed(*copy)
+    (folder / "images").mkdir()
+    written = ["metrics.json", "metrics-4.json", "exposure-x.json", "report.html"]
+    written += ["images/exposure-x.png"]
+    for name in [*written, "images/mine.png", "notes.txt"]:
+        (folder / name).write_text("{}")
+    commands.succeed(*copy, "--overwrite")
+    assert not any((folder / name).exists() for name in written)
+    assert (folder / "notes.txt").exists() and (folder / "images/mine.png").exists()
+
+
+def test_a_run_that_is_overwritten_leaves_no_exposure():
+    assert "exposure*.json" in distill._OWNED
+
+
+def test_a_run_says_what_its_test_part_holds(tmp_path):
+    folder = baseline(tmp_path, "--num_sets=1")
+    digits = tfdistill.load_dataset("digits")
+    known = headings.recorded(folder, headings.TEST)
+    assert known == content.of_part(digits.test) != content.of_part(digits.train)
+    assert content.is_same(known, known.partition("-")[0])

@@ -1,0 +1,133 @@
+"""Which file of a run folder an evaluation goes to: none replaces another one."""
+
+import glob
+import os
+from collections.abc import Mapping
+
+from tfdistill.cli import content, headings, run_folder
+from tfdistill.cli.errors import checking
+from tfdistill.runs import files
+
+#: In a file of results: what the test part holds, as `content.of_part` says.
+TEST = "test_data"
+#: What `evaluate` and `report` write into a run folder.
+WRITTEN = (
+    *("metrics*.json", "exposure*.json", "images/exposure*.png"),
+    *("report.html", "journal"),
+)
+
+
+def plain(name: str) -> str:
+    """A name as a part of a file's."""
+    return "".join(c if c.isalnum() or c in "_." else "-" for c in name)
+
+
+def base(path: str) -> str:
+    """The end of a path, as a part of a file's name."""
+    return plain(os.path.basename(os.path.normpath(path)))
+
+
+def known(folder: str, name: str) -> dict:
+    """What a file of results holds; nothing if there is none.
+
+    Args:
+        folder: The run folder.
+        name: Of the file, without ".json".
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    path = os.path.join(folder, f"{name}.json")
+    with checking():
+        return files.read_json(path) if os.path.isfile(path) else {}
+
+
+def differ(given: str | None, recorded: str | None) -> bool:
+    """Whether a path is another one than the recorded one, which may have moved."""
+    if not given or (recorded and not os.path.exists(recorded)):
+        return False
+    return not recorded or os.path.realpath(given) != os.path.realpath(recorded)
+
+
+def of_other_data(folder: str, provenance: Mapping, dataset, path: str) -> bool:
+    """Whether real data have another test part than the run's.
+
+    The run says what its test part holds; one of an earlier version, what the data are
+    called and where they lie.
+
+    Args:
+        folder: The run folder.
+        provenance: Of its distilled data.
+        dataset: The `Dataset`.
+        path: Where it was read.
+    """
+    metrics = known(folder, "metrics")
+    own = metrics.get(TEST) or headings.recorded(folder, headings.TEST)
+    if own:
+        return not content.is_same(str(own), content.of_part(dataset.test))
+    name = metrics.get("dataset") or provenance.get("dataset")
+    if name not in (None, dataset.name):
+        return True
+    return differ(path, provenance.get("load", {}).get("dataset"))
+
+
+def write(
+    folder: str, name: str, found: Mapping, counted: str = "num_students"
+) -> tuple[str, dict]:
+    """Writes an evaluation beside others of other numbers of networks.
+
+    The one of the most networks has the plain name. A file of other data, or of another
+    model or pool, that are called the same is left as it is: the name of this one ends
+    in a few digits of what it is of.
+
+    Args:
+        folder: The run folder.
+        name: Of the file, without ".json".
+        found: The evaluation; "test_data", and "start" of another pool or of a model,
+            are hashes of what it is of.
+        counted: Which of its keys is the number of networks.
+
+    Returns:
+        The name of the file that was written, and what was in the file of the plain
+        name before.
+    """
+    before = known(folder, name)
+    marks = [str(found[key]) for key in (TEST, "start") if _differs(key, before, found)]
+    if marks:
+        name += "-" + "-".join(mark[:8] for mark in marks)
+        before = known(folder, name)
+
+    def put(name, found):
+        with run_folder.writing(folder):
+            files.write_json(os.path.join(folder, f"{name}.json"), found)
+
+    def beside(of):
+        seed = f"-seed{of['seed']}" if of.get("seed") else ""
+        return f"{name}-{of[counted]}{seed}"
+
+    count, most = found[counted], before.get(counted, 0)
+    if count < most or (count == most and found["seed"] != before.get("seed", 0)):
+        put(beside(found), found)
+        print(
+            f"{name}.json keeps the result of {most} network{'s' if most > 1 else ''}; "
+            f"this one, of {count}, is in {beside(found)}.json."
+        )
+        return beside(found), before
+    if most and count > most:
+        put(beside(before), {key: before[key] for key in found if key in before})
+    put(name, {**before, **found})
+    return name, before
+
+
+def forget(folder: str) -> None:
+    """Removes what was found of distilled data that are about to be replaced."""
+    for pattern in WRITTEN:
+        for path in glob.glob(os.path.join(glob.escape(folder), pattern)):
+            files.remove(path)
+
+
+def _differs(key, before, found):
+    """Whether a file is known to be of something else."""
+    if key not in before or key not in found:
+        return False
+    return not content.is_same(str(before[key]), str(found[key]))
