@@ -213,6 +213,31 @@ def test_adaptation_beats_no_adaptation(pool_folder, shifted, tmp_path):
         assert np.mean(said == file["y_test"]) > 0.6
 
 
+def test_what_is_for_a_pool_is_not_compared_from_other_starts(pool_folder):
+    """No network of the pool, no figure: from random weights it would be another."""
+    digits = tfdistill.load_dataset("digits").hold_out(0.1)
+    images = tfdistill.DistilledImages.from_noise(digits, steps=1)
+    of_pool = tfdistill.Distiller(
+        "linear", images, PretrainedWeights(str(pool_folder))
+    ).distilled()
+    by_itself = tfdistill.Distiller("linear", images).distilled()
+    # As the command has recorded it from the beginning.
+    of_command = by_itself.replace(provenance={"load": {"pool": "pool"}})
+    said = []
+    found = tfdistill.compare(
+        {"of_pool": of_pool, "of_command": of_command, "by_itself": by_itself},
+        digits,
+        **{"architectures": ["linear"], "networks": 1, "choosing": 1},
+        **{"rates": [0.01], "updates": [2], "attack_images": 0, "teacher_epochs": 0},
+        baselines=[],
+        report=said.append,
+    )
+    known = {name: set_["as_learned"] is not None for name, set_ in found.sets.items()}
+    assert known == {"of_pool": False, "of_command": False, "by_itself": True}
+    told = [line for line in said if "is not tested by its learned steps" in line]
+    assert sorted(line.split()[0] for line in told) == ["of_command", "of_pool"]
+
+
 @pytest.mark.slow
 def test_adaptation_by_other_means(pool_folder, shifted, tmp_path):
     found = {}

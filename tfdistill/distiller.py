@@ -372,8 +372,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
     def test(self, batches, num_students: int):
         """Trains and tests fresh students, never those of training: an `Evaluation`."""
         if self._validation is None:
-            number = check_int("num_students", num_students, 1)
-            side_by_side = 2 if number > 1 else 1
+            side_by_side = min(2, check_int("num_students", num_students, 1))
             self._validation = Validation(self, self.distilled, side_by_side)
         return self._validation(batches, num_students, self.seed)
 
@@ -385,10 +384,11 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         """
         choices = self.meta_gradient, self.synthesizer, self.population.members[0][1]
         method = citations.method(*choices)
+        made = {"seed": self.seed, "method": method, **self.population.record()}
         return DistilledDataset.from_synthesizer(
             self.synthesizer,
             student=self.population.name,
             initial_weights=self.population.saved(),
             objective=self.objective,
-            provenance={"seed": self.seed, "method": method, **provenance},
+            provenance={**made, **provenance},
         )

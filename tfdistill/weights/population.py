@@ -14,6 +14,7 @@ from tfdistill.inner import second_order
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.fixed import FixedWeights
+from tfdistill.weights.pretrained import PretrainedWeights
 from tfdistill.weights.random import RandomWeights
 
 
@@ -125,6 +126,11 @@ class Population:
             start = [*model.trainable_variables, *model.non_trainable_variables]
             kept["start"] = [variable.value for variable in start]
         return kept
+
+    def record(self) -> dict:
+        """What is to be known of starts that are not saved, as JSON: `{}` if random."""
+        drawn = isinstance(self.members[0][1], PretrainedWeights)
+        return {"pretrained": True} if drawn else {}
 
     def saved(self) -> list[np.ndarray] | None:
         """Arrays of the fixed initial weights; None if they are random."""

@@ -116,6 +116,12 @@ def compare(
     ]
     rivals = [ordinary(rival) for rival in rivals]
     learned = {name for name, data in sets.items() if _has_learned_steps(data)}
+    for name in sorted(n for n in learned if _starts_from_a_pool(sets[n])):
+        learned.remove(name)
+        report(
+            f"{name} is not tested by its learned steps: they are for networks of a "
+            "pool; tfdistill evaluate tests those."
+        )
     journal = Journal(os.path.join(folder, "journal")) if folder else None
     teacher = None
     if teacher_epochs:
@@ -201,6 +207,12 @@ def _has_learned_steps(data):
     except ValueError:
         return False
     return True
+
+
+def _starts_from_a_pool(data):
+    """Whether the learned steps are for pretrained networks, which others lack."""
+    known = data.provenance
+    return bool(known.get("pretrained") or known.get("load", {}).get("pool"))
 
 
 def _plan(rivals, architectures, settings, teacher):
