@@ -257,6 +257,54 @@ def test_a_table_that_was_edited_wrongly_is_refused(tmp_path, old, new, sentence
         corrections.read(path, places, ["=a", "b"])
 
 
+@pytest.mark.parametrize("part", ["", "train"])
+def test_what_is_read_through_links_is_copied(tmp_path, part):
+    """Classes, parts and images may be links; what leads round or nowhere, too."""
+    images, labels = arrays()
+    away, data = tmp_path / "away", tmp_path / "d"
+    save_folder(away / "all", images, labels)
+    (data / part).mkdir(parents=True)
+    if part:
+        save_folder(away / "test", images[:6], labels[:6])
+        (data / "test").symlink_to(away / "test")
+    (data / part / "=a").symlink_to(away / "all" / "=a")
+    (away / "all" / "b").rename(data / part / "b")
+    (data / part / "c").mkdir()
+    for path in (away / "all" / "c").iterdir():
+        (data / part / "c" / path.name).symlink_to(path)
+    (data / part / "b" / "round").symlink_to(data)
+    (data / part / "b" / "gone.txt").symlink_to(tmp_path / "nowhere")
+    dataset, found = origins.whole(load_dataset(str(data)), str(data))
+    names = [dataset.class_names[k] for k in dataset.train.labels]
+    rows = [
+        corrections.Row(int(k), place, name, "b", place.endswith("a/000.png"))
+        for k, place, name in zip(found.rows, found.places, names)
+    ]
+    moved = [row for row in rows if row.suspect and row.given != "b"]
+    arguments = rows, "folder", str(data), dataset.class_names
+    corrections.apply(*arguments, tmp_path / "new")
+    copy = str(tmp_path / "new" / "images")
+    again, _ = origins.whole(load_dataset(copy), copy)
+    assert again.class_names == dataset.class_names
+    assert again.train.num_examples == dataset.train.num_examples == 20
+    expected = np.bincount(dataset.train.labels, minlength=3)
+    expected += np.array([-len(moved), len(moved), 0])
+    np.testing.assert_array_equal(np.bincount(again.train.labels), expected)
+    assert len(again.test) == len(dataset.test)
+    # Where a link leads is part of the data, too.
+    with pytest.raises(ValueError, match="lies in the data"):
+        corrections.apply(*arguments, away / "all" / "=a" / "new")
+
+
+def test_no_copy_lacks_an_audited_file(tmp_path):
+    images, labels = arrays()
+    save_folder(tmp_path / "d", images, labels)
+    row = corrections.Row(0, "b/gone.png", "b", "b", False)
+    with pytest.raises(ValueError, match="lacks 1 of 1 audited files, .* b/gone.png"):
+        corrections.apply([row], "folder", str(tmp_path / "d"), ["b"], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_folder_that_exists_or_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import warnings
@@ -107,6 +108,32 @@ def listed(root: pathlib.Path) -> dict[str, tuple[pathlib.Path, list]]:
 def of_training(root: pathlib.Path) -> pathlib.Path:
     """The folder of the training part: `root/train`, say, or the root itself."""
     return _parts(root, collections.Counter())["train"]
+
+
+def below(root: pathlib.Path) -> list[str]:
+    """All files in a folder, also those that are no images, sorted.
+
+    Links to folders are followed where `of_folder` follows them: those of parts and of
+    classes, but none further down, so that no link leads round in a circle.
+
+    Args:
+        root: The folder.
+
+    Returns:
+        Paths within the folder.
+    """
+    levels = 1 + len(of_training(root).relative_to(root).parts)
+    return sorted(os.path.relpath(path, root) for path in _below(root, levels))
+
+
+def _below(folder, levels):
+    with contextlib.suppress(PermissionError), os.scandir(folder) as items:
+        for item in items:
+            follows = levels > 0 and not _is_hidden(item.name)
+            if item.is_dir(follow_symlinks=follows):
+                yield from _below(item.path, levels - 1)
+            elif item.is_file():
+                yield item.path
 
 
 def _folders(parent):

@@ -123,8 +123,7 @@ def check_folder(folder: str, source: str) -> str:
         PermissionError: If it cannot be made.
     """
     folder = files.local(folder)
-    inside = os.path.realpath(folder) + os.sep
-    if os.path.isdir(source) and inside.startswith(os.path.realpath(source) + os.sep):
+    if os.path.isdir(source) and _is_inside(folder, source):
         raise ValueError(f"{folder} lies in the data, {source}: choose another.")
     if os.path.lexists(folder):
         raise FileExistsError(f"{folder} exists: choose another folder.")
@@ -134,6 +133,14 @@ def check_folder(folder: str, source: str) -> str:
     if not (os.path.isdir(parent) and os.access(parent, os.W_OK)):
         raise PermissionError(f"{folder} cannot be made in {parent}: choose another.")
     return folder
+
+
+def _is_inside(folder, source):
+    """Whether a folder would lie in the data, or where a link of the data leads."""
+    root = pathlib.Path(source)
+    of_data = {root, *(root.joinpath(place).parent for place in folders.below(root))}
+    inside = os.path.realpath(folder) + os.sep
+    return any(inside.startswith(os.path.realpath(each) + os.sep) for each in of_data)
 
 
 def apply(
@@ -153,7 +160,7 @@ def apply(
         A sentence that says what was written, and how to read the copy.
 
     Raises:
-        ValueError, OSError: By `check_folder`.
+        ValueError, OSError: By `check_folder`, or if an audited file is gone.
     """
     folder = check_folder(folder, source)
     changed = [row for row in rows if row.suspect and row.suggested != row.given]
@@ -165,7 +172,7 @@ def apply(
             "".join(f"{where}\n" for _, where in kept),
         )
         if kind == "folder":
-            _copy_folder(source, os.path.join(temporary, "images"), changed)
+            _copy_folder(source, os.path.join(temporary, "images"), rows, changed)
         if kind == "npz":
             target = os.path.join(temporary, os.path.basename(source))
             _copy_npz(source, target, changed, list(names))
@@ -178,14 +185,19 @@ def apply(
     return f"{said}, and a copy with {len(changed)} label{plural} changed: {read_by}"
 
 
-def _copy_folder(source, target, changed):
+def _copy_folder(source, target, rows, changed):
     new = {row.where: row.suggested for row in changed}
     train = os.path.relpath(folders.of_training(pathlib.Path(source)), source)
     depth = 0 if train == os.curdir else len(pathlib.Path(train).parts)
-    for parent, _, names in os.walk(source):
-        for place in (os.path.relpath(os.path.join(parent, n), source) for n in names):
-            if place not in new:
-                _copy(os.path.join(source, place), os.path.join(target, place))
+    places = folders.below(pathlib.Path(source))
+    if lacking := sorted({row.where for row in rows} - {*places}):
+        raise ValueError(
+            f"{source} lacks {len(lacking)} of {len(rows)} audited files, the first of "
+            f"them {lacking[0]}; audit what is there now."
+        )
+    for place in places:
+        if place not in new:
+            _copy(os.path.join(source, place), os.path.join(target, place))
     # Now all places are known that are taken.
     for place, name in sorted(new.items()):
         parts = list(pathlib.Path(place).parts)
