@@ -462,6 +462,17 @@ def test_a_clock_counts_the_seconds_of_all_processes(tmp_path):
         assert Clock(path).seconds < 900
 
 
+def test_a_run_that_replaces_another_has_its_own_seconds(tmp_path):
+    flags = ["--dataset=digits", "--num_sets=1", "--num_students=1", "--steps=1"]
+    flags += ["--nearest_neighbours", f"--workdir={tmp_path / 'run'}"]
+    commands.succeed("baseline", *flags)
+    left = {"seconds": 50_000, "cpu_seconds": 90_000}
+    files.write_json(tmp_path / "run" / "journal" / "seconds.json", left)
+    commands.succeed("baseline", *flags, "--overwrite")
+    metrics = files.read_json(tmp_path / "run" / "metrics.json")
+    assert metrics["seconds"] < 1000
+
+
 def test_what_a_killed_run_left_is_tidied_up(tmp_path):
     names = "flags.txt.tmp", "distilled.0a1b.tmp", "distilled.0a1b.tmp.old", "mine.tmp"
     for name in (*names, "distilled"):

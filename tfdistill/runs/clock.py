@@ -1,6 +1,7 @@
 """How long work takes that a process begins and another one ends."""
 
 import contextlib
+import functools
 import os
 import time
 
@@ -14,13 +15,13 @@ class Clock:
     """Seconds of work that may be stopped and gone on with; a pause is not counted.
 
     Args:
-        path: A JSON file, of what earlier processes took: read at once, written by
-            `keep`. None for nowhere. A damaged file counts as none.
+        path: A JSON file, of what earlier processes took, written by `keep`. None for
+            nowhere. A damaged file counts as none. It is read when seconds are first
+            asked for: until then, who begins anew may remove it.
     """
 
     def __init__(self, path: str | os.PathLike | None = None):
         self._path = path
-        self._before = self._read()
         self._started = self._now()
 
     @property
@@ -45,7 +46,8 @@ class Clock:
     def _now(self):
         return {"seconds": time.monotonic(), "cpu_seconds": time.process_time()}
 
-    def _read(self):
+    @functools.cached_property
+    def _before(self):
         if self._path is not None and os.path.isfile(self._path):
             with contextlib.suppress(ValueError):
                 content = files.read_json(self._path)
