@@ -309,15 +309,15 @@ def test_the_test_images_are_used_once_and_the_costs_are_told(run):
 
 
 @pytest.mark.parametrize(
-    ("flags", "says"),
+    ("flags", "says", "sets"),
     [
-        (["--kind=random_real", "--student=linear"], "linear learns from"),
-        (["--initial_weights=fixed", "--student=linear"], "linear learns from"),
-        (["--kind=average_real", "--student=linear"], "1 sets"),
-        (["--kind=k_means", "--nearest_neighbours"], "nearest neighbours"),
+        (["--student=linear", "--num_sets=3"], "2 of 3 sets: more --num_students", 2),
+        (["--initial_weights=fixed", "--student=linear"], "linear learns from", 2),
+        (["--kind=average_real", "--student=linear"], "1 sets", 1),
+        (["--kind=k_means", "--nearest_neighbours"], "nearest neighbours", 2),
     ],
 )
-def test_baseline(flags, says, tmp_path):
+def test_baseline(flags, says, sets, tmp_path):
     workdir = tmp_path / "run"
     sizes = ["--steps=2", "--num_sets=2", "--num_students=4"]
     fresh = "--nearest_neighbours" in flags
@@ -326,6 +326,7 @@ def test_baseline(flags, says, tmp_path):
     assert says in process.stdout
     metrics = json.loads((workdir / "metrics.json").read_text())
     assert metrics["accuracy_mean"] > 0.5 and metrics["num_images"] == 20
+    assert metrics["num_sets"] == sets
     assert (workdir / "images" / "distilled.png").exists()
     if "--nearest_neighbours" in flags:
         assert not (workdir / "student").exists()

@@ -1,5 +1,6 @@
 """Pretrained students: made, kept, drawn and refused."""
 
+import dataclasses
 import json
 import os
 import re
@@ -189,6 +190,11 @@ def test_adaptation_beats_no_adaptation(pool_folder, shifted, tmp_path):
         metrics = json.load(file)
     assert metrics["accuracy_mean"] > metrics["no_distilled_data"]["accuracy_mean"]
     assert metrics["accuracy_mean"] > 0.6
+    # Two are held out, each of which is tested once.
+    assert "2 of --num_students=4 test at the end" in process.stdout
+    tested = metrics, metrics["no_distilled_data"], metrics["random_real"]
+    assert [each["num_students"] for each in tested] == [2, 2, 2]
+    assert metrics["shuffled"]["num_students"] == 4
     # The run knows its pool.
     again = tfdistill_command(
         "evaluate", f"--workdir={tmp_path / 'run'}", "--num_students=4"
@@ -236,6 +242,47 @@ def test_what_is_for_a_pool_is_not_compared_from_other_starts(pool_folder):
     assert known == {"of_pool": False, "of_command": False, "by_itself": True}
     told = [line for line in said if "is not tested by its learned steps" in line]
     assert sorted(line.split()[0] for line in told) == ["of_command", "of_pool"]
+
+
+def test_no_network_of_a_pool_counts_twice(pool_folder):
+    """More tests than there are networks are made where each learns otherwise only."""
+    digits = tfdistill.load_dataset("digits")
+    first, second = (
+        tfdistill.baselines.random_real(digits, steps=5, seed=k) for k in range(2)
+    )
+    ordinary = first.replace(recipe=tfdistill.OrdinaryTraining(3, batch_size=7))
+    all_at_once = first.replace(recipe=tfdistill.OrdinaryTraining(3, batch_size=50))
+    weights = PretrainedWeights(str(pool_folder))
+    one = weights.pool.held_out[:1]
+
+    def test(data, initial_weights=weights, count=6, **kwargs):
+        evaluator = tfdistill.Evaluator(
+            "linear", np.ravel(data)[0], initial_weights=initial_weights
+        )
+        return evaluator, evaluator(data, digits.test, count, **kwargs)
+
+    with pytest.warns(UserWarning, match="pool holds out 2 networks: more than 2"):
+        evaluator, ordered = test(first)
+    assert ordered.num_students == 2 and ordered.accuracy_std > 0
+    with pytest.warns(UserWarning, match="copies"):
+        assert evaluator.untrained(digits.test, 5).num_students == 2
+    # Pairs take the sets in turn: the third pair is the first one.
+    with pytest.warns(UserWarning, match="more than 4 tests would be copies"):
+        _, of_two = test([first, second])
+    assert len({*of_two.losses}) == of_two.num_students == 4
+    np.testing.assert_array_equal(of_two.accuracies[:2], ordered.accuracies)
+    with pytest.warns(UserWarning, match="copies"):
+        assert test(all_at_once)[1].num_students == 2
+    for data, kwargs in ((ordinary, {}), (first, {"shuffle_steps": True})):
+        _, found = test(data, count=4, **kwargs)
+        assert len({*found.losses}) == found.num_students == 4
+    # A single one learns from each set.
+    alone = PretrainedWeights(dataclasses.replace(weights.pool, held_out=one))
+    with pytest.warns(UserWarning, match="holds out 1 network: more than 2 tests"):
+        assert test([first, second], alone)[1].num_students == 2
+    # Of fixed weights there is one.
+    assert test(first, FixedWeights())[1].num_students == 1
+    assert test(first, None, count=3)[1].num_students == 3
 
 
 @pytest.mark.slow

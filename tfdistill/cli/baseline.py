@@ -16,7 +16,6 @@ that of tfdistill distill:
   flags.txt     the flags: tfdistill baseline --flagfile=... repeats the run
 """
 
-import functools
 import os
 
 from tfdistill.cli import (
@@ -40,6 +39,8 @@ _OWNED = (
 )
 # Kinds that are of pretrained networks alone.
 _ADAPTED = ("fada", "none")
+# Nothing of these is drawn: there is one.
+_ALONE = ("average_real", "herding")
 _KIND = Flag(
     "kind",
     str,
@@ -141,10 +142,11 @@ def run(configuration: Configuration) -> None:
         return
     chosen, model = "", None
     with progress:
-        progress.part("testing", _networks(c, sets, learned), "networks")
+        progress.part("testing", _networks(c, sets, learned, evaluator), "networks")
         if c.kind == "none":
             result, sets = evaluator.untrained(dataset.test, c.num_students), []
         elif c.kind == "fada":
+            sets = sets[: c.num_students]
             result, model = _adapted(c, sets, dataset, start, source, progress)
         elif c.nearest_neighbours:
             chosen, result = _nearest_neighbours(sets, dataset)
@@ -155,20 +157,26 @@ def run(configuration: Configuration) -> None:
     _finish(c, sets, chosen, result, model, dataset, clock.seconds, progress)
 
 
-def _networks(c, sets, learned):
+def _count(c, sets):
+    """How many networks are to test: of fixed weights, one for each set."""
+    return c.num_students if sets[0].initial_weights is None else len(sets)
+
+
+def _networks(c, sets, learned, evaluator):
     """How many networks will be trained."""
     from tfdistill.studies import baselines
 
     if c.nearest_neighbours:
         return 1
-    if c.kind in _ADAPTED:
+    if c.kind == "fada":
         return c.num_students
+    if c.kind == "none":
+        return len(evaluator.dealt([], c.num_students))
     candidates = len(baselines.RATES) * len(baselines.EPOCHS) + (learned is not None)
-    alike = sets[0].initial_weights is not None
-    tested = len(sets) if alike else c.num_students
+    tested = len(evaluator.dealt(sets, _count(c, sets)))
     if c.kind == "optimized_real":
-        tested += len(sets) * (1 if alike else 20)
-    return candidates * _judges(sets) + tested
+        tested += len(sets) * len(evaluator.dealt(sets[:1], 20))
+    return candidates * len(evaluator.dealt(sets, _judges(sets))) + tested
 
 
 def _judges(sets):
@@ -214,29 +222,13 @@ def _draw(c, dataset, start):
     from tfdistill.studies import baselines
 
     sizes = {"images_per_class": c.images_per_class, "steps": c.steps}
-    if c.kind in ("average_real", "herding"):
-        # Nothing of these is drawn: there is one.
+    if c.kind in _ALONE:
         made = getattr(baselines, c.kind)(dataset, **sizes)
-        return _with_start(c, [made], start)
+        return students.with_start(c, [made], start)
     make = baselines.k_means if c.kind == "k_means" else baselines.random_real
     count = c.num_sets * (5 if c.kind == "optimized_real" else 1)
     sets = [make(dataset, **sizes, seed=c.seed + k) for k in range(count)]
-    return _with_start(c, sets, start)
-
-
-def _with_start(c, sets, start):
-    import keras
-
-    from tfdistill.inner.stateless import StatelessModel
-
-    if start.is_random:
-        return sets
-    make_model = functools.partial(students.build, c.student, sets[0])
-    keras.utils.set_random_seed(c.seed % 2**31)
-    model = make_model()
-    start.build(make_model, model)
-    student = StatelessModel(model)
-    return [each.replace(initial_weights=student.arrays()) for each in sets]
+    return students.with_start(c, sets, start)
 
 
 def _evaluator(c, sets, start, journal):
@@ -245,13 +237,11 @@ def _evaluator(c, sets, start, journal):
 
     if c.nearest_neighbours:
         return None
-    alike = sets[0].initial_weights is not None
-    count = len(sets) if alike else c.num_students
     return Evaluator(
         c.student,
         sets[0],
         initial_weights=start if start.is_random else None,
-        side_by_side=1 if count == 1 else 2,
+        side_by_side=1 if _count(c, sets) == 1 else 2,
         journal=None if c.dry_run else journal,
     )
 
@@ -260,7 +250,6 @@ def _tested(c, sets, dataset, learned, evaluator, journal, progress):
     """The sets at the rates that suit them best, what was chosen, and the result."""
     from tfdistill.studies import baselines
 
-    alike = sets[0].initial_weights is not None
     going = {
         "initial_weights": students.pretrained_weights(c),
         "seed": c.seed,
@@ -277,11 +266,13 @@ def _tested(c, sets, dataset, learned, evaluator, journal, progress):
     )
     if c.kind == "optimized_real":
         progress.about("choosing the sets", figures=False)
+        count = len(evaluator.dealt(sets[:1], 20))
         sets = baselines.optimized_real(
-            sets, c.student, dataset.train, num_students=1 if alike else 20, **going
+            sets, c.student, dataset.train, num_students=count, **going
         )
     progress.about("")
-    count = len(sets) if alike else c.num_students
+    count = _count(c, sets)
+    sets = sets[: 1 + max(evaluator.dealt(sets, count))]
     result = evaluator(sets, dataset.test, count, seed=c.seed)
     return sets, f"rate {sets[0].provenance['rates']}", result
 
@@ -353,7 +344,10 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
         kept.attempt(what, make)
     images = distilled.num_images if sets else "no"
     does = "classifies by" if c.nearest_neighbours else "learns from"
-    details = ", ".join(filter(None, [c.kind, f"{len(sets)} sets", chosen]))
+    several = f"{len(sets)} sets"
+    if 0 < len(sets) < c.num_sets and c.kind not in _ALONE:
+        several = f"{len(sets)} of {c.num_sets} sets: more --num_students test all"
+    details = ", ".join(filter(None, [c.kind, several, chosen]))
     print(
         f"Test accuracy where {name} {does} {images} images of {dataset.name} "
         f"({details}): {result.summary('accuracy')}"
@@ -364,7 +358,7 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
 
 def _dry_run(c, sets, dataset, learned, evaluator):
     """Measures a few tests, and says what the run would take."""
-    count, network, traced = _networks(c, sets, learned), 0.0, 0
+    count, network, traced = _networks(c, sets, learned, evaluator), 0.0, 0
     if evaluator is not None:
         network, traced = dry_run.a_network(evaluator, sets[0], dataset.validation)
     # Others choose the rate, and train the exported network.

@@ -152,7 +152,9 @@ class Comparisons:
             the distilled images comes first.
         """
         c = self._c
-        test, count = self._dataset.test.passes(), students.num_tested(c)
+        test, different = self._dataset.test.passes(), students.num_different(c)
+        ordered = distilled.recipe.is_ordered
+        count = different if ordered else students.num_tested(c)
 
         @functools.cache
         def evaluator():  # not for those who only count
@@ -165,7 +167,7 @@ class Comparisons:
 
         def real():
             tuned = self._first
-            if distilled.recipe.is_ordered:
+            if ordered:
                 tuned = self._tuned(distilled.learning_rates)
                 self._progress.about(RANDOM)
             return self._of_real(tuned, test, count, seed=c.seed)
@@ -178,19 +180,19 @@ class Comparisons:
         tests = {"distilled images": (count, lambda: tested(distilled))}
         if c.pool:
             tests["no distilled data"] = (
-                count,
-                lambda: evaluator().untrained(test, count, seed=c.seed),
+                different,
+                lambda: evaluator().untrained(test, different, seed=c.seed),
             )
         # In ordinary training, real images at the start are the random real ones.
-        if distilled.recipe.is_ordered or c.start != "real" or self._real is None:
+        if ordered or c.start != "real" or self._real is None:
             tests["before"] = count, lambda: tested(self.start)
         if self._real is not None:
             more = 0
-            if distilled.recipe.is_ordered:
+            if ordered:
                 # The learned rates are tried, too, beside the rates tried at first.
                 more = self.tested_at_first + outer_loop.num_validated(c)
             tests[RANDOM] = count + more, real
-        if distilled.recipe.is_ordered and distilled.num_steps > 1:
+        if ordered and distilled.num_steps > 1:
             tests["their steps shuffled"] = students.num_tested(c, 8), shuffled
         return tests
 

@@ -132,11 +132,17 @@ def run(configuration: Configuration) -> None:
 
 def _plan(c, start, dataset):
     """What is to be learned, and on what."""
+    different, copies = students.num_different(c), ""
+    if different < students.num_tested(c) and start.recipe.is_ordered:
+        copies = (
+            f" {different} of --num_students={c.num_students} test at the end, those "
+            "that the pool holds out: more would be copies."
+        )
     return (
         f"--method={c.method}: {start.num_images} images of {dataset.name}, through "
         f"{start.student}; {dataset.train.num_examples} real images to "
         f"learn from, {dataset.validation.num_examples} to watch it, "
-        f"{dataset.test.num_examples} for the test at the end."
+        f"{dataset.test.num_examples} for the test at the end.{copies}"
     )
 
 

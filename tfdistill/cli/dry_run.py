@@ -60,11 +60,13 @@ def a_network(evaluator, distilled, split) -> tuple[float, int]:
     """
     batches = split.batch(1000)
 
+    count = len(evaluator.dealt([distilled], 2))
+
     def test():
-        evaluator(distilled, batches, 2)
+        evaluator(distilled, batches, count)
 
     traced = growth(test)
-    return seconds(test) / 2, traced
+    return seconds(test) / count, traced
 
 
 def show(

@@ -234,6 +234,14 @@ def num_tested(configuration: Configuration, most: int | None = None) -> int:
     return min(configuration.num_students, most or configuration.num_students)
 
 
+def num_different(configuration: Configuration, most: int | None = None) -> int:
+    """The same, of learned steps in order: of a pool, no more than it holds out."""
+    count = num_tested(configuration, most)
+    if configuration.initial_weights != "pretrained":
+        return count
+    return min(count, len(weights(configuration).pool.held_out) or count)
+
+
 def record(configuration: Configuration) -> dict:
     """What finds the pretrained students of a result again, as JSON."""
     drawn = configuration.initial_weights == "pretrained"
@@ -308,6 +316,28 @@ def build(student, data):
     from tfdistill.students import building
 
     return building.build(student, data.image_shape, data.num_classes)
+
+
+def with_start(configuration: Configuration, sets: list, start) -> list:
+    """Sets of images, with the fixed start of the students who learn from them.
+
+    Args:
+        configuration: The command's.
+        sets: `DistilledDataset`s of one shape.
+        start: The `weights` of the configuration; if random, the sets stay as they are.
+    """
+    import keras
+
+    from tfdistill.inner.stateless import StatelessModel
+
+    if start.is_random:
+        return sets
+    make_model = functools.partial(build, configuration.student, sets[0])
+    keras.utils.set_random_seed(configuration.seed % 2**31)
+    model = make_model()
+    start.build(make_model, model)
+    student = StatelessModel(model)
+    return [each.replace(initial_weights=student.arrays()) for each in sets]
 
 
 def first(configuration: Configuration, data):

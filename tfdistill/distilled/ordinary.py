@@ -83,6 +83,9 @@ class OrdinaryTraining(Recipe):
     def check(self, steps):
         """Accepts data in any number of batches."""
 
+    def draws(self, num_images):
+        return self.batch_size < num_images or not self.changes.changes_nothing
+
     def teacher(self, distilled):
         return _Ordinarily(distilled)
 

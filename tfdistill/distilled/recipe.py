@@ -109,6 +109,15 @@ class Recipe(abc.ABC):
             shape: Of the images, `[steps, batch, *image_shape]`.
         """
 
+    def draws(self, num_images: int) -> bool:
+        """Whether two networks with the same start learn differently.
+
+        Args:
+            num_images: Number of all images.
+        """
+        del num_images
+        return not self.is_ordered
+
     def columns(self) -> dict[str, np.ndarray]:
         """Learned numbers, float32 `[epochs, steps]`, by their names in files."""
         return {}

@@ -1,12 +1,14 @@
 """Evaluation: fresh students learn from distilled data, and are tested."""
 
 import functools
+import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.batches import Passes, check_labels, check_of, content
@@ -81,8 +83,9 @@ class Evaluator:
         models = [learner.model for learner, _ in population.members]
         shape = like.image_shape
         students.check_range(models, population.name, shape, like.normalization)
-        if not population.is_random:
-            side_by_side = 1  # two at once would be the same student twice
+        starts = population.members[0][1].num_held_out
+        if starts is not None:  # more at once would be the same student twice
+            side_by_side = min(side_by_side, starts)
         self._population, self._journal = population, journal
         self._like, self._own_objective = like, objective is None
         self._last_test, self._content = None, None  # what the last test set holds
@@ -106,7 +109,10 @@ class Evaluator:
         seed: int = 0,
         batch_size: int = 1000,
     ) -> Evaluation:
-        """Trains and tests students; the arguments are those of `evaluate`."""
+        """Trains and tests students; the arguments are those of `evaluate`.
+
+        A student who would be the copy of another is not tested, nor those after it.
+        """
         sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]
         for data in sets:
             if different := self._difference(data):
@@ -115,8 +121,11 @@ class Evaluator:
                     "the one that it was made for: make another one for each."
                 )
 
+        dealt = self.dealt(sets, num_students, shuffle_steps=shuffle_steps)
+        _tell_of_copies(num_students, dealt, self._population)
+
         def deal(group):
-            data = sets[group % len(sets)]
+            data = sets[dealt[group * self._students.group]]
             order = None
             if shuffle_steps and data.recipe.is_ordered:
                 order = np.random.default_rng([seed, group]).permutation(data.num_steps)
@@ -124,7 +133,33 @@ class Evaluator:
 
         batches = Passes(test, check=self._check, batch_size=batch_size)
         entry = self._entry(test, batches, sets, seed, shuffle_steps)
-        return self._students.evaluate(batches, num_students, seed, deal, entry)
+        return self._students.evaluate(batches, len(dealt), seed, deal, entry)
+
+    def dealt(
+        self, sets, num_students: int = 20, *, shuffle_steps: bool = False
+    ) -> list[int]:
+        """Which set each student learns from, of those that are tested.
+
+        Groups of students that learn side by side take the sets in turn. It ends before
+        a student that would be the copy of another: with the same start, which a pool
+        has a limited number of, and nothing that is drawn while it learns.
+
+        Args:
+            sets: `DistilledDataset`s; none for students that are tested untrained.
+            num_students, shuffle_steps: Same as for `evaluate`.
+
+        Returns:
+            The index of each student's set; 0 without sets.
+        """
+        asked, group = check_int("num_students", num_students, 1), self._students.group
+        which = [number // group % max(1, len(sets)) for number in range(asked)]
+        if any(
+            data.recipe.draws(data.num_images)
+            or (shuffle_steps and data.recipe.is_ordered and data.num_steps > 1)
+            for data in sets
+        ):
+            return which
+        return _before_copies(which, self._population, group)
 
     def takes(self, distilled: DistilledDataset) -> bool:
         """Whether a data set has the shape and the kind of training it was made for."""
@@ -150,10 +185,12 @@ class Evaluator:
         self, test, num_students: int = 20, *, seed: int = 0, batch_size: int = 1000
     ) -> Evaluation:
         """Tests the same students untrained: pretrained ones without adaptation."""
+        dealt = self.dealt([], num_students)
+        _tell_of_copies(num_students, dealt, self._population)
         self._teacher.forget()
         batches = Passes(test, check=self._check, batch_size=batch_size)
         entry = self._entry(test, batches, [], seed, False)
-        return self._students.evaluate(batches, num_students, seed, journal=entry)
+        return self._students.evaluate(batches, len(dealt), seed, journal=entry)
 
     def _entry(self, test, batches, sets, seed, shuffle_steps):
         if self._journal is None:
@@ -179,6 +216,28 @@ class Evaluator:
         who = self._population.name, tested
         return self._journal.entry(
             arrays, *who, seed, shuffle_steps, len(sets), measured, *recipes
+        )
+
+
+def _before_copies(which, population, group):
+    """The sets of students up to the first that has learned the same as another."""
+    members = population.members
+    starts = members[0][1].num_held_out
+    known: set = set()
+    for number, one in enumerate(which if starts else ()):
+        known.add((number % starts, one, number // group % len(members)))
+        if len(known) == number:
+            return which[:number]
+    return which
+
+
+def _tell_of_copies(num_students, dealt, population):
+    starts = population.members[0][1].num_held_out
+    if population.is_random and len(dealt) < num_students:
+        warnings.warn(
+            f"The pool holds out {starts} network{'s' * (starts > 1)}: more than "
+            f"{len(dealt)} tests would be copies, and are left out.",
+            stacklevel=3,
         )
 
 
@@ -215,7 +274,9 @@ def evaluate(
             students take in turn.
         student: Same as for `Distiller`.
         test: A `Split`, or batches of (normalised images, labels).
-        num_students: Number of students, at least 1. The paper tests 200.
+        num_students: Number of students, at least 1. The paper tests 200. Fewer are
+            tested where more would be copies: one of fixed weights, and of a pool those
+            that are held out. A warning says so of a pool.
         objective, initial_weights, journal: Same as for `Evaluator`.
         **kwargs: `shuffle_steps`: whether each student takes the steps in a random
             order of its own; `seed`: seed of initial weights and orders; `batch_size`:
@@ -235,18 +296,22 @@ def evaluate(
         >>> result.num_students
         2
     """
-    first = distilled[0] if isinstance(distilled, (list, tuple)) else distilled
+    sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]
     # Students of one pair would share their order.
     alone = num_students == 1 or kwargs.get("shuffle_steps", False)
     evaluator = Evaluator(
         student,
-        first,
+        sets[0],
         objective=objective,
         initial_weights=initial_weights,
         side_by_side=1 if alone else 2,
         journal=journal,
     )
-    return evaluator(distilled, test, num_students, **kwargs)
+    dealt = evaluator.dealt(
+        sets, num_students, shuffle_steps=kwargs.get("shuffle_steps", False)
+    )
+    _tell_of_copies(num_students, dealt, evaluator._population)
+    return evaluator(sets, test, len(dealt), **kwargs)
 
 
 def evaluate_model(

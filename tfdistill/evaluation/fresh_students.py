@@ -64,6 +64,9 @@ class FreshStudents:
         jit_compile: Whether XLA compiles the training.
         strategy: The strategy in whose scope all of these were made; each of its
             replicas has students of its own.
+
+    Attributes:
+        group: Number of students that learn at once, from the same batches.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class FreshStudents:
     ):
         self._strategy = strategy or tf.distribute.get_strategy()
         self._side_by_side = side_by_side
-        self._group = side_by_side * self._strategy.num_replicas_in_sync
+        self.group = side_by_side * self._strategy.num_replicas_in_sync
         self._synthesizer, self._objective = synthesizer, objective
         self._functions = [
             self._traced(*member, jit_compile) for member in population.members
@@ -148,12 +151,12 @@ class FreshStudents:
             kept = {}
         done = min(map(len, kept.values()), default=0)
         if done < num_students:  # a group is trained as a whole
-            done -= done % self._group
+            done -= done % self.group
         found = {name: [*values[:done]] for name, values in kept.items()}
         num_examples = 0
         key = student_seed(seed, Stream.EVALUATION)
-        for first in range(done, num_students, self._group):
-            group = first // self._group
+        for first in range(done, num_students, self.group):
+            group = first // self.group
             train, test = self._functions[group % len(self._functions)]
             before_each(group)
             trained = train(key, tf.constant(first))

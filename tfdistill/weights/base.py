@@ -74,6 +74,14 @@ class InitialWeights(Face, abc.ABC):
         return self.sample(seed)
 
     @property
+    def num_held_out(self) -> int | None:
+        """How many different students there are to test with; None for no end of them.
+
+        `sample_held_out` begins again after so many.
+        """
+        return None if self.is_random else 1
+
+    @property
     def variables(self) -> list[tf.Variable]:
         """What `advance` changes, to be saved with a run. By default nothing."""
         return []

@@ -124,6 +124,10 @@ class LearningStudents(InitialWeights):
     def sample_held_out(self, seed, number):
         return self._start.sample_held_out(seed, number)
 
+    @property
+    def num_held_out(self):
+        return self._start.num_held_out
+
     def advance(self, seed: tf.Tensor, problem: Problem) -> None:
         """The student that `sample` drew takes its own steps, and goes back.
 

@@ -56,7 +56,11 @@ class PretrainedWeights(InitialWeights):
         return self._start(self._training, number, seed)
 
     def sample_held_out(self, seed, number):
-        return self._start(self._held_out, number % len(self.pool.held_out), seed)
+        return self._start(self._held_out, number % self.num_held_out, seed)
+
+    @property
+    def num_held_out(self):
+        return len(self.pool.held_out)
 
     def _start(self, stacked, number, seed):
         values = [tf.gather(v, number) for v in stacked]
