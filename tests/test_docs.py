@@ -27,7 +27,7 @@ import pytest
 
 import tfdistill
 from tfdistill.cli import main as commands
-from tfdistill.cli import run_folder
+from tfdistill.cli import run_folder, useless_flags
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
@@ -350,7 +350,7 @@ def check_tfdistill(name, *arguments):
         for flag in ("--dataset=digits", "--workdir=run"):
             if not any(a.startswith(flag.partition("=")[0]) for a in given):
                 given.add(flag)
-    command.parse(sorted(given))
+    useless_flags.check(command, command.parse(sorted(given)), sorted(given))
 
 
 def check_python(first, *arguments):

@@ -12,7 +12,7 @@ import pytest
 import tfdistill
 from tfdistill import distiller
 from tfdistill.cli import help as help_text
-from tfdistill.cli import main, outer_loop, run_folder
+from tfdistill.cli import main, outer_loop, run_folder, useless_flags
 from tfdistill.cli.command import TITLES, Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.content import Content
@@ -547,6 +547,58 @@ def test_flags_without_use_are_recorded_and_not_shown(arguments, shown, left_out
     # What is shown means the same run.
     again = distill.parse([*distill.shown(asked).split(), "--workdir=w"])
     assert distill.shown(again) == distill.shown(asked)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            "--steps=10 --updates=2000",
+            "--updates has no effect with --recipe=learned, which --method=unrolled "
+            "means: leave it out",
+        ),
+        ("--method=unrolled --changes=flip", "--changes has no effect with --recipe"),
+        ("--method=windows --penalty=0.1", "--penalty has no effect with --meta_grad"),
+        ("--synthesizer=generator --start=noise", "--start has no effect .*generator:"),
+        ("--method=unrolled --max_age=5", "--max_age has no effect with --initial_wei"),
+        (
+            "--initial_weights=random --learning_students 5",
+            "--learning_students has no effect with --initial_weights=random: leave",
+        ),
+        ("--architectures=3", "--architectures has no effect without --widths"),
+        ("--method=ridge --momentum=0.9", "ridge and with --recipe=ordinary"),
+        ("--images_per_step=7 --images_per_class=3", "effect with --images_per_step=7"),
+        ("baseline --pool_student=1", "--pool_student has no effect without --pool"),
+        ("baseline --nearest_neighbours --learned_rates=r", "--learned_rates is for"),
+        (
+            "baseline --kind=none --initial_weights=pretrained --pool=p "
+            "--learned_rates=r",
+            "--learned_rates is for",
+        ),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(arguments, says, tmp_path):
+    command, given = main.command("distill"), arguments.split()
+    if not given[0].startswith("-"):
+        command, given = main.command(given[0]), given[1:]
+    given.append("--workdir=w")
+
+    def check(given):
+        useless_flags.check(command, command.parse(given), given)
+
+    with pytest.raises(InputError, match=says):
+        check(given)
+    if not says.startswith("--") or "effect" not in says:
+        return
+    # A record holds all flags: it is no mistake.
+    asked = command.parse(given)
+    path = tmp_path / "flags.txt"
+    path.write_text(command.record(asked))
+    check([f"--flagfile={path}", "--workdir=w"])
+    # Without them it is the same run, which goes on.
+    name = re.match("--([a-z_]+)", says)[1]
+    kept = [each for each in given if f"--{name}" not in each and each != "5"]
+    assert command.differences(command.parse(kept), command.record(asked)) == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import commands
 import pytest
 import tfds_fixtures
 
-from tfdistill.cli import main
+from tfdistill.cli import main, useless_flags
 from tfdistill.cli.errors import InputError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -38,8 +38,7 @@ def _flagfiles():
             yield os.path.relpath(os.path.join(folder, name), ROOT)
 
 
-def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell(tool):
-    papers = tool.papers
+def _cells(papers):
     cells = [c for d in papers.TABLE_1 for c in papers.table1(d)]
     cells += [c for row in papers.TABLE_2 for c in papers.table2(row)]
     cells += [c for row in papers.TABLE_3 for c in papers.table3(row)]
@@ -48,8 +47,24 @@ def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell(tool):
     cells += [c for attacks in papers.ATTACK.values() for c in attacks]
     cells += [*papers.GTN, papers.GTN_PAPER, papers.SEARCH_DATA, papers.SEARCH]
     cells += [*papers.FIGURE_2, *papers.ablation(), *papers.POOLS.values()]
+    return cells
+
+
+def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell(tool):
+    cells = _cells(tool.papers)
     named = {f"tools/flagfiles/{cell.name}.txt" for cell in cells}
     assert named == set(_flagfiles())
+
+
+@pytest.mark.parametrize("budget", ["smoke", "hour", "full"])
+def test_all_that_a_budget_adds_has_an_effect(budget, tool, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for cell in _cells(tool.papers):
+        command, *arguments = cell.arguments(budget)
+        arguments += ["--workdir=run", *(["--learned_rates=run"] * bool(cell.learned))]
+        arguments += [f"--pool={cell.pool}"] * bool(cell.pool)
+        asked = main.command(command)
+        useless_flags.check(asked, asked.parse(arguments), arguments)
 
 
 def test_a_flagfile_for_two_cores_is_taken_as_it_is(tool):

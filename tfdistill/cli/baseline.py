@@ -107,6 +107,11 @@ def _resolve(configuration: Configuration) -> Configuration:
         )
     if c.kind != "fada" and c.source_dataset:
         raise InputError(f"--source_dataset needs --kind=fada, not {c.kind}.")
+    if c.learned_rates and (c.nearest_neighbours or c.kind in _ADAPTED):
+        raise InputError(
+            "--learned_rates is for networks that learn from images step by step: "
+            "leave out --nearest_neighbours, and --kind=fada and none."
+        )
     students.check(c)
     return c
 

@@ -9,7 +9,7 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from absl import flags as absl_flags
@@ -134,7 +134,7 @@ def _as_it_is(configuration):
     return configuration
 
 
-def _nothing(given):
+def _nothing(given) -> dict:
     del given
     return {}
 
@@ -155,7 +155,8 @@ class Command:
         uncompared: Names of those that are, so that the run can be repeated, and that
             may be others when it goes on: they don't change what comes out.
         preset: Gives values to flags that are not given, from those that are.
-        unused: Names of the flags that have no use beside the values of the others.
+        unused: The flags that have no use beside the values of others: by the name of
+            each, these others with their values.
     """
 
     name: str
@@ -170,7 +171,7 @@ class Command:
         *("report_every", "side_by_side"),
     )
     preset: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _nothing
-    unused: Callable[[Configuration], Collection[str]] = _nothing
+    unused: Callable[[Configuration], Mapping[str, Mapping[str, Any]]] = _nothing
 
     @property
     def flags(self) -> dict[str, Flag]:
@@ -248,7 +249,7 @@ class Command:
     def compared(self, configuration: Configuration) -> str:
         """The same as `record`, of the flags on which the result depends."""
         lines = self.record(configuration).splitlines()
-        return "\n".join(line for line in lines if _name(line) not in self.uncompared)
+        return "\n".join(line for line in lines if name_of(line) not in self.uncompared)
 
     def differences(self, configuration: Configuration, recorded: str) -> list[str]:
         """The lines in which a recorded run is another one than this.
@@ -274,16 +275,17 @@ class Command:
             before = self._lines(self.parse([*required, *known]))
         foreign = found - known
         changed = (before | foreign) ^ self._lines(configuration)
-        return sorted(line for line in changed if _name(line) not in self.uncompared)
+        without = {*self.uncompared, *self.unused(configuration)}
+        return sorted(line for line in changed if name_of(line) not in without)
 
     def path_flag(self, line: str) -> str | None:
         """The flag to which a line of a flagfile gives a path of this machine."""
-        name, value = _name(line), line.partition("=")[2]
+        name, value = name_of(line), line.partition("=")[2]
         named = name in self.flags and self.flags[name].value in _PATHS
         return name if named or (name == "dataset" and os.sep in value) else None
 
     def _knows(self, line):
-        return line[:2] == "--" and _name(line) in self.flags
+        return line[:2] == "--" and name_of(line) in self.flags
 
     def _lines(self, configuration):
         return set(filter(None, self.record(configuration).split("\n")))
@@ -331,7 +333,7 @@ def _local(name, value):
         raise InputError(f"--{name}={error}") from error
 
 
-def _name(line):
+def name_of(line: str) -> str:
     """The flag of a flagfile's line: of --name=value, --name or --noname."""
     name, equals, _ = line.removeprefix("--").partition("=")
     off = not equals and name.startswith("no")

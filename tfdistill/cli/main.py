@@ -9,7 +9,7 @@ from absl import app, logging
 
 from tfdistill._internal import keras_setup
 from tfdistill._internal.version import __version__
-from tfdistill.cli import cut_output, quiet
+from tfdistill.cli import cut_output, quiet, useless_flags
 from tfdistill.cli import help as help_text
 from tfdistill.cli.command import Command
 from tfdistill.cli.errors import (
@@ -82,6 +82,7 @@ def run() -> None:
         _show(help_text.text(asked))
     try:
         configuration = asked.parse(arguments)
+        useless_flags.check(asked, configuration, arguments)
     except InputError as error:
         _refuse(str(error))
     try:

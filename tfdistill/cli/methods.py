@@ -124,14 +124,22 @@ _UNUSED: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 
-def unused(configuration: Configuration) -> set[str]:
-    """Names of the flags that have no use, whatever their values: not to be shown."""
-    c, found = configuration, set()
+def unused(configuration: Configuration) -> dict[str, dict[str, Any]]:
+    """The flags that have no use, whatever their values, beside those of others.
+
+    Args:
+        configuration: Of a command with some of the flags of distill.
+
+    Returns:
+        By the name of each, the flags that leave it without use, with their values.
+    """
+    c = configuration
+    found: dict[str, dict[str, Any]] = {}
     for values, names in _UNUSED:
         if all(name in c and getattr(c, name) == v for name, v in values.items()):
-            found |= names
+            found = {name: values for name in names} | found
     if "images_per_step" in c and c.images_per_step:  # the same in other words
-        found.add("images_per_class")
+        found["images_per_class"] = {"images_per_step": c.images_per_step}
     return found
 
 
