@@ -311,6 +311,19 @@ def test_a_class_in_place_of_an_object_is_refused(digits):
         testing.check_synthesizer(images)
 
 
+@pytest.mark.parametrize("weights", [None, tfdistill.FixedWeights()])
+def test_data_that_trains_nothing_is_found(weights, digits, monkeypatch):
+    """From fixed weights, too: to begin from them is not to learn."""
+    images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+    distiller = tfdistill.Distiller("linear", images, weights)
+    distiller.compile()
+    real, test = digits.train.batch(64, repeat=True), digits.test.batch(400)
+    testing.check_distillation(distiller, real, test, "linear")
+    monkeypatch.setattr(tfdistill.LearnedSchedule, "fit", lambda *_: None)
+    with pytest.raises(AssertionError, match="has not changed the model"):
+        testing.check_distillation(distiller, real, test, "linear")
+
+
 def test_keras_is_as_it_was_after_a_check():
     testing.check_inner_optimizer(inner.GradientDescent(0.1))
     assert keras.config.floatx() == "float32"

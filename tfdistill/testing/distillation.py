@@ -71,6 +71,8 @@ def check_distillation(distiller: Distiller, real, test, student) -> None:
     figures = [result.mean(name) for name in result.figures]
     require(np.isfinite(figures).all(), f"The evaluation is not finite: {result}.")
     model = students.build(student, loaded.image_shape, loaded.num_classes)
+    # Taking the saved start is no training yet.
+    loaded.assign_initial_weights(model)
     before = model.get_weights()
     loaded.train(model)
     require(
