@@ -215,6 +215,24 @@ def test_command(finished):
 
 
 @pytest.mark.slow
+def test_it_is_compared_on_its_own_examples(finished):
+    """Of all of them: there is no test part to leave out."""
+    work, _, _ = finished
+    tool = [commands.ROOT + "/tools/compare_audit.py", f"--audit={work}"]
+    process = commands.run_python(*tool, "--cpu_seconds=1", "--student=linear")
+    assert process.returncode == 0, process.stderr
+    (epoch, *_) = json.loads((work / "cleanlab.json").read_text())["epochs"]
+    assert 0 < epoch["average_precision"] <= 1
+    path = work / "metrics.json"
+    metrics = json.loads(path.read_text())
+    content = path.read_text()
+    path.write_text(json.dumps({**metrics, "flipped": metrics["flipped"] + 1}))
+    refused = commands.run_python(*tool)
+    path.write_text(content)
+    assert refused.returncode and "are others now" in refused.stderr + refused.stdout
+
+
+@pytest.mark.slow
 def test_a_killed_audit_goes_on(finished, tmp_path):
     whole, flags, _ = finished
     process = commands.start("audit", f"--workdir={tmp_path / 'killed'}", *flags)

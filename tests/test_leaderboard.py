@@ -1,5 +1,6 @@
 """The leaderboard of the sets that ship: it is made, and it names them all."""
 
+import json
 import re
 from pathlib import Path
 
@@ -48,3 +49,35 @@ def test_the_page_of_the_documentation_names_every_set():
         assert (f"| {name} (" in text) != (name in left), name
     for link in re.findall(r"\]\((leaderboard/\w+\.html)\)", text):
         assert (ROOT / "docs" / link).is_file()
+
+
+def test_a_set_ships_with_tests_of_its_own_kind_alone(tmp_path):
+    usual = {"dataset": "d", "student": "a", "shuffle_steps": False, "num_students": 9}
+    usual |= {"accuracy_mean": 0.5, "accuracy_std": 0.1, "seed": 0}
+    for name, others in {
+        "": {},
+        "-2": {"num_students": 2},
+        "-b": {"student": "b", "num_students": 3},
+        "-b-2": {"student": "b", "num_students": 2},
+        "-c-2": {"student": "c", "num_students": 2, "seed": 1},
+        "-shuffled": {"shuffle_steps": True},
+        "-e-shuffled": {"shuffle_steps": True, "student": "e"},
+        "-f-300-updates-0.001": {"updates": 300, "student": "f"},
+        "-g-pool-mine": {"other_pool": "mine", "student": "g"},
+        "-h-on-other": {"dataset": "other", "student": "h"},
+    }.items():
+        (tmp_path / f"metrics{name}.json").write_text(json.dumps(usual | others))
+    code = f"import zoo, json; print(json.dumps(zoo.measured({str(tmp_path)!r})))"
+    found = json.loads(_in_tools(code))
+    assert [(row["student"], row["num_students"]) for row in found] == [
+        ("a", 9),
+        ("b", 3),
+        ("c", 2),
+    ]
+
+
+def _in_tools(code):
+    here = "import sys; sys.path.insert(0, 'tools')"
+    process = commands.run_python("-c", f"{here}; {code}", cwd=ROOT)
+    assert process.returncode == 0, process.stderr
+    return process.stdout

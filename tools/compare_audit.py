@@ -19,7 +19,8 @@ from absl import app, flags
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from tfdistill.cli import data  # noqa: E402
+import tfdistill  # noqa: E402
+from tfdistill.cli import audit as audits
 from tfdistill.cli import main as commands
 from tfdistill.runs import files  # noqa: E402
 
@@ -45,6 +46,18 @@ def read_audit():
     return metrics, commands.command("audit").parse(arguments)
 
 
+def audited(audit, count):
+    """The data of an audit, its examples with the labels that it saw, and the wrong."""
+    clean, _, _ = audits._load(audit)  # which holds nothing out, if there is no test
+    train, wrong = tfdistill.audit.flipped(clean.train, audit.flip, audit.seed)
+    if wrong.sum() != count:
+        raise app.UsageError(
+            f"The data of --audit={FLAGS.audit} are others now: {wrong.sum()} labels "
+            f"are wrong, not {count}."
+        )
+    return clean, train, wrong
+
+
 def main(_):
     import cleanlab
     import keras
@@ -53,13 +66,10 @@ def main(_):
     from sklearn.metrics import average_precision_score
     from sklearn.model_selection import StratifiedKFold
 
-    import tfdistill
-
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     metrics, audit = read_audit()
-    clean = data.load(audit)
-    train, wrong = tfdistill.audit.flipped(clean.train, audit.flip, audit.seed)
+    clean, train, wrong = audited(audit, metrics["flipped"])
     images = train.normalization.normalize(train.images).numpy()
     labels, student = train.labels, FLAGS.student or audit.student
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)

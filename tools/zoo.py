@@ -25,26 +25,38 @@ flags.DEFINE_string("run", None, "The run folder.", required=True)
 flags.DEFINE_string("name", None, "Its name in the zoo.", required=True)
 # What says how the set was made, and nothing of where.
 _KEPT = ("dataset", "seed", "outer_steps", "seconds", "flags")
+# What tells a test of another kind: tfdistill evaluate writes it.
+_OTHERWISE = ("shuffle_steps", "updates", "other_pool")
 _OF_THIS_MACHINE = ("--data_dir", "--threads", "--strategy", "--dataset=/")
 
 
 def measured(folder: str) -> list[dict]:
-    """What metrics.json and metrics-*.json say of fresh networks, best known first."""
+    """What metrics.json and metrics-*.json say of fresh networks, best known first.
+
+    Of each student there is the test of the most networks, trained as the images say,
+    on the data that they are of.
+    """
     paths = [os.path.join(folder, "metrics.json")]
     paths += sorted(glob.glob(os.path.join(folder, "metrics-*.json")))
-    rows = []
+    contents = []
     for path in paths:
         with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-        rows.append(
-            {
-                "student": content["student"],
-                "mean": content["accuracy_mean"],
-                "std": content["accuracy_std"],
-                "num_students": content["num_students"],
-            }
-        )
-    return rows
+            contents.append(json.load(file))
+    rows: dict = {}
+    for content in contents:
+        otherwise = any(content.get(name) for name in _OTHERWISE)
+        if otherwise or content.get("dataset") != contents[0].get("dataset"):
+            continue
+        row = {
+            "student": content["student"],
+            "mean": content["accuracy_mean"],
+            "std": content["accuracy_std"],
+            "num_students": content["num_students"],
+        }
+        known = rows.setdefault(row["student"], row)
+        if row["num_students"] > known["num_students"]:
+            rows[row["student"]] = row
+    return list(rows.values())
 
 
 def main(_):
