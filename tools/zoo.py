@@ -26,7 +26,7 @@ flags.DEFINE_string("name", None, "Its name in the zoo.", required=True)
 # What says how the set was made, and nothing of where.
 _KEPT = ("dataset", "seed", "outer_steps", "seconds", "flags")
 # What tells a test of another kind: tfdistill evaluate writes it.
-_OTHERWISE = ("shuffle_steps", "updates", "other_pool")
+_OTHERWISE = ("shuffle_steps", "updates", "other_pool", "other_data")
 _OF_THIS_MACHINE = ("--data_dir", "--threads", "--strategy", "--dataset=/")
 
 

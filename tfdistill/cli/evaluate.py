@@ -208,12 +208,15 @@ def _test(c, distilled, dataset, new_head, other_pool):
             side_by_side=1 if c.num_students == 1 or c.shuffle_steps else 2,
             journal=None if c.dry_run else journal,
         )
+    count = len(
+        evaluator.dealt([distilled], c.num_students, shuffle_steps=c.shuffle_steps)
+    )
     if c.dry_run:
         each, _ = dry_run.a_network(evaluator, distilled, dataset.test)
-        dry_run.show(COMMAND, c, [("networks", c.num_students, each)])
+        dry_run.show(COMMAND, c, [("networks", count, each)])
         return
     with progress:
-        progress.part("testing", c.num_students, "networks")
+        progress.part("testing", count, "networks")
         result = evaluator(
             distilled,
             dataset.test,
