@@ -29,7 +29,7 @@ def evaluate(folder, *flags):
 
 
 def test_one_of_several_sets_is_not_the_run(tmp_path):
-    folder = baseline(tmp_path, "--num_sets=2")
+    folder = baseline(tmp_path, "--num_sets=2", "--num_students=4")
     before = read(folder)
     said = evaluate(folder, "--num_students=3")
     assert "keeps the result of all 2 sets" in said

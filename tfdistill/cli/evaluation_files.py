@@ -68,7 +68,8 @@ def of_other_data(folder: str, provenance: Mapping, dataset, path: str) -> bool:
     name = metrics.get("dataset") or provenance.get("dataset")
     if name not in (None, dataset.name):
         return True
-    return differ(path, provenance.get("load", {}).get("dataset"))
+    recorded = provenance.get("load", {}).get("dataset")
+    return bool(recorded) and differ(path, recorded)
 
 
 def write(
