@@ -611,5 +611,5 @@ def test_a_fixed_start_is_drawn_from_the_seed():
     assert process.returncode == 0, process.stderr
     one, same, other, first, second, again = map(float, process.stdout.split())
     assert one == same != other
-    # As the commands draw it: whoever has set Keras's seed draws from that.
+    # Where Keras's seed is set, as by the commands, that one decides.
     assert first == again != second

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill._internal import fields
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
@@ -175,9 +176,7 @@ class Evaluator:
             return "objective"
         if distilled is not like and start is not None:
             known = like.initial_weights or []
-            if [a.shape for a in start] != [a.shape for a in known] or not all(
-                map(np.array_equal, start, known)
-            ):
+            if len(start) != len(known) or not all(map(np.array_equal, start, known)):
                 return "initial weights"
         return ""
 
@@ -208,7 +207,7 @@ class Evaluator:
         measured = type(self._objective).__name__, sorted(vars(self._objective).items())
         # Learned steps are in the arrays, but for who takes them.
         recipes = [
-            _taken_by(s.inner_optimizer)
+            {"name": s.inner_optimizer.name, **fields.settings(s.inner_optimizer)}
             if s.recipe.is_ordered
             else s.recipe.to_config()
             for s in sets
@@ -244,16 +243,6 @@ def _tell_of_copies(num_students, dealt, population):
 def _alike(objective, other):
     """Whether two objectives are of one class, with the same settings."""
     return type(objective) is type(other) and vars(objective) == vars(other)
-
-
-def _taken_by(optimizer):
-    """An inner optimizer's name and settings, as JSON."""
-    settings = {
-        name: value
-        for name, value in vars(optimizer).items()
-        if isinstance(value, (bool, int, float, str))
-    }
-    return {"name": optimizer.name, **settings}
 
 
 def evaluate(

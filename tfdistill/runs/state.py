@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tfdistill._internal import fields
+
 
 class RunState:
     """What `Backup` saves of a `Distiller`, and compares before it restores that."""
@@ -33,7 +35,10 @@ class RunState:
             "seed": self.seed,
             "data": source and source.name,
             "normalization": source and _rounded(source.normalization.to_config()),
-            "objective": _settings(self.objective),
+            "objective": {
+                "class": type(self.objective).__name__,
+                **fields.settings(self.objective),
+            },
             "meta-gradient": type(self.meta_gradient).__name__,
             "initial weights": type(self.population.members[0][1]).__name__,
             "synthesizer": type(synthesizer).__name__,
@@ -52,13 +57,3 @@ def _rounded(config):
         name: [float(f"{x:.6g}") for x in np.ravel(value)]
         for name, value in config.items()
     }
-
-
-def _settings(choice):
-    """The class of an object, and the plain values that it has."""
-    plain = {
-        name: value
-        for name, value in vars(choice).items()
-        if isinstance(value, (bool, int, float, str))
-    }
-    return {"class": type(choice).__name__, **plain}
