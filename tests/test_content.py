@@ -140,12 +140,20 @@ SEARCHED = [
     *("search", "--workdir=judged", "--space=tests.search_spaces:widths"),
     *("--candidates=1", "--passes=1", "--keep=0", "--score_images=20"),
 ]
+COACHED = [
+    *("baseline", "--workdir=judged", "--student=linear", "--kind=average_real"),
+    *("--steps=1", "--num_students=1"),
+]
 
 
 @pytest.mark.parametrize(
     ("command", "flag"),
-    [(COMPARED, "--sets=made"), (SEARCHED, "--distilled=made")],
-    ids=["compare", "search"],
+    [
+        (COMPARED, "--sets=made"),
+        (SEARCHED, "--distilled=made"),
+        (COACHED, "--learned_rates=made"),
+    ],
+    ids=["compare", "search", "baseline"],
 )
 def test_a_set_that_was_made_anew_is_judged_anew(command, flag, tmp_path):
     if command is SEARCHED:

@@ -19,6 +19,7 @@ that of tfdistill distill:
 import os
 
 from tfdistill.cli import (
+    content,
     data,
     dry_run,
     machine,
@@ -141,8 +142,9 @@ def run(configuration: Configuration) -> None:
     rehearsal.of_distilled(sets[0], model)
     if c.dry_run:
         return _dry_run(c, sets, dataset, learned, evaluator)
-    content = data.content(dataset, students.pool_list(c))
-    run_folder.claim(COMMAND, c, _OWNED, content)
+    rates = content.of_path(c.learned_rates)
+    held = data.content(dataset, students.pool_list(c), learned_rates=rates)
+    run_folder.claim(COMMAND, c, _OWNED, held)
     if run_folder.is_finished(c.workdir):
         return
     chosen, model = "", None
@@ -185,8 +187,7 @@ def _networks(c, sets, learned, evaluator):
 
 
 def _judges(sets):
-    """How many networks judge each rate."""
-    # Every set has a student or two; of fixed weights there is one for each.
+    """How many networks judge each rate: each set has two, or a fixed one."""
     alike = sets[0].initial_weights is not None
     return min(len(sets), 5) if alike else 2 * max(2, min(len(sets), 5))
 
