@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import json
 import re
 
+import commands
 import keras
 import numpy as np
 import pytest
@@ -96,6 +98,52 @@ def test_the_program_of_a_card_trains_as_the_library_does(digits, tmp_path, cent
     )
     text = (tmp_path / "data" / "README.md").read_text()
     assert ("half the squared distance" in text) == centred
+
+
+@pytest.mark.parametrize("enlarged", [1, 2])
+def test_images_in_half_the_room(digits, tmp_path, enlarged):
+    whole = tfdistill.baselines.random_real(digits, steps=2).replace(enlarged=enlarged)
+    half = whole.in_half_precision()
+    assert half.num_bytes == whole.num_bytes - whole.stored_images.nbytes // 2
+    assert half.images.dtype == np.float32 and half.image_shape == whole.image_shape
+    np.testing.assert_allclose(half.images, whole.images, rtol=1e-3, atol=1e-3)
+    half.save(tmp_path / "data")
+    again = tfdistill.DistilledDataset.load(tmp_path / "data")
+    assert again.num_bytes == half.num_bytes
+    np.testing.assert_array_equal(again.images, half.images)
+    whole.save(tmp_path / "whole")
+    small, large = (
+        next((tmp_path / name).glob("*.tfrecord*")).stat().st_size
+        for name in ("data", "whole")
+    )
+    assert large - small == pytest.approx(whole.stored_images.nbytes / 2, abs=80)
+    # Anybody reads them, and who goes on from them learns in float32.
+    card = (tmp_path / "data" / "README.md").read_text()
+    assert " KiB of images (float16) and labels" in card
+    found: dict = {}
+    reading, _, _ = IN_PYTHON.findall(card)[0].partition("\nbatch = ")
+    exec(reading.replace("FOLDER", str(tmp_path / "data")), found)
+    assert found["images"].dtype == np.float32
+    np.testing.assert_allclose(
+        found["images"], half.images.reshape(found["images"].shape), atol=1e-6
+    )
+    going = tfdistill.DistilledImages.from_distilled(again)
+    assert going.images.dtype == "float32" and going.enlarged == enlarged
+    huge = np.full_like(whole.stored_images, 1e6)
+    with pytest.raises(ValueError, match="images must be finite"):
+        whole.replace(images=huge).in_half_precision()
+
+
+def test_a_command_stores_images_in_half_the_room(tmp_path):
+    short = ("--student=linear", "--outer_steps=2", "--updates=2", "--num_students=1")
+    commands.succeed(
+        *("distill", "--workdir=run", "--stored_as=float16", "--enlarged=2", *short),
+        cwd=tmp_path,
+    )
+    data = tfdistill.DistilledDataset.load(tmp_path / "run" / "distilled")
+    assert data.stored_images.dtype == np.float16 and data.enlarged == 2
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["bytes"] == data.num_bytes
 
 
 @pytest.mark.parametrize("flip", [False, True])

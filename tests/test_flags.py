@@ -29,7 +29,7 @@ OWN = {
     "distill": {
         *("dataset", "initial_weights", "synthesizer", "objective", "generator"),
         *("start", "batch_size", "outer_learning_rate", "ema", "augment"),
-        *("meta_gradient", "recipe", "precision"),
+        *("meta_gradient", "recipe", "precision", "stored_as"),
     },
     "baseline": {"dataset", "initial_weights", "kind", "num_sets"},
     "pretrain": {"dataset", "num_students", "side_by_side"},

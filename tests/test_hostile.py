@@ -77,6 +77,8 @@ def altered(folder, **changes):
         {"image_shape": [2**20] * 6},
         {"image_shape": [8, 8, 1] + [1] * 300},
         {"image_shape": [8, 9, 1]},
+        {"image_dtype": "float16"},
+        {"image_dtype": "float64"},
         {"image_shape": [64]},
         {"steps": 10**12},
         {"batch": 11},

@@ -59,6 +59,7 @@ _RESULT = [
         lowest=1,
         library="evaluation.evaluator:evaluate.num_students",
     ),
+    results.STORED_AS,
     results.SEED,
 ]
 _MACHINE = [
@@ -214,12 +215,13 @@ def _learn(c, distiller, anneal, dataset, beside, backup, progress, then):
 
 def _distilled(c, distiller, **provenance):
     """The distilled data as it is now, with how it was made."""
-    return distiller.distilled(
+    made = distiller.distilled(
         load={**data.record(c), **students.record(c)},
         **objectives.record(c),
         **provenance,
         flags=COMMAND.shown(c),
     )
+    return made.in_half_precision() if c.stored_as == "float16" else made
 
 
 def _summary(c):

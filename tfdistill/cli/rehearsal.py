@@ -82,14 +82,14 @@ def of_distilled(distilled, model=None) -> None:
 
 
 def _first_step(distilled):
+    first = {
+        "images": distilled.stored_images[:1],
+        "enlarged": distilled.enlarged,
+        "labels": distilled.labels[:1],
+    }
     if not distilled.recipe.is_ordered:
-        return distilled.replace(
-            images=distilled.images[:1], labels=distilled.labels[:1]
-        )
+        return distilled.replace(**first)
     others = {name: of[:, :1] for name, of in distilled.hyperparameters.items()}
     return distilled.replace(
-        images=distilled.images[:1],
-        labels=distilled.labels[:1],
-        learning_rates=others.pop("learning_rate"),
-        hyperparameters=others,
+        **first, learning_rates=others.pop("learning_rate"), hyperparameters=others
     )

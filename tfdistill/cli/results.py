@@ -17,6 +17,13 @@ if TYPE_CHECKING:  # it imports Keras, for which help must not wait
     from tfdistill.runs.progress import Progress
 
 SEED = Flag("seed", int, 0, "Random seed.", lowest=0)
+STORED_AS = Flag(
+    "stored_as",
+    str,
+    "float32",
+    "How files hold the images' pixels: float16 takes half the room.",
+    choices=("float32", "float16"),
+)
 METRICS = "metrics.json"
 
 

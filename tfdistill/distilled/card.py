@@ -46,7 +46,7 @@ tags:
 
 {training}. {instructions}
 
-Images are float32 and normalised: a raw image x is `(x / {scale:g} - mean) / std`, with
+Images are normalised: a raw image x is `(x / {scale:g} - mean) / std`, with
 mean {mean} and std {std}. Labels are `soft_label`, {labels}; `label` is
 the largest of them.
 
@@ -98,7 +98,8 @@ def markdown(distilled, version: str) -> str:
         "images": f"{distilled.num_images} of {sizes}",
         "classes": ", ".join(distilled.class_names[:20])
         + (", ..." if distilled.num_classes > 20 else ""),
-        "size": f"{distilled.num_bytes / 1024:.0f} KiB of images and labels",
+        "size": f"{distilled.num_bytes / 1024:.0f} KiB of images "
+        f"({distilled.stored_images.dtype}) and labels",
         "distilled through": distilled.student or "–",
         "to be trained from": "fixed weights, in `initial_weights.npz`"
         if distilled.initial_weights is not None

@@ -121,6 +121,16 @@ def unknown(distilled) -> dict[str, str]:
     return {k: v.name for k, v in found.items() if isinstance(v, kinds[k])}
 
 
+def pixels(values) -> np.ndarray:
+    """Images as they are stored: float16 if they are float16, else float32.
+
+    Raises:
+        ValueError: If they are not numbers.
+    """
+    half = getattr(values, "dtype", None) == np.float16
+    return np.asarray(values) if half else numbers("images", values)
+
+
 def numbers(name: str, values) -> np.ndarray:
     """Values as float32.
 

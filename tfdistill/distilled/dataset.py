@@ -27,7 +27,8 @@ class DistilledDataset(faces.DistilledFace):
     `hyperparameters`; any other way to train, by `recipe`.
 
     Args:
-        images: float `[steps, batch, *image_shape]`, normalised.
+        images: float `[steps, batch, *image_shape]`, normalised; float16 are stored as
+            such, in half the room, all others as float32.
         labels: float `[steps, batch, classes]`: for classification one-hot or soft,
             rows that sum to 1.
         learning_rates: float `[epochs, steps]`, > 0.
@@ -50,7 +51,8 @@ class DistilledDataset(faces.DistilledFace):
 
     Attributes:
         images: As students see them, float32 `[steps, batch, *image_shape]`.
-        stored_images: As they are stored; the same, unless `enlarged` is above 1.
+        stored_images: As they are stored, float32 or float16; the same, unless
+            `enlarged` is above 1.
         recipe: How to train on it, a `Recipe`: `LearnedSchedule` or `OrdinaryTraining`.
 
     Raises:
@@ -82,7 +84,7 @@ class DistilledDataset(faces.DistilledFace):
         initial_weights: Sequence[np.ndarray] | None = None,
         provenance: Mapping | None = None,
     ):
-        self.stored_images = checks.numbers("images", images)
+        self.stored_images = checks.pixels(images)
         self.enlarged = enlarging.check_factor(enlarged)
         self.labels = checks.numbers("labels", labels)
         if (recipe is None) == (learning_rates is None):
@@ -99,7 +101,8 @@ class DistilledDataset(faces.DistilledFace):
         self.initial_weights = initial_weights
         self.provenance = fields.plain_copy("provenance", provenance or {})
         checks.check(self)
-        self.images = np.asarray(enlarging.enlarged(self.stored_images, self.enlarged))
+        pixels = self.stored_images.astype("float32")
+        self.images = np.asarray(enlarging.enlarged(pixels, self.enlarged))
 
     @property
     def inner_optimizer(self) -> InnerOptimizer:
@@ -192,19 +195,8 @@ class DistilledDataset(faces.DistilledFace):
             **changes: Arguments of the constructor; a `provenance` is merged into the
                 current one.
         """
-        steps = {"learning_rates", "inner_optimizer", "hyperparameters"} & set(changes)
-        training: dict = {} if "recipe" in changes else {"recipe": self.recipe}
-        if steps and training:
-            others = dict(self.hyperparameters)
-            # Ordinary training's Adam has a smaller epsilon than that of steps.
-            own = self.inner_optimizer if self.recipe.is_ordered else "adam"
-            training = {
-                "learning_rates": others.pop("learning_rate", None),
-                "inner_optimizer": own,
-                "hyperparameters": others,
-            }
         kept = dict(
-            **training,
+            **self.recipe.kept(changes),
             images=self.stored_images,
             enlarged=1 if "images" in changes else self.enlarged,
             labels=self.labels,
@@ -216,6 +208,18 @@ class DistilledDataset(faces.DistilledFace):
         )
         provenance = {**self.provenance, **changes.pop("provenance", {})}
         return DistilledDataset(**{**kept, **changes}, provenance=provenance)
+
+    def in_half_precision(self) -> "DistilledDataset":
+        """A copy whose images are stored as float16, in half the room.
+
+        Networks learn from the rounded ones: to three digits, which they don't notice.
+
+        Raises:
+            ValueError: If a pixel is beyond what float16 holds.
+        """
+        with np.errstate(over="ignore"):  # which makes them infinite: refused
+            images = self.stored_images.astype("float16")
+        return self.replace(images=images, enlarged=self.enlarged)
 
     def by_adam(self, passes: int, learning_rate: float = 3e-3) -> "DistilledDataset":
         """A copy to train on by Adam, in place of the learned steps.
@@ -309,10 +313,10 @@ class DistilledDataset(faces.DistilledFace):
         """Writes a folder that TFDS, or plain `tf.data`, reads.
 
         One TFRecord file in TFDS form holds an example for each image, in training
-        order: image float32 (normalised, as stored), label int64, soft_label float32
-        `[classes]`, step int64, and for learned steps learning_rates and, of momentum,
-        momenta, float32 `[epochs]`; `tfdistill.json` beside it holds the rest. The
-        folder appears complete or not at all.
+        order: image float32 or float16 (normalised, as stored), label int64, soft_label
+        float32 `[classes]`, step int64, and for learned steps learning_rates and, of
+        momentum, momenta, float32 `[epochs]`; `tfdistill.json` beside it holds the
+        rest. The folder appears complete or not at all.
 
         Args:
             folder: Path of the new folder.

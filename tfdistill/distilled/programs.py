@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 builder = tfds.builder_from_directory("FOLDER")
 examples = list(tfds.as_numpy(builder.as_dataset(split="train", shuffle_files=False)))
-images = np.stack([e["image"] for e in examples])
+images = np.stack([e["image"] for e in examples]).astype("float32")
 labels = np.stack([e["soft_label"] for e in examples])
 """
 # `tf.image.resize` is bilinear unless it is told otherwise.

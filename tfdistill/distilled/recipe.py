@@ -1,7 +1,7 @@
 """The contract of recipes: how to train on distilled data."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import keras
 import numpy as np
@@ -108,6 +108,24 @@ class Recipe(abc.ABC):
         Args:
             shape: Of the images, `[steps, batch, *image_shape]`.
         """
+
+    def kept(self, changes: Collection[str]) -> dict:
+        """What a copy of the data keeps of it, as arguments of `DistilledDataset`.
+
+        Args:
+            changes: Names of arguments that are others in the copy.
+        """
+        if "recipe" in changes:
+            return {}
+        if not {"learning_rates", "inner_optimizer", "hyperparameters"} & {*changes}:
+            return {"recipe": self}
+        others = dict(self.hyperparameters)
+        return {
+            "learning_rates": others.pop("learning_rate", None),
+            # Ordinary training's Adam has a smaller epsilon than that of steps.
+            "inner_optimizer": self.inner_optimizer if self.is_ordered else "adam",
+            "hyperparameters": others,
+        }
 
     def draws(self, num_images: int) -> bool:
         """Whether two networks with the same start learn differently.

@@ -57,7 +57,10 @@ def _write(distilled, folder):
     features = tfds.features.FeaturesDict(
         {
             "image": tfds.features.Tensor(
-                shape=distilled.stored_images.shape[2:], dtype=np.float32
+                shape=distilled.stored_images.shape[2:],
+                dtype=distilled.stored_images.dtype,
+                # A list of floats in a record is of 32 bits each.
+                encoding="bytes" if _is_half(distilled.stored_images.dtype) else "none",
             ),
             "label": tfds.features.ClassLabel(names=list(distilled.class_names)),
             "soft_label": tfds.features.Tensor(
@@ -80,8 +83,7 @@ def _write(distilled, folder):
                     "step": step,
                     **{name: of[:, step] for name, of in per_step.items()},
                 }
-                encoded = features.encode_example(example)
-                writer.write(_in_order(features.serialize_example(encoded)))
+                writer.write(_in_order(features.serialize_example(example)))
     tfds.folder_dataset.write_metadata(
         data_dir=folder,
         features=features,
@@ -120,6 +122,7 @@ def _write(distilled, folder):
         "steps": distilled.steps,
         "batch": distilled.images.shape[1],
         "image_shape": list(distilled.stored_images.shape[2:]),
+        "image_dtype": distilled.stored_images.dtype.name,
         "enlarged": distilled.enlarged,
         "recipe": distilled.recipe.to_config(),
         "inner_optimizer": distilled.inner_optimizer.name,
@@ -145,6 +148,10 @@ def _write(distilled, folder):
     checksums[_METADATA] = signature(content)
     with open(os.path.join(folder, _METADATA), "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
+
+
+def _is_half(dtype):
+    return np.dtype(dtype) == np.float16
 
 
 def _in_order(record):
@@ -244,8 +251,11 @@ def _objective(content, given):
 def _read(path, shape, content):
     steps, batch = shape[:2]
     classes = len(content["class_names"])
+    half = _is_half(content.get("image_dtype", "float32"))
     spec = {
-        "image": tf.io.FixedLenFeature(shape[2:], tf.float32),
+        "image": tf.io.FixedLenFeature([], tf.string)
+        if half
+        else tf.io.FixedLenFeature(shape[2:], tf.float32),
         "soft_label": tf.io.FixedLenFeature([classes], tf.float32),
     }
     try:
@@ -253,7 +263,10 @@ def _read(path, shape, content):
             tf.io.parse_single_example(record, spec)
             for record in tf.data.TFRecordDataset(path)
         ]
-        images = np.stack([x["image"] for x in examples]).reshape(shape)
+        images = [x["image"] for x in examples]
+        if half:
+            images = [tf.io.decode_raw(image, tf.float16) for image in images]
+        images = np.stack(images).reshape(shape)
     except tf.errors.OpError as error:
         raise ValueError(f"{_RECORDS} is damaged ({error.message})") from error
     labels = np.stack([x["soft_label"] for x in examples])

@@ -35,6 +35,7 @@ _OPTIONAL = {
     "objective": fields.TEXT,
     "recipe": fields.OBJECT,
     "enlarged": fields.whole(1, enlarging.LARGEST),
+    "image_dtype": fields.one_of("float32", "float16"),
     "hyperparameters": fields.each(fields.TEXT),
     "created": fields.TEXT,
     "versions": fields.values(fields.TEXT),
@@ -87,7 +88,8 @@ def check_records(path: str, content: Mapping) -> None:
     Raises:
         ValueError: If the file has another number of records, or one is too short.
     """
-    least = 4 * (math.prod(content["image_shape"]) + len(content["class_names"]))
+    pixel = np.dtype(content.get("image_dtype", "float32")).itemsize
+    least = pixel * math.prod(content["image_shape"]) + 4 * len(content["class_names"])
     wanted, found, place = content["steps"] * content["batch"], 0, 0
     size = os.path.getsize(path)
     with open(path, "rb") as file:

@@ -244,6 +244,7 @@ class DistilledImages(Synthesizer, Curriculum):
         }
         stored = given["enlarged"] == distilled.enlarged
         images = distilled.stored_images if stored else distilled.images
+        images = images.astype("float32")
         made = cls(images, numbers, num_classes, **given)
         if learned:
             made._start_labels(distilled.labels)

@@ -152,5 +152,7 @@ def _renormalised(distilled, dataset):
     images = np.float32(factor) * images
     images = (images - np.float32(own.mean)) / np.float32(own.std)
     return distilled.replace(
-        images=images, enlarged=distilled.enlarged, normalization=own
+        images=images.astype(distilled.stored_images.dtype),
+        enlarged=distilled.enlarged,
+        normalization=own,
     )

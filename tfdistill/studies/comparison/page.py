@@ -29,7 +29,7 @@ COLUMNS = {
     "PGD": "The same under the stronger attack of several steps.",
     "ECE": "Expected calibration error: how far confidence and accuracy lie apart, "
     "after one factor for all outputs that is chosen on validation images.",
-    "KiB": "Size of images (float32) and labels.",
+    "KiB": "Size of images, as they are stored, and labels.",
     "s": "Seconds that training one network took, two at a time.",
 }
 
