@@ -2,7 +2,7 @@
 
     python tools/zoo.py --name=mnist/10 --run=run
 
-Copies the images of a run folder, with what was measured on them: metrics.json and
+Copies the images of a run folder, as float16, with what was measured on them: metrics.json and
 metrics-*.json, of fresh networks on the whole test set. Paths of this machine are left
 out.
 """
@@ -72,7 +72,7 @@ def main(_):
     distilled.provenance = provenance
     target = os.path.join(shipped.FOLDER, *FLAGS.name.split("/"))
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    distilled.save(target, overwrite=True)
+    distilled.in_half_precision().save(target, overwrite=True)
     size = sum(os.path.getsize(path) for path in glob.glob(f"{target}/*"))
     print(f"{FLAGS.name}: {size / 1024:.0f} KiB, {provenance['measured']}")
 
