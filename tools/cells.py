@@ -185,7 +185,14 @@ def _today(dataset: str, *sizes: int, folder: str = "today") -> list[Cell]:
 
 #: Distilled data of today, by its data set: each is judged beside real images, too.
 TODAY = {
-    "mnist": _today("mnist", 1, 10, 50),
+    "mnist": [
+        *_today("mnist", 1, 10, 50),
+        Cell(
+            "today/mnist_10_convnet",
+            "10 images a class, through ConvNet-3",
+            two_cores=True,
+        ),
+    ],
     "fashion_mnist": _today("fashion_mnist", 1, 10, 50),
     "cifar10": _today("cifar10", 1, 10),
 }
