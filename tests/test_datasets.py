@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill.data import loading as datasets
-from tfdistill.data import reading
+from tfdistill.data import reading, streamed
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.images import Pairs
 from tfdistill.data.normalization import Normalization
@@ -40,6 +40,17 @@ def make_streamed(num_examples=60):
         images.shape[1:],
         Normalization((0.5, 0.4, 0.3), (0.2, 0.3, 0.4)),
     )
+
+
+def make_listed(num_examples=60):
+    images, labels = make_arrays(num_examples)
+    rows = np.arange(num_examples)
+    pairs = Pairs.of_list(rows, np.int32(labels), lambda row: tf.constant(images)[row])
+    norm = Normalization((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    return Split.streamed(pairs, num_examples, images.shape[1:], norm)
+
+
+MAKERS = [make_split, make_streamed, make_listed]
 
 
 def indices(batches):
@@ -121,7 +132,7 @@ def test_channels_are_not_broadcast():
 # Batches
 
 
-@pytest.mark.parametrize("make", [make_split, make_streamed])
+@pytest.mark.parametrize("make", MAKERS)
 def test_batches_are_normalised_in_order(make):
     images, labels = make_arrays()
     split = make()
@@ -135,7 +146,7 @@ def test_batches_are_normalised_in_order(make):
     np.testing.assert_allclose(x, split.normalization.normalize(images), atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [make_split, make_streamed])
+@pytest.mark.parametrize("make", MAKERS)
 def test_every_epoch_has_every_example_once_in_a_new_order(make):
     batches = indices(make().batch(20, shuffle=True, repeat=True).take(6))
     first, second = sum(batches[:3], []), sum(batches[3:], [])
@@ -143,7 +154,7 @@ def test_every_epoch_has_every_example_once_in_a_new_order(make):
     assert first != second and first != list(range(60))
 
 
-@pytest.mark.parametrize("make", [make_split, make_streamed])
+@pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("start", [0, 2, 3, 11])
 def test_start_resumes_the_endless_stream(make, start):
     arguments = {"shuffle": True, "seed": 7, "repeat": True}
@@ -156,7 +167,7 @@ def test_start_resumes_the_endless_stream(make, start):
     )
 
 
-@pytest.mark.parametrize("make", [make_split, make_streamed])
+@pytest.mark.parametrize("make", MAKERS)
 def test_order_depends_on_the_seed_alone(make):
     split = make()
     batches = split.batch(20, shuffle=True, seed=1)
@@ -175,7 +186,7 @@ def test_order_of_a_seed_never_changes():
     assert batches == [[4, 3, 6, 5], [7, 2, 0, 1], [7, 3, 6, 0]]
 
 
-@pytest.mark.parametrize("make", [make_split, make_streamed])
+@pytest.mark.parametrize("make", MAKERS)
 def test_sizes_of_batches(make):
     split = make()
 
@@ -193,7 +204,7 @@ def test_sizes_of_batches(make):
     assert split.batch(25, start=1).cardinality() == 2
 
 
-@pytest.mark.parametrize("make", [make_split, make_streamed])
+@pytest.mark.parametrize("make", MAKERS)
 def test_keras_trains_on_batches(make):
     split = make()
     model = tf.keras.Sequential(
@@ -235,7 +246,7 @@ def test_bad_arguments_of_batch(arguments):
 # Splitting and sampling
 
 
-@pytest.mark.parametrize("make", [make_split, make_streamed])
+@pytest.mark.parametrize("make", MAKERS)
 def test_split_is_disjoint_stratified_and_repeatable(make):
     rest, held = make().split(0.25, seed=4)
     kept, out = sum(indices(rest.batch(9)), []), sum(indices(held.batch(9)), [])
@@ -256,7 +267,7 @@ def test_split_keeps_a_class_of_two_in_both_parts():
             split.split(fraction)
 
 
-@pytest.mark.parametrize("make", [make_split, make_streamed])
+@pytest.mark.parametrize("make", MAKERS)
 def test_sample_takes_real_examples_in_the_order_of_labels(make):
     split, (images, labels) = make(), make_arrays()
     x, y = split.sample(4, seed=2)
@@ -379,7 +390,7 @@ def test_too_few_class_names():
         datasets.from_arrays((IMAGES, LABELS), class_names=["a", "b"])
 
 
-@pytest.mark.parametrize("make", [make_split, make_streamed])
+@pytest.mark.parametrize("make", MAKERS)
 def test_shards_hold_every_example_once(make):
     split = make()
     seen = [
@@ -392,7 +403,7 @@ def test_shards_hold_every_example_once(make):
         split.shard(7, 7)
 
 
-@pytest.mark.parametrize("make", [make_split, make_streamed])
+@pytest.mark.parametrize("make", MAKERS)
 def test_a_subset_has_an_example(make):
     split, mask = make(), np.arange(60) == 7
     assert indices(split.subset(mask).batch(9)) == [[7]]
@@ -421,6 +432,46 @@ def test_a_stream_decodes_only_what_is_wanted():
     assert split.num_classes == 3 and not decoded
     assert sorted(sum(indices(part.batch(8, shuffle=True)), [])) == sorted(decoded)
     assert len(decoded) == len(part) == 16
+
+
+def sorted_folder(tmp_path, count=30):
+    """Dark cats and bright dogs, a folder of each."""
+    for part in ("train", "test"):
+        for name, grey in (("cat", 30), ("dog", 220)):
+            (tmp_path / part / name).mkdir(parents=True)
+            for k in range(count):
+                image = np.full((4, 4, 1), grey, np.uint8)
+                path = tmp_path / part / name / f"{k:02}.png"
+                keras.utils.save_img(path, image, scale=False)
+    return tmp_path
+
+
+def test_a_streamed_folder_is_shuffled_fully(tmp_path, monkeypatch):
+    monkeypatch.setattr(streamed, "_SHUFFLE_LIMIT", 1)
+    data = datasets.load_dataset(sorted_folder(tmp_path), in_memory=False)
+    assert data.train.read_labels().tolist() == [0] * 30 + [1] * 30
+    for part in (data.train, data.hold_out(0.2).train, data.train.shard(2, 0)):
+        labels = [y.numpy() for _, y in part.batch(10, shuffle=True)]
+        assert all(0 < y.sum() < 10 for y in labels), labels
+
+
+def test_a_sorted_stream_says_that_it_cannot_be_shuffled(monkeypatch, recwarn):
+    images, labels = make_arrays(2000, (4, 4, 3), 2)
+    by_class = np.argsort(labels, kind="stable")
+    pairs = tf.data.Dataset.from_tensor_slices((images, labels))
+    in_order = tf.data.Dataset.from_tensor_slices((images[by_class], labels[by_class]))
+    whole = [
+        datasets.from_tf_data(p, p, in_memory=False).train for p in (pairs, in_order)
+    ]
+    for split in whole:  # all of it fits
+        _, labels = next(iter(split.batch(100, shuffle=True)))
+        assert 25 < labels.numpy().sum() < 75
+    monkeypatch.setattr(streamed, "_SHUFFLE_LIMIT", 500 * (48 + 512))
+    next(iter(whole[0].batch(100, shuffle=True)))
+    next(iter(whole[1].batch(100)))
+    assert not [w for w in recwarn if w.category is UserWarning]
+    with pytest.warns(UserWarning, match="sorted by their classes, and only 500 of 2"):
+        next(iter(whole[1].batch(100, shuffle=True)))
 
 
 # tf.data

@@ -73,11 +73,11 @@ def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
 
         return tf.ensure_shape(call(read, path, tf.uint8), static)
 
-    parts = {}
+    parts, numbers = {}, {name: number for number, name in enumerate(names)}
     for part, files in found.items():
         paths = [os.fsencode(path) for path, _, _ in files]
-        labels = np.int32([names.index(folder) for _, folder, _ in files])
-        parts[part] = Pairs(tf.data.Dataset.from_tensor_slices((paths, labels)), load)
+        labels = np.int32([numbers[folder] for _, folder, _ in files])
+        parts[part] = Pairs.of_list(paths, labels, load)
     counts = {part: len(files) for part, files in found.items()}
     return Source(
         root.resolve().name,

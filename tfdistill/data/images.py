@@ -87,10 +87,27 @@ class Pairs:
     Attributes:
         records: Unbatched (record, integer label) pairs.
         decode: Converts a record to an image; None if the records are images.
+        listed: The records [N] and labels, int32 [N], if all are in memory.
     """
 
     records: tf.data.Dataset
     decode: Callable[[tf.Tensor], tf.Tensor] | None = None
+    listed: tuple[tf.Tensor, tf.Tensor] | None = None
+
+    @staticmethod
+    def of_list(
+        records, labels, decode: Callable[[tf.Tensor], tf.Tensor] | None
+    ) -> "Pairs":
+        """The pairs of a list in memory, such as paths of files and their labels.
+
+        Args:
+            records: Array or tensor [N].
+            labels: Same of int32.
+            decode: Same as in `Pairs`.
+        """
+        with tf.device("CPU:0"):  # accelerator memory is for the students
+            listed = tf.constant(records), tf.constant(labels)
+        return Pairs(tf.data.Dataset.from_tensor_slices(listed), decode, listed)
 
     def images(self) -> tf.data.Dataset:
         """Returns a dataset of the (image, label) pairs."""
@@ -108,9 +125,49 @@ class Pairs:
 
     def where(self, mask: np.ndarray) -> "Pairs":
         """Returns the pairs for which a bool array [N] is true."""
+        if self.listed is not None:
+            records, labels = (x.numpy()[mask] for x in self.listed)
+            return Pairs.of_list(records, labels, self.decode)
         wanted = tf.constant(mask)
         kept = self.records.enumerate().filter(lambda row, _: wanted[row])
         return Pairs(kept.map(lambda _, pair: pair), self.decode)
+
+    def relabelled(self, numbers: np.ndarray) -> "Pairs":
+        """Returns the pairs whose label is `numbers[y]` instead of y."""
+        if self.listed is not None:
+            records, labels = self.listed
+            return Pairs.of_list(records, numbers[labels.numpy()], self.decode)
+        table = tf.constant(numbers)
+        records = self.records.map(lambda record, y: (record, table[y]))
+        return Pairs(records, self.decode)
+
+    def shuffled(self, seed: tf.Tensor, window: int) -> "Pairs":
+        """Returns the pairs in another order; may be called in a graph.
+
+        Args:
+            seed: int64 [2], of which alone the order is a function.
+            window: Number of records among which the next one is drawn, where they are
+                read in order. Those of a list are shuffled fully.
+        """
+        if self.listed is not None:
+            listed = self.listed
+            rows = tf.range(len(listed[1]))
+            rows = tf.random.experimental.stateless_shuffle(rows, seed, alg="philox")
+            order = tf.data.Dataset.from_tensor_slices(rows)
+            in_order = order.map(lambda row: tuple(x[row] for x in listed))
+            return Pairs(in_order, self.decode)
+        # The seed below is all there is, whatever TensorFlow's global one: of this
+        # function's graph only. (With a global seed of 0 TensorFlow would fail.)
+        tf.compat.v1.set_random_seed(None)
+        records = self.records.shuffle(
+            window,
+            # The seed of an epoch must not be that of another seed's epoch.
+            seed=tf.random.stateless_uniform(
+                [], seed, minval=None, maxval=None, dtype=tf.int64
+            ),
+            reshuffle_each_iteration=False,
+        )
+        return Pairs(records, self.decode)
 
 
 def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) -> Pairs:
@@ -173,7 +230,7 @@ def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) ->
         in_order = tf.data.Options()
         in_order.deterministic = True
         records = records.with_options(in_order)
-    standardized = Pairs(records, standard)
+    standardized = Pairs(records, standard, pairs.listed)
     if not standardized.images().element_spec[0].shape.is_fully_defined():
         raise ValueError(
             "images must have one known size: give image_size, or ensure_shape of the "

@@ -203,8 +203,9 @@ class Split(faces.SplitFace):
 
         Args:
             batch_size: Number of examples in a batch; a larger one than N means N.
-            shuffle: Whether to shuffle every epoch anew. Examples in memory are
-                shuffled fully, a stream within a buffer of up to 10,000 examples.
+            shuffle: Whether to shuffle every epoch anew: fully, but for a stream that
+                is no folder, which is shuffled within a buffer of 256 MiB. A warning
+                says so if it is longer and sorted by classes.
             seed: Non-negative seed of the shuffle.
             repeat: Whether to repeat without end. Every batch is then full: the
                 remainder of an epoch is dropped.

@@ -59,3 +59,18 @@ def draw(
             )
         picked.append(rng.choice(where, images_per_class, replace=False))
     return np.stack(picked, axis=1).reshape(-1)
+
+
+def is_mixed(labels: np.ndarray, count: int) -> bool:
+    """Whether the first examples have the classes of all, as by chance.
+
+    Args:
+        labels: Integer array [N].
+        count: Number of first examples, from 1 to N.
+    """
+    _, numbers = np.unique(labels, return_inverse=True)
+    shares = np.bincount(numbers) / len(labels)
+    first = np.bincount(numbers[:count], minlength=len(shares)) / count
+    # The mean distance of shares that were drawn at random, and what is no harm.
+    by_chance = 0.4 * np.sqrt(shares * (1 - shares) / count).sum()
+    return np.abs(first - shares).sum() / 2 <= 2 * by_chance + 0.1

@@ -1,16 +1,18 @@
 """Examples that are read from a `tf.data.Dataset` in every epoch."""
 
-import dataclasses
+import warnings
 from collections.abc import Iterator
 from typing import final
 
 import numpy as np
 import tensorflow as tf
 
+from tfdistill.data import stratified
 from tfdistill.data.examples import Examples
 from tfdistill.data.images import Pairs
 
-_SHUFFLE_LIMIT = 256 << 20  # bytes of raw images in the shuffle buffer
+_SHUFFLE_LIMIT = 256 << 20  # bytes of records in the shuffle buffer
+_RECORD_OVERHEAD = 512  # bytes that each record there takes besides
 _MEASURED_EXAMPLES = 10_000  # read to measure the mean and standard deviation
 _NOT_HELD = "A streamed split holds no {}: use batch() or sample()."
 
@@ -23,7 +25,8 @@ class Streamed(Examples):
         pairs: What `raw_pairs` made, in the same order on every pass.
         num_examples: Number of pairs.
         image_shape: (H, W, C).
-        labels: int32 array [N]; None reads them when they are needed.
+        labels: int32 array [N]; None reads them when they are needed, unless the pairs
+            are listed.
     """
 
     is_held = False
@@ -35,6 +38,8 @@ class Streamed(Examples):
         image_shape: tuple[int, ...],
         labels: np.ndarray | None = None,
     ):
+        if labels is None and pairs.listed is not None:
+            labels = pairs.listed[1].numpy()
         self._pairs, self._labels = pairs, labels
         self.num_examples, self.image_shape = num_examples, image_shape
 
@@ -67,20 +72,7 @@ class Streamed(Examples):
     ) -> tf.data.Dataset:
         pairs = self._pairs
         if seed is not None:
-            spec = pairs.images().element_spec[0]
-            # The seed below is all there is, whatever TensorFlow's global one: of this
-            # function's graph only. (With a global seed of 0 TensorFlow would fail.)
-            tf.compat.v1.set_random_seed(None)
-            fitting = _SHUFFLE_LIMIT // (spec.dtype.size * spec.shape.num_elements())
-            shuffled = pairs.records.shuffle(
-                min(self.num_examples, 10_000, max(size, fitting)),
-                # The seed of an epoch must not be that of another seed's epoch.
-                seed=tf.random.stateless_uniform(
-                    [], seed, minval=None, maxval=None, dtype=tf.int64
-                ),
-                reshuffle_each_iteration=False,
-            )
-            pairs = dataclasses.replace(pairs, records=shuffled)
+            pairs = pairs.shuffled(seed, self._window(size))
         return pairs.images().batch(size, drop_remainder=full)
 
     def fetch(self, *batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -99,12 +91,32 @@ class Streamed(Examples):
         return Streamed(self._pairs.where(mask), len(labels), self.image_shape, labels)
 
     def relabelled(self, numbers: np.ndarray) -> "Streamed":
-        table = tf.constant(numbers)
-        records = self._pairs.records.map(lambda record, y: (record, table[y]))
-        pairs = dataclasses.replace(self._pairs, records=records)
         labels = None if self._labels is None else numbers[self._labels]
+        pairs = self._pairs.relabelled(numbers)
         return Streamed(pairs, self.num_examples, self.image_shape, labels)
 
     def chunks(self) -> Iterator[np.ndarray]:
         images = self._pairs.images().map(lambda image, _: image)
         return images.take(_MEASURED_EXAMPLES).batch(256).as_numpy_iterator()
+
+    def _window(self, size):
+        """How many records are shuffled at a time, unless they are listed."""
+        record = self._pairs.records.element_spec[0]
+        image = self._pairs.images().element_spec[0]
+        # An image that is still encoded takes less than the decoded one, as a rule.
+        is_known = record.dtype != tf.string and record.shape.is_fully_defined()
+        spec = record if is_known else image
+        bytes_each = spec.dtype.size * spec.shape.num_elements() + _RECORD_OVERHEAD
+        window = min(self.num_examples, max(size, _SHUFFLE_LIMIT // bytes_each))
+        if self._pairs.listed is not None or self._labels is None:
+            return window
+        if not stratified.is_mixed(self._labels, window):
+            warnings.warn(
+                f"the examples come sorted by their classes, and only {window:,} of "
+                f"{self.num_examples:,} are shuffled at a time, so that batches miss "
+                "classes: pass in_memory=True if they fit in memory, or shuffle what "
+                "the images are read from once (paths, say), by shuffle(N, seed=0, "
+                "reshuffle_each_iteration=False).",
+                stacklevel=2,
+            )
+        return window
