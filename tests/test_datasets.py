@@ -474,6 +474,34 @@ def test_a_sorted_stream_says_that_it_cannot_be_shuffled(monkeypatch, recwarn):
         next(iter(whole[1].batch(100, shuffle=True)))
 
 
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("order", ["sorted", "in turn"])
+def test_a_stream_is_measured_from_end_to_end(order, listed, monkeypatch):
+    monkeypatch.setattr(streamed, "_MEASURED_EXAMPLES", 500)
+    labels = np.int32(
+        np.arange(1000) // 500 if order == "sorted" else np.arange(1000) % 2
+    )
+    images = np.uint8(labels[:, None, None, None] * 200 + 20) * np.ones((4, 4, 1), "u1")
+    decoded = []
+
+    def decode(row):
+        decoded.append(int(row))
+        return images[row]
+
+    def load(row):
+        image = tf.numpy_function(decode, [row], tf.uint8)
+        return tf.ensure_shape(image, (4, 4, 1))
+
+    rows = np.arange(1000)
+    pairs = Pairs(tf.data.Dataset.from_tensor_slices((rows, labels)), load)
+    pairs = Pairs.of_list(rows, labels, load) if listed else pairs
+    measured = Split.streamed(pairs, 1000, (4, 4, 1)).normalization
+    whole = Split(images, labels).normalization
+    np.testing.assert_allclose(measured.mean, whole.mean, rtol=0.1)
+    np.testing.assert_allclose(measured.std, whole.std, rtol=0.1)
+    assert len(decoded) == len(set(decoded)) <= 500
+
+
 # tf.data
 
 

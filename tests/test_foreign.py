@@ -10,9 +10,11 @@ import zipfile
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import tfdistill
+from tfdistill.data import streamed
 from tfdistill.distilled.foreign import labels
 
 KINDS = {"f4": "FloatStorage", "f2": "HalfStorage", "i8": "LongStorage"}
@@ -344,6 +346,20 @@ def test_our_own_files_are_read(digits, tmp_path):
         found.images.reshape(expected.shape), expected, atol=1e-4
     )
     assert tfdistill.read_distilled(data, digits).normalization == digits.normalization
+
+
+def test_real_data_that_are_streamed_class_by_class(monkeypatch):
+    monkeypatch.setattr(streamed, "_SHUFFLE_LIMIT", 1)
+    rng, count = np.random.default_rng(0), 2500
+    images = rng.integers(0, 60, (2 * count, 4, 4, 1), np.uint8)
+    images[count:] += 190
+    labels = np.repeat([0, 1], count)
+    pairs = tf.data.Dataset.from_tensor_slices((images, labels))
+    real = tfdistill.from_tf_data(pairs, in_memory=False)
+    given = np.float32(images[::500]) / 255, labels[::500]
+    found = tfdistill.read_distilled(given, real, pixels="0..1")
+    moments = found.images.mean(), found.images.std()
+    np.testing.assert_allclose(moments, (0, 1), atol=0.1)
 
 
 def test_floats_up_to_255_are_what_uint8_is(digits, tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
-from tfdistill.data import faces, passes, stratified
+from tfdistill.data import faces, stratified
 from tfdistill.data.batches import replayable
 from tfdistill.data.examples import Examples
 from tfdistill.data.held import Held
@@ -93,7 +93,7 @@ class Split(faces.SplitFace):
                 order on every pass; `batch` shuffles them.
             num_examples: Number of pairs in the dataset.
             image_shape: (H, W, C).
-            normalization: Same as in `Split`; None measures the first 10,000 images.
+            normalization: Same as in `Split`; None measures up to 10,000 images.
             num_classes: Same as in `Split`.
 
         Returns:
@@ -105,14 +105,7 @@ class Split(faces.SplitFace):
         num_examples = check_int("num_examples", num_examples, 1)
         image_shape = tuple(int(size) for size in image_shape)
         pairs = raw_pairs(dataset, shape=image_shape)
-        found = passes.scan(pairs, decode=False)
-        if len(found.labels) != num_examples:
-            raise ValueError(
-                f"num_examples is {num_examples}, but the stream holds "
-                f"{len(found.labels)} examples."
-            )
-        passes.check_repeats(pairs, found)
-        examples = Streamed(pairs, num_examples, image_shape, found.labels)
+        examples = Streamed.of_pairs(pairs, num_examples, image_shape)
         return Split.of_examples(examples, normalization, num_classes)
 
     @classmethod
@@ -203,9 +196,8 @@ class Split(faces.SplitFace):
 
         Args:
             batch_size: Number of examples in a batch; a larger one than N means N.
-            shuffle: Whether to shuffle every epoch anew: fully, but for a stream that
-                is no folder, which is shuffled within a buffer of 256 MiB. A warning
-                says so if it is longer and sorted by classes.
+            shuffle: Whether to shuffle every epoch anew: fully, but a stream of other
+                things than files within 256 MiB, with a warning if it is sorted.
             seed: Non-negative seed of the shuffle.
             repeat: Whether to repeat without end. Every batch is then full: the
                 remainder of an epoch is dropped.
@@ -301,7 +293,7 @@ class Split(faces.SplitFace):
         labels = self.read_labels()
         names = class_names or range(self.num_classes)
         rows = stratified.draw(labels, names, images_per_class, seed)
-        return self._normalized(rows), labels[rows]
+        return self.take(rows), labels[rows]
 
     def of_class(self, label: int) -> np.ndarray:
         """Returns all examples of a class, in the order of the split.
@@ -318,7 +310,7 @@ class Split(faces.SplitFace):
         rows = np.flatnonzero(self.read_labels() == label)
         if not len(rows):
             raise ValueError(f"Class {label} has no examples.")
-        return self._normalized(rows)
+        return self.take(rows)
 
     def subset(self, mask: np.ndarray) -> "Split":
         """Selects examples.
@@ -396,5 +388,13 @@ class Split(faces.SplitFace):
         """
         return Split.of_examples(self._examples, normalization, num_classes)
 
-    def _normalized(self, rows: np.ndarray) -> np.ndarray:
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the images of some examples; of a stream, no others are decoded.
+
+        Args:
+            rows: Different indices of examples, in any order.
+
+        Returns:
+            Normalised float32 array [len(rows), H, W, C], in the order of `rows`.
+        """
         return self.normalization.normalize(self._examples.take(rows)).numpy()

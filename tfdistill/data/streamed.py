@@ -7,13 +7,14 @@ from typing import final
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.data import stratified
+from tfdistill.data import passes, stratified
 from tfdistill.data.examples import Examples
 from tfdistill.data.images import Pairs
 
 _SHUFFLE_LIMIT = 256 << 20  # bytes of records in the shuffle buffer
 _RECORD_OVERHEAD = 512  # bytes that each record there takes besides
-_MEASURED_EXAMPLES = 10_000  # read to measure the mean and standard deviation
+_MEASURED_EXAMPLES = 10_000  # decoded to measure the mean and standard deviation
+_OTHER_COUNT = "num_examples is {}, but the stream holds {} examples."
 _NOT_HELD = "A streamed split holds no {}: use batch() or sample()."
 
 
@@ -55,15 +56,32 @@ class Streamed(Examples):
     def knows_labels(self) -> bool:
         return self._labels is not None
 
+    @staticmethod
+    def of_pairs(
+        pairs: Pairs, num_examples: int, image_shape: tuple[int, ...]
+    ) -> "Streamed":
+        """Reads a stream twice, and checks it.
+
+        Args:
+            pairs: What `raw_pairs` made.
+            num_examples: Number of pairs that there should be.
+            image_shape: (H, W, C).
+
+        Raises:
+            ValueError: If there are others, or the passes differ.
+        """
+        found = passes.scan(pairs, decode=False)
+        if len(found.labels) != num_examples:
+            raise ValueError(_OTHER_COUNT.format(num_examples, len(found.labels)))
+        passes.check_repeats(pairs, found)
+        return Streamed(pairs, num_examples, image_shape, found.labels)
+
     def read_labels(self) -> np.ndarray:
         if self._labels is None:
             batches = self._pairs.labels().batch(1024).as_numpy_iterator()
             labels = np.concatenate([np.int32([]), *batches])
             if len(labels) != self.num_examples:
-                raise ValueError(
-                    f"num_examples is {self.num_examples}, but the stream holds "
-                    f"{len(labels)} examples."
-                )
+                raise ValueError(_OTHER_COUNT.format(self.num_examples, len(labels)))
             self._labels = labels
         return self._labels
 
@@ -80,9 +98,7 @@ class Streamed(Examples):
         return images, labels
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        mask = np.zeros(self.num_examples, bool)
-        mask[rows] = True
-        images = self._pairs.where(mask).images().map(lambda image, _: image)
+        images = self._only(rows).map(lambda image, _: image)
         return np.stack(list(images.as_numpy_iterator()))[rows.argsort().argsort()]
 
     def where(self, mask: np.ndarray) -> "Streamed":
@@ -96,8 +112,18 @@ class Streamed(Examples):
         return Streamed(pairs, self.num_examples, self.image_shape, labels)
 
     def chunks(self) -> Iterator[np.ndarray]:
-        images = self._pairs.images().map(lambda image, _: image)
-        return images.take(_MEASURED_EXAMPLES).batch(256).as_numpy_iterator()
+        # From end to end, as the first ones may be all of one class.
+        rows = stratified.spaced(self.num_examples, _MEASURED_EXAMPLES)
+        images = self._only(rows).map(lambda image, _: image)
+        return images.batch(256).as_numpy_iterator()
+
+    def _only(self, rows):
+        """The dataset of some pairs, in their order; no other image is decoded."""
+        if len(rows) == self.num_examples:
+            return self._pairs.images()
+        mask = np.zeros(self.num_examples, bool)
+        mask[rows] = True
+        return self._pairs.where(mask).images()
 
     def _window(self, size):
         """How many records are shuffled at a time, unless they are listed."""

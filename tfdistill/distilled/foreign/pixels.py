@@ -238,13 +238,9 @@ def _check(images, result, reading, known, own, real):
 
 
 def _real(dataset):
-    if dataset.train.is_held:
-        count = dataset.train.num_examples
-        rows = np.random.default_rng(0).permutation(count)[:_SAMPLE]
-        images = dataset.train.images[rows]
-        return dataset.normalization.normalize(images).numpy()
-    batches = dataset.train.batch(500, shuffle=True).take(_SAMPLE // 500)
-    return np.concatenate([images for images, _ in batches.as_numpy_iterator()])
+    count = dataset.train.num_examples
+    rows = np.random.default_rng(0).permutation(count)[:_SAMPLE]
+    return dataset.train.take(rows)
 
 
 def _distance(images, real):
