@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tfdistill.cli import audit, distill
 from tfdistill.cli import data as cli_data
 from tfdistill.cli.errors import InputError
 from tfdistill.data import augmentation, passes
+from tfdistill.data.extent import Extent
+from tfdistill.data.normalization import measure
 from tfdistill.data.split import Split
 
 SHAPE, COUNT = (4, 4, 1), 40
@@ -298,6 +301,55 @@ def test_a_normalization_of_another_scale(images, scale, fits):
     else:
         sentence = refusal(tfdistill.from_arrays, part, normalization=norm)
         assert f"in 0..{scale}" in sentence and "measure them" in sentence
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-6, 1, 1e6])
+def test_numbers_of_any_size_are_normalised(size):
+    rng = np.random.default_rng(0)
+    images = np.float32(size * (1 + rng.random((600, 8, 8, 1))))
+    data = tfdistill.from_arrays((images, np.arange(600) % 2))
+    ((x, _),) = data.train.batch(10**6)
+    assert np.std(x) == pytest.approx(1, abs=1e-3)
+    assert not Extent.of_images(images).is_constant
+    shown = data.normalization.displayable(x)
+    assert shown.min() == 0 and shown.max() == 1
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        lambda noise: np.uint8(noise * 0 + 77),
+        lambda noise: noise * 0,
+        lambda noise: 0.1 + 1e-7 * noise,
+        lambda noise: 3e-9 * (1 + 1e-7 * noise),
+        lambda noise: 250 + 3e-5 * noise,
+        lambda noise: 1e-8 * noise,  # constant, but for rounding, and centred
+    ],
+)
+def test_a_constant_channel_stays_as_it_is(channel):
+    noise = np.random.default_rng(0).normal(size=(300, 40, 40, 1))
+    kept = channel(noise)
+    other = np.random.default_rng(1).integers(0, 200, noise.shape)
+    kind = kept.dtype if kept.dtype == np.uint8 else np.float32
+    images = np.concatenate([kept, other], -1).astype(kind)
+    std = measure([images]).std
+    assert std[0] == 1 and std[1] != 1
+
+
+def test_measuring_takes_little_memory():
+    images = np.random.default_rng(0).integers(0, 256, (300, 96, 96, 3), np.uint8)
+    split = Split(images, np.arange(300) % 2)
+    tracemalloc.start()
+    try:
+        found, extent = split.normalization, Extent.of_images(split.images)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40e6 and images.nbytes > 7.9e6
+    scaled = images / 255
+    np.testing.assert_allclose(found.mean, scaled.mean((0, 1, 2)), rtol=1e-9)
+    np.testing.assert_allclose(found.std, scaled.std((0, 1, 2)), rtol=1e-9)
+    np.testing.assert_allclose(extent.std, images.std(), rtol=1e-9)
 
 
 def test_masks_of_0_and_1_are_not_black():

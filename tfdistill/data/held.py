@@ -71,4 +71,4 @@ class Held(Examples):
         return Held(self._tensors[0], numbers[self._labels])
 
     def chunks(self) -> Iterator[np.ndarray]:
-        return (self._images[i : i + 1000] for i in range(0, self.num_examples, 1000))
+        return iter([self._images])

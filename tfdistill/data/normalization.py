@@ -6,6 +6,9 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
+_AT_ONCE = 2**20  # numbers that are looked at in float64
+_LEAST = 1e-30  # a deviation by which float32 can be divided
+
 
 @dataclasses.dataclass(frozen=True)
 class Normalization:
@@ -115,7 +118,7 @@ class Normalization:
         images = self.denormalize(images)
         if self.scale != 255:
             low, high = np.percentile(images, [1, 99])
-            images = (images - low) / max(high - low, 1e-8)
+            images = (images - low) / ((high - low) or 1)
         return np.clip(images, 0, 1)
 
     def check_channels(self, shape) -> None:
@@ -175,19 +178,29 @@ def measure(chunks: Iterable[np.ndarray]) -> Normalization:
     Raises:
         ValueError: If a number is NaN or infinite.
     """
-    count, total, squares, scale = 0, np.zeros(()), np.zeros(()), 1.0
-    highest = 0
+    count, highest, scale = 0, 0, 1.0
+    shift, total, squares = None, np.zeros(()), np.zeros(())
     for chunk in chunks:
         scale = 255.0 if chunk.dtype == np.uint8 else 1.0
-        highest = max(highest, chunk.max())
-        rows = chunk.reshape(-1, chunk.shape[-1]).astype(np.float64) / scale
-        count, total = count + len(rows), total + rows.sum(0)
-        squares = squares + np.square(rows).sum(0)
+        rows = chunk.reshape(-1, chunk.shape[-1])
+        count, step = count + len(rows), max(1, _AT_ONCE // rows.shape[1])
+        # Distances from some pixel: those of a constant channel are exactly 0.
+        shift = rows[0].astype(np.float64) if shift is None else shift
+        for at in range(0, len(rows), step):
+            some = rows[at : at + step]
+            highest, away = max(highest, some.max()), some - shift
+            total = total + away.sum(0)
+            squares = squares + np.square(away, out=away).sum(0)
     if not np.isfinite(squares).all():
         raise ValueError("images must be finite, but some are NaN or infinite.")
-    mean = total / count
     if scale == 255 and highest == 1:  # a mask, which 255 would make black
-        mean, squares, scale = 255 * mean, 255**2 * squares, 1.0
-    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    # Due to rounding, the deviation of a constant channel is not exactly 0.
-    return Normalization(tuple(mean), tuple(np.where(std < 1e-6, 1.0, std)), scale)
+        scale = 1.0
+    away = total / count
+    mean = (shift + away) / scale
+    std = np.sqrt(np.maximum(squares / count - away**2, 0)) / scale
+    # What rounding leaves of a constant channel is small beside its numbers or, if they
+    # were centred, beside those of the others. (Above 1, these say nothing of it.)
+    size = np.sqrt(mean**2 + std**2)
+    least = 1e-6 * np.maximum(size, min(1.0, size.max()))
+    std = np.where(std <= np.maximum(least, _LEAST), 1.0, std)
+    return Normalization(tuple(mean), tuple(std), scale)

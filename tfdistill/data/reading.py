@@ -56,8 +56,9 @@ def read(source: Source, form: Form, in_memory: bool | None, seed: int) -> Datas
                 made[part] = pairs, count
             else:
                 labels = None
-                if verify:
-                    verify = verify()  # once: it returns None
+                if verify is not None:
+                    verify()
+                    verify = None  # it has looked at all parts
                 if part not in source.counts:
                     first = first or passes.scan(pairs, decode=True)
                     passes.check_repeats(pairs, first)
