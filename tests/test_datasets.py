@@ -308,6 +308,18 @@ def test_passes_over_a_stream_are_read_anew():
             np.testing.assert_array_equal(labels, LABELS)
 
 
+def test_passes_keep_few_images_alone():
+    """Kept, they are floats, four times as large as uint8."""
+    few, many = (
+        Split(np.zeros((count, 256, 256, 8), np.uint8), np.arange(count) % 2)
+        for count in (64, 256)
+    )
+    for split, is_kept in ((few, True), (many, False)):
+        kind = type(split.passes()).__name__
+        assert (kind == "CacheDataset") == is_kept, kind
+        assert split.passes().cardinality() == split.batch(64).cardinality()
+
+
 def test_streamed_split_says_what_it_does_not_have():
     split = make_streamed()
     with pytest.raises(ValueError, match="holds no images"):

@@ -1,7 +1,7 @@
 """Labelled images as batches, in memory or streamed, that can always be replayed.
 
-A split keeps its images raw (uint8 where they came as uint8) and normalises them
-batch by batch. Their order is a function of a seed alone, so that a run can resume.
+A split keeps its images raw and normalises them batch by batch. Their order is a
+function of a seed alone, so that a run can resume.
 """
 
 import math
@@ -20,7 +20,8 @@ from tfdistill.data.labels import as_labels, check_range, new_numbers
 from tfdistill.data.normalization import Normalization, measure
 from tfdistill.data.streamed import Streamed
 
-_PASS_LIMIT = 2**25  # numbers in a batch that only has to be passed through a network
+# Numbers in a batch that is only passed through a network, and in all that are kept.
+_PASS_LIMIT, _KEPT_LIMIT = 2**25, 2**26
 
 
 class Split(faces.SplitFace):
@@ -71,8 +72,7 @@ class Split(faces.SplitFace):
     ):
         images = as_images(images)
         labels = as_labels(labels, len(images))
-        examples = Held(images, labels)
-        self._set(examples, normalization, num_classes)
+        self._set(Held(images, labels), normalization, num_classes)
         check_range(labels, num_classes)
 
     @staticmethod
@@ -234,12 +234,12 @@ class Split(faces.SplitFace):
         """Batches all examples, in order and in large batches, for several passes.
 
         Returns:
-            Same as `batch`. If the images are in memory, they are normalised once and
-            kept.
+            Same as `batch`. Images in memory are kept, normalised, if they are few.
         """
-        fitting = _PASS_LIMIT // math.prod(self.image_shape)
-        batches = self.batch(max(1, min(1000, fitting)))
-        return batches.cache() if self.is_held else batches
+        numbers = math.prod(self.image_shape)
+        batches = self.batch(max(1, min(1000, _PASS_LIMIT // numbers)))
+        is_kept = self.is_held and len(self) * numbers <= _KEPT_LIMIT
+        return batches.cache() if is_kept else batches
 
     def split(self, fraction: float, seed: int = 0) -> tuple["Split", "Split"]:
         """Holds out a part of every class.
