@@ -2,9 +2,9 @@
 
     python tools/zoo.py --name=mnist/10 --run=run
 
-Copies the images of a run folder, as float16, with what was measured on them: metrics.json and
-metrics-*.json, of fresh networks on the whole test set. Paths of this machine are left
-out.
+Copies the images of a run folder, as float16, with what was measured on them:
+metrics.json and metrics-*.json, of fresh networks on the whole test set. Paths of this
+machine are left out.
 """
 
 import glob
