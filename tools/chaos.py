@@ -8,6 +8,7 @@ so, or with what was wrong, and the status 1. The part with the full disk mounts
 file system, and is left out where that is not allowed.
 """
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -19,13 +20,16 @@ import sys
 import tempfile
 import time
 
+import numpy as np
 from absl import app, flags
+
+from tfdistill.runs import files
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("kills", 20, "How often the run is killed.", lower_bound=0)
 flags.DEFINE_integer("outer_steps", 4000, "Of each run.", lower_bound=20)
 flags.DEFINE_integer("seed", 0, "Of the moments.")
-flags.DEFINE_float("tolerance", 1e-5, "Of pixels and rates.")
+flags.DEFINE_float("tolerance", 1e-5, "Of pixels, labels and rates.")
 flags.DEFINE_boolean("full_disk", True, "Whether to fill a disk, too.")
 flags.DEFINE_boolean("damage", True, "Whether to damage a backup, too.")
 
@@ -44,8 +48,16 @@ class Run:
         self.looks = 0
         self.most = 0
 
-    def start(self):
-        """Starts, or goes on."""
+    @contextlib.contextmanager
+    def at_work(self):
+        """Starts, or goes on; the process is dead after the block, whatever happens."""
+        with self._start() as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def _start(self):
         flag_values = {
             "workdir": self.folder,
             "student": "mlp",
@@ -73,11 +85,17 @@ class Run:
             time.sleep(0.02)
         self.look()
 
+    def end(self, process):
+        """Looks into the folder until the process ends; returns what it printed."""
+        self.watch(process)
+        if process.poll() is None:
+            raise Wrong("the run does not end")
+        return process.communicate()[0]
+
     def finish(self):
         """Goes on to the end; returns what was printed."""
-        process = self.start()
-        self.watch(process)
-        output, _ = process.communicate(timeout=60)
+        with self.at_work() as process:
+            output = self.end(process)
         if process.returncode:
             raise Wrong(f"the run failed:\n{output}")
         return output
@@ -89,21 +107,26 @@ class Run:
 
     def evaluations(self):
         """How many are in the journal."""
-        return len(glob.glob(os.path.join(self.folder, "journal", "*.npz")))
+        return len(self._whole("journal/*.npz"))
+
+    def _whole(self, pattern):
+        """Paths in the folder whose names say that all of them is written."""
+        paths = glob.glob(os.path.join(self.folder, pattern))
+        return [path for path in paths if not files.is_temporary(path)]
 
     def look(self):
         """Checks every file that has its final name."""
         self.looks += 1
         self.most = max(self.most, self.evaluations())
         for name, is_whole in _WHOLE.items():
-            for path in glob.glob(os.path.join(self.folder, name)):
+            for path in self._whole(name):
+                before = _inode(path)
                 try:
                     whole = is_whole(path)
-                except FileNotFoundError:
-                    continue  # replaced since
-                except (ValueError, KeyError):
+                except (FileNotFoundError, ValueError, KeyError):
                     whole = False
-                if not whole:
+                # Another inode: it was replaced while it was read.
+                if not whole and before and _inode(path) == before:
                     raise Wrong(f"{path} is there, and not whole")
         numbers = self.backups()
         data = os.path.join(self.folder, "backup", f"ckpt-{max(numbers, default=0)}.d*")
@@ -115,6 +138,13 @@ class Run:
         from tfdistill import DistilledDataset
 
         return DistilledDataset.load(os.path.join(self.folder, "distilled"))
+
+
+def _inode(path):
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _is_json(path):
@@ -164,12 +194,11 @@ _WHOLE = {
 
 
 def difference(a: Run, b: Run) -> float:
-    """The largest one, of pixels and rates."""
-    import numpy as np
-
+    """The largest one, of pixels, labels and rates; NaN if there is a NaN in either."""
     a, b = a.result(), b.result()
-    pairs = (a.images, b.images), (a.learning_rates, b.learning_rates)
-    return max(float(np.abs(x - y).max()) for x, y in pairs)
+    names = "images", "labels", "learning_rates"
+    pairs = [(getattr(a, name), getattr(b, name)) for name in names]
+    return float(np.max([np.abs(x - y).max() for x, y in pairs]))
 
 
 def moments(kills: int, start_seconds: float, evaluations: int):
@@ -208,14 +237,12 @@ def kill(run: Run, kills: int, start_seconds: float, evaluations: int) -> None:
     """
     every = moments(kills, start_seconds, evaluations)
     for number, (come, seconds) in enumerate(every, 1):
-        process = run.start()
-        run.watch(process, until=lambda come=come: come(run))
-        run.watch(process, seconds)
-        if process.poll() is not None:
-            output = process.communicate()[0]
-            raise Wrong(f"it ended before kill {number} of {kills}:\n{output}")
-        process.kill()
-        process.communicate()
+        with run.at_work() as process:
+            run.watch(process, until=lambda come=come: come(run))
+            run.watch(process, seconds)
+            if process.poll() is not None:
+                output = process.communicate()[0]
+                raise Wrong(f"it ended before kill {number} of {kills}:\n{output}")
         run.look()
         print(
             f"kill {number}: backups {run.backups()}, evaluations {run.evaluations()}",
@@ -225,10 +252,8 @@ def kill(run: Run, kills: int, start_seconds: float, evaluations: int) -> None:
 
 def damage(run: Run) -> None:
     """Kills a run and damages its newest backup; it must fall back, with a warning."""
-    process = run.start()
-    run.watch(process, until=lambda: len(run.backups()) > 1)
-    process.kill()
-    process.communicate()
+    with run.at_work() as process:
+        run.watch(process, until=lambda: len(run.backups()) > 1)
     newest = run.backups()[-1]
     (path,) = glob.glob(os.path.join(run.folder, "backup", f"ckpt-{newest}.data*"))
     with open(path, "r+b") as file:
@@ -263,9 +288,8 @@ def fill(run: Run, size: int) -> bool:
                 free += os.path.getsize(ballast)
             with open(ballast, "wb") as file:
                 file.write(bytes(max(0, int(free - share * size))))
-            process = run.start()
-            run.watch(process)
-            output, _ = process.communicate()
+            with run.at_work() as process:
+                output = run.end(process)
             if process.returncode == 0:
                 break  # it was small enough
             if process.returncode != 1 or _FULL not in output or "Trace" in output:
@@ -287,15 +311,20 @@ def _size(folder):
 def main(_) -> None:
     """Runs everything and says how it went."""
     random.seed(FLAGS.seed)
-    base = tempfile.mkdtemp(prefix="chaos-")
+    with tempfile.TemporaryDirectory(prefix="chaos-") as base:
+        disturb(base)
+
+
+def disturb(base: str) -> None:
+    """Runs undisturbed, and with every disturbance, in an empty folder."""
     whole = Run(os.path.join(base, "whole"))
     began = time.monotonic()
-    process = whole.start()
-    whole.watch(process, until=lambda: whole.backups())
-    start_seconds = time.monotonic() - began
-    whole.watch(process)
-    if process.wait():
-        raise Wrong(f"the undisturbed run failed:\n{process.communicate()[0]}")
+    with whole.at_work() as process:
+        whole.watch(process, until=lambda: whole.backups())
+        start_seconds = time.monotonic() - began
+        output = whole.end(process)
+    if process.returncode:
+        raise Wrong(f"the undisturbed run failed:\n{output}")
     print(
         f"undisturbed: {start_seconds:.1f} s to the first backup, "
         f"{time.monotonic() - began:.1f} s in all",
@@ -323,10 +352,10 @@ def main(_) -> None:
             done.append("a full disk")
         else:
             done.append("no full disk (nothing may be mounted here)")
-    largest = max(difference(run, whole) for run in runs)
-    if largest > FLAGS.tolerance:
+    largest = float(np.max([difference(run, whole) for run in runs]))
+    # A NaN is not within it.
+    if not largest <= FLAGS.tolerance:
         raise Wrong(f"the images differ from the undisturbed run's by {largest:.1e}")
-    shutil.rmtree(base)
     print(
         f"chaos: {', '.join(done)}: the same distilled images as undisturbed (largest "
         f"difference {largest:.1e}), no partial file in {sum(r.looks for r in runs)} "

@@ -211,9 +211,9 @@ def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
     """
     stems = {name.partition(".")[0] for name in owned}
     for name in os.listdir(folder):
-        stem, _, rest = name.partition(".")
+        stem = name.partition(".")[0]
         known = any(fnmatch.fnmatch(stem, pattern) for pattern in stems)
-        if known and "tmp" in rest.split("."):
+        if known and files.is_temporary(name):
             files.remove(os.path.join(folder, name))
 
 

@@ -90,6 +90,11 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[st
         raise
 
 
+def is_temporary(path: str | os.PathLike) -> bool:
+    """Whether a path has a name such as `replacing` gives until all is written."""
+    return "tmp" in os.path.basename(path).split(".")[1:]
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a text file."""
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
