@@ -8,6 +8,7 @@ import sys
 import commands
 import pytest
 import tfds_fixtures
+from absl.testing import flagsaver
 
 from tfdistill.cli import main, useless_flags
 from tfdistill.cli.errors import InputError
@@ -28,6 +29,7 @@ def tool():
     import reproduce
 
     sys.path[:] = before
+    reproduce.FLAGS(["reproduce"])
     return reproduce
 
 
@@ -39,15 +41,9 @@ def _flagfiles():
 
 
 def _cells(papers):
-    cells = [c for d in papers.TABLE_1 for c in papers.table1(d)]
-    cells += [c for row in papers.TABLE_2 for c in papers.table2(row)]
-    cells += [c for row in papers.TABLE_3 for c in papers.table3(row)]
-    cells += [c for today in papers.TODAY.values() for c in today]
-    cells += [c for today in papers.TODAY_GPU.values() for c in today]
-    cells += [c for attacks in papers.ATTACK.values() for c in attacks]
-    cells += [*papers.GTN, papers.GTN_PAPER, papers.SEARCH_DATA, papers.SEARCH]
-    cells += [*papers.FIGURE_2, *papers.ablation(), *papers.POOLS.values()]
-    return cells
+    tables = [t for b in ("hour", "full") for t in papers.tables(b).values()]
+    cells = [c for rows in tables for cells in rows.values() for c in cells]
+    return [*dict.fromkeys([*cells, *papers.POOLS.values()])]
 
 
 def test_every_cell_has_a_flagfile_and_every_flagfile_a_cell(tool):
@@ -111,9 +107,100 @@ def test_wrong_arguments_are_refused():
         (["table9"], "not table9"),
         (["table1", "--datasets=mnist,imagenet"], "must be some of mnist"),
         (["table2", "--datasets=mnist"], "must be some of mnist_usps"),
+        (["figure2", "--datasets=fashion_mnist"], "must be some of mnist, cifar10."),
+        (
+            ["table1", "--only=nonsense"],
+            "--only=nonsense must be some of fixed,",
+        ),
+        (["linear", "--seeds=7"], "--seeds has no effect on linear"),
     ):
         run = reproduce(*arguments)
         assert run.returncode and message in run.stderr
+
+
+def test_a_table_takes_the_flags_that_have_an_effect_on_it(tool):
+    with flagsaver.flagsaver(budget="smoke"):
+        assert {t: tool._takes(t) for t in ("linear", "search", "gtn", "ablation")} == {
+            "linear": set(),
+            "search": {"data_dir", "download"},
+            "gtn": {"only", "seeds", "data_dir", "download"},
+            "ablation": {"only", "seeds", "data_dir", "download"},
+        }
+        assert tool._takes("attack") == {*tool._OF_SOME}
+        assert tool._takes("table1") == {*tool._OF_SOME} - {"pools"}
+
+
+@pytest.mark.parametrize("budget", ["smoke", "hour", "full"])
+def test_the_help_offers_rows_that_there_are(budget, tool):
+    offered = tool.FLAGS["datasets"].help
+    for table, rows in tool.papers.tables(budget).items():
+        found = re.search(rf"\b{table}: (.*?) \(default: (.*?)\)", offered)
+        assert bool(found) == (len(rows) > 1)
+        with flagsaver.flagsaver(budget=budget):
+            assert list(tool._asked(table)) == tool.papers.default_rows(table)
+            if found:
+                every = found[1].split(", ")
+                assert found[2].split(",") == list(tool._asked(table))
+                with flagsaver.flagsaver(datasets=every):
+                    assert tool._asked(table) == rows and all(rows.values())
+
+
+@pytest.mark.parametrize("budget", ["smoke", "hour", "full"])
+def test_what_a_cell_computes_tells_it_from_others(budget, tool):
+    for rows in tool.papers.tables(budget).values():
+        for cells in rows.values():
+            found = {" ".join(cell.arguments(budget)) for cell in cells}
+            assert len(found) == len(cells)
+    for table in ("table1", "gtn"):  # budgets share a file
+        for cells in tool.papers.tables("hour")[table].values():
+            for cell in cells:
+                every = {tuple(cell.arguments(b)) for b in ("smoke", "hour", "full")}
+                assert len(every) == 3
+
+
+def test_a_finished_cell_is_known_wherever_its_data_is(tool, tmp_path):
+    cell = tool.papers.table2("mnist_usps")[2]
+    assert cell.learned and cell.pool
+    path = tmp_path / "table.json"
+    key = f"{' '.join(cell.arguments('smoke'))} --seed=0"
+    earlier = "--learned_rates=/a b/run --pool=/a b/pool --data_dir=/a b --download"
+    for places in ("", f" {earlier}"):
+        path.write_text(json.dumps({key + places: {"accuracy_mean": 0.5}}))
+        for flags in ({}, {"download": True, "data_dir": "b", "workdir": "c"}):
+            with flagsaver.flagsaver(budget="smoke", **flags):
+                found = tool._result(cell, "table2", str(path), 0, "title")
+                assert found == {"accuracy_mean": 0.5}
+                assert tool._result(cell, "table2", str(path), 1, None) is None
+
+
+def test_a_record_tells_of_all_networks_and_of_one_distillation(tool):
+    metrics = [
+        {
+            "dataset": "digits",
+            "accuracy_mean": mean,
+            "accuracy_std": 0.3,
+            "num_students": 2,
+            "num_images": 10,
+            "bytes": 2048,
+            "seconds": seconds,
+            "selection": "nothing",
+            "ordinary": {"accuracy_mean": 0.5, "updates": 20},
+        }
+        for mean, seconds in ((0.2, 10.0), (1.0, 30.0))
+    ]
+    record = tool._record(tool.papers.table1("digits")[1], metrics)
+    assert record["num_students"] == 4 and record["seconds"] == 20
+    assert record["accuracy_mean"] == pytest.approx(0.6)
+    assert record["accuracy_std"] == pytest.approx(0.5)  # 0.3 within, 0.4 between
+    text = tool.figures.markdown([record])
+    assert "| 4 | 20 | 10 | 2 |" in text
+    assert "Distillations of each cell: 2; seconds, images and KiB are those" in text
+    assert "by 20 updates of Adam" in text and "1,000" not in text
+    assert "Shuffled:" not in text
+    for one in metrics:
+        del one["ordinary"]
+    record = tool._record(tool.papers.table1("digits")[1], metrics)
+    assert "Ordinary:" not in tool.figures.markdown([record])
 
 
 @pytest.mark.slow
@@ -123,23 +210,26 @@ def test_a_row_is_run_printed_written_and_not_run_again(tmp_path):
         "--datasets=digits",
         "--budget=smoke",
         "--only=random,random_real,nn_k_means",
-        f"--workdir={tmp_path}",
+        f"--workdir={tmp_path / 'first'}",
     ]
     first = reproduce(*arguments)
     assert first.returncode == 0, first.stderr[-2000:]
     rows = re.findall(r"^\| .* \*\*\d+\.\d\d", first.stdout, re.MULTILINE)
     assert len(rows) == 3
     assert "Selected" in first.stdout and "Budget: smoke" in first.stdout
-    with open(tmp_path / "table1_digits.json", encoding="utf-8") as file:
+    with open(tmp_path / "first" / "table1_digits.json", encoding="utf-8") as file:
         cells = json.load(file)
     assert len(cells) == 3
     assert all(0 <= cell["accuracy_mean"] <= 1 for cell in cells.values())
     # Images, but not the nearest neighbours', teach by ordinary training, too.
     found = [c["ordinary"]["updates"] for c in cells.values() if "ordinary" in c]
     assert found == [20, 20]
-    assert (tmp_path / "smoke" / "table1_digits.png").stat().st_size > 10_000
+    picture = tmp_path / "first" / "smoke" / "table1_digits.png"
+    assert picture.stat().st_size > 10_000
 
-    again = reproduce(*arguments)
+    # Neither where the folder is nor how the data comes there is part of what is done.
+    (tmp_path / "first").rename(tmp_path / "moved")
+    again = reproduce(*arguments[:-1], "--download", f"--workdir={tmp_path / 'moved'}")
     assert again.returncode == 0, again.stderr[-2000:]
     assert "tfdistill distill" not in again.stdout
     assert rows == re.findall(r"^\| .* \*\*\d+\.\d\d", again.stdout, re.MULTILINE)

@@ -44,14 +44,36 @@ def markdown(records: list[dict]) -> str:
     for selection in dict.fromkeys(r["selection"] for r in records):
         titles = [r["title"] for r in records if r["selection"] == selection]
         lines.append(f"Selected, {', '.join(titles)}: {selection}.")
-    lines += [
+    notes = (
         "Accuracy is on the whole test set, ± the standard deviation over networks; of "
         "fixed weights there is one network. Distillations of each cell: "
-        f"{max(r['seeds'] for r in records)}. Shuffled: on the same distilled data, "
-        "its steps in another order for each network. Ordinary: as many networks on "
-        "the same images by 1,000 updates of Adam (tfdistill evaluate --ordinary).",
-    ]
-    return "\n".join(lines)
+        f"{max(r['seeds'] for r in records)}; seconds, images and KiB are those of one."
+    )
+    if any(r["shuffled"] is not None for r in records):
+        notes += (
+            " Shuffled: on the same distilled data, its steps in another order for "
+            "each network."
+        )
+    found = [m["ordinary"] for r in records for m in r["metrics"] if "ordinary" in m]
+    if found:
+        updates = " or ".join(f"{n:,}" for n in sorted({m["updates"] for m in found}))
+        notes += (
+            f" Ordinary: as many networks on the same images by {updates} updates of "
+            "Adam (tfdistill evaluate --ordinary)."
+        )
+    return "\n".join([*lines, notes])
+
+
+def pooled(metrics: list[dict], name: str) -> tuple[float, float]:
+    """Mean and standard deviation over the networks of several distillations.
+
+    Args:
+        metrics: Of each, over as many networks.
+        name: Of the figure, without "_mean" and "_std".
+    """
+    means = np.array([m[f"{name}_mean"] for m in metrics])
+    variances = np.array([m[f"{name}_std"] ** 2 for m in metrics])
+    return float(means.mean()), float(np.sqrt(variances.mean() + means.var()))
 
 
 def machine() -> str:
@@ -89,7 +111,7 @@ def attack_markdown(records: list[dict]) -> str:
             if key:
                 cells[-1] = ""
             cells += [
-                _mean_std(found, name)
+                _percent(*pooled(found, name))
                 for name in ("attacked", "accuracy", "modified_accuracy")
             ]
             seconds = "" if key else f"{r['seconds']:.0f}"
@@ -100,16 +122,15 @@ def attack_markdown(records: list[dict]) -> str:
             *lines,
             "",
             "± is the standard deviation over networks, on the whole test set; one "
-            "gradient-descent step on 100 images. Nothing was selected on test images.",
+            "gradient-descent step on 100 images. Attacks of each row: "
+            f"{max(r['seeds'] for r in records)}; seconds are those of one. Nothing "
+            "was selected on test images.",
         ]
     )
 
 
-def _mean_std(metrics, name):
-    means = np.array([m[f"{name}_mean"] for m in metrics])
-    variances = np.array([m[f"{name}_std"] ** 2 for m in metrics])
-    std = np.sqrt(variances.mean() + means.var())
-    return f"{100 * means.mean():.2f} ± {100 * std:.2f}"
+def _percent(mean, std):
+    return f"{100 * mean:.2f} ± {100 * std:.2f}"
 
 
 def attack(records: list[dict]):

@@ -21,6 +21,7 @@ for two cores as they are, in an hour or two a cell; "full" takes those for a GP
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -42,11 +43,12 @@ FLAGS = flags.FLAGS
 flags.DEFINE_list(
     "datasets",
     None,
-    "Rows, by their data. Table 1, figure 2: mnist (the default), fashion_mnist, "
-    "cifar10, digits. Table 2: mnist_usps and usps_mnist (the default), svhn_mnist. "
-    "Table 3: fashion_mnist_mnist (the default), cifar10_halves, voc, cub. "
-    "Attack: mnist (the default), cifar10. Today: mnist (the default), fashion_mnist, "
-    "cifar10.",
+    "Rows, by their data. "
+    + " ".join(
+        f"{table}: {', '.join(rows)} (default: {','.join(papers.default_rows(table))})."
+        for table, rows in papers.tables("full").items()
+        if len(rows) > 1
+    ),
 )
 flags.DEFINE_list(
     "only",
@@ -60,7 +62,8 @@ flags.DEFINE_string(
     "pools",
     None,
     "Where the pools are, a folder each (mnist, usps, ...): those that are there are "
-    "used, the others made; by default a folder in --workdir.",
+    "used, the others made; by default a folder in --workdir. For table2, table3 and "
+    "attack.",
 )
 flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data.")
 flags.DEFINE_boolean("download", False, "Whether TFDS may download absent data.")
@@ -99,6 +102,11 @@ def run(cells: list[papers.Cell], table: str) -> list[dict]:
 def _result(cell, table, path, seed, title):
     """The metrics of a cell, which is run if it is not done and has a title."""
     arguments = [*cell.arguments(FLAGS.budget), f"--seed={seed}"]
+    # What it computes, and not where its data and what was made before it are.
+    key = " ".join(arguments)
+    done = _done(path)
+    if key in done or not title:
+        return done.get(key)
     learned = cell.learned and _folder(table, cell.learned, seed)
     if learned:
         arguments.append(f"--learned_rates={learned}")
@@ -106,10 +114,6 @@ def _result(cell, table, path, seed, title):
         pool = papers.POOLS[cell.pool]
         arguments.append(f"--pool={_pool_folder(pool)}")
     arguments += _data_flags()
-    key = " ".join(arguments)
-    done = _read(path)
-    if key in done or not title:
-        return done.get(key)
     if learned and not os.path.isfile(os.path.join(learned, "metrics.json")):
         sys.exit(
             f"reproduce: {cell.name} tries the rates that {cell.learned} learns, which "
@@ -124,8 +128,17 @@ def _result(cell, table, path, seed, title):
     if cell.ordinary:
         metrics["ordinary"] = _ordinary(folder, metrics["num_students"])
     # Another process may have done other cells in the meantime.
-    files.write_json(path, {**_read(path), key: metrics})
+    files.write_json(path, {**_done(path), key: metrics})
     return metrics
+
+
+# Earlier states of this program kept these in the keys.
+_PLACES = re.compile(r" --(?:(?:learned_rates|pool|data_dir)=.*?|download)(?= --|$)")
+
+
+def _done(path):
+    """The metrics of the cells of a table that are done, by what they compute."""
+    return {_PLACES.sub("", key): metrics for key, metrics in _read(path).items()}
 
 
 def _ordinary(folder, count):
@@ -203,23 +216,25 @@ def _tfdistill(arguments):
 
 
 def _record(cell, metrics):
-    """What the table shows of a cell: all students of all its distillations."""
-    means = np.array([m["accuracy_mean"] for m in metrics])
-    variances = np.array([m["accuracy_std"] ** 2 for m in metrics])
+    """What the table shows of a cell: all students of all its distillations.
+
+    Seconds, images and bytes are those of one.
+    """
+    mean, std = figures.pooled(metrics, "accuracy")
     return {
         "name": cell.name,
         "title": cell.title,
         "dataset": metrics[0]["dataset"],
         "paper": cell.paper,
-        "accuracy_mean": float(means.mean()),
-        "accuracy_std": float(np.sqrt(variances.mean() + means.var())),
+        "accuracy_mean": mean,
+        "accuracy_std": std,
         "before": _mean_of("before", metrics),
         "shuffled": _mean_of("shuffled", metrics),
         "ordinary": _mean_of("ordinary", metrics),
         "num_students": sum(m["num_students"] for m in metrics),
         "seeds": len(metrics),
         # Not of a pool, whose students saw the whole training set.
-        "seconds": sum(m.get("seconds", 0) for m in metrics),
+        "seconds": float(np.mean([m.get("seconds", 0) for m in metrics])),
         "num_images": metrics[0].get("num_images"),
         "bytes": metrics[0].get("bytes"),
         "peak_memory_bytes": max(m.get("peak_memory_bytes", 0) for m in metrics),
@@ -234,68 +249,45 @@ def _mean_of(name, metrics):
     return float(np.mean(found)) if found else None
 
 
-def run_table1():
-    """Runs table 1, a table a data set."""
-    for dataset in _datasets(papers.TABLE_1, ["mnist"]):
-        records = run(papers.table1(dataset), f"table1_{dataset}")
-        _publish(f"table1_{dataset}", records, figures.bars(records))
+def run_rows(table, rows):
+    """A table and a picture of each row."""
+    for row, cells in rows.items():
+        name = f"{table}_{row}" if row else table
+        records = run(cells, name)
+        _publish(name, records, figures.bars(records))
 
 
-def run_table2():
-    """Runs table 2, a table a pair of source and target."""
-    for row in _datasets(papers.TABLE_2, ["mnist_usps", "usps_mnist"]):
-        records = run(papers.table2(row), f"table2_{row}")
-        _publish(f"table2_{row}", records, figures.bars(records))
-
-
-def run_table3():
-    """Runs table 3, a table a target."""
-    for row in _datasets(papers.TABLE_3, ["fashion_mnist_mnist"]):
-        records = run(papers.table3(row), f"table3_{row}")
-        _publish(f"table3_{row}", records, figures.bars(records))
-
-
-def run_attack():
+def run_attack(table, rows):
     """Runs the attack, a table a data set."""
-    for dataset in _datasets(papers.ATTACK, ["mnist"]):
-        records = run(papers.ATTACK[dataset], f"attack_{dataset}")
+    for dataset, cells in rows.items():
+        records = run(cells, f"{table}_{dataset}")
         text = figures.attack_markdown(records)
-        _publish(f"attack_{dataset}", records, figures.attack(records), text)
+        _publish(f"{table}_{dataset}", records, figures.attack(records), text)
 
 
-def run_gtn():
-    """Runs generators with each curriculum, free pixels and real data."""
-    full = FLAGS.budget == "full"
-    records = run(papers.GTN + ([papers.GTN_PAPER] if full else []), "gtn")
-    _publish("gtn", records, figures.bars(records))
-
-
-def run_search():
+def run_search(table, rows):
     """Ranks architectures by distilled images, and by real ones to compare."""
-    path = os.path.join(FLAGS.workdir, "search.json")
-    _result(papers.SEARCH_DATA, "search", path, 0, "[1/2]")
-    arguments = papers.SEARCH.arguments(FLAGS.budget)
-    arguments += [f"--distilled={_folder('search', papers.SEARCH_DATA.name, 0)}"]
+    data, search = rows[""]
+    _result(data, table, os.path.join(FLAGS.workdir, f"{table}.json"), 0, "[1/2]")
+    arguments = search.arguments(FLAGS.budget)
+    arguments += [f"--distilled={_folder(table, data.name, 0)}"]
     arguments += _data_flags()
     print(f"\n[2/2] tfdistill {shlex.join(arguments)}", flush=True)
     # It shows its own table, and its folder has a picture.
-    _tfdistill([*arguments, f"--workdir={_folder('search', papers.SEARCH.name, 0)}"])
+    _tfdistill([*arguments, f"--workdir={_folder(table, search.name, 0)}"])
 
 
-def run_figure2():
-    """Runs figure 2's two cells: one step on MNIST, ten on CIFAR-10."""
-    datasets = _datasets(papers.TABLE_1, ["mnist"])
-    cells = [c for c in papers.FIGURE_2 if c.name.split("/")[0] in datasets]
-    records = run(cells, "figure2")
-    _publish("figure2", records, figures.bars(records))
+def run_figure2(table, rows):
+    """Runs figure 2's cells, of which one table shows all."""
+    run_rows(table, {"": sum(rows.values(), [])})
 
 
-def run_ablation():
+def run_ablation(table, rows):
     """Runs accuracy against steps, epochs and images, random initial weights."""
-    records = run(papers.ablation(), "ablation")
+    records = run(rows[""], table)
     by_name = {r["name"]: r for r in records}
     _publish(
-        "ablation",
+        table,
         records,
         figures.curves(
             {
@@ -306,7 +298,7 @@ def run_ablation():
     )
 
 
-def run_linear():
+def run_linear(table, _):
     """Runs the linear case: the meta-loss of M points in D = 16 dimensions."""
     from tfdistill import linear
 
@@ -331,23 +323,11 @@ def run_linear():
         f"weights, after {outer_steps} outer steps; D = 16."
     )
     files.write_json(
-        os.path.join(FLAGS.workdir, FLAGS.budget, "linear.json"),
+        os.path.join(FLAGS.workdir, FLAGS.budget, f"{table}.json"),
         {"points": counts, "excess_loss": losses},
     )
     figure = figures.linear(problem, counts, losses)
-    _publish("linear", None, figure, "\n".join(lines))
-
-
-def _datasets(known, default):
-    """The rows that the flags ask for."""
-    rows = FLAGS.datasets or default
-    unknown = sorted(set(rows) - set(known))
-    if unknown:
-        sys.exit(
-            f"reproduce: --datasets={','.join(rows)} must be some of "
-            f"{', '.join(known)}."
-        )
-    return rows
+    _publish(table, None, figure, "\n".join(lines))
 
 
 def _publish(name, records, figure, text=None):
@@ -370,18 +350,16 @@ def _read(path):
         return json.load(file)
 
 
-def run_today():
+def run_today(table, rows):
     """Distils for ordinary training, and judges each cell beside real images."""
-    full = FLAGS.budget == "full"
-    for dataset in _datasets(papers.TODAY, ["mnist"]):
-        table = f"today_{dataset}"
-        cells = (papers.TODAY_GPU if full else papers.TODAY)[dataset]
-        records = run(cells, table)
-        _publish(table, records, figures.bars(records))
+    for dataset, cells in rows.items():
+        name = f"{table}_{dataset}"
+        records = run(cells, name)
+        _publish(name, records, figures.bars(records))
         done = {record["name"] for record in records}
         for cell in cells:
             if cell.name in done:
-                _judge(cell, dataset, table)
+                _judge(cell, dataset, name)
 
 
 # Networks that nothing was distilled through are among them.
@@ -414,16 +392,53 @@ def _judge(cell, dataset, table):
 
 TABLES = {
     "today": run_today,
-    "table1": run_table1,
-    "table2": run_table2,
-    "table3": run_table3,
+    "table1": run_rows,
+    "table2": run_rows,
+    "table3": run_rows,
     "attack": run_attack,
-    "gtn": run_gtn,
+    "gtn": run_rows,
     "search": run_search,
     "figure2": run_figure2,
     "ablation": run_ablation,
     "linear": run_linear,
 }
+
+
+def _takes(table):
+    """The flags that have an effect on a table, besides --budget and --workdir."""
+    rows = papers.tables(FLAGS.budget)[table]
+    found = {"data_dir", "download"} if rows else set()
+    if rows and table != "search":  # which is of one distillation
+        found |= {"only", "seeds"}
+    if len(rows) > 1:
+        found.add("datasets")
+    if any(cell.pool for cells in rows.values() for cell in cells):
+        found.add("pools")
+    return found
+
+
+_OF_SOME = ("datasets", "only", "seeds", "pools", "data_dir", "download")
+
+
+def _asked(table):
+    """The cells to run, by row; exits if a flag is wrong or has no effect."""
+    takes, rows = _takes(table), papers.tables(FLAGS.budget)[table]
+    for flag in _OF_SOME:
+        if flag not in takes and FLAGS[flag].value != FLAGS[flag].default:
+            sys.exit(f"reproduce: --{flag} has no effect on {table}: leave it out.")
+    _check_known("datasets", rows)
+    rows = {row: rows[row] for row in FLAGS.datasets or papers.default_rows(table)}
+    cells = sum(rows.values(), [])
+    _check_known("only", dict.fromkeys(os.path.basename(c.name) for c in cells))
+    return rows
+
+
+def _check_known(flag, known):
+    given = FLAGS[flag].value or []
+    if not set(given) <= set(known):
+        sys.exit(
+            f"reproduce: --{flag}={','.join(given)} must be some of {', '.join(known)}."
+        )
 
 
 def main(arguments):
@@ -433,8 +448,10 @@ def main(arguments):
             f"{' '.join(arguments[1:]) or 'nothing'}."
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    table = arguments[1]
+    rows = _asked(table)
     os.makedirs(os.path.join(FLAGS.workdir, FLAGS.budget), exist_ok=True)
-    TABLES[arguments[1]]()
+    TABLES[table](table, rows)
 
 
 if __name__ == "__main__":
