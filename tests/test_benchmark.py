@@ -16,7 +16,7 @@ def tool(name, *arguments):
 def test_table(tmp_path):
     process = tool(
         "benchmark",
-        "--steps=2,4",
+        "--steps=2,4,2",
         "--batch_size=16",
         "--student=linear",
         "--repeats=1",
@@ -36,12 +36,33 @@ def test_table(tmp_path):
 
 
 @pytest.mark.slow
-def test_students_side_by_side():
-    flags = "--steps=2", "--batch_size=16", "--student=linear", "--turns=1"
-    *_, row = tool("benchmark", "--side_by_side=3", *flags).stdout.splitlines()
+def test_students_side_by_side(tmp_path):
+    path = tmp_path / "figures.json"
+    flags = "--steps=2,2", "--batch_size=16", "--student=linear", "--turns=1"
+    process = tool("benchmark", "--side_by_side=3", f"--json={path}", *flags)
+    *_, header, row = process.stdout.splitlines()
+    assert header.startswith("|---")
     _, steps, *figures, _ = row.split("|")
     assert int(steps) == 2 and len(figures) == 5
     assert min(float(x) for x in figures) >= 0
+    (cell,) = json.loads(path.read_text())["cells"]
+    assert (cell["T"], cell["students"]) == (2, 3) and len(cell["turns"]) == 1
+    assert f"{cell['together_ms']:.0f}" == figures[2].strip()
+
+
+@pytest.mark.parametrize(
+    "flags, sentence",
+    [
+        (["--steps=10,12"], "multiples of 10"),
+        (["--steps=0"], "multiples of 10"),
+        (["--methods=fuller"], "some of back_gradient, full"),
+        (["--side_by_side=2", "--students_per_step=2"], "leave out"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_it_is_measured(flags, sentence):
+    process = commands.run_python("tools/benchmark.py", *flags)
+    assert process.returncode and not process.stdout.startswith("|")
+    assert sentence in " ".join((process.stdout + process.stderr).split())
 
 
 @pytest.mark.slow
@@ -63,9 +84,9 @@ def test_peers_are_timed_in_turns(tmp_path, monkeypatch, capsys):
     cell = "--cell=back_gradient,2,1", "--student=linear", "--batch_size=16"
     pair = peers.Pair("tiny", (*cell, "--repeats=1"), "torch", ("peer.py",))
     monkeypatch.setattr(peers, "PAIRS", [pair])
-    path = tmp_path / "figures.json"
-    peers.compare(str(tmp_path), {"torch": sys.executable}, 1, str(path))
-    (row,) = json.loads(path.read_text())
+    (row,) = peers.compare(str(tmp_path), {"torch": sys.executable}, 1)
+    ((ours, theirs),) = row["peak_mib"]
+    assert ours > 50 and theirs is None  # of the whole process; it imports TensorFlow
     assert row["theirs_ms"] == 1e6 and 0 < row["ours_ms"] < 1e6
     assert row["ratio"] == pytest.approx(row["ours_ms"] / 1e6)
     assert "| tiny (torch) |" in capsys.readouterr().out

@@ -27,14 +27,25 @@ import processes
 from absl import app, flags
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("steps", ["10", "30", "100", "1000"], "Inner steps T.")
-flags.DEFINE_list("methods", ["back_gradient", "full"], "Ways to the meta-gradient.")
+flags.DEFINE_list(
+    "steps",
+    ["10", "30", "100", "1000"],
+    "Inner steps T: up to 10, or multiples of 10, since ten are gone through T / 10 "
+    "times.",
+)
+METHODS = ["back_gradient", "full"]
+flags.DEFINE_list("methods", METHODS, "Ways to the meta-gradient.")
 flags.DEFINE_string("student", "lenet", "A student of tfdistill.students.")
 flags.DEFINE_list("image_shape", ["28", "28", "1"], "Height, width, channels.")
 flags.DEFINE_integer("batch_size", 1024, "Real images.", lower_bound=1)
 flags.DEFINE_integer("images_per_class", 1, "Distilled images.", lower_bound=1)
 flags.DEFINE_integer("students_per_step", 1, "Students side by side.", lower_bound=1)
-flags.DEFINE_integer("side_by_side", None, "Students to compare.", lower_bound=2)
+flags.DEFINE_integer(
+    "side_by_side",
+    None,
+    "Students to compare, by the first of --methods.",
+    lower_bound=2,
+)
 flags.DEFINE_integer("turns", 3, "Processes for each side of that.", lower_bound=1)
 flags.DEFINE_integer(
     "intra_op_threads", 1, "Threads of one operation; 0: as TensorFlow likes."
@@ -54,6 +65,30 @@ flags.DEFINE_string(
 )
 
 MIB = 2**20
+#: Distilled steps, as in the paper's tables.
+STEPS = 10
+
+
+@flags.validator("steps", "Up to 10, or multiples of 10, as in --steps=5,10,30.")
+def _are_steps(values):
+    return all(
+        value.isdecimal() and 0 < int(value) and not int(value) % min(STEPS, int(value))
+        for value in values
+    )
+
+
+@flags.validator("methods", f"Must be some of {', '.join(METHODS)}.")
+def _are_methods(values):
+    return {*values} <= {*METHODS}
+
+
+@flags.multi_flags_validator(
+    ["side_by_side", "students_per_step"],
+    "Either several students a step, or a comparison of them with single ones: leave "
+    "out --students_per_step or --side_by_side.",
+)
+def _is_one_of_both(given):
+    return not given["side_by_side"] or given["students_per_step"] == 1
 
 
 def peak_memory() -> int:
@@ -88,8 +123,7 @@ def measure(method: str, num_steps: int, count: int) -> dict:
     student = inner.StatelessModel(model)
     start = tfdistill.RandomWeights()
     start.build(make_model, model)
-    # Ten steps, as in the paper's tables, gone through T / 10 times.
-    steps = min(10, num_steps)
+    steps = min(STEPS, num_steps)
     labels = np.tile(np.arange(10), FLAGS.images_per_class)
     synthesizer = tfdistill.DistilledImages(
         rng.standard_normal((steps, len(labels), *shape)),
@@ -157,7 +191,9 @@ def measure(method: str, num_steps: int, count: int) -> dict:
         "trace_s": trace,
         "step_ms": statistics.median(times),
         "fastest_ms": min(times),
+        # Beside what there was before: TensorFlow itself, and the data.
         "memory_bytes": peak_memory() - before,
+        "peak_mib": peak_memory() / MIB,
         "weights_bytes": 4 * model.count_params(),
     }
 
@@ -191,16 +227,28 @@ def main(argv) -> None:
         import peers
 
         pythons = {"torch": FLAGS.torch, "jax": FLAGS.jax}
-        peers.compare(FLAGS.peers, pythons, FLAGS.turns, FLAGS.json)
-        return
-    if FLAGS.side_by_side:
-        _compare(argv)
-        return
+        cells = peers.compare(FLAGS.peers, pythons, FLAGS.turns)
+    elif FLAGS.side_by_side:
+        cells = compare_students(argv)
+    else:
+        cells = compare_steps(argv)
+    if FLAGS.json:
+        with open(FLAGS.json, "w", encoding="utf-8") as file:
+            json.dump({"gflops": gflops, "cells": cells}, file, indent=1)
+
+
+def _steps():
+    """The T to measure, each once."""
+    return dict.fromkeys(map(int, FLAGS.steps))
+
+
+def compare_steps(argv) -> list[dict]:
+    """Measures each method and T, and prints a table; returns its cells."""
     print("| method | T | trace s | outer step ms | peak memory MiB |")
     print("|---|---|---|---|---|")
     cells = []
-    for method in FLAGS.methods:
-        for num_steps in map(int, FLAGS.steps):
+    for method in dict.fromkeys(FLAGS.methods):
+        for num_steps in _steps():
             if method == "full" and num_steps > FLAGS.full_limit:
                 print(f"| full | {num_steps} | above --full_limit | | |")
                 continue
@@ -222,9 +270,7 @@ def main(argv) -> None:
             f"{slope / last['weights_bytes'] / FLAGS.students_per_step:.2f} x the "
             "student's weights"
         )
-    if FLAGS.json:
-        with open(FLAGS.json, "w", encoding="utf-8") as file:
-            json.dump({"gflops": gflops, "cells": cells}, file, indent=1)
+    return cells
 
 
 def _cell(argv, method, num_steps, *more, count=1):
@@ -233,8 +279,12 @@ def _cell(argv, method, num_steps, *more, count=1):
     return processes.figures([*command, f"--cell={method},{num_steps},{count}"])
 
 
-def _compare(argv):
-    """Students side by side, and one after another by our threads and TensorFlow's."""
+def compare_students(argv) -> list[dict]:
+    """Students side by side, and one after another by our threads and TensorFlow's.
+
+    Returns:
+        For each T the medians that the table shows, and those of each turn.
+    """
     method, count = FLAGS.methods[0], FLAGS.side_by_side
     usual = ("--intra_op_threads=0", "--inter_op_threads=0")
     print(
@@ -242,22 +292,29 @@ def _compare(argv):
         "side by side ms | ratio to the first | to the second |"
     )
     print("|---|---|---|---|---|---|")
-    for num_steps in FLAGS.steps:
-        figures = []
+    names = "usual_ms", "alone_ms", "together_ms", "ratio_to_usual", "ratio"
+    cells = []
+    for num_steps in _steps():
+        turns = []
         # In turns: how fast a machine is changes from minute to minute.
         for _ in range(FLAGS.turns):
             theirs = count * _cell(argv, method, num_steps, *usual)["step_ms"]
             ours = _cell(argv, method, num_steps, count=count)
-            together = ours["together_ms"]
-            figures.append(
-                (theirs, ours["alone_ms"], together, together / theirs, ours["ratio"])
-            )
-        first, second, third, *ratios = map(statistics.median, zip(*figures))
+            ours |= {
+                "usual_ms": theirs,
+                "ratio_to_usual": ours["together_ms"] / theirs,
+            }
+            turns.append({name: ours[name] for name in names})
+        cell = {"method": method, "T": ours["T"], "students": count}
+        cell |= {name: statistics.median(t[name] for t in turns) for name in names}
+        cells.append({**cell, "turns": turns})
         print(
-            f"| {num_steps} | {first:.0f} | {second:.0f} | {third:.0f} | "
-            f"{ratios[0]:.2f} | {ratios[1]:.2f} |",
+            f"| {cell['T']} | {cell['usual_ms']:.0f} | {cell['alone_ms']:.0f} | "
+            f"{cell['together_ms']:.0f} | {cell['ratio_to_usual']:.2f} | "
+            f"{cell['ratio']:.2f} |",
             flush=True,
         )
+    return cells
 
 
 if __name__ == "__main__":

@@ -74,14 +74,18 @@ PAIRS = [
 ]
 
 
-def compare(folder: str, pythons: dict[str, str], turns: int, path: str | None) -> None:
+def compare(folder: str, pythons: dict[str, str], turns: int) -> list[dict]:
     """Runs all pairs whose framework has a Python; prints a Markdown table.
 
     Args:
         folder: Where the peers are.
         pythons: The Python of each framework's environment.
         turns: Number of turns.
-        path: File for the figures, as JSON; None for none.
+
+    Returns:
+        A row for each pair: the medians that the table shows, and of each turn our
+        figure and theirs: milliseconds, and the peak memory of the whole process in MiB
+        (None where a peer doesn't print its `peak_mib`).
     """
     print("| one outer step, for a student | ours ms | theirs ms | ratio |")
     print("|---|---|---|---|")
@@ -91,14 +95,14 @@ def compare(folder: str, pythons: dict[str, str], turns: int, path: str | None) 
         if not python:
             continue
         times: list[tuple[float, float]] = []
-        peaks: list[tuple[float, float]] = []
+        peaks: list[tuple[float, float | None]] = []
         for _ in range(turns):
             ours = processes.figures(_command(pair.ours))
             theirs = processes.figures(
                 [python, os.path.join(folder, pair.theirs[0]), *pair.theirs[1:]]
             )
             times.append((_ms(ours) / pair.students, _ms(theirs)))
-            peaks.append((ours.get("peak_mib", 0), theirs.get("peak_mib", 0)))
+            peaks.append((ours["peak_mib"], theirs.get("peak_mib")))
         row = {
             "name": pair.name,
             "framework": pair.framework,
@@ -114,9 +118,7 @@ def compare(folder: str, pythons: dict[str, str], turns: int, path: str | None) 
             f"{row['theirs_ms']:.0f} | {row['ratio']:.2f} |",
             flush=True,
         )
-    if path:
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(found, file, indent=1)
+    return found
 
 
 def _command(ours):
