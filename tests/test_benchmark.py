@@ -4,6 +4,7 @@ import json
 import sys
 
 import commands
+import keras
 import pytest
 
 
@@ -90,3 +91,19 @@ def test_peers_are_timed_in_turns(tmp_path, monkeypatch, capsys):
     assert row["theirs_ms"] == 1e6 and 0 < row["ours_ms"] < 1e6
     assert row["ratio"] == pytest.approx(row["ours_ms"] / 1e6)
     assert "| tiny (torch) |" in capsys.readouterr().out
+
+
+def test_operations_are_those_of_every_weight_at_every_place(monkeypatch):
+    monkeypatch.syspath_prepend("tools")
+    import operations
+
+    layers = [
+        keras.Input((8, 6, 3)),
+        keras.layers.Conv2D(4, 3, strides=2, padding="same"),
+        keras.layers.Conv2D(8, 1, groups=2),
+        keras.layers.BatchNormalization(),
+        keras.layers.Flatten(),
+        keras.layers.Dense(10),
+    ]
+    first, second, last = 4 * 3 * 3 * 3 * 3 * 4, 4 * 3 * 2 * 8, 4 * 3 * 8 * 10
+    assert operations.forward(keras.Sequential(layers)) == 2 * (first + second + last)

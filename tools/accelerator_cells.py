@@ -8,6 +8,7 @@ import time
 
 import keras
 import numpy as np
+import operations
 import tensorflow as tf
 
 import tfdistill
@@ -227,23 +228,12 @@ def _operations(distiller, cell, students):
     slots = synthesizer.schedule.inner_optimizer.slots(student.weights)
     size = sum(math.prod(x.shape) for x in student.weights + student.state + slots)
     factor = 12 if 4 * size * steps <= back_gradient.KEPT_BYTES else 15
-    forward = _forward_operations(student.model)
+    forward = operations.forward(student.model)
     if cell.ridge:
         return students * forward * (5 * cell.batch + cell.real_batch)
     total = students * forward * (factor * steps * cell.batch + 3 * cell.real_batch)
     if cell.generator:
-        total += 4 * steps * cell.batch * _forward_operations(synthesizer.network)
-    return total
-
-
-def _forward_operations(model):
-    """Those of one image."""
-    total = 0
-    for layer in model.layers:
-        if isinstance(layer, (keras.layers.Dense, keras.layers.Conv2D)):
-            # Each weight (of a convolution, at each place) multiplies and adds once.
-            places = math.prod(layer.output.shape[1:-1])
-            total += 2 * math.prod(layer.kernel.shape) * places
+        total += 4 * steps * cell.batch * operations.forward(synthesizer.network)
     return total
 
 

@@ -92,21 +92,15 @@ class Network:
     """What the model has to know of a network: operations, weights, activations."""
 
     def __init__(self, point):
-        import keras
+        import operations
 
         import tfdistill
 
         shape = (point.side, point.side, point.channels)
         model = tfdistill.students.build(point.student, shape, CLASSES)
         self.weights = model.count_params()
-        self.operations = self.activations = 0
-        for layer in model.layers:
-            outputs = math.prod(layer.output.shape[1:])
-            self.activations += outputs
-            if isinstance(layer, keras.layers.Dense):
-                self.operations += 2 * layer.kernel.shape[0] * outputs
-            elif isinstance(layer, keras.layers.Conv2D):
-                self.operations += 2 * math.prod(layer.kernel.shape[:3]) * outputs
+        self.operations = operations.forward(model)
+        self.activations = sum(math.prod(x.output.shape[1:]) for x in model.layers)
 
 
 def time_terms(point, network):
