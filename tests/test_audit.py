@@ -223,6 +223,8 @@ def test_it_is_compared_on_its_own_examples(finished):
     assert process.returncode == 0, process.stderr
     (epoch, *_) = json.loads((work / "cleanlab.json").read_text())["epochs"]
     assert 0 < epoch["average_precision"] <= 1
+    # The audit's seconds have its predictions, too.
+    assert 0 < epoch["cpu_seconds_of_predictions"] < epoch["cpu_seconds"]
     path = work / "metrics.json"
     metrics = json.loads(path.read_text())
     content = path.read_text()

@@ -762,7 +762,7 @@ def test_classes_are_chosen_by_their_names(tmp_path, capsys):
         flags = [f"--dataset={tmp_path}/", "--workdir=w", f"--classes={classes}"]
         found = cli_data.load(distill.COMMAND.parse(flags))
         # An audit, which also knows where each image lies, takes the same ones.
-        audited, places, _ = audit._load(audit.COMMAND.parse(flags))
+        audited, places, _ = audit.load(audit.COMMAND.parse(flags))
         assert audited.class_names == found.class_names and audited.name == found.name
         names = [found.class_names[k] for k in audited.train.labels]
         assert names == [place.split("/")[0] for place in places.places]

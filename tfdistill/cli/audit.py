@@ -143,7 +143,7 @@ def run(configuration: Configuration) -> None:
     c = configuration
     audit_copies.check_audit(c)
     machine.set_threads(c)
-    dataset, places, names = _load(c)
+    dataset, places, names = load(c)
     with checking():
         audit_copies.check_folder(c, places)
         students.build(c.student, dataset)
@@ -175,7 +175,7 @@ def run(configuration: Configuration) -> None:
     audit_copies.write(c, places, names)
 
 
-def _load(c):
+def load(c):
     """The data, all of it in `train`; where it lies; the names of all classes."""
     import numpy as np
 
