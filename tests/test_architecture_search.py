@@ -1,6 +1,7 @@
 """Searches on digits: what is ranked, resumed, compared, kept and refused."""
 
 import json
+import math
 import re
 import signal
 import sys
@@ -86,6 +87,27 @@ def test_spaces_make_different_networks_that_survive_a_file(space, tmp_path):
         again = keras.models.load_model(tmp_path / "model.keras")
         np.testing.assert_allclose(model(images), again(images), atol=1e-5)
     assert len(sizes) == 2
+
+
+def test_small_convnets_are_as_many_as_they_say():
+    def build(hp):
+        return architecture_spaces.small_convnets(hp, SHAPE, CLASSES)
+
+    space = {c.name: c for c in oracles.choices(build, seed=0).space}
+    depths = space.pop("depth")
+    others = math.prod(len(choice.values) for choice in space.values())
+    single = others // len(space["growth"].values)
+    deeper = (depths.max_value - depths.min_value) * others
+    said = architecture_spaces.small_convnets.__doc__
+    assert f"networks: {single + deeper:,} of them" in said
+    assert f"There are {others + deeper:,} choices" in said
+
+    def layers(growth):
+        model = oracles.model_of(build, {"depth": 1, "growth": growth})
+        configs = [layer.get_config() for layer in model.layers]
+        return [{**config, "name": ""} for config in configs], model.count_params()
+
+    assert layers(1) == layers(2)
 
 
 def test_cells_are_two_cells_of_five_nodes_with_eleven_operations():

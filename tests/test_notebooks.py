@@ -146,3 +146,10 @@ def test_colab_installs_it_and_shows_its_errors(kept):
     if "-m tfdistill" in source and "import tfdistill" in source:
         # Two processes on one GPU.
         assert 'os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"' in source
+
+
+def test_its_text_links_to_files_of_the_repository(kept):
+    """Colab has the package, and neither programs nor documents."""
+    text = "\n".join(c.source for c in kept.cells if c.cell_type == "markdown")
+    unlinked = re.sub(r"(\[[^\[\]]*\])?\(https:[^)]*\)", "", text)
+    assert not re.search(r"\b(colab|docs|examples|tests|tools)/", unlinked)
