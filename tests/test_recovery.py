@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import DistilledDataset
+from tfdistill._internal import identity
 from tfdistill.cli import run_folder
 from tfdistill.distilled import learned_schedule
 from tfdistill.evaluation.ordinarily_trained import Architecture
@@ -251,6 +252,15 @@ def test_the_state_of_another_run_is_refused(tmp_path):
             tfdistill.Backup(tmp_path).restore(model)
         np.testing.assert_array_equal(model.synthesizer.images, before)
     assert tfdistill.Backup(tmp_path).restore(made()) == 2
+    # Own objects are told by all that they hold, but for what cannot be told.
+    own = tmp_path / "own"
+    made(objective=Weighted()).fit(
+        batches, steps_per_epoch=1, callbacks=[tfdistill.Backup(own)]
+    )
+    weights = [1.0, 2.0]
+    with pytest.raises(ValueError, match=r"its objective's weights: .*; here: "):
+        tfdistill.Backup(own).restore(made(objective=Weighted(weights)))
+    assert tfdistill.Backup(own).restore(made(objective=Weighted(f=lambda x: x))) == 1
     # A folder of which it is known whose states it holds.
     assert tfdistill.Backup(tmp_path, check_run=False).restore(made(renamed)) == 2
     # The rate of a run that goes on is that of `compile`, not the one it has come to.
@@ -494,6 +504,110 @@ def test_a_journal_tells_inner_optimizers_apart(tmp_path):
     alone = tfdistill.evaluate(adam, "linear", digits.test, 1)
     assert found[1].accuracy_mean == pytest.approx(alone.accuracy_mean, abs=1e-3)
     assert found[0].accuracy_mean != found[1].accuracy_mean
+
+
+class Scaled(tfdistill.InnerOptimizer):
+    """Gradient descent by a rate times the first of `betas`."""
+
+    name = "scaled"
+
+    def __init__(self, betas):
+        self.betas = betas
+        self.hyperparameters = (tfdistill.inner.learning_rate(),)
+
+    def update(self, t, hyperparameters, gradients, weights, slots):
+        rate = hyperparameters["learning_rate"] * self.betas[0]
+        return [w - rate * g for w, g in zip(weights, gradients)], slots
+
+
+class Weighted(tfdistill.Classification):
+    """Classification whose setting is an array, and a function if it has one."""
+
+    name = "weighted"
+
+    def __init__(self, weights=(1.0, 1.0), f=None):
+        self.weights, self.f = np.array(weights), f
+
+
+def test_a_journal_tells_own_objects_apart_by_all_they_hold(tmp_path):
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    journal = Journal(tmp_path)
+
+    def evaluate(betas=(1.0,), objective=None):
+        rates = data.learning_rates
+        one = data.replace(inner_optimizer=Scaled(betas), learning_rates=rates)
+        result = tfdistill.evaluate(
+            one, "linear", digits.test, 1, objective=objective, journal=journal
+        )
+        return result.accuracy_mean, len(list(tmp_path.iterdir()))
+
+    up, _ = evaluate((1.0,))
+    down, _ = evaluate((-1.0,))
+    assert up > down
+    assert evaluate((1.0,)) == (up, 2)
+    assert evaluate(np.array([1.0]))[1] == 3
+    assert evaluate(tf.constant([1.0]))[1] == 4
+    array = np.ones(2000)
+    array[1000] = 2
+    for number, betas in enumerate((np.ones(2000), array, array.astype("float32"))):
+        assert evaluate(betas)[1] == evaluate(betas.copy())[1] == 5 + number
+    assert evaluate(objective=Weighted(f=tf.nn.relu))[1] == 8
+    # What may be another one the next time is not kept, and that is said.
+    with pytest.warns(UserWarning, match="keeps no results, since Scaled.betas cannot"):
+        assert evaluate((1.0, lambda x: x))[1] == 8
+
+
+def test_a_journal_tells_long_arrays_apart(tmp_path):
+    """NumPy prints neither their middle nor all of their digits."""
+    middle, digits = np.zeros(2000), np.full(2000, 1e-9)
+    middle[1000] = 1
+    journal, arrays = Journal(tmp_path), (np.zeros(2000), middle, digits)
+    entries = [journal.entry([], [("weights", array)]) for array in arrays]
+    assert len({entry._path for entry in entries}) == 3
+
+
+def test_what_tells_objects_apart():
+    told = identity.told
+    assert told((1, [2.5, None], "a", np.float64(0.5))) == (1, [2.5, None], "a", 0.5)
+    assert told({"a": {3, 1}, "b": 2}) == told({"b": 2, "a": {1, 3}})
+    assert told(np.zeros(2)) != told(np.zeros((2, 1))) != told(np.zeros((2, 1), ">f8"))
+    assert told(tf.constant([1.0])) == told(np.ones(1, "float32"))
+    assert told(np.array(["a", None])) != told(np.array(["b", None]))
+    assert told(Weighted) != told(Scaled) != told(tf.nn.relu) != told(tf.nn.elu)
+    for value in (
+        lambda: 0,
+        object(),
+        tf.Variable(1.0),
+        keras.losses.Huber(),
+        [].append,
+    ):
+        with pytest.raises(identity.UntoldError):
+            told(value)
+    objective = Weighted()
+    assert identity.alike(objective, Weighted())
+    assert not identity.alike(objective, Weighted((1.0, 2.0)))
+    assert not identity.alike(objective, Weighted(f=tf.nn.relu))
+
+
+def test_journals_of_earlier_versions_are_still_known(tmp_path):
+    """What shipped objects hold, and how it is a key, is as it was."""
+    of, learned = identity.settings, ["hyperparameters"]
+    assert of(tfdistill.inner.Adam(), learned) == ({"_epsilon": 1e-4}, [])
+    for plain in (tfdistill.inner.Momentum(), tfdistill.inner.GradientDescent()):
+        assert of(plain, learned) == ({}, [])
+    for objective in (
+        *(tfdistill.Classification(), tfdistill.Regression(), tfdistill.Attack(0, 1)),
+        *(tfdistill.LeastSquares(), tfdistill.Attack(np.int64(0), np.int64(1))),
+    ):
+        settings, untold = of(objective)
+        assert repr(settings) == repr(vars(objective)) and not untold
+    adam = {"name": "adam", "_epsilon": 0.0001}
+    settings = "linear", "ab", 0, False, 1, ("Classification", []), adam, None, 0.5
+    path = Journal(tmp_path).entry([], *settings, [1, (2,)])._path
+    assert os.path.basename(path) == "99c47b3fddb4e7e1e33d05b4a1823cde.npz"
+    training = tfdistill.OrdinaryTraining()
+    assert repr(identity.told((training,), lenient=True)) == repr((training,))
 
 
 def network(activation="relu", dropout=0.0, penalty=0.0):

@@ -153,12 +153,6 @@ def plain_copy(what: str, content: Mapping) -> dict:
         raise ValueError(f"{what} must hold values of JSON: {error}.") from error
 
 
-def settings(of: object) -> dict:
-    """The attributes of an object that JSON holds as they are, by name."""
-    plain = (bool, int, float, str)
-    return {name: v for name, v in vars(of).items() if isinstance(v, plain)}
-
-
 def parse(text: str) -> dict:
     """An object as JSON.
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
-from tfdistill._internal import fields
+from tfdistill._internal import identity
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
@@ -172,7 +172,9 @@ class Evaluator:
         for name in ("image_shape", "num_classes", "normalization"):
             if getattr(distilled, name) != getattr(like, name):
                 return name.replace("_", " ")
-        if self._own_objective and not _alike(distilled.objective, like.objective):
+        if self._own_objective and not identity.alike(
+            distilled.objective, like.objective
+        ):
             return "objective"
         if distilled is not like and start is not None:
             known = like.initial_weights or []
@@ -192,7 +194,8 @@ class Evaluator:
         return self._students.evaluate(batches, len(dealt), seed, journal=entry)
 
     def _entry(self, test, batches, sets, seed, shuffle_steps):
-        if self._journal is None:
+        takers = [s.inner_optimizer for s in sets if s.recipe.is_ordered]
+        if self._journal is None or _untold([self._objective, *takers]):
             return None
         if self._last_test is not test:
             self._last_test, self._content = test, content(batches)
@@ -204,10 +207,11 @@ class Evaluator:
             arrays += [*start[0], *start[1], *learner.traits(*start, images)]
         for data in sets:
             arrays += [data.images, data.labels, *data.hyperparameters.values()]
-        measured = type(self._objective).__name__, sorted(vars(self._objective).items())
+        settings = sorted(_settings(self._objective).items())
+        measured = type(self._objective).__name__, settings
         # Learned steps are in the arrays, but for who takes them.
         recipes = [
-            {"name": s.inner_optimizer.name, **fields.settings(s.inner_optimizer)}
+            {"name": s.inner_optimizer.name, **_settings(s.inner_optimizer)}
             if s.recipe.is_ordered
             else s.recipe.to_config()
             for s in sets
@@ -240,9 +244,26 @@ def _tell_of_copies(num_students, dealt, population):
         )
 
 
-def _alike(objective, other):
-    """Whether two objectives are of one class, with the same settings."""
-    return type(objective) is type(other) and vars(objective) == vars(other)
+def _settings(of):
+    # Learned hyperparameters are in the arrays.
+    return identity.settings(of, ["hyperparameters"])[0]
+
+
+def _untold(objects):
+    """What objects hold that a journal cannot tell from another; says so."""
+    found = [
+        f"{type(of).__name__}.{name}"
+        for of in objects
+        for name in identity.settings(of, ["hyperparameters"])[1]
+    ]
+    if found:
+        warnings.warn(
+            f"The journal keeps no results, since {', '.join(sorted(set(found)))} "
+            "cannot be told from another: hold numbers, texts, arrays, or functions "
+            "of a module.",
+            stacklevel=4,
+        )
+    return found
 
 
 def evaluate(

@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from tfdistill._internal import identity
 from tfdistill.runs import files
 
 
 class Journal:
     """A folder of results, each addressed by everything that it depends on.
+
+    Own objectives and inner optimizers are told apart by what they hold: numbers,
+    texts, arrays, functions of modules, and lists of these. If one holds anything else,
+    such as a lambda, nothing is kept, and a warning says so.
 
     Args:
         folder: Path of the folder, which the first result creates.
@@ -36,9 +41,11 @@ class Journal:
 
         Args:
             arrays: The arrays that it depends on: weights, images, rates.
-            *settings: Other values that it depends on, compared by `repr`.
+            *settings: Other values that it depends on, compared by `repr`; arrays among
+                them by what they hold.
         """
-        key = hashlib.sha256(repr(settings).encode())
+        told = identity.told(settings, lenient=True)
+        key = hashlib.sha256(repr(told).encode())
         for array in map(np.ascontiguousarray, arrays):
             key.update(f"{array.dtype} {array.shape}".encode())
             key.update(array)

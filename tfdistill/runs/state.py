@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from tfdistill._internal import fields
+from tfdistill._internal import identity
+
+# What earlier versions compare, too; of names that they lack they know nothing.
+_PLAIN = bool, int, float, str
 
 
 class RunState:
@@ -24,11 +27,14 @@ class RunState:
         """What tells its run from another one, by name, as JSON.
 
         What may change while a run goes on, such as `students_per_step`, and where
-        `BackGradient` saves memory, is not in it.
+        `BackGradient` saves memory, is not in it. Nor is what cannot be told from
+        another, such as a lambda of an own objective: else no run of it could go on.
         """
         synthesizer, source = self.synthesizer, self.synthesizer.source
         inner = getattr(synthesizer, "inner_optimizer", None)
         recipe = synthesizer.recipe
+        measured, _ = identity.settings(self.objective)
+        taken, _ = identity.settings(inner, ["hyperparameters"]) if inner else ({}, [])
         return {
             "student": self.population.name,
             "classes": list(map(str, source.class_names)) if source else None,
@@ -37,13 +43,19 @@ class RunState:
             "normalization": source and _rounded(source.normalization.to_config()),
             "objective": {
                 "class": type(self.objective).__name__,
-                **fields.settings(self.objective),
+                **{n: v for n, v in measured.items() if isinstance(v, _PLAIN)},
+            },
+            **{
+                f"objective's {name}": repr(value)
+                for name, value in measured.items()
+                if not isinstance(value, _PLAIN)
             },
             "meta-gradient": type(self.meta_gradient).__name__,
             "initial weights": type(self.population.members[0][1]).__name__,
             "synthesizer": type(synthesizer).__name__,
             "epochs": synthesizer.epochs,
             "inner optimizer": inner and inner.name,
+            **{f"inner optimizer's {n}": repr(value) for n, value in taken.items()},
             "learned arrays": [list(v.shape) for v in synthesizer.trainable_variables],
             "recipe": recipe and recipe.to_config(),
             "outer optimizer": type(self.optimizer).__name__,
