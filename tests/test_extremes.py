@@ -1,5 +1,6 @@
 """Many classes, odd shapes and odd names: what is written stays small and readable."""
 
+import dataclasses
 import json
 import warnings
 
@@ -12,6 +13,7 @@ from tfdistill.cli import results
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.reporting import fonts, plots, report
 from tfdistill.runs import files
+from tfdistill.studies.architecture_search import candidates
 
 
 def make(shape=(4, 4, 1), steps=1, classes=2, batch=None, names=None):
@@ -73,6 +75,34 @@ def test_numbers_of_json_take_a_line_and_texts_stay():
         files.write_json(path, content)
     assert json.loads(written[path]) == content
     assert "[1, 2.5, null]" in written[path]
+
+
+def test_json_has_no_nan(tmp_path):
+    """Strict readers refuse it; the library's own know null as such a figure."""
+    data, nan = make(classes=3), float("nan")
+    result = Evaluation.of_confusion(np.ones((2, 3, 3), int), np.array([nan, np.inf]))
+    report_1 = {"outer_step": 1, "val_accuracy": nan, "val_accuracy_std": nan}
+    content = {**result.to_json(), "accuracy_mean": nan, "history": [report_1]}
+    content["before"] = {"accuracy_mean": nan, "accuracy_std": 0.0, "num_students": 2}
+    files.write_json(tmp_path / "metrics.json", content)
+
+    def refuse(constant):
+        raise ValueError(constant)
+
+    text = (tmp_path / "metrics.json").read_text()
+    assert json.loads(text, parse_constant=refuse)["loss_mean"] is None
+    data.save(tmp_path / "distilled")
+    run = report.Run.of_folder(tmp_path)
+    assert np.isnan(run.metrics["loss_mean"]) and np.isnan(run.curve[1]).all()
+    # The page is that of NaN in files of earlier versions.
+    page = report.page([run])
+    (tmp_path / "metrics.json").write_text(json.dumps(content))
+    assert "NaN" in (tmp_path / "metrics.json").read_text()
+    assert report.page([tmp_path]) == page
+    candidate = candidates.Candidate({"width": 3}, accuracies=[nan, 0.5])
+    files.write_json(tmp_path / "c.json", dataclasses.asdict(candidate))
+    again = candidates.Candidate.of_json(files.read_json(tmp_path / "c.json"))
+    np.testing.assert_array_equal(again.accuracies, candidate.accuracies)
 
 
 @pytest.mark.parametrize("classes", [10, 31, 1000])

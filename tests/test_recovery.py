@@ -1,6 +1,8 @@
 """A run that dies goes on as if nothing had happened."""
 
+import contextlib
 import dataclasses
+import itertools
 import os
 import signal
 import time
@@ -489,6 +491,45 @@ def test_what_a_killed_run_left_is_tidied_up(tmp_path):
         (tmp_path / name).mkdir()
     run_folder.tidy(tmp_path, ["flags.txt", "distilled"])
     assert sorted(os.listdir(tmp_path)) == ["distilled", "mine.tmp"]
+
+
+def test_what_stepped_aside_is_put_back(tmp_path, monkeypatch):
+    """Whether the process goes on, or was killed and another one tidies up."""
+    rename = os.rename
+    for number in (1, 2, 3):  # aside, into place, and none
+        target = tmp_path / f"run{number}.d"
+        target.mkdir()
+        (target / "precious").touch()
+        calls = itertools.count(1)
+
+        def interrupted(source, to, calls=calls, number=number):
+            if next(calls) == number:
+                raise KeyboardInterrupt
+            rename(source, to)
+
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(os, "rename", interrupted)
+            with files.replacing(target) as temporary:
+                os.mkdir(temporary)
+        assert os.listdir(target) == ["precious"][: number < 3]
+    assert len(os.listdir(tmp_path)) == 3
+    (tmp_path / "run1.d").rename(tmp_path / "run1.0a1b.tmp.d.old")
+    (tmp_path / "run1.0a1b.tmp.d").mkdir()
+    run_folder.tidy(tmp_path, ["run1.d"])
+    assert len(os.listdir(tmp_path)) == 3
+    assert os.listdir(tmp_path / "run1.d") == ["precious"]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path, folder):
+    (tmp_path / "elsewhere").mkdir()
+    real, link = tmp_path / "elsewhere" / "real", tmp_path / "link"
+    link.symlink_to(real)
+    for _ in range(2):
+        with files.replacing(link) as temporary:
+            os.mkdir(temporary) if folder else open(temporary, "w").close()
+    assert link.is_symlink() and real.is_dir() == folder and real.exists()
+    assert os.listdir(tmp_path / "elsewhere") == ["real"]
 
 
 def test_a_journal_tells_inner_optimizers_apart(tmp_path):

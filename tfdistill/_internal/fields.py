@@ -153,6 +153,11 @@ def plain_copy(what: str, content: Mapping) -> dict:
         raise ValueError(f"{what} must hold values of JSON: {error}.") from error
 
 
+def figure(value: Any) -> Any:
+    """A value of a file; NaN for null, as which JSON has NaN."""
+    return math.nan if value is None else value
+
+
 def parse(text: str) -> dict:
     """An object as JSON.
 

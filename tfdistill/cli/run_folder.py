@@ -204,6 +204,8 @@ def lock(folder: str) -> None:
 def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
     """Removes what processes that were killed have left under temporary names.
 
+    What was to be replaced is put back, if nothing is in its place yet.
+
     Args:
         folder: Where.
         owned: Patterns of the names that a run has there; others' temporary files are
@@ -214,7 +216,7 @@ def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
         stem = name.partition(".")[0]
         known = any(fnmatch.fnmatch(stem, pattern) for pattern in stems)
         if known and files.is_temporary(name):
-            files.remove(os.path.join(folder, name))
+            files.sweep(os.path.join(folder, name))
 
 
 def load_distilled(folder: str, given: str):

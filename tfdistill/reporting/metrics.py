@@ -46,8 +46,10 @@ def read_metrics(path: str | os.PathLike) -> dict:
     """
     content = files.read_json(path)
     try:
-        for each in (content, *(content[key] for key in BESIDE if key in content)):
-            _check(each)
+        for key in BESIDE:
+            if key in content:
+                content[key] = _checked(content[key])
+        content = _checked(content)
         headline = Measure.of(content).name
         fields.check(content, {f"{headline}_mean": fields.FIGURE})
     except ValueError as error:
@@ -69,12 +71,23 @@ def check_classes(path: str, content: Mapping, count: int) -> None:
         raise ValueError(f"{path} is damaged: its mistakes are not of {count} classes.")
 
 
-def _check(content):
+def _checked(content):
+    """An evaluation, in which figures that are null are NaN."""
     fields.check({"content": content}, {"content": fields.OBJECT})
-    figures = [key for key in content if key.endswith(("_mean", "_std"))]
-    needed = dict.fromkeys(figures, fields.FIGURE) | {"num_students": fields.whole(1)}
-    fields.check(content, needed, _FIELDS)
-    for report in content.get("history", ()):
-        values = [key for key in report if key.startswith("val_")]
-        needed = _REPORT | dict.fromkeys(values, fields.FIGURE)
-        fields.check(report, needed, {"seconds": fields.number(0)})
+    content, figures = _figures(content, lambda key: key.endswith(("_mean", "_std")))
+    fields.check(content, figures | {"num_students": fields.whole(1)}, _FIELDS)
+    if "history" in content:
+        content["history"] = list(map(_checked_report, content["history"]))
+    return content
+
+
+def _checked_report(report):
+    report, figures = _figures(report, lambda key: key.startswith("val_"))
+    fields.check(report, _REPORT | figures, {"seconds": fields.number(0)})
+    return report
+
+
+def _figures(content, is_figure):
+    """The same with NaN for null, and of which kind its figures are."""
+    found = {key: fields.figure(content[key]) for key in content if is_figure(key)}
+    return {**content, **found}, dict.fromkeys(found, fields.FIGURE)

@@ -50,10 +50,12 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[st
             Path(temporary).write_text("{}")
 
     The temporary name is in the same folder and ends like the path, because some
-    writers depend on the suffix. If the block fails, nothing of it remains.
+    writers depend on the suffix. If the block fails, nothing of it remains, and what
+    was there before is there again.
 
     Args:
-        path: The final path. Its folder is created if necessary.
+        path: The final path. Its folder is created if necessary. Of a symbolic link,
+            what it leads to is replaced.
         overwrite: Whether an existing file or folder may be replaced.
 
     Yields:
@@ -64,6 +66,8 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[st
             anything is done.
     """
     path = os.path.abspath(local(path))
+    if os.path.islink(path):
+        path = os.path.realpath(path)
     if os.path.exists(path) and not overwrite:
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
     folder, name = os.path.split(path)
@@ -75,17 +79,18 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[st
         ) from None
     stem, dot, rest = name.partition(".")
     temporary = os.path.join(folder, f"{stem}.{uuid.uuid4().hex[:8]}.tmp{dot}{rest}")
+    old = f"{temporary}.old"
     try:
         yield temporary
         if os.path.isdir(temporary) and os.path.lexists(path):
             # A folder cannot be replaced in one go: the old one steps aside.
-            old = f"{temporary}.old"
             os.rename(path, old)
             os.rename(temporary, path)
             remove(old)
         else:
             os.replace(temporary, path)
     except BaseException:
+        sweep(old)
         remove(temporary)
         raise
 
@@ -95,6 +100,20 @@ def is_temporary(path: str | os.PathLike) -> bool:
     return "tmp" in os.path.basename(path).split(".")[1:]
 
 
+def sweep(temporary: str | os.PathLike) -> None:
+    """Removes what an interrupted `replacing` has left under a temporary name.
+
+    If that is what was there before, and nothing is in its place, it is put back.
+    """
+    folder, name = os.path.split(temporary)
+    aside = re.fullmatch(r"([^.]*)\.\w+\.tmp(.*)\.old", name, re.DOTALL)
+    path = os.path.join(folder, aside[1] + aside[2]) if aside else temporary
+    if os.path.lexists(path) or not os.path.lexists(temporary):
+        remove(temporary)
+    else:
+        os.rename(temporary, path)
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a text file."""
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
@@ -102,8 +121,13 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_json(path: str | os.PathLike, content) -> None:
-    """Writes a JSON file; lists of numbers take a line each."""
-    text = json.dumps(content, indent=1, default=fields.plain)
+    """Writes a JSON file; lists of numbers take a line each.
+
+    NaN and infinity, which JSON does not have, become null: `fields.figure` reads it.
+    """
+    text = json.dumps(content, default=fields.plain)
+    content = json.loads(text, parse_constant=lambda _: None)
+    text = json.dumps(content, indent=1)
     # A line never ends within a string.
     text = re.sub(
         r"\[\n([^\[\]{}\"]*)\n *\]",

@@ -10,7 +10,7 @@ from tfdistill._internal import fields
 _FIELDS = {
     "values": fields.OBJECT,
     "parameters": fields.whole(0),
-    "accuracies": fields.each(fields.FIGURE),
+    "accuracies": fields.each(fields.maybe(fields.FIGURE)),
     "seconds": fields.number(0),
     "refusal": fields.maybe(fields.TEXT),
     "real_accuracy": fields.maybe(fields.FIGURE),
@@ -50,7 +50,8 @@ class Candidate:
             ValueError, TypeError: If a field is of another kind.
         """
         fields.check(content, _FIELDS)
-        return cls(**content)
+        accuracies = list(map(fields.figure, content["accuracies"]))
+        return cls(**{**content, "accuracies": accuracies})
 
     @property
     def score(self) -> float:
