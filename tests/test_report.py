@@ -360,3 +360,35 @@ def test_a_history_must_tell_its_outer_steps(made):
     history.set_params({"steps": None})
     with pytest.raises(ValueError, match="steps_per_epoch"):
         report.Run.of_results(run.distilled, results, history=history)
+
+
+@pytest.mark.parametrize("frequency", [2, [1, 4]])
+def test_a_history_of_which_some_epochs_had_no_validation(frequency):
+    digits = library.load_dataset("digits").hold_out(0.1)
+    images = library.DistilledImages.from_real(digits, steps=1)
+    distiller = library.Distiller("linear", images)
+    distiller.compile(validation_students=2)
+    mine = keras.callbacks.History()
+    options = {
+        **{"steps_per_epoch": 2, "epochs": 4, "validation_freq": frequency},
+        **{"validation_data": digits.validation.batch(100), "verbose": 0},
+    }
+    train = digits.train.batch(100, repeat=True)
+    history = distiller.fit(train, **options)
+    result = distiller.test(digits.validation.batch(100), 2)
+    data, results = distiller.distilled(), {"images": result}
+    run = report.Run.of_results(data, results, history=history)
+    steps, mean, std = run.curve
+    assert steps.tolist() == ([4, 8] if frequency == 2 else [2, 8])
+    assert mean.tolist() == history.history["val_accuracy"]
+    assert std.tolist() == history.history["val_accuracy_std"]
+    assert run.metrics["outer_steps"] == 8
+    assert "against outer steps" in report.page([run])
+    # Keras's own does not say of which epochs its values are.
+    assert distiller.fit(train, callbacks=[mine], **options) is mine
+    with pytest.raises(ValueError, match="does not say after which epochs"):
+        report.Run.of_results(data, results, history=mine)
+    del options["validation_freq"]
+    distiller.fit(train, callbacks=[mine := keras.callbacks.History()], **options)
+    run = report.Run.of_results(data, results, history=mine)
+    assert run.curve[0].tolist() == [2, 4, 6, 8]

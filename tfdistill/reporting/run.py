@@ -112,7 +112,8 @@ class Run:
 
         Raises:
             ValueError: If there are no results, their headlines differ, or `history`
-                does not say how many outer steps an epoch had.
+                does not say how many outer steps an epoch had, or which had a
+                validation.
 
         Example:
             >>> import tfdistill
@@ -296,13 +297,16 @@ def _history(history):
             "history does not say how many outer steps an epoch had: pass "
             "steps_per_epoch to fit, or mappings that have an outer_step."
         )
-    return [
-        {
-            "outer_step": (epoch + 1) * steps,
-            **{name: values[k] for name, values in history.history.items()},
-        }
-        for k, epoch in enumerate(history.epoch)
-    ]
+    reports = getattr(history, "reports", None)
+    if reports is None:
+        if any(len(of) != len(history.epoch) for of in history.history.values()):
+            raise ValueError(
+                "history does not say after which epochs there was a validation: pass "
+                "mappings that have an outer_step."
+            )
+        columns = {"epoch": history.epoch, **history.history}
+        reports = [dict(zip(columns, row)) for row in zip(*columns.values())]
+    return [{"outer_step": (r["epoch"] + 1) * steps, **r} for r in reports]
 
 
 def _flags(lines: str) -> dict[str, str]:

@@ -139,7 +139,9 @@ def with_own(callbacks, objective, verbose) -> tuple:
     found = prepared(callbacks, objective)
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks, verbose
-    found = [RefuseLabels(), StopWhenNotFinite(), SayWhenNoEnd(), *found]
+    # A `History` of the user's comes later, and is what `fit` returns.
+    own = [RefuseLabels(), StopWhenNotFinite(), SayWhenNoEnd(), HistoryOfEpochs()]
+    found = [*own, *found]
     if verbose not in ("auto", 1):
         return found, verbose
     return [*found, ProgressBar.among(found)], 0
@@ -241,6 +243,25 @@ class StopWhenNotFinite(keras.callbacks.Callback):
                 "keeps its last finite state. Try a lower outer learning rate, a lower "
                 "initial learning rate of the steps, or fewer steps."
             )
+
+
+class HistoryOfEpochs(keras.callbacks.History):
+    """Keras's history, which also knows what was measured when.
+
+    Keras has a list for each figure, and not of which epochs its values are, if there
+    was no validation after some.
+
+    Attributes:
+        reports: For each epoch its number, as `epoch`, and its logs.
+    """
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.reports = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        self.reports.append({"epoch": epoch, **(logs or {})})
 
 
 class SayWhenNoEnd(keras.callbacks.Callback):
