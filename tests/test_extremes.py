@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from tfdistill import Attack, Classification, DistilledDataset, Normalization
 from tfdistill.cli import results
 from tfdistill.evaluation.result import Evaluation
-from tfdistill.reporting import fonts, plots, report
+from tfdistill.reporting import charts, figures, fonts, plots, report
 from tfdistill.runs import files
 from tfdistill.studies.architecture_search import candidates
 
@@ -132,7 +132,7 @@ def test_a_class_without_test_images_is_called_so():
 NAMES = ["猫", "ネコ cat", "$a_b$", "cost: $5", "x" * 500, "naïve", "\x1b[31mred"]
 
 
-def figures(names):
+def pictures(names):
     yield plots.distilled_images(make(classes=len(names), names=names))
     yield plots.label_noise(np.eye(len(names)) / len(names), names)
     yield plots.titled_images(np.zeros((len(names), 4, 4, 1)), names)
@@ -156,7 +156,7 @@ def test_pictures_show_names_as_they_are(tmp_path, monkeypatch):
     assert fonts.shown("ネ/a.png") == "?/a.png"
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # of missing glyphs
-        for figure in figures(NAMES):
+        for figure in pictures(NAMES):
             shown = words(figure)
             plots.save(figure, tmp_path / "p.png")
             assert all(len(text) < 120 for text in shown)
@@ -166,10 +166,11 @@ def test_pictures_show_names_as_they_are(tmp_path, monkeypatch):
 _candidates = fonts._candidates
 
 
-def test_a_styled_figure_keeps_what_the_session_becomes():
+@pytest.mark.parametrize("style", [lambda: fonts.style(["$"]), charts._page_style])
+def test_a_styled_figure_keeps_what_the_session_becomes(style):
     """The first figure of a notebook makes it interactive."""
     before = dict(plt.rcParams)
-    with fonts.style(["$"]):
+    with style():
         assert not plt.rcParams["text.parse_math"]
         plt.rcParams["interactive"] = not before["interactive"]
     after = dict(plt.rcParams)
@@ -189,6 +190,72 @@ def test_a_font_that_has_the_characters_is_used(monkeypatch):
         assert families[-1] == "Some CJK" and not plt.rcParams["text.parse_math"]
     assert plt.rcParams["text.parse_math"]
     fonts._fonts.cache_clear()
+
+
+def figures_of(names):
+    """Every figure of results, for as many classes as there are names."""
+    count = len(names)
+    counts = np.ones((2, count, count), int)
+    counts[:, 1] = 0
+    result = Evaluation.of_confusion(counts, np.zeros(2))
+    yield figures.confusion(result, names)
+    yield figures.per_class(result, np.array(names))
+    yield figures.comparison({name: result for name in names})
+    yield figures.rates(make(classes=count, names=names))
+    yield plots.exposure(
+        {names[0]: {f"{a}_{b}": 0.5 for a in ("attacked", "accuracy") for b in STATS}},
+        *names[:2],
+    )
+    yield plots.accuracy_curve([1, 2], [0.5, 0.6], baseline=0.4, baseline_name=names[0])
+
+
+STATS = "mean", "std"
+
+
+def test_figures_show_names_in_any_script(tmp_path):
+    """What no font of the machine has is replaced, and nothing is a formula."""
+    fonts._fonts.cache_clear()
+    names = ["_mine", "\U000f1234", "$a_{", "x" * 60, *"abcdef"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of glyphs that are missing
+        for number, figure in enumerate(figures_of(names)):
+            figure.canvas.draw()
+            shown = words(figure)
+            assert not any("\U000f1234" in text or len(text) > 60 for text in shown)
+            if number in (0, 1):
+                assert {"_mine", "class 1 (no test images)", "$a_{"} <= set(shown)
+            if number in (2, 4, 5):
+                assert any(text.startswith("_mine") for text in shown)
+            plots.save(figure, tmp_path / "p.png")
+
+
+def test_a_class_without_test_images_is_not_the_best():
+    counts = np.array([[[3, 1, 0], [0, 0, 0], [2, 0, 2]]])
+    result = Evaluation.of_confusion(counts, np.zeros(1))
+    names = ["a", "b", "c"]
+    for draw, expected in (
+        (figures.per_class, ["c", "a", "b (no test images)"]),
+        (figures.confusion, ["a", "b (no test images)", "c"]),
+    ):
+        figure = draw(result, names)
+        labels = figure.axes[0].get_yticklabels()
+        assert [label.get_text() for label in labels] == expected
+        plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("mean", "dots"), [([0.8], [0]), ([0.1, 0.8], []), ([0.1, None, 0.8, 0.9], [0])]
+)
+def test_a_point_without_neighbours_is_a_dot(mean, dots):
+    mean = np.array(mean, float)
+    figure = plots.accuracy_curve(100 * np.arange(1, len(mean) + 1), mean, 0 * mean)
+    (line,) = figure.axes[0].lines
+    assert (line.get_markevery() or []) == dots
+    assert line.get_marker() == ("o" if dots else "None")
+    figure.axes[0].set_axis_off()
+    figure.canvas.draw()
+    assert (np.asarray(figure.canvas.buffer_rgba())[..., :3] < 250).any()
+    plt.close(figure)
 
 
 def test_charts_of_the_report_warn_of_no_glyphs():

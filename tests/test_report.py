@@ -2,11 +2,13 @@
 
 import base64
 import dataclasses
+import html
 import html.parser
 import io
 import json
 import re
 import shutil
+import warnings
 
 import keras
 import numpy as np
@@ -342,6 +344,58 @@ def test_a_page_of_many_classes_steps_and_pixels_is_bounded():
             assert "<class 0> <class 1> 75.0 %" in page.text
         else:
             assert len(page.all("td")) > 4
+
+
+def runs_of(names, classes=2):
+    """Runs with a curve, all of the same results."""
+    counts = 9 * np.eye(classes, dtype=int)[None]
+    counts[0, 0, 1] = 27
+    result = library.Evaluation.of_confusion(counts, np.zeros(1))
+    data = many(np.zeros((1, classes, 4, 4, 1)), [f"class {k}" for k in range(classes)])
+    keys = "outer_step", "seconds", "val_accuracy"
+    history = [dict(zip(keys, row)) for row in ((10, 1.0, 0.5), (20, 2.0, 0.625))]
+    return [
+        report.Run.of_results(data, {"images": result}, name=name, history=history)
+        for name in names
+    ]
+
+
+def test_every_run_of_a_chart_is_in_its_legend_with_a_line_of_its_own():
+    names = ["_mine", 'id="a" <b>', *(f"run{k}" for k in range(12))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a layout without room
+        source = report.page(runs_of(names))
+        report.page(runs_of(["/long" * 40, "b"]))
+    charts = re.findall(r"<svg.*?</svg>", source, re.DOTALL)[:2]
+    for chart in charts:
+        texts = {html.unescape(text) for text in re.findall(r">([^<]+)</text>", chart)}
+        assert set(names) <= texts
+        (legend,) = re.findall(r'id="[\w-]+legend_1".*', chart, re.DOTALL)
+        lines = re.findall(r"fill: none; (?:stroke-dasharray[^;]*; )?.*?\"", legend)
+        styles = [line for line in lines if "series" in line]
+        assert len(styles) == len(set(styles)) == len(names)
+
+
+def test_a_page_is_read_without_sight():
+    page = Page(report.page(runs_of(["a<b", "b"], classes=30)))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids)) > 50
+    for name in ("xlink:href", "clip-path"):
+        used = [re.search("#([^)]+)", a[name])[1] for _, a in page.tags if name in a]
+        assert used and set(used) <= set(ids)
+    charts = page.all("svg")
+    assert len(charts) == 4  # two curves, and the rates of each run
+    assert all(chart["role"] == "img" for chart in charts)
+    said = "validation accuracy, %, against outer steps. a<b: 50 at 10, 62.5 at 20; b:"
+    assert charts[0]["aria-label"].startswith(said)
+    assert charts[2]["aria-label"].startswith("learned rate against steps. epoch 1: fr")
+    assert "learned rate against steps" in page.text
+    # Of the confusions each cell has a number, a row and a column.
+    rows = [a for a in page.all("th") if a.get("scope") == "row"]
+    columns = [a for a in page.all("th") if a.get("scope") == "col"]
+    assert len(rows) == 2 * 30 and len(columns) == 2 * (30 + 3)
+    assert "class 0 25 75 class 1 100 class 2" in page.text
+    assert "True class Taken for Share class 0 class 1 75.0 %" in page.text
 
 
 def test_the_classes_of_an_attack_are_named(made):

@@ -207,13 +207,9 @@ def draw(folder: str, name: str, make: Callable) -> None:
         name: Name of the picture, without a suffix.
         make: Returns a Matplotlib figure.
     """
-    import matplotlib
-
     from tfdistill.reporting import plots
 
-    # The names of classes are anybody's: "$" begins no formula.
-    with matplotlib.rc_context({"text.parse_math": False}):
-        plots.save(make(), os.path.join(folder, picture(name)))
+    plots.save(make(), os.path.join(folder, picture(name)))
 
 
 def peak_memory() -> int:

@@ -4,33 +4,21 @@ Each function returns a Matplotlib figure: `figure.savefig("confusion.png")` wri
 and a notebook shows it.
 """
 
-import functools
 from collections.abc import Mapping
 
-import matplotlib
 import numpy as np
 from matplotlib import pyplot as plt
 
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.result import Evaluation
+from tfdistill.reporting import fonts, lines
+from tfdistill.reporting.lines import evenly
 from tfdistill.reporting.measure import Measure, whole_percent
-from tfdistill.reporting.plots import evenly
 
-_NAMED, _NUMBERED, _LINES = 100, 20, 6
-
-
-def _in_plain_text(draw):
-    """Draws names as they are: "$" begins no formula."""
-
-    @functools.wraps(draw)
-    def drawn(*args, **kwargs):
-        with matplotlib.rc_context({"text.parse_math": False}):
-            return draw(*args, **kwargs)
-
-    return drawn
+_NAMED, _NUMBERED = 100, 20
 
 
-@_in_plain_text
+@fonts.styled
 def confusion(evaluation: Evaluation, class_names=None) -> plt.Figure:
     """Which class is taken for which, as shares of each true class.
 
@@ -55,12 +43,13 @@ def confusion(evaluation: Evaluation, class_names=None) -> plt.Figure:
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     count = len(shares)
     names = _names(class_names, count)
+    true_names = _with_gaps(names, evaluation)
     side = min(max(4.0, 0.4 * count + 1.5), 20.0)
     figure, axis = plt.subplots(figsize=(side + 1, side), layout="constrained")
     shown = axis.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
     named = evenly(count, _NAMED)
     axis.set_xticks(named, [names[k] for k in named], rotation=90 if count > 10 else 45)
-    axis.set_yticks(named, [names[k] for k in named])
+    axis.set_yticks(named, [true_names[k] for k in named])
     if count <= _NUMBERED:
         for (row, column), share in np.ndenumerate(shares):
             colour = "white" if share > 0.55 else "black"
@@ -73,7 +62,7 @@ def confusion(evaluation: Evaluation, class_names=None) -> plt.Figure:
     return figure
 
 
-@_in_plain_text
+@fonts.styled
 def rates(distilled: DistilledDataset, name: str = "learning_rate") -> plt.Figure:
     """A learned hyperparameter against steps, one line for each epoch.
 
@@ -96,22 +85,15 @@ def rates(distilled: DistilledDataset, name: str = "learning_rate") -> plt.Figur
             f"name must be one of {', '.join(distilled.hyperparameters)}, not {name!r}."
         )
     values = distilled.hyperparameters[name]
-    steps = np.arange(1, values.shape[1] + 1)
     figure, axis = plt.subplots(figsize=(6, 3.2), layout="constrained")
-    for epoch in evenly(len(values), _LINES):
-        style = "o-" if len(steps) <= 40 else "-"
-        axis.plot(steps, values[epoch], style, ms=3.5, label=f"epoch {epoch + 1}")
-    axis.set(xlabel="step", ylabel=name.replace("_", " "))
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    if values.min() >= 0:
-        axis.set_ylim(bottom=0)
+    lines.by_step(axis, values, name)
     if len(values) > 1:
         axis.legend(frameon=False)
     _plain(axis)
     return figure
 
 
-@_in_plain_text
+@fonts.styled
 def comparison(results: Mapping[str, Evaluation]) -> plt.Figure:
     """Results beside each other: bars of their headline, with standard deviations.
 
@@ -149,7 +131,7 @@ def comparison(results: Mapping[str, Evaluation]) -> plt.Figure:
         0.6,
         xerr=[scale * measure.std(content) for content in contents.values()],
     )
-    axis.set_yticks(np.arange(len(contents)), list(contents))
+    axis.set_yticks(np.arange(len(contents)), list(map(fonts.short, contents)))
     axis.invert_yaxis()
     axis.set(xlabel=measure.heading + (" (%)" if measure.is_share else ""))
     if measure.is_share:
@@ -158,9 +140,11 @@ def comparison(results: Mapping[str, Evaluation]) -> plt.Figure:
     return figure
 
 
-@_in_plain_text
+@fonts.styled
 def per_class(evaluation: Evaluation, class_names=None) -> plt.Figure:
     """How much of each class is recognised, the least first.
+
+    Classes without test images come last, and are called so.
 
     Args:
         evaluation, class_names: Same as for `confusion`, which raises the same errors.
@@ -174,14 +158,14 @@ def per_class(evaluation: Evaluation, class_names=None) -> plt.Figure:
         10
     """
     shares = 100 * evaluation.per_class
-    names = _names(class_names, len(shares))
+    names = _with_gaps(_names(class_names, len(shares)), evaluation)
     order = np.argsort(shares, kind="stable")
     height = min(0.28 * len(shares) + 0.9, 40.0)
     figure, axis = plt.subplots(figsize=(6.4, height), layout="constrained")
     axis.barh(np.arange(len(shares)), shares[order], 0.7)
     named = evenly(len(shares), _NAMED)
     axis.set_yticks(named, [names[order[k]] for k in named])
-    axis.invert_yaxis()
+    axis.set_ylim(len(shares) - 0.5, -0.5)  # bars of NaN take no room of their own
     axis.set(xlabel="recognised (%)", xlim=(0, 100))
     _plain(axis, "x")
     return figure
@@ -191,7 +175,13 @@ def _names(names, count):
     names = list(map(str, range(count) if names is None else names))
     if len(names) != count:
         raise ValueError(f"class_names must hold {count} names, not {len(names)}.")
-    return names
+    return fonts.readable(names)
+
+
+def _with_gaps(names, evaluation):
+    """Names of true classes, of which some may have no test images."""
+    empty = np.isnan(evaluation.per_class)
+    return [f"{n} (no test images)" if e else n for n, e in zip(names, empty)]
 
 
 def _plain(axis, grid="y"):

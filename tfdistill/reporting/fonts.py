@@ -5,12 +5,14 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import matplotlib
+import numpy as np
 from matplotlib import font_manager
 
 #: Tried first, because they have most scripts between them; then any other font.
 _LIKELY = ("Noto Sans CJK", "Noto Sans", "WenQuanYi", "Droid Sans", "IPA", "Unifont")
 # Of a machine with thousands of fonts not all are opened.
 _MOST_OPENED = 400
+_NAME = 40  # letters
 
 
 @contextlib.contextmanager
@@ -28,11 +30,22 @@ def style(texts: Iterable[str]) -> Iterator[None]:
         if needed & has:
             needed -= has
             families.append(family)
-    settings = {"text.parse_math": False, "font.family": families}
-    # Not `rc_context`: in a notebook, the first figure of all makes the session
-    # interactive, which must last, or later figures are not shown.
-    before = {name: matplotlib.rcParams[name] for name in settings}
-    matplotlib.rcParams.update(settings)
+    with settings({"text.parse_math": False, "font.family": families}):
+        yield
+
+
+@contextlib.contextmanager
+def settings(changed: Mapping) -> Iterator[None]:
+    """Some of Matplotlib's settings are others inside.
+
+    Not `rc_context`, which puts all of them back: in a notebook, the first figure of
+    all makes the session interactive, which must last, or later figures are not shown.
+
+    Args:
+        changed: The settings.
+    """
+    before = {name: matplotlib.rcParams[name] for name in changed}
+    matplotlib.rcParams.update(changed)
     try:
         yield
     finally:
@@ -57,14 +70,16 @@ def _texts(value):
     elif isinstance(value, (list, tuple, Mapping)):
         for each in value:
             yield from _texts(each)
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+        yield from _texts(value.tolist())
     elif hasattr(value, "class_names"):
         yield from value.class_names
 
 
 def readable(names: Sequence[str]) -> list[str]:
-    """Names for a picture: one that no font can show becomes "class 3"."""
+    """Short names for a picture: one that no font can show becomes "class 3"."""
     return [
-        name if not _missing(name) else f"class {number}"
+        shortened(name, _NAME) if not _missing(name) else f"class {number}"
         for number, name in enumerate(names)
     ]
 
@@ -73,6 +88,16 @@ def shown(text: str) -> str:
     """A text for a picture: "?" stands for each character that no font can show."""
     missing = _missing(text)
     return "".join("?" if character in missing else character for character in text)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text; if it has more than `most` characters, its beginning and "…"."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def short(name: str) -> str:
+    """A name for a picture: as `shown`, and not long."""
+    return shortened(shown(name), _NAME)
 
 
 def _missing(text):

@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 from tfdistill._internal.checks import check_int
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.reporting import fonts, pictures, tiles
+from tfdistill.reporting.lines import band, evenly, legend
 from tfdistill.runs import files
 
 # Upper limits: each image takes time and space in a figure, or at least 34 x 34 pixels
@@ -17,7 +18,6 @@ from tfdistill.runs import files
 _FIGURE_IMAGES, _FIGURE_STEPS, _FIGURE_COLUMNS = 600, 100, 40
 _GRID_IMAGES, _GRID_COLUMNS, _GRID_PIXELS = 2000, 100, 4_000_000
 _CAPTION_WIDTH, _CAPTION_LINES = 14, 3
-_NAME = 40  # letters
 
 
 @fonts.styled
@@ -77,7 +77,7 @@ def _rates(distilled, step):
 
 
 def _wrapped(caption):
-    text = shortened(caption, _CAPTION_WIDTH * _CAPTION_LINES)
+    text = fonts.shortened(caption, _CAPTION_WIDTH * _CAPTION_LINES)
     lines = textwrap.wrap(text, _CAPTION_WIDTH) or [""]
     if len(lines) > _CAPTION_LINES:
         lines = [*lines[: _CAPTION_LINES - 1], f"{lines[_CAPTION_LINES - 1]} …"]
@@ -87,15 +87,6 @@ def _wrapped(caption):
 def _without_middle(line):
     half = _CAPTION_WIDTH // 2
     return line if len(line) <= 2 * half + 1 else f"{line[:half]}…{line[-half:]}"
-
-
-def _short(name):
-    return shortened(fonts.shown(name), _NAME)
-
-
-def shortened(text: str, most: int) -> str:
-    """A text; if it has more than `most` characters, its beginning and "…"."""
-    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
 @fonts.styled
@@ -138,19 +129,18 @@ def accuracy_curve(
     centre = scale * np.asarray(mean, float)
     width = scale * np.asarray(np.zeros_like(centre) if std is None else std, float)
     figure, axis = plt.subplots(figsize=(6.4, 4), layout="constrained")
-    axis.fill_between(outer_steps, centre - width, centre + width, alpha=0.2, lw=0)
-    axis.plot(outer_steps, centre, label="distilled data")
+    line = band(axis, outer_steps, centre, width)
     if baseline is not None:
-        level = scale * baseline
-        axis.axhline(level, color="0.45", ls="--", lw=1.2, label=_short(baseline_name))
-        place = "lower" if higher_is_better else "upper"
-        axis.legend(frameon=False, loc=f"{place} right")
+        level = axis.axhline(scale * baseline, color="0.45", ls="--", lw=1.2)
+        names = ["distilled data", fonts.short(baseline_name)]
+        place = f"{'lower' if higher_is_better else 'upper'} right"
+        legend(axis, [line, level], names, frameon=False, loc=place)
     low = centre - width
     axis.set(
         xlabel="outer steps",
         ylabel=f"validation {figure_name.replace('_', ' ')} of fresh students"
         + (" (%)" if is_share else ""),
-        xlim=(0, max(outer_steps) or 1),
+        xlim=(0, 1.01 * max(outer_steps) or 1),
     )
     bottom = min(0.0, float(np.min(low[np.isfinite(low)], initial=0.0)))
     if is_share:
@@ -173,22 +163,24 @@ def exposure(figures: Mapping[str, Mapping], attacked: str, target: str) -> plt.
     figure, axis = plt.subplots(
         figsize=(7.5, 0.6 * len(figures) + 1), layout="constrained"
     )
-    rows = np.arange(len(figures))
-    for shift, key, label, color in (
-        (-0.19, "attacked", f"{_short(attacked)} called {_short(target)}", "tab:red"),
-        (0.19, "accuracy", "accuracy", "0.72"),
+    rows, bars = np.arange(len(figures)), []
+    for shift, key, color in (
+        (-0.19, "attacked", "tab:red"),
+        (0.19, "accuracy", "0.72"),
     ):
         mean, std = (
             [100 * f[f"{key}_{what}"] for f in figures.values()]
             for what in ("mean", "std")
         )
-        axis.barh(rows + shift, mean, 0.36, xerr=std, label=label, color=color)
-    axis.set_yticks(rows, list(map(_short, figures)))
+        bars.append(axis.barh(rows + shift, mean, 0.36, xerr=std, color=color))
+    axis.set_yticks(rows, list(map(fonts.short, figures)))
     axis.invert_yaxis()
     axis.set(xlim=(0, 100), xlabel="test images (%)")
     axis.grid(axis="x", alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+    names = f"{fonts.short(attacked)} called {fonts.short(target)}", "accuracy"
+    legend(axis, bars, names, frameon=False, **place)
     return figure
 
 
@@ -293,7 +285,7 @@ def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
     shown = axis.imshow(wrong, cmap="Reds", vmin=0, vmax=max(wrong.max(), 1e-9))
     axis.set_facecolor("0.93")
     named = evenly(count, 150)  # so many fit
-    names = [shortened(name, _NAME) for name in fonts.readable(class_names)]
+    names = fonts.readable(class_names)
     names = [names[k] for k in named]
     axis.set_xticks(named, names, rotation=90 if count > 10 else 45)
     axis.set_yticks(named, names)
@@ -312,8 +304,3 @@ def save(figure: plt.Figure, path: str | os.PathLike) -> None:
     with files.replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
     plt.close(figure)
-
-
-def evenly(count: int, most: int) -> np.ndarray:
-    """Evenly spaced indices of at most `most` out of `count` things."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

@@ -14,7 +14,9 @@ import numpy as np
 from tfdistill._internal.version import __version__
 from tfdistill.distilled.pictures import png
 from tfdistill.inner.objectives.classification import mistakes
-from tfdistill.reporting import charts, pictures, plots
+from tfdistill.reporting import charts, pictures
+from tfdistill.reporting.fonts import shortened
+from tfdistill.reporting.lines import evenly
 from tfdistill.reporting.measure import whole_percent
 from tfdistill.reporting.run import Run as Run
 
@@ -27,6 +29,8 @@ _PIXELS_A_CAPTION = 200
 _CAPTION = 60  # letters
 # A table of more classes would be a page of many megabytes.
 _CLASSES_IN_A_TABLE = 100
+# Its numbers are too small to see of more classes: mistakes are listed, too.
+_CLASSES_IN_WORDS = 20
 _PAIRS = 20
 # How the networks start that the images are for, by the value of --initial_weights.
 _STARTS = {
@@ -116,10 +120,12 @@ def _groups(runs):
             "runs": of,
             "bars": measure.bars([run.metrics for run in of]),
             "best": measure.best([run.metrics for run in of]),
-            "curves": charts.curves(of),
-            "timed": charts.timed_curves(of) if len(of) > 1 else None,
+            "curves": charts.curves(of, f"curves-{number}"),
+            "timed": charts.timed_curves(of, f"timed-{number}")
+            if len(of) > 1
+            else None,
         }
-        for (measure, dataset), of in groups.items()
+        for number, ((measure, dataset), of) in enumerate(groups.items(), 1)
     ]
 
 
@@ -140,7 +146,7 @@ def _steps(run) -> list[dict]:
     side = min(256, math.isqrt(_PIXELS // count))
     first = pictures.of_steps(data, np.array([0]), 1, side)
     each = max(first.size, _PIXELS_A_CAPTION)
-    chosen = plots.evenly(data.steps, max(1, _PIXELS // (each * count)))
+    chosen = evenly(data.steps, max(1, _PIXELS // (each * count)))
     return [
         {
             "number": int(step) + 1,
@@ -148,7 +154,7 @@ def _steps(run) -> list[dict]:
             "images": [
                 {
                     "picture": _data_uri(image),
-                    "caption": plots.shortened(
+                    "caption": shortened(
                         data.objective.caption(label, data.class_names), _CAPTION
                     ),
                 }
@@ -174,17 +180,18 @@ def _for_whom(metrics) -> str:
 
 
 def _confusion(run) -> dict | None:
-    """The confusion table; for many classes, the most frequent confusions."""
+    """The confusion table, and for many classes the most frequent confusions."""
     shares, names = run.confusion, run.distilled.class_names
-    pairs = run.metrics.get("mistakes")
-    if shares is not None and len(names) <= _CLASSES_IN_A_TABLE:
-        return {"table": shares, "pairs": []}
-    if shares is not None:  # earlier versions wrote matrices of any size
-        pairs = mistakes(shares, _PAIRS)
+    pairs, table = run.metrics.get("mistakes"), None
+    if shares is not None:
+        # Earlier versions wrote matrices of any size.
+        table = shares if len(names) <= _CLASSES_IN_A_TABLE else None
+        # Those of few classes can be read from the table.
+        pairs = mistakes(shares, _PAIRS) if len(names) > _CLASSES_IN_WORDS else []
     if pairs is None:
         return None
     named = [(names[i], names[j], share) for i, j, share in pairs[:_PAIRS]]
-    return {"table": None, "pairs": named}
+    return {"table": table, "pairs": named}
 
 
 def _data_uri(image) -> str:
