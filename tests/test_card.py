@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import re
 
 import commands
@@ -14,6 +15,8 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 import tfdistill
+from tfdistill.distilled import card, shipped
+from tfdistill.inner.objectives.unknown import UnknownObjective
 from tfdistill.synthesizers import generator
 
 IN_PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -316,3 +319,67 @@ def test_images_of_any_shape_have_a_picture(tmp_path, shape):
         pytest.skip(str(error))
     with Image.open(tmp_path / "data" / "images.png") as picture:
         assert max(picture.size) < 1000
+
+
+def test_a_card_says_that_networks_are_pretrained(digits, tmp_path):
+    paths = [tmp_path / f"{k}.keras" for k in range(2)]
+    for path in paths:
+        tfdistill.students.linear((8, 8, 1)).save(path)
+    members = [(tfdistill.weights.Member(str(path)),) for path in paths]
+    weights = tfdistill.PretrainedWeights(tfdistill.Pool(*members))
+    images = tfdistill.DistilledImages.from_real(digits, steps=1)
+    distiller = tfdistill.Distiller("linear", images, initial_weights=weights)
+    distiller.compile()
+    # Earlier versions noted the flag alone.
+    by_flag = {"provenance": {"flags": "--seed=0\n--initial_weights=pretrained"}}
+    random = tfdistill.baselines.random_real(digits, steps=1)
+    for data in (distiller.distilled(), random.replace(**by_flag)):
+        text = card.markdown(data, "1")
+        assert "| to be trained from | pretrained networks, those of a pool |" in text
+        assert "# a network of the pool of the distillation: 8 x 8" in text
+    assert "from | random weights |" in card.markdown(random, "1")
+
+
+@pytest.mark.parametrize(
+    ("count", "category"),
+    [(999, "n<1K"), (1000, "1K<n<10K"), (2000, "1K<n<10K"), (10_000, "10K<n<100K")],
+)
+def test_the_size_is_that_of_the_hub(count, category):
+    data = tfdistill.DistilledDataset(
+        np.zeros((1, count, 2, 2, 1)),
+        np.eye(2)[None, np.arange(count) % 2],
+        np.ones((1, 1)),
+        normalization=tfdistill.Normalization((0.5,), (0.2,)),
+        class_names=["a", "b"],
+    )
+    assert f"size_categories:\n- {category}\n" in card.markdown(data, "1")
+
+
+def test_nothing_of_strangers_is_markup(digits):
+    """Whatever a name is, the card has its own headings, rows, tags and links."""
+    evil = "a|b\n\n# Buy now <b>x</b> [y](http://z)"
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    row = {"student": evil, "mean": 0.5, "std": 0.1, "num_students": 2}
+    objective = UnknownObjective(evil)
+
+    def card_of(name, objective):
+        about = {"dataset": name, "measured": [{**row, "student": name}]}
+        names = [name + str(k) for k in range(10)]
+        changes = {"student": name, "class_names": names, "provenance": about}
+        return card.markdown(data.replace(objective=objective, **changes), "1")
+
+    def marks(text):
+        prose = re.sub(r"```python.*?```", "", text, flags=re.DOTALL)
+        return re.findall(r"^#+|[|<>]|(?<!\\)\[", prose, re.MULTILINE)
+
+    known = UnknownObjective("x")
+    assert marks(card_of(evil, objective)) == marks(card_of("x", known))
+
+
+@pytest.mark.parametrize("name", tfdistill.distilled_names())
+def test_cards_of_shipped_sets_are_as_generated(name):
+    path = os.path.join(shipped.FOLDER, *name.split("/"), "README.md")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    version = re.search(r"the work of tfdistill ([\d.]+\d)", text)[1]
+    assert card.markdown(tfdistill.load_distilled(name), version) == text

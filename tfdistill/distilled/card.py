@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from tfdistill._internal import fields, spread
 from tfdistill.distilled import pictures
 from tfdistill.distilled.citations import citation
-from tfdistill.distilled.programs import instructions, labels, program
+from tfdistill.distilled.programs import instructions, labels, program, start
 
 _ROW = {
     "student": fields.TEXT,
@@ -17,6 +17,11 @@ _ROW = {
 }
 #: Pictures of a card have this many images in a row, and rows, at most.
 _COLUMNS, _ROWS = 10, 10
+_STARTS = {
+    "fixed": "fixed weights, in `initial_weights.npz`",
+    "pretrained": "pretrained networks, those of a pool",
+    "random": "random weights",
+}
 # Side of each, in pixels: 8 x 8 pixels would be too small to see.
 _LEAST = 28
 _CARD = """---
@@ -24,7 +29,7 @@ pretty_name: {title}
 task_categories:
 - image-classification
 size_categories:
-- n<1K
+- {category}
 license: other
 license_name: that-of-the-source
 tags:
@@ -101,12 +106,10 @@ def markdown(distilled, version: str) -> str:
         "size": f"{distilled.num_bytes / 1024:.0f} KiB of images "
         f"({distilled.stored_images.dtype}) and labels",
         "distilled through": distilled.student or "–",
-        "to be trained from": "fixed weights, in `initial_weights.npz`"
-        if distilled.initial_weights is not None
-        else "random weights",
+        "to be trained from": _STARTS[start(distilled)],
     }
     rows = [
-        f"| {row['student']} | {accuracy(row)} | {row['num_students']} |"
+        f"| {_cell(row['student'])} | {accuracy(row)} | {row['num_students']} |"
         for row in _measured(distilled.provenance.get("measured"))
     ]
     measured = ""
@@ -115,18 +118,19 @@ def markdown(distilled, version: str) -> str:
         head += "| network | test accuracy | networks |\n|---|---|---|\n"
         measured = head + "\n".join(rows) + "\n"
     paper = citation(distilled.provenance)
-    training = distilled.recipe.describe(distilled.images.shape)
+    training = _cell(distilled.recipe.describe(distilled.images.shape))
     return _CARD.format(
         title=name(distilled),
-        description=description(distilled),
+        category=_category(distilled.num_images),
+        description=_cell(description(distilled)),
         count=min(distilled.num_images, _COLUMNS * _ROWS),
         facts="\n".join(f"| {key} | {_cell(value)} |" for key, value in facts.items()),
         training=training[0].upper() + training[1:],
         scale=normalization.scale,
         mean=_numbers(normalization.mean),
         std=_numbers(normalization.std),
-        labels=labels(distilled),
-        instructions=instructions(distilled),
+        labels=_cell(labels(distilled)),
+        instructions=_cell(instructions(distilled)),
         program=program(distilled),
         measured=measured,
         source=_cell(_source(distilled)),
@@ -189,5 +193,15 @@ def _numbers(values):
     return ", ".join(f"{value:.4g}" for value in values[:4])
 
 
+def _category(count):
+    """How many there are, as Hugging Face's hub says it."""
+    ends = "1K", "10K", "100K", "1M", "10M"
+    for power, (low, high) in enumerate(zip(("", *ends), ends), 3):
+        if count < 10**power:
+            return f"{low}<n<{high}" if low else f"n<{high}"
+    return f"n>{ends[-1]}"
+
+
 def _cell(text):
-    return re.sub(r"[|\r\n<>]", " ", str(text))
+    """A text that anybody may have written, without table, HTML, heading and link."""
+    return re.sub(r"[|\r\n<>]", " ", str(text)).replace("[", "\\[")

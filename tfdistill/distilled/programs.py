@@ -20,6 +20,11 @@ _ENLARGE = (
     "images = tf.image.resize(images, [{}, {}]).numpy()  # they are stored small\n"
 )
 _MODEL = "model = ...  # {whose}: {shape} to {classes} outputs, without a softmax"
+_WHOSE = {
+    "fixed": "the network of the distillation",
+    "pretrained": "a network of the pool of the distillation",
+    "random": "your network",
+}
 _START = """
 start = np.load("FOLDER/initial_weights.npz")
 variables = model.trainable_variables + model.non_trainable_variables
@@ -166,11 +171,21 @@ def program(distilled) -> str:
     return text + _REST.format("The steps of this optimizer")
 
 
+def start(distilled) -> str:
+    """What networks start from: "fixed" weights, "pretrained" or "random" ones."""
+    if distilled.initial_weights is not None:
+        return "fixed"
+    flags = str(distilled.provenance.get("flags", "")).split("\n")
+    # Earlier versions noted no more than the flag.
+    drawn = "--initial_weights=pretrained" in flags
+    return "pretrained" if drawn or distilled.provenance.get("pretrained") else "random"
+
+
 def _model(distilled):
     """Where the reader puts a network, and what it starts from."""
-    fixed = distilled.initial_weights is not None
+    fixed = start(distilled) == "fixed"
     text = _MODEL.format(
-        whose="the network of the distillation" if fixed else "your network",
+        whose=_WHOSE[start(distilled)],
         shape=" x ".join(map(str, distilled.image_shape)),
         classes=distilled.labels.shape[-1],
     )
