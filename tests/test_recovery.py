@@ -521,15 +521,17 @@ def test_what_stepped_aside_is_put_back(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("folder", [False, True])
-def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path, folder):
-    (tmp_path / "elsewhere").mkdir()
-    real, link = tmp_path / "elsewhere" / "real", tmp_path / "link"
+def test_what_a_link_leads_to_is_not_touched(tmp_path, folder):
+    """A stranger's run folder may hold links to files of ours."""
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir() if folder else real.touch()
+    (real / "ours" if folder else real).write_text("ours")
     link.symlink_to(real)
-    for _ in range(2):
-        with files.replacing(link) as temporary:
-            os.mkdir(temporary) if folder else open(temporary, "w").close()
-    assert link.is_symlink() and real.is_dir() == folder and real.exists()
-    assert os.listdir(tmp_path / "elsewhere") == ["real"]
+    with files.replacing(link) as temporary:
+        os.mkdir(temporary) if folder else open(temporary, "w").close()
+    assert not link.is_symlink() and link.is_dir() == folder
+    assert (real / "ours" if folder else real).read_text() == "ours"
+    assert sorted(os.listdir(tmp_path)) == ["link", "real"]
 
 
 def test_a_journal_tells_inner_optimizers_apart(tmp_path):

@@ -54,8 +54,9 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[st
     was there before is there again.
 
     Args:
-        path: The final path. Its folder is created if necessary. Of a symbolic link,
-            what it leads to is replaced.
+        path: The final path. Its folder is created if necessary. A symbolic link is
+            replaced, and what it leads to is not touched: a stranger's folder may hold
+            some.
         overwrite: Whether an existing file or folder may be replaced.
 
     Yields:
@@ -66,8 +67,6 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[st
             anything is done.
     """
     path = os.path.abspath(local(path))
-    if os.path.islink(path):
-        path = os.path.realpath(path)
     if os.path.exists(path) and not overwrite:
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it.")
     folder, name = os.path.split(path)
