@@ -423,6 +423,31 @@ def test_a_subset_has_an_example(make):
         split.subset(mask & False)
 
 
+@pytest.mark.parametrize("make", [make_split, make_streamed])
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.arange(60) % 2,  # once taken for the indices of examples
+        [7, 9],
+        np.ones(5, bool),
+        np.ones([60, 1], bool),
+        [[True], []],
+        None,
+    ],
+)
+def test_a_mask_is_no_list_of_indices(make, mask):
+    with pytest.raises(ValueError, match=r"mask must be bool \[60\].* not .*\.$"):
+        make().subset(mask)
+    assert len(make().subset([True] * 60)) == 60
+
+
+def test_a_class_is_one_integer():
+    split = make_split()
+    for label in (split.labels, True, "1", -1):
+        with pytest.raises(ValueError, match="label must be an integer"):
+            split.of_class(label)
+
+
 def test_a_stream_decodes_only_what_is_wanted():
     decoded = []
 
@@ -845,7 +870,7 @@ def test_some_of_the_classes(tmp_path, in_memory):
     assert len(some.test) == 40
 
 
-@pytest.mark.parametrize("labels", [[0], [0, 0], [0, 3], [-1, 0]])
+@pytest.mark.parametrize("labels", [[0], [0, 0], [0, 3], [-1, 0], [True, False]])
 def test_bad_classes(labels):
     data = datasets.from_arrays(make_arrays())
     with pytest.raises(ValueError, match="at least 2|must be different .* 0 to 2"):

@@ -28,6 +28,35 @@ def check_int(name: str, value, minimum: int) -> int:
     return int(value)
 
 
+def check_mask(mask, count: int) -> np.ndarray:
+    """Checks an argument that says of each example whether it is meant.
+
+    NumPy takes an integer array of this length for the indices of examples.
+
+    Args:
+        mask: What was passed.
+        count: Number of examples.
+
+    Returns:
+        The bool array [count].
+
+    Raises:
+        ValueError: If it is something else, or true for no example.
+    """
+    try:
+        mask = np.asarray(mask)
+    except ValueError:  # rows of different lengths
+        mask = np.zeros(0, object)
+    if mask.dtype != bool or mask.shape != (count,):
+        raise ValueError(
+            f"mask must be bool [{count}], one for each example, not {mask.dtype} of "
+            f"shape {list(mask.shape)}: a comparison, such as labels == 3, makes one."
+        )
+    if not mask.any():
+        raise ValueError("mask must be true for at least one example.")
+    return mask
+
+
 def refuse_class(name: str, value, takes: str = "an object") -> None:
     """Refuses a class that was passed in place of an object of it.
 

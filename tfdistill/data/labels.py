@@ -174,7 +174,9 @@ def new_numbers(classes: Sequence[int], num_classes: int) -> np.ndarray:
         ValueError: If a class does not exist or is named twice, or there are none.
     """
     classes = list(classes)
-    whole = all(isinstance(label, (int, np.integer)) for label in classes)
+    # A list of bools would be a mask.
+    whole = all(isinstance(x, (int, np.integer)) for x in classes)
+    whole = whole and not any(isinstance(x, bool) for x in classes)
     known = whole and set(classes) <= set(range(num_classes))
     if not classes or not known or len(set(classes)) < len(classes):
         raise ValueError(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_int, check_mask
 from tfdistill.data import faces, stratified
 from tfdistill.data.batches import replayable
 from tfdistill.data.examples import Examples
@@ -305,9 +305,9 @@ class Split(faces.SplitFace):
             Normalised float32 array [N_label, H, W, C].
 
         Raises:
-            ValueError: If the class has no examples.
+            ValueError: If the label is no such integer, or no example has it.
         """
-        rows = np.flatnonzero(self.read_labels() == label)
+        rows = np.flatnonzero(self.read_labels() == check_int("label", label, 0))
         if not len(rows):
             raise ValueError(f"Class {label} has no examples.")
         return self.take(rows)
@@ -323,10 +323,9 @@ class Split(faces.SplitFace):
             and number of classes.
 
         Raises:
-            ValueError: If the mask selects no example.
+            ValueError: If the mask is of another kind, or selects no example.
         """
-        if not np.any(mask):
-            raise ValueError("mask must be true for at least one example.")
+        mask = check_mask(mask, self.num_examples)
         self.read_labels()  # bad labels of a stream are refused here, not later
         examples = self._examples.where(mask)
         return Split.of_examples(examples, self.normalization, self.num_classes)
