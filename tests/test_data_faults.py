@@ -910,6 +910,7 @@ TABLES = {
     "Names of classes": lambda _: taken(labels=["a", "b"] * 20),
     "Labels 1..K": lambda _: taken(labels=LABELS + 1),
     "Labels with gaps": lambda _: taken(labels=LABELS * 2),
+    "Integers of 2**31 and more": lambda _: taken(labels=LABELS + 2**31),
     "Floats": lambda _: taken(labels=LABELS / 1),
     "Soft labels": lambda _: taken(labels=np.full((COUNT, 2), 0.5)),
     "Class names that are empty, padded or equal, or have line breaks": lambda _: taken(

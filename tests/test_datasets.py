@@ -386,6 +386,9 @@ IMAGES, LABELS = make_arrays()
         ((IMAGES[0, 0], LABELS), None, "a vector of 3 numbers: reshape"),
         ((IMAGES[:0], LABELS[:0]), None, "at least one"),
         ((IMAGES.astype(object), LABELS), None, "images must be numbers"),
+        ((IMAGES, LABELS + 2**31), None, "labels must be integers from 0 to 2"),
+        ((IMAGES, (LABELS > 0) * (1 - 2**32)), None, "from 0 to 2.*: they are -429"),
+        ((IMAGES, (LABELS > 0) * (2**31 - 1)), None, "none of class 1: number them"),
         (IMAGES, None, "pair"),
         ((IMAGES, LABELS), (IMAGES[:, 1:], LABELS), "one shape"),
         ((IMAGES, LABELS), (IMAGES, LABELS + 1), "test has class 3"),
@@ -554,6 +557,20 @@ def test_tf_data_streams_what_it_would_hold():
         for (x, y), (u, v) in zip(one.batch(7), two.batch(7), strict=True):
             np.testing.assert_array_equal(x, u)
             np.testing.assert_array_equal(y, v)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("dtype", ["int64", "uint32", "uint64"])
+def test_labels_are_not_cut_to_32_bits(dtype, in_memory):
+    label = 2**32 - 1 if dtype == "uint32" else 2**32 + 1  # -1 or 1, if they were
+    for shape in ([60], [60, 1]):
+        labels = ((LABELS > 0) * np.array(label, dtype)).reshape(shape)
+        pairs = tf.data.Dataset.from_tensor_slices((IMAGES, labels))
+        with pytest.raises(ValueError, match="must be integers from 0 to 2"):
+            datasets.from_tf_data(pairs, in_memory=in_memory)
+        labels = LABELS.astype(dtype).reshape(shape)
+        pairs = tf.data.Dataset.from_tensor_slices((IMAGES, labels))
+        assert datasets.from_tf_data(pairs, in_memory=in_memory).num_classes == 3
 
 
 def test_large_tf_data_are_streamed(monkeypatch):

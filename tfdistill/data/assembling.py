@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from tfdistill.data import extent
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.labels import check_names
@@ -43,15 +45,18 @@ def assemble(
         extent.check_alike(*extents, declared=declared)
     train, test = splits if len(splits) == 2 else splits[0].split(_HELD_OUT, seed)
     if class_names is None:
-        class_names = [str(label) for label in range(train.num_classes)]
-        absent = set(range(train.num_classes)) - set(train.read_labels().tolist())
-        if absent:
-            way_out = "subtract 1" if absent == {0} else "number them without gaps"
+        # By those that there are: numbers of persons, say, may be in the billions.
+        present = np.unique(train.read_labels())
+        if len(present) < train.num_classes:
+            from_one = present[0] == 1 and len(present) == train.num_classes - 1
+            absent = int(np.argmax([*present, -1] != np.arange(len(present) + 1)))
             raise ValueError(
                 "labels must be 0 to C - 1, but the largest is "
-                f"{train.num_classes - 1} and train has none of class {min(absent)}: "
-                f"{way_out}, or give class_names."
+                f"{train.num_classes - 1} and train has none of class {absent}: "
+                f"{'subtract 1' if from_one else 'number them without gaps'}, or give "
+                "class_names."
             )
+        class_names = [str(label) for label in present]
     class_names = check_names(class_names)
     if len(class_names) < 2:
         raise ValueError(f"There must be at least 2 classes, not {len(class_names)}.")

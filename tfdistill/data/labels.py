@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 _CAST = "cast them to integers, such as by labels.astype(int)"
+_TOO_LARGE = "labels must be integers from 0 to 2**31 - 1"
 _SOFT = "soft labels are not supported: take the likeliest class, labels.argmax(1)"
 
 
@@ -45,8 +46,8 @@ def as_labels(labels, count: int) -> np.ndarray:
             f"labels must be {count} integers, one per image, not "
             f"{labels.dtype} of shape {shape}{way_out}."
         )
-    if len(labels) and labels.max() >= 2**31:
-        raise ValueError(f"labels must be below 2**31, not {labels.max()}.")
+    if len(labels) and not -(2**31) <= int(labels.min()) <= int(labels.max()) < 2**31:
+        raise ValueError(f"{_TOO_LARGE}: they are {labels.min()} to {labels.max()}.")
     return labels.astype(np.int32)
 
 
@@ -117,9 +118,9 @@ def scalar(spec: tf.TensorSpec) -> Callable[[tf.Tensor], tf.Tensor]:
     dtype, shape, way_out = spec.dtype, spec.shape, ""
     whole = dtype.is_integer or dtype.is_bool
     if shape.rank == 0 and whole:
-        return lambda label: tf.cast(label, tf.int32)
+        return _narrowed
     if shape.rank == 1 and shape[0] == 1 and whole:
-        return lambda label: tf.cast(label[0], tf.int32)
+        return lambda label: _narrowed(label[0])
     if shape.rank == 1 and (shape[0] or 0) > 1 and (whole or dtype.is_floating):
         return _of_one_hot
     if dtype == tf.string:
@@ -129,6 +130,15 @@ def scalar(spec: tf.TensorSpec) -> Callable[[tf.Tensor], tf.Tensor]:
     raise ValueError(
         f"labels must be integer scalars, not {dtype.name} of shape {shape}{way_out}."
     )
+
+
+def _narrowed(label):
+    if label.dtype.is_bool or label.dtype.max <= tf.int32.max:
+        return tf.cast(label, tf.int32)
+    # A cast alone would keep the lower half of the bits.
+    fits = (label >= 0) & (label <= tf.int32.max)
+    with tf.control_dependencies([tf.debugging.Assert(fits, [_TOO_LARGE])]):
+        return tf.cast(label, tf.int32)
 
 
 def _of_one_hot(label):

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from tfdistill import students
 from tfdistill._internal.seeds import Stream, student_seed
+from tfdistill.data.labels import as_labels
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.inner.stateless import StatelessModel
@@ -66,7 +67,7 @@ def fada(
         ValueError: If a number is out of range, the shots' shapes don't fit the source,
             or all shots are of one class.
     """
-    images, labels = np.asarray(images, "float32"), np.asarray(labels, "int32")
+    images, labels = np.asarray(images, "float32"), as_labels(labels, len(labels))
     if images.shape != (len(labels), *source.image_shape):
         raise ValueError(
             f"images must have the shape {[len(labels), *source.image_shape]}, one for "
