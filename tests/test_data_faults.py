@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tracemalloc
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tfdistill.data import augmentation, passes
 from tfdistill.data.extent import Extent
 from tfdistill.data.normalization import measure
 from tfdistill.data.split import Split
+from tfdistill.studies import origins
 
 SHAPE, COUNT = (4, 4, 1), 40
 
@@ -670,6 +672,7 @@ raise SystemExit(143)
         lambda y: np.array(["cat", "dog"])[y],
         lambda y: np.array([b"cat", b"dog"])[y],
         lambda y: np.array(["cat", "dog"], object)[y][:, None],
+        lambda y: np.array([b"cat", b"dog"], object)[y],
         lambda y: list(y),
         lambda y: y.astype("uint64"),
     ],
@@ -698,6 +701,7 @@ def test_labels_of_any_usual_form(make):
         (np.full((COUNT, 2), 0.5), "argmax"),
         (np.eye(3)[LABELS][:, :, None], "one per image"),
         ([[1], [2, 3]], "labels must be"),
+        (np.array([b"\xe9", b"\xe8"])[LABELS], "not UTF-8: decode"),
     ],
 )
 def test_labels_that_are_refused(labels, way_out):
@@ -751,6 +755,39 @@ def test_names_that_files_would_change(name):
     ).replace(class_names=names)
     assert "rename" in refusal(distilled.save, "never")
     assert not os.path.exists("never")
+
+
+def test_names_may_be_bytes(tmp_path):
+    names = np.array([b"cat", "dög".encode()])
+    data = tfdistill.from_arrays((IMAGES, LABELS), class_names=list(names))
+    assert data.class_names == ("cat", "dög")
+    path = str(tmp_path / "d.npz")
+    np.savez(path, x_train=IMAGES, y_train=names[LABELS], class_names=names[::-1])
+    data = tfdistill.load_dataset(path)
+    assert data.class_names == ("dög", "cat")
+    every, found = origins.whole(data, path)
+    np.testing.assert_array_equal(every.train.labels, 1 - LABELS)
+    assert found.kind == "npz" and found.places[3] == "x_train[3]"
+
+
+def test_accents_are_of_one_or_two_characters(tmp_path):
+    one, two = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    for part, name in (("train", one), ("train", "z"), ("test", two), ("test", "z")):
+        for k in range(3):
+            put(tmp_path / part / name / f"{k}.png")
+    data, said = loaded(tmp_path)
+    assert data.class_names == ("z", one) and not said
+    assert data.test.of_classes([1]).num_examples == 3
+    assert cli_data.labels([two], data.class_names) == [1]
+    labels = [np.array([name, "z"])[LABELS] for name in (one, two)]
+    data = tfdistill.from_arrays(*((IMAGES, y) for y in labels), class_names=["z", two])
+    assert data.class_names == ("z", one)
+    data = tfdistill.from_arrays(*((IMAGES, y) for y in labels))
+    data = tfdistill.baselines.random_real(data, steps=1)
+    earlier = data.replace(class_names=["z", two])
+    other = tfdistill.from_arrays((IMAGES, LABELS), class_names=[two, "z"])
+    with pytest.raises(ValueError, match="come in another order"):
+        earlier.check_fits(other)
 
 
 def test_classes_are_chosen_by_their_names(tmp_path, capsys):
@@ -913,6 +950,7 @@ TABLES = {
     "Integers of 2**31 and more": lambda _: taken(labels=LABELS + 2**31),
     "Floats": lambda _: taken(labels=LABELS / 1),
     "Soft labels": lambda _: taken(labels=np.full((COUNT, 2), 0.5)),
+    "Bytes that are not UTF-8": lambda _: taken(labels=[b"\xe9", b"\xe8"] * 20),
     "Class names that are empty, padded or equal, or have line breaks": lambda _: taken(
         class_names=["a", "b "]
     ),

@@ -162,6 +162,9 @@ def labels(classes: Sequence[str], names: Sequence[str]) -> list[int]:
     Raises:
         InputError: If there is no such class.
     """
+    from tfdistill.data.labels import as_text
+
+    classes, names = ([*map(as_text, each)] for each in (classes, names))
     named = [k for k in classes if k in names]
     # Numbers are names, where the names are numbers: folders 0, 1, 10, 11, 2.
     if not named and all(k.isdecimal() for k in classes):

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfdistill.data import pictures
 from tfdistill.data.images import Pairs
+from tfdistill.data.labels import as_text
 from tfdistill.data.python_calls import call
 from tfdistill.data.sources import Source
 
@@ -48,6 +49,7 @@ def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
     roots = _parts(root, account)
     found = {part: _files(parent, account) for part, parent in roots.items()}
     names = sorted(set(folder for _, folder, _ in found["train"]))
+    numbers = {name: k for k, name in enumerate(names)}
     for part, files in found.items():
         unknown = sorted({folder for _, folder, _ in files} - set(names))
         if unknown or not files:
@@ -179,7 +181,7 @@ def _files(parent, account):
                 suffix = os.path.splitext(path)[1] or "no suffix"
                 account[f"other files ({suffix})"] += 1
             else:
-                found.append((path, folder.name, head))
+                found.append((path, as_text(folder.name), head))
         if len(found) == before:
             account[f"the folder {folder.name}/ (without images)"] += 0
     return found

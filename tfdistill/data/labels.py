@@ -72,11 +72,9 @@ def numbered(
         return list(parts), class_names
     if not all(map(_is_text, arrays)):
         raise ValueError("labels of train and test must be all names or all integers.")
-    texts = [
-        [x.decode("utf-8", "replace") if isinstance(x, bytes) else str(x) for x in a]
-        for a in (array.reshape(-1).tolist() for array in arrays)
-    ]
-    names = sorted(set(texts[0])) if class_names is None else list(class_names)
+    texts = [[as_text(x) for x in array.reshape(-1).tolist()] for array in arrays]
+    given = sorted(set(texts[0])) if class_names is None else class_names
+    names = [as_text(name) for name in given]
     numbers = {name: k for k, name in enumerate(names)}
     for text in texts:
         unknown = sorted(set(text) - set(numbers))
@@ -89,6 +87,28 @@ def numbered(
     return [np.array([numbers[x] for x in text], np.int32) for text in texts], names
 
 
+def as_text(name) -> str:
+    """The name of a class, so that names that look the same are the same.
+
+    Systems differ in how they write a letter with an accent: as one character or two.
+
+    Args:
+        name: A string, or bytes in UTF-8.
+
+    Raises:
+        ValueError: If it is bytes that are not UTF-8: it would lose letters.
+    """
+    if isinstance(name, bytes):
+        try:
+            name = name.decode("utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(
+                f"the name {bytes(name)!r} of a class is not UTF-8: decode the names, "
+                "such as by np.char.decode(names, 'latin-1')."
+            ) from None
+    return unicodedata.normalize("NFC", str(name))
+
+
 def _array(labels):
     try:
         return np.asarray(labels)
@@ -98,7 +118,9 @@ def _array(labels):
 
 def _is_text(array):
     if array.dtype.kind == "O":
-        return array.size > 0 and all(isinstance(x, str) for x in array.reshape(-1))
+        return array.size > 0 and all(
+            isinstance(x, (str, bytes)) for x in array.reshape(-1)
+        )
     return array.dtype.kind in "SU" and array.size > 0
 
 
@@ -208,12 +230,12 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
         names: One name per class.
 
     Returns:
-        The names, as strings.
+        The names, as `as_text` gives them.
 
     Raises:
         ValueError: If one is empty, padded, a duplicate, or has control characters.
     """
-    names = tuple(map(str, names))
+    names, first = tuple(map(as_text, names)), dict[str, int]()
     for k, name in enumerate(names):
         problem = ""
         if not name.strip():
@@ -222,8 +244,8 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
             problem = "begins or ends with a space"
         elif any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
             problem = "holds a line break or another control character"
-        elif name in names[:k]:
-            problem = f"is also that of class {names.index(name)}"
+        elif first.setdefault(name, k) < k:
+            problem = f"is also that of class {first[name]}"
         if problem:
             raise ValueError(
                 f"the name {name!r} of class {k} {problem}: files keep one name a "

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
-from tfdistill.data import folders, tfds_sources
+from tfdistill.data import folders, npz, tfds_sources
 from tfdistill.data.assembling import assemble, blame
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.extent import Extent
@@ -220,25 +220,12 @@ def _load_digits(form: Form) -> Dataset:
 
 
 def _load_npz(path: str, form: Form, seed: int) -> Dataset:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except Exception as error:  # zip, zlib, NumPy and the system differ in theirs
-        raise ValueError(f"not a whole .npz file of plain arrays ({error})") from error
-    tested = {"x_test", "y_test"} & set(arrays)
-    wanted = ["x_train", "y_train", "x_test", "y_test"][: 4 if tested else 2]
-    missing = [key for key in wanted if key not in arrays]
-    if missing:
-        raise ValueError(
-            f"the file must hold {', '.join(wanted)}, but lacks {', '.join(missing)}: "
-            f"it holds {', '.join(arrays) or 'nothing'}."
-        )
-    values = [arrays[key] for key in wanted]
-    for i in range(0, len(values), 2):
-        with blame(wanted[i]):
-            values[i] = form.of_arrays(as_images(values[i]))
-    names = arrays.get("class_names")
-    names = None if names is None else [str(name) for name in names.reshape(-1)]
+    arrays, names = npz.read(path)
+    for key, images in arrays.items():
+        if key[0] == "x":
+            with blame(key):
+                arrays[key] = form.of_arrays(as_images(images))
+    values = list(arrays.values())
     pairs = zip(values[::2], values[1::2], strict=True)
     return from_arrays(
         *pairs, class_names=names, name=pathlib.Path(path).stem, seed=seed

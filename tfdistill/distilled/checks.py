@@ -7,6 +7,7 @@ import numpy as np
 
 from tfdistill import students
 from tfdistill._internal.checks import check_kind
+from tfdistill.data.labels import as_text
 from tfdistill.distilled import untrusted
 from tfdistill.distilled.recipe import Recipe
 from tfdistill.inner.objectives.unknown import UnknownObjective
@@ -77,7 +78,9 @@ def check_order(class_names: Sequence[str], dataset) -> None:
     Raises:
         ValueError: If the order is another one.
     """
-    own, theirs = ([*map(str, names)] for names in (class_names, dataset.class_names))
+    own, theirs = (
+        [*map(as_text, names)] for names in (class_names, dataset.class_names)
+    )
     if own == theirs or sorted(own) != sorted(theirs):
         return
     first = next(k for k, (a, b) in enumerate(zip(own, theirs)) if a != b)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfdistill.data import folders, stratified, tfds_sources
+from tfdistill.data import folders, npz, stratified, tfds_sources
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.labels import as_labels, numbered
 from tfdistill.data.split import Split
@@ -84,13 +84,10 @@ def _found(name, data_dir):
             labels = load_digits().target
             return "arrays", "", labels, _rows("digits", labels), False
         if path.endswith(".npz"):
-            with np.load(path, allow_pickle=False) as arrays:
-                labels, has_test = arrays["y_train"], "x_test" in arrays.files
-                names = arrays["class_names"] if "class_names" in arrays.files else None
-            names = None if names is None else names.reshape(-1).astype(str).tolist()
-            (labels,), _ = numbered([labels], names)
+            arrays, names = npz.read(path, images=False)
+            (labels,), _ = numbered([arrays["y_train"]], names)
             labels = as_labels(labels, len(labels))
-            return "npz", path, labels, _rows("x_train", labels), has_test
+            return "npz", path, labels, _rows("x_train", labels), "y_test" in arrays
         builder = None
         if os.path.isdir(path):
             builder = tfds_sources.prepared(path)
@@ -110,8 +107,8 @@ def _rows(name, labels):
 def _of_folder(root):
     parts = folders.listed(root)
     _, found = parts["train"]
-    names = sorted({name for _, name in found})
-    labels = np.array([names.index(name) for _, name in found], int)
+    numbers = {name: k for k, name in enumerate(sorted({name for _, name in found}))}
+    labels = np.array([numbers[name] for _, name in found], int)
     return labels, [os.path.relpath(path, root) for path, _ in found], "test" in parts
 
 
