@@ -3,11 +3,13 @@
 import itertools
 import os
 import re
+import struct
 import subprocess
 import sys
 import tracemalloc
 import unicodedata
 import warnings
+import zlib
 from pathlib import Path
 
 import keras
@@ -20,7 +22,7 @@ import tfdistill
 from tfdistill.cli import audit, distill
 from tfdistill.cli import data as cli_data
 from tfdistill.cli.errors import InputError
-from tfdistill.data import augmentation, passes
+from tfdistill.data import augmentation, passes, pictures
 from tfdistill.data.extent import Extent
 from tfdistill.data.normalization import measure
 from tfdistill.data.split import Split
@@ -606,6 +608,95 @@ def test_pictures_are_as_they_are_looked_at(tmp_path):
     assert sorted(white)[-2:] == [29, 30] and "2 have transparent pixels" in said
 
 
+def chunk(kind, data):
+    return (
+        struct.pack(">I", len(data))
+        + kind
+        + data
+        + struct.pack(">I", zlib.crc32(kind + data))
+    )
+
+
+def png16(colours, kind):
+    """6 x 5 pixels of 16 bits, which Pillow cannot write in colour."""
+    rows = b"".join(b"\0" + bytes(2 * 5 * colours) for _ in range(6))
+    header = struct.pack(">IIBBBBB", 5, 6, 16, kind, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
+
+
+def tiff16(order):
+    """6 x 5 pixels of three times 16 bits."""
+    at = 8 + 2 + 12 * 9 + 4  # of what follows the tags
+    tags = {256: 5, 257: 6, 258: at, 259: 1, 262: 2, 273: at + 6, 277: 3, 278: 6}
+    tags[279] = 6 * 5 * 6
+    found = b"".join(
+        struct.pack(f"{order}HHII", tag, 4, 1, value)
+        if tag != 258
+        else struct.pack(f"{order}HHII", tag, 3, 3, value)
+        for tag, value in tags.items()
+    )
+    start = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
+    start += struct.pack(f"{order}H", len(tags)) + found + bytes(4)
+    return start + struct.pack(f"{order}3H", 16, 16, 16) + bytes(6 * 5 * 6)
+
+
+def sgi16(packed, colours):
+    shape = struct.pack(">HBBHHHH", 474, packed, 2, 3, 5, 6, colours)
+    return shape + bytes(512 - len(shape)) + bytes(6 * 5 * 2 * colours)
+
+
+@pytest.mark.parametrize(
+    "content, depth",
+    [
+        (png16(1, 0), 16),
+        (png16(3, 2), 16),
+        (png16(2, 4), 16),
+        (png16(4, 6), 16),
+        (tiff16("<"), 16),
+        (tiff16(">"), 16),
+        (b"P6 5 6 65535\n" + bytes(180), 16),
+        (b"P6 5 6 1023\n" + bytes(180), 16),
+        (b"P6 5 6 200\n" + bytes(90), 8),
+        (b"P3 5 6 1023\n" + b"0 " * 90, 16),
+        (b"P3 5 6 255\n" + b"0 " * 90, 8),
+        (sgi16(0, 3), 16),
+        (sgi16(1, 3), 16),
+    ],
+)
+def test_deep_pictures_are_not_cut_to_8_bits(content, depth, tmp_path):
+    path = tmp_path / "0.dat"  # Pillow goes by what is inside
+    path.write_bytes(content)
+    if depth == 8:
+        assert pictures.header(path).size == (6, 5)
+        assert pictures.pixels(path, False).shape == (6, 5, 3)
+    else:
+        assert "more than 8 bits" in refusal(pictures.header, path)
+
+
+def test_a_huge_picture_is_not_called_damaged(tmp_path):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "0.png")
+    assert "more than 178,956,970 pixels" in refusal(
+        pictures.header, tmp_path / "0.png"
+    )
+
+
+def test_exif_data_may_follow_the_pixels(tmp_path):
+    path, exif = tmp_path / "0.png", Image.Exif()
+    exif[0x0112] = 6
+    upright = picture(3, (6, 5))
+    upright.rotate(90, expand=True).save(path, exif=exif)
+    data = path.read_bytes()
+    start = data.index(b"eXIf") - 4
+    stop = start + 12 + struct.unpack_from(">I", data, start)[0]
+    rest, end = data[:start] + data[stop:-12], data[-12:]
+    path.write_bytes(rest + data[start:stop] + end)
+    assert pictures.header(path).is_turned and pictures.header(path).size == (6, 5)
+    np.testing.assert_array_equal(pictures.pixels(path, False), np.asarray(upright))
+    path.write_bytes(rest + end)
+    assert not pictures.header(path).is_turned
+
+
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "flipped"])
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
 def test_damaged_files_are_named(damage, ending, tmp_path):
@@ -892,6 +983,10 @@ def deep(root):
     Image.new("I;16", (5, 6)).save(root / "train" / "a" / "0.png")
 
 
+def huge(root):
+    Image.new("1", (20_000, 20_000)).save(root / "train" / "a" / "0.png")
+
+
 def without_end(_):
     forever = pairs().repeat().filter(lambda image, label: label >= 0)
     with pytest.MonkeyPatch.context() as patch:
@@ -980,6 +1075,7 @@ TABLES = {
     "Transparent pixels": lambda root: in_folder(root, mode="RGBA"),
     "A damaged or empty file": lambda root: in_folder(root, cut),
     "More than 8 bits per channel": lambda root: in_folder(root, deep),
+    "More pixels than Pillow opens": lambda root: in_folder(root, huge),
 }
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import struct
 
 import numpy as np
 
@@ -10,6 +11,7 @@ import numpy as np
 _NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 _GREY = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112  # of EXIF
+_BITS_PER_SAMPLE = 258  # of TIFF
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,14 +53,16 @@ def header(path: str | os.PathLike) -> Header | None:
         The `Header`; None if the file is no image, and does not claim to be one.
 
     Raises:
-        ValueError: If it claims to be an image and is none, or has more than 8 bits per
-            channel.
+        ValueError: If it claims to be an image and is none, has more than 8 bits per
+            channel, or more pixels than Pillow opens.
     """
+    from PIL import Image
+
     try:
         with _opened(path) as image:
             if image.format in _NOT_DECODED:
                 return None
-            if image.mode[0] in "IF":
+            if _is_deep(image):
                 raise ValueError(f"{str(path)!r} has more than 8 bits per channel.")
             turned = _orientation(image)
             size = (image.height, image.width)
@@ -73,6 +77,11 @@ def header(path: str | os.PathLike) -> Header | None:
             )
     except ValueError:
         raise
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"{str(path)!r} has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels, which "
+            "Pillow does not open: make it smaller, or leave it out."
+        ) from error
     except Exception as error:
         if os.path.splitext(path)[1].lower() not in suffixes():
             return None
@@ -143,9 +152,42 @@ def _is_transparent(image):
     return image.has_transparency_data
 
 
+def _is_deep(image):
+    """Whether it has more than 8 bits per channel, of which Pillow may drop the lower.
+
+    Of JPEG 2000 and AVIF in colour, Pillow does not tell.
+    """
+    if image.mode[0] in "IF":
+        return True
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
+    for codec, _, _, arguments in image.tile:
+        mode, *others = arguments if isinstance(arguments, tuple) else (arguments,)
+        if image.format == "PNG" and mode.endswith(";16B"):
+            return True
+        if image.format == "PPM" and others and others[0] > 255:  # the highest value
+            return True
+        if codec == "SGI16" or (codec == "sgi_rle" and others[-1] == 2):  # bytes
+            return True
+    return False
+
+
 def _orientation(image):
-    # Pillow would decode a whole PNG to look for EXIF data at its end.
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1
+    if image.format == "PNG" and not _has_exif(image):
+        return 1  # Pillow would decode all of it to look for EXIF data at its end
     found = image.getexif().get(_ORIENTATION, 1)
     return found if found in range(2, 9) else 1
+
+
+def _has_exif(image):
+    """Whether a PNG has EXIF data: its chunks are skipped through, to their end."""
+    if not {"exif", "Raw profile type exif"}.isdisjoint(image.info):
+        return True
+    with open(image.filename, "rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind in (b"eXIf", b"IEND"):
+                return kind == b"eXIf"
+            file.seek(length + 4, os.SEEK_CUR)
+    return False
