@@ -276,6 +276,21 @@ def test_parts_that_may_differ_raise_no_alarm(kind):
         tfdistill.from_arrays((a, labels[:300]), (b, labels[300 : 300 + len(b)]))
 
 
+def test_dark_photographs_are_in_0_to_255_too():
+    """Another camera, or the night: no other scale could be given to them."""
+    rng, labels = np.random.default_rng(0), np.arange(100) % 2
+    day = np.clip(rng.normal(128, 60, (100, 8, 8)), 0, 255).astype("uint8")
+    night = np.clip(rng.normal(40, 12, (100, 8, 8)), 0, 255).astype("uint8")
+    white = np.clip(rng.normal(250, 3, (100, 8, 8)), 0, 255).astype("uint8")
+    for parts in itertools.permutations((day, night, white), 2):
+        tfdistill.from_arrays(*((images, labels) for images in parts))
+    digits, labels = PARTS["uint8"][:100], DIGITS.train.labels[:100]
+    few = np.round(digits / 255 * 16).astype("uint8")  # as scikit-learn has them
+    for parts in itertools.permutations((digits, few)):
+        said = refusal(tfdistill.from_arrays, *((images, labels) for images in parts))
+        assert "give them one scale" in said
+
+
 def test_small_or_constant_parts_are_not_refused():
     images, labels = PARTS["uint8"][:40], DIGITS.train.labels[:40]
     for test in (images[:2] // 8, 0 * images[:3], 255 + 0 * images[:12]):
@@ -539,8 +554,39 @@ def test_files_of_all_formats_in_nested_folders(tmp_path):
     again, said = loaded(tmp_path)
     assert again.class_names == ("a", "b") and len(again.train) == len(data.train)
     assert "42 of train images are read; left out:" in said
-    for what in ("1 image files outside", "1 other files (.csv)", "more"):
+    for what in ("1 folders @eaDir/", "1 image files outside", "1 other files", "more"):
         assert what in said
+
+
+def test_folders_inside_a_class_are_read_or_spoken_of(tmp_path):
+    for name in ("a/1", "a/#1", "b"):
+        for k in range(4):
+            put(tmp_path / "d" / name / f"{k}.png")
+    (tmp_path / "d" / "a" / "1" / "round").symlink_to(tmp_path / "d" / "a")
+    (tmp_path / "d" / "c").symlink_to(tmp_path / "d" / "b")
+    data, said = loaded(tmp_path / "d")
+    assert data.class_names == ("a", "b", "c")
+    assert len(data.train) + len(data.test) == 12
+    assert "1 folders #1/ inside" in said and "1 links to folders inside" in said
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="users of Unix")
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    for name in ("a/1", "a/2", "b"):
+        for k in range(4):
+            put(tmp_path / name / f"{k}.png")
+    (tmp_path / "a" / "2").chmod(0)
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    user = os.geteuid()
+    try:
+        if user == 0:  # who reads everything
+            os.seteuid(65534)
+        said = refusal(tfdistill.load_dataset, "./")
+    finally:
+        os.seteuid(user)
+        (tmp_path / "a" / "2").chmod(0o755)
+    assert "a/2' cannot be read: Permission denied" in said
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ _LEAST_SPREAD, _LARGEST = 0.05, 300.0
 # Black and white are the same numbers in both parts, if enough images reach them. Parts
 # that were standardised each by its own mean and deviation differ by a few percent.
 _MANY, _OTHER_END, _EQUAL = 0.1, 0.1, 1e-6
+_FEWER_BITS = 4.0  # pictures of 6 bits a pixel, or fewer, beside those of 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,10 @@ def check_alike(train: Extent, test: Extent, *, declared: bool) -> None:
     fewest, spread = min(train.count, test.count), max(train.std, test.std)
     low, other = sorted((train.low, test.low))
     differ = ratio > _WILD_RATIO
-    if not declared:
+    if not declared and train.dtype == test.dtype == "uint8":
+        # In 0..255 both: the one may be darker, or have less contrast.
+        differ |= fewest >= _SOME and _fewer_bits(train, test)
+    elif not declared:
         differ |= fewest >= _FEW and low < -0.5 * spread and other >= 0
         differ |= fewest >= _SOME and ratio > _USUAL_RATIO
         differ |= fewest >= _SOME and abs(train.mean - test.mean) > 3 * spread
@@ -116,10 +120,16 @@ def _ends(lows, highs):
 
 def _other_ends(train, test):
     """Whether black or white are other numbers in train than in test."""
-    if not (train.reached and test.reached) or train.dtype == test.dtype == "uint8":
+    if not (train.reached and test.reached):
         return False
     apart = max(abs(train.low - test.low), abs(train.high - test.high))
     return apart > _OTHER_END * max(train.high - train.low, test.high - test.low)
+
+
+def _fewer_bits(train, test):
+    """Whether white is 15, 16 or 63 in one part of uint8, and 255 in the other."""
+    low, high = sorted((train.high, test.high))
+    return train.reached and test.reached and high > _FEWER_BITS * low
 
 
 def check_fits(normalization: Normalization, train: Extent) -> None:

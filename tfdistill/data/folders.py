@@ -29,8 +29,9 @@ _SHOWN = 3
 def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
     """Finds the images in `train/<class>/` and `test/<class>/`, or in `<class>/`.
 
-    All files that Pillow reads are images, whatever folders of their class they lie in.
-    A warning of one line says what is left out or changed.
+    All files that Pillow reads are images, whatever folders of their class they lie in,
+    but for links to folders: those are followed to parts and classes only. A warning of
+    one line says what is left out or changed.
 
     Args:
         root: The folder. Without `test/`, the images of `val/`, `valid/` or
@@ -43,7 +44,8 @@ def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
 
     Raises:
         ValueError: If there are no images, one is incomplete or has more than 8 bits
-            per channel, sizes differ, or a class is only in `test`.
+            per channel, sizes differ, a class is only in `test`, or a folder inside one
+            of a class cannot be read.
     """
     account: collections.Counter = collections.Counter()
     roots = _parts(root, account)
@@ -175,7 +177,7 @@ def _files(parent, account):
             account[f"the folder {item.name}/"] += 0
     for folder in _folders(parent):
         before = len(found)
-        for path in sorted(_walk(folder)):
+        for path in sorted(_walk(folder, account)):
             head = pictures.header(path)
             if head is None:
                 suffix = os.path.splitext(path)[1] or "no suffix"
@@ -187,10 +189,21 @@ def _files(parent, account):
     return found
 
 
-def _walk(folder):
-    for path, folders, files in os.walk(folder):
+def _walk(folder, account):
+    for path, folders, files in os.walk(folder, onerror=_refuse):
+        for name in folders:
+            if _is_hidden(name) and name[0] != ".":
+                account[f"folders {name}/ inside those of classes"] += 1
+            elif name[0] != "." and os.path.islink(os.path.join(path, name)):
+                account["links to folders inside those of classes"] += 1
         folders[:] = [name for name in folders if not _is_hidden(name)]
         yield from (os.path.join(path, name) for name in files if name[0] != ".")
+
+
+def _refuse(error):
+    raise ValueError(
+        f"the folder {error.filename!r} cannot be read: {error.strerror}."
+    ) from error
 
 
 def _check(paths):
