@@ -79,6 +79,18 @@ def test_digits_and_tfds(tmp_path):
     assert found.kind == "tfds" and "train.tfrecord" in found.places[0]
 
 
+def test_a_folder_of_the_name_hides_no_data(tmp_path, monkeypatch):
+    """Runs are often put into a folder that is called like their data."""
+    tfds_fixtures.svhn(tmp_path / "tfds")
+    (tmp_path / "svhn_cropped" / "images" / "x").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    data_dir = "~/tfds"
+    loaded = load_dataset("svhn_cropped", data_dir=data_dir, in_memory=True)
+    _, found = origins.whole(loaded, "svhn_cropped", data_dir)
+    assert found.kind == "tfds" and "train.tfrecord" in found.places[0]
+
+
 def test_a_place_that_is_not_sure_is_not_named(tmp_path):
     images, labels = arrays()
     np.savez(tmp_path / "d.npz", x_train=images, y_train=labels)

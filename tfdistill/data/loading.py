@@ -12,6 +12,7 @@ from tfdistill.data import folders, npz, tfds_sources
 from tfdistill.data.assembling import assemble, blame
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.extent import Extent
+from tfdistill.data.finding import find
 from tfdistill.data.images import Form, as_images
 from tfdistill.data.labels import numbered
 from tfdistill.data.normalization import Normalization
@@ -181,34 +182,23 @@ def load_dataset(
         >>> tfdistill.load_dataset("digits", image_size=16, channels=3).image_shape
         (16, 16, 3)
     """
-    path = os.fspath(name)
     if image_size is not None:
         check_int("image_size", image_size, 1)
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1 or 3, not {channels!r}.")
     form = Form(image_size, channels)
-    if path == "digits":
+    found = find(name, data_dir, download)
+    if found.kind == "digits":
         return _load_digits(form)
-    is_path = isinstance(name, os.PathLike) or path.startswith((".", "/", "~"))
-    is_path = is_path or path.endswith(".npz") or not tfds_sources.is_name(path)
-    path = os.path.expanduser(path) if is_path else path
-    with blame(repr(path)):
-        if os.path.isdir(path) and (is_path or path not in tfds_sources.known_names()):
-            builder = tfds_sources.prepared(path)
-            if builder is not None:
-                source = tfds_sources.of_builder(builder)
-            else:
-                source = folders.of_folder(
-                    pathlib.Path(path), one_size=image_size is None
-                )
-            return read(source, form, in_memory, seed)
-        if is_path and not os.path.isfile(path):
-            raise FileNotFoundError(f"There is no file or folder {path!r}.")
-        if is_path:
-            return _load_npz(path, form, seed)
-    builder = tfds_sources.find_builder(path, data_dir, download)
-    with blame(repr(path)):
-        return read(tfds_sources.of_builder(builder), form, in_memory, seed)
+    with blame(repr(found.path)):
+        if found.kind == "npz":
+            return _load_npz(found.path, form, seed)
+        if found.kind == "tfds":
+            source = tfds_sources.of_builder(found.builder)
+        else:
+            root, one_size = pathlib.Path(found.path), image_size is None
+            source = folders.of_folder(root, one_size=one_size)
+        return read(source, form, in_memory, seed)
 
 
 def _load_digits(form: Form) -> Dataset:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfdistill.data import folders, npz, stratified, tfds_sources
+from tfdistill.data import folders, npz, stratified
 from tfdistill.data.dataset import Dataset
+from tfdistill.data.finding import find
 from tfdistill.data.labels import as_labels, numbered
 from tfdistill.data.split import Split
 
@@ -76,25 +77,21 @@ def whole(dataset: Dataset, name: str, data_dir=None) -> tuple[Dataset, Origins]
 
 def _found(name, data_dir):
     """Kind, path, labels, places, and whether there is a test part."""
-    path = os.path.expanduser(name)
     try:
-        if name == "digits":
-            from sklearn.datasets import load_digits
-
-            labels = load_digits().target
-            return "arrays", "", labels, _rows("digits", labels), False
-        if path.endswith(".npz"):
-            arrays, names = npz.read(path, images=False)
+        found = find(name, data_dir)
+        if found.kind == "tfds":
+            return "tfds", "", *_of_builder(found.builder)
+        if found.kind == "folder":
+            return "folder", found.path, *_of_folder(pathlib.Path(found.path))
+        if found.kind == "npz":
+            arrays, names = npz.read(found.path, images=False)
             (labels,), _ = numbered([arrays["y_train"]], names)
-            labels = as_labels(labels, len(labels))
-            return "npz", path, labels, _rows("x_train", labels), "y_test" in arrays
-        builder = None
-        if os.path.isdir(path):
-            builder = tfds_sources.prepared(path)
-            if builder is None:
-                return "folder", path, *_of_folder(pathlib.Path(path))
-        builder = builder or tfds_sources.find_builder(name, data_dir, False)
-        return "tfds", "", *_of_builder(builder)
+            labels, has_test = as_labels(labels, len(labels)), "y_test" in arrays
+            return "npz", found.path, labels, _rows("x_train", labels), has_test
+        from sklearn.datasets import load_digits
+
+        labels = load_digits().target
+        return "arrays", "", labels, _rows("digits", labels), False
     # A form of data that is not known here: its rows are counted.
     except (LookupError, OSError, TypeError, ValueError):
         return "arrays", "", np.zeros(0, int), [], True
