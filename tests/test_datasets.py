@@ -559,6 +559,36 @@ def test_tf_data_streams_what_it_would_hold():
             np.testing.assert_array_equal(y, v)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int32", "bool"])
+def test_one_hot_labels_of_patches_are_no_batch(dtype):
+    """As many classes as rows, and more channels than pictures have."""
+    images = np.random.default_rng(0).random((90, 9, 9, 103), "float32")
+    labels = np.arange(90) % 9
+    one_hot = tf.data.Dataset.from_tensor_slices((images, np.eye(9)[labels] == 1))
+    one_hot = one_hot.map(lambda x, y: (x, tf.cast(y, dtype)))
+    for in_memory in (True, False):
+        data = datasets.from_tf_data(one_hot, in_memory=in_memory)
+        assert data.num_classes == 9 and data.image_shape == (9, 9, 103)
+    grey = images[..., 0].reshape(90, 9, 9)
+    for kind in (labels, labels % 2, 0 * labels):
+        batches = tf.data.Dataset.from_tensor_slices((grey, kind)).batch(9, True)
+        batches = batches.map(lambda x, y: (x, tf.cast(y, dtype)))
+        with pytest.raises(ValueError, match=r"batched.*unbatch"):
+            datasets.from_tf_data(batches)
+
+
+def test_sizes_that_are_not_known():
+    def make():
+        return ((x, y) for x, y in zip(IMAGES, LABELS))
+
+    spec = tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)
+    pairs = tf.data.Dataset.from_generator(make, output_signature=spec)
+    with pytest.raises(ValueError, match=r"one known size, not \(None, None, 3\)"):
+        datasets.from_tf_data(pairs)
+    known = pairs.map(lambda x, y: (tf.ensure_shape(x, [6, 5, 3]), y))
+    assert datasets.from_tf_data(known).image_shape == (6, 5, 3)
+
+
 @pytest.mark.parametrize("in_memory", [True, False])
 @pytest.mark.parametrize("dtype", ["int64", "uint32", "uint64"])
 def test_labels_are_not_cut_to_32_bits(dtype, in_memory):

@@ -10,6 +10,8 @@ from tfdistill.data import labels as label_forms
 from tfdistill.data import shapes
 from tfdistill.data.normalization import Normalization
 
+_LOOKED_AT = 8  # labels, to tell one-hot vectors from batches: few batches hold one 1
+
 
 @dataclasses.dataclass(frozen=True)
 class Form:
@@ -199,7 +201,7 @@ def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) ->
         raise ValueError(
             f"the pairs must be of an image and a label, not of {image} and {label}."
         )
-    if _is_batched(image.shape, label.shape):
+    if _is_batched(image.shape, label.shape, pairs):
         raise ValueError(
             f"the dataset is batched, in images of shape {image.shape}: give its "
             "single pairs, by unbatch()."
@@ -233,19 +235,29 @@ def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) ->
     standardized = Pairs(records, standard, pairs.listed)
     if not standardized.images().element_spec[0].shape.is_fully_defined():
         raise ValueError(
-            "images must have one known size: give image_size, or ensure_shape of the "
-            f"dataset, whose images are {image.shape}."
+            f"images must have one known size, not {image.shape}: resize them, by "
+            "image_size of load_dataset, or by tf.image.resize in map() of a dataset; "
+            "if they have one, tf.ensure_shape says so there."
         )
     return standardized
 
 
-def _is_batched(image, label):
+def _is_batched(image, label, pairs):
     if image.rank not in (3, 4) or label.rank not in (1, 2):
         return False
-    # Otherwise the labels are vectors, one-hot ones perhaps.
-    single = image.rank == 3 and label[0] is not None
-    is_image = label.rank == 1 and image[-1] in (1, 3, 4)
-    return not (single and (is_image or image[0] != label[0]))
+    # Otherwise the label may be a vector, one-hot, of one image [H, W, C].
+    if image.rank == 4 or label[0] is None:
+        return True
+    if image[0] != label[0] or label.rank == 2:
+        return image[0] == label[0]
+    if image[-1] in (1, 3, 4):
+        return False
+    # [9, 9, 103] with [9] is 9 grey images, or one of 103 bands where 9 classes are.
+    try:
+        first = list(pairs.labels().take(_LOOKED_AT).as_numpy_iterator())
+    except tf.errors.OpError:  # it is said where all of them are read
+        return False
+    return not all(map(label_forms.is_one_hot, first))
 
 
 def as_images(images) -> np.ndarray:

@@ -32,10 +32,9 @@ def as_labels(labels, count: int) -> np.ndarray:
     if labels.shape == (count, 1):
         labels = labels[:, 0]
     if labels.ndim == 2 and kind in "biuf" and len(labels) == count:
-        sums = labels.sum(1)
-        if ((labels == 0) | (labels == 1)).all() and (sums == 1).all():
+        if is_one_hot(labels):
             labels = labels.argmax(1)
-        elif np.allclose(sums, 1):
+        elif np.allclose(labels.sum(1), 1):
             way_out = f"; {_SOFT}"
     elif kind == "f":
         way_out = f"; {_CAST}"
@@ -49,6 +48,11 @@ def as_labels(labels, count: int) -> np.ndarray:
     if len(labels) and not -(2**31) <= int(labels.min()) <= int(labels.max()) < 2**31:
         raise ValueError(f"{_TOO_LARGE}: they are {labels.min()} to {labels.max()}.")
     return labels.astype(np.int32)
+
+
+def is_one_hot(labels: np.ndarray) -> bool:
+    """Whether each label, along the last axis of numbers, has a 1 and else 0."""
+    return bool(np.isin(labels, (0, 1)).all() and (labels.sum(-1) == 1).all())
 
 
 def numbered(
