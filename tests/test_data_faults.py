@@ -609,6 +609,33 @@ def test_parts_by_their_folders(folders, test, left_out, tmp_path):
     assert (left_out in said) if left_out else not said
 
 
+def test_names_that_are_not_utf8(tmp_path):
+    """Those of folders from systems that wrote Latin-1."""
+    name = os.fsdecode(b"donn\xe9es")
+    try:
+        put(tmp_path / name / "a" / "0.png")
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 only")
+    in_folder(tmp_path / name, parts=("",))
+    put(tmp_path / name / "a" / f"{name}.png")
+    data = tfdistill.load_dataset(tmp_path / name)
+    assert data.name == "donn?es"
+    distilled = tfdistill.baselines.random_real(data, steps=1)
+    distilled.save(tmp_path / "distilled")
+    for provenance in ({"load": {"dataset": [name]}}, {"of": {name: 1}}):
+        assert "donn\\udce9es', which no" in refusal(
+            distilled.replace, provenance=provenance
+        )
+    flags = [f"--dataset={tmp_path / name}", f"--workdir={tmp_path / 'run'}"]
+    with pytest.raises(InputError, match="udce9es' is not UTF-8.*: rename it, or give"):
+        cli_data.load(distill.COMMAND.parse(flags))
+    (tmp_path / "link").symlink_to(tmp_path / name)
+    flags[0] = f"--dataset={tmp_path / 'link'}"
+    assert cli_data.load(distill.COMMAND.parse(flags)).name == "donn?es"
+    with pytest.raises(InputError, match="udce9es.png' is not UTF-8.*: rename it"):
+        audit._load(audit.COMMAND.parse(flags))
+
+
 def test_a_class_may_be_called_train(tmp_path):
     for name in ("car", "plane", "train"):
         for k in range(5):

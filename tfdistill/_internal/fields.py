@@ -137,6 +137,15 @@ def plain(value: Any) -> Any:
     raise ValueError(f"JSON cannot hold a {type(value).__name__}")
 
 
+def is_unicode(text: str) -> bool:
+    """Whether files in UTF-8 can hold a text: names of files may be of other bytes."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def plain_copy(what: str, content: Mapping) -> dict:
     """An object of JSON's own values, from one that may hold NumPy's.
 

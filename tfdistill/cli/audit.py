@@ -179,12 +179,13 @@ def load(c):
     """The data, all of it in `train`; where it lies; the names of all classes."""
     import numpy as np
 
-    from tfdistill.studies import origins
+    from tfdistill.studies import corrections, origins
 
     with checking():
         every, places = origins.whole(
             data.load(c.replace(classes=None)), c.dataset, c.data_dir
         )
+        corrections.check_places(places)
         dataset = every
         if c.classes:
             chosen = data.labels(c.classes, every.class_names)

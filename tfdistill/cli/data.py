@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from types import NoneType
 
+from tfdistill._internal import fields
 from tfdistill.cli import content as contents
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
@@ -134,6 +135,12 @@ def load(configuration: Configuration, name: str | None = None):
     from tfdistill.data import loading
 
     c = configuration
+    for path in (name or c.dataset, c.data_dir or ""):
+        if not fields.is_unicode(path):
+            raise InputError(
+                f"{path!a} is not UTF-8, as what is written of a run: rename it, or give "
+                "a link to it."
+            )
     with checking():
         dataset = loading.load_dataset(
             name or c.dataset,

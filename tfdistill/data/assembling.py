@@ -23,7 +23,7 @@ def assemble(
     """Checks that train and test match, and gives them the same normalization.
 
     Args:
-        name: Name of the data.
+        name: Name of the data; what no file in UTF-8 can hold of it is replaced.
         splits: Train and, optionally, test; without it, a part of train is held out.
         class_names: One name per class; None names them "0", "1", ....
         seed: Non-negative seed of what is held out.
@@ -65,6 +65,7 @@ def assemble(
         if extra:
             name = dict(enumerate(class_names)).get(min(extra), min(extra))
             raise ValueError(f"test has class {name}, which is not in train.")
+    name = name.encode("utf-8", "replace").decode()  # files are called in any way
     normalization, count = train.normalization, len(class_names)
     train, test = (part.normalized_by(normalization, count) for part in (train, test))
     return Dataset(name, train, test, normalization, class_names)

@@ -62,8 +62,8 @@ def check_provenance(provenance: Mapping) -> None:
     """Refuses what could be written into a file, and not be read again.
 
     Raises:
-        ValueError: If a value that the library gives, too, is of another kind, or
-            values are nested too deeply.
+        ValueError: If a value that the library gives, too, is of another kind, values
+            are nested too deeply, or a text is not UTF-8.
     """
     names = ", ".join(_PROVENANCE)
     try:
@@ -73,6 +73,19 @@ def check_provenance(provenance: Mapping) -> None:
         raise ValueError(
             f"provenance: {error}; the library uses the names {names} itself."
         ) from None
+    inside: list = [provenance]
+    while inside:
+        value = inside.pop()
+        if isinstance(value, str) and not fields.is_unicode(value):
+            shown = value if len(value) < 100 else f"{value[:100]}..."
+            raise ValueError(
+                f"provenance holds {shown!a}, which no file in UTF-8 can hold: if a "
+                "file or folder is called so, in another encoding, rename it."
+            )
+        if isinstance(value, Mapping):
+            inside += [*value, *value.values()]
+        elif isinstance(value, (list, tuple)):
+            inside += value
 
 
 def check_records(path: str, content: Mapping) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfdistill._internal import fields
 from tfdistill.data import folders
 from tfdistill.runs import files
 from tfdistill.studies.origins import Origins
@@ -106,6 +107,19 @@ def _row(cells, known, labels):
         )
     given, suggested = labels[cells["given"]], labels[cells["suggested"]]
     return Row(int(index), where, given, suggested, suspect == "1")
+
+
+def check_places(places: Origins) -> None:
+    """Refuses files that `audit.csv` could not name.
+
+    Raises:
+        ValueError: If the name of one is not UTF-8.
+    """
+    for place in places.places:
+        if not fields.is_unicode(place):
+            raise ValueError(
+                f"the name of {place!a} is not UTF-8, as audit.csv is: rename it."
+            )
 
 
 def check_folder(folder: str, source: str) -> str:
