@@ -138,8 +138,8 @@ def load(configuration: Configuration, name: str | None = None):
     for path in (name or c.dataset, c.data_dir or ""):
         if not fields.is_unicode(path):
             raise InputError(
-                f"{path!a} is not UTF-8, as what is written of a run: rename it, or give "
-                "a link to it."
+                f"{path!a} is not UTF-8, as what is written of a run: rename it, or "
+                "give a link to it."
             )
     with checking():
         dataset = loading.load_dataset(

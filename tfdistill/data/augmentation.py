@@ -5,9 +5,10 @@ import tensorflow as tf
 
 
 def crop_flip(images: tf.Tensor, seed: tf.Tensor, padding: int = 4) -> tf.Tensor:
-    """Pads images with black, crops them at random, and mirrors a random half.
+    """Pads images with zeros, crops them at random, and mirrors a random half.
 
-    The paper does this to the real images of CIFAR-10 (Wang et al. 2018).
+    The paper does this to the real images of CIFAR-10 (Wang et al. 2018). Raw zeros are
+    black in 0..255 and 0..1, but grey in -1..1: give images in -1..1 as 0..1.
 
     Args:
         images: Raw images [B, H, W, C] of any dtype.
