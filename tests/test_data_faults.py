@@ -633,7 +633,7 @@ def test_names_that_are_not_utf8(tmp_path):
     flags[0] = f"--dataset={tmp_path / 'link'}"
     assert cli_data.load(distill.COMMAND.parse(flags)).name == "donn?es"
     with pytest.raises(InputError, match="udce9es.png' is not UTF-8.*: rename it"):
-        audit._load(audit.COMMAND.parse(flags))
+        audit.load(audit.COMMAND.parse(flags))
 
 
 def test_a_class_may_be_called_train(tmp_path):
