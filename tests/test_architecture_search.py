@@ -141,6 +141,94 @@ def test_every_operation_works_in_both_cells(operation):
     assert model(np.zeros((1, 7, 9, 3), "float32")).shape == (1, CLASSES)
 
 
+def layers_of(model, kind):
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+def test_cells_are_made_of_unused_nodes_and_reductions_double_the_channels():
+    # What each node takes: the inputs of the cell are 0 and 1, its nodes 2 to 6.
+    taken = [(0, 1), (2, 0), (1, 1), (3, 0), (0, 0)]
+    values = {
+        f"{kind}_{node}{side}_input": state
+        for kind in ("normal", "reduction")
+        for node, states in enumerate(taken)
+        for side, state in zip("ab", states)
+    }
+    model = oracles.model_of(
+        lambda hp: architecture_spaces.cells(hp, SHAPE, CLASSES, channels=4), values
+    )
+    cells = [x.output for x in layers_of(model, keras.layers.Concatenate)]
+    # The last three nodes, of as many channels each.
+    shapes = [(8, 8, 12), (4, 4, 24), (4, 4, 24), (2, 2, 48), (2, 2, 48)]
+    assert [tuple(x.shape[1:]) for x in cells] == shapes
+    images = np.random.default_rng(0).standard_normal((2, *SHAPE), "float32")
+    made = keras.Model(model.input, cells)(images)
+    for normal in made[::2]:
+        # Of inputs x and y and the identity: 2 y, 3 x + y, and 2 x.
+        third, fourth, fifth = np.split(np.asarray(normal), 3, axis=-1)
+        np.testing.assert_allclose(fourth, 1.5 * fifth + 0.5 * third, atol=1e-5)
+        assert np.abs(third - fifth).max() > 0.1
+    (pooled,) = layers_of(model, keras.layers.GlobalAveragePooling2D)
+    assert pooled.input.shape[1:] == shapes[-1]
+
+
+def small_convnet(**values):
+    return oracles.model_of(
+        lambda hp: architecture_spaces.small_convnets(hp, SHAPE, CLASSES), values
+    )
+
+
+@pytest.mark.parametrize(
+    ("norm", "zero"),
+    [
+        ("none", []),
+        ("batch", [(0, 1, 2)]),
+        ("instance", [(1, 2), (0, 1, 2), (1, 2, 3)]),
+        ("layer", [(1, 2, 3)]),
+    ],
+)
+def test_norms_of_small_convnets(norm, zero):
+    """Over which axes the numbers before the activations have a mean of 0."""
+    model = small_convnet(norm=norm, depth=2)
+    activations = layers_of(model, keras.layers.Activation)
+    assert len(activations) == 2
+    images = np.random.default_rng(0).standard_normal((3, *SHAPE), "float32")
+    inner = keras.Model(model.input, [x.input for x in activations])
+    for numbers in inner(1 + images, training=True):
+        means = {
+            axes: np.abs(np.mean(numbers, axes)).max()
+            for axes in [(1, 2), (0, 1, 2), (1, 2, 3)]
+        }
+        assert [axes for axes, mean in means.items() if mean < 1e-3] == zero, means
+        if zero:
+            np.testing.assert_allclose(np.std(numbers, zero[0]), 1, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "kind", "strides"),
+    [
+        ("max", keras.layers.MaxPooling2D, (1, 1)),
+        ("average", keras.layers.AveragePooling2D, (1, 1)),
+        ("stride", None, (2, 2)),
+    ],
+)
+def test_small_convnets_are_what_is_chosen(pooling, kind, strides):
+    chosen = {"width": 8, "growth": 2, "kernel": 5, "activation": "tanh", "dense": 32}
+    model = small_convnet(depth=3, pooling=pooling, **chosen)
+    convolutions = layers_of(model, keras.layers.Conv2D)
+    assert [x.filters for x in convolutions] == [8, 16, 32]
+    assert {(x.kernel_size, x.strides) for x in convolutions} == {((5, 5), strides)}
+    pools = layers_of(model, (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D))
+    assert [type(x) for x in pools] == [kind] * 3 * bool(kind)
+    (flat,) = layers_of(model, keras.layers.Flatten)
+    assert flat.input.shape[1:] == (1, 1, 32)
+    hidden, last = layers_of(model, keras.layers.Dense)
+    assert (hidden.units, last.units) == (32, CLASSES)
+    found = [x.activation for x in (*layers_of(model, keras.layers.Activation), hidden)]
+    assert found == [keras.activations.tanh] * 4
+    assert last.activation is keras.activations.linear
+
+
 @pytest.mark.parametrize(
     "space", ["small_convnets", pytest.param("cells", marks=pytest.mark.slow)]
 )

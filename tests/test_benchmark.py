@@ -1,11 +1,17 @@
 """The benchmark runs and prints its table."""
 
+import collections
 import json
+import math
+import re
 import sys
 
 import commands
 import keras
 import pytest
+import tensorflow as tf
+
+from tfdistill import inner
 
 
 def tool(name, *arguments):
@@ -74,7 +80,11 @@ def test_scaling(tmp_path):
     (row,) = json.loads(figures.read_text())
     assert row["seconds"] > 0 and row["predicted_seconds"] > 0
     assert plot.read_bytes().startswith(b"\x89PNG")
-    assert "of 1 predictions within 30 %" in output
+    for line, name in (("time", "seconds"), ("memory", "bytes")):
+        off = abs(row[f"predicted_{name}"] / row[name] - 1)
+        assert row[name] > 0 and math.isfinite(off)
+        said = rf"^{line}: {int(off <= 0.3)} of 1 .* off by {100 * off:.0f} %$"
+        assert re.search(said, output, re.MULTILINE), output
 
 
 def test_peers_are_timed_in_turns(tmp_path, monkeypatch, capsys):
@@ -107,3 +117,30 @@ def test_operations_are_those_of_every_weight_at_every_place(monkeypatch):
     ]
     first, second, last = 4 * 3 * 3 * 3 * 3 * 4, 4 * 3 * 2 * 8, 4 * 3 * 8 * 10
     assert operations.forward(keras.Sequential(layers)) == 2 * (first + second + last)
+
+
+@pytest.mark.parametrize(("count", "together"), [(1, [2]), (3, [1, 3])])
+def test_as_many_students_learn_as_are_asked_for(count, together, monkeypatch):
+    """Side by side in one graph: two a step, or three beside one alone."""
+    monkeypatch.syspath_prepend("tools")
+    import benchmark
+
+    flags = "--student=linear", "--batch_size=16", "--image_shape=4,4,1"
+    threads = "--intra_op_threads=1", "--inter_op_threads=0"  # those of this process
+    benchmark.FLAGS.unparse_flags()
+    benchmark.FLAGS(
+        ["benchmark", *flags, *threads, "--repeats=1", "--students_per_step=2"]
+    )
+    graphs = collections.defaultdict(list)
+
+    class Noting(inner.BackGradient):
+        def __call__(self, problem):
+            graphs[tf.compat.v1.get_default_graph()].append(problem)
+            return super().__call__(problem)
+
+    monkeypatch.setattr(inner, "BackGradient", Noting)
+    cell = benchmark.measure("back_gradient", 2, count)
+    assert cell["T"] == 2
+    assert sorted(map(len, graphs.values())) == together
+    for problems in graphs.values():
+        assert len({id(problem.weights[0]) for problem in problems}) == len(problems)

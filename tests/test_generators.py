@@ -101,30 +101,68 @@ def test_batch_norm_of_the_network_sees_the_batch_alone():
         np.testing.assert_array_equal(a, b)
 
 
+SEEDS = [tf.constant([1, 2]), tf.constant([1, 3])]
+
+
 @pytest.mark.parametrize("kind", CURRICULA)
-def test_what_the_curricula_feed(kind):
+def test_curricula_are_drawn_by_their_seed(kind):
     synthesizer = generator(curriculum=kind)
     assert synthesizer.is_random == (kind != "full")
-    seeds = [tf.constant([1, 2]), tf.constant([1, 3])]
+    assert (synthesizer.latents is None) == (kind == "none")
     one, again, other = (
-        synthesizer.curriculum(seed) for seed in (seeds[0], seeds[0], seeds[1])
+        synthesizer.curriculum(seed) for seed in (SEEDS[0], SEEDS[0], SEEDS[1])
     )
     np.testing.assert_array_equal(one.images, again.images)
     assert np.array_equal(one.images, other.images) == (kind == "full")
-    assert (synthesizer.latents is None) == (kind == "none")
-    latents, labels = map(np.asarray, synthesizer._fed(seeds[0]))
-    cycle = np.tile(np.eye(CLASSES), (2, 1))
     if kind in ("full", "shuffled_batch"):
-        assert all(np.array_equal(labels[t], cycle) for t in range(4))
-    if kind == "shuffled_batch":
-        learned = list(synthesizer.latents.numpy())
-        assert all(any(np.array_equal(z, x) for x in learned) for z in latents)
+        cycle = np.tile(np.eye(CLASSES), (2, 1))
+        np.testing.assert_array_equal(one.labels, [cycle] * 4)
+
+
+def test_without_a_curriculum_noise_and_labels_are_drawn_anew():
+    synthesizer = generator(curriculum="none", steps=20, batch_size=30)
+    (latents, labels), (others, classes) = (
+        map(np.asarray, synthesizer._fed(seed)) for seed in SEEDS
+    )
+    assert {*labels.max(-1).flat} == {*labels.sum(-1).flat} == {1}
+    drawn = labels.argmax(-1)
+    # 200 of each class are expected, and of 600 a third to agree by chance.
+    assert np.abs(np.bincount(drawn.flat, minlength=CLASSES) - 200).max() < 50
+    for other in (classes.argmax(-1), np.roll(drawn, 1, 0), np.roll(drawn, 1, 1)):
+        assert 0.2 < np.mean(drawn == other) < 0.45
+    assert latents.mean() == pytest.approx(0, abs=0.1)
+    assert latents.std() == pytest.approx(1, abs=0.1)
+    assert len({*latents.flat} | {*others.flat}) == latents.size + others.size
+
+
+@pytest.mark.parametrize("kind", ["full", "shuffled_batch", "all_shuffled"])
+def test_learned_latents_are_fed_with_their_labels(kind):
+    synthesizer = generator(curriculum=kind, soft_labels=True)
+    logits = np.random.default_rng(0).standard_normal((4, 6, CLASSES))
+    synthesizer.label_logits.assign(logits)
+    learned = synthesizer.latents.numpy(), tf.nn.softmax(logits).numpy()
+    fed = [np.asarray(x) for x in synthesizer._fed(SEEDS[0])]
     if kind == "all_shuffled":
-        learned = synthesizer.latents.numpy().reshape(-1, 5)
-        classes = np.tile(np.arange(CLASSES), 8)
-        for z, label in zip(latents.reshape(-1, 5), labels.reshape(-1, CLASSES)):
-            (row,) = np.flatnonzero((learned == z).all(1))
-            assert label.argmax() == classes[row]
+        learned, fed = (
+            [x.reshape(-1, x.shape[-1]) for x in pair] for pair in (learned, fed)
+        )
+    same = [[np.array_equal(z, x) for x in learned[0]] for z in fed[0]]
+    assert np.sum(same, axis=1).tolist() == [1] * len(same)
+    drawn = np.argmax(same, axis=1)
+    np.testing.assert_allclose(fed[1], learned[1][drawn], rtol=1e-5)
+    in_order = np.arange(len(drawn))
+    assert np.array_equal(drawn, in_order) == (kind == "full")
+    assert len({*drawn}) > 1
+
+
+def test_images_of_the_network_lie_within_two():
+    model = network()
+    *_, bias, gain = model.trainable_variables
+    gain.assign([0])
+    z, labels = np.ones((2, 5), "float32"), np.eye(CLASSES, dtype="float32")[:2]
+    for value in (-50.0, -0.5, 0.1, 50.0):
+        bias.assign([value])
+        np.testing.assert_allclose(model([z, labels]), 2 * np.tanh(value), rtol=1e-5)
 
 
 def test_it_learns_and_another_keras_job_repeats_it(tmp_path):

@@ -16,7 +16,7 @@ def problem():
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((200, DIMENSION))
     targets = inputs @ rng.standard_normal(DIMENSION) + rng.standard_normal(200)
-    return linear.LinearProblem(inputs, targets)
+    return linear.LinearProblem(inputs, targets, std=0.5)
 
 
 def _sampled_excess(problem, points, num_students):
@@ -44,6 +44,13 @@ def test_the_closed_form_is_what_students_reach(problem):
     mean, std = _sampled_excess(problem, points, 400)
     error = 4 * std / np.sqrt(400)
     assert abs(problem.excess_loss(*points.values()) - mean) < error
+
+
+def test_students_start_as_the_problem_says():
+    many = linear.LinearProblem(np.eye(400), np.zeros(400), std=0.5)
+    start = np.asarray(many.student().weights[0])
+    assert start.std() == pytest.approx(0.5, rel=0.15)
+    assert start.mean() == pytest.approx(0, abs=0.1)
 
 
 def test_as_many_points_as_dimensions_suffice(problem):
