@@ -531,6 +531,15 @@ class TestDistilledImages:
         np.testing.assert_allclose(labels[np.arange(10), np.arange(10)], 0.7, rtol=1e-5)
         np.testing.assert_allclose(labels.sum(-1), 1, rtol=1e-5)
 
+    def test_centred_labels(self):
+        """As FRePo begins: smaller numbers for more classes."""
+        classes = np.array([0, 3, 39])
+        images = np.zeros([2, 3, 4, 4, 1])
+        centred = DistilledImages(images, classes, 40, centred_labels=True)
+        expected = (np.eye(40)[classes] - 1 / 40) / 2
+        for t in range(2):
+            np.testing.assert_allclose(centred.batch(t).labels, expected, atol=1e-6)
+
     @pytest.mark.parametrize(
         ("arguments", "says"),
         [

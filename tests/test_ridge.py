@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
+from tfdistill import inner
 from tfdistill.inner import ridge
 from tfdistill.inner.stateless import StatelessModel
 
@@ -106,6 +107,129 @@ def test_features_of_a_named_layer():
 def test_options_are_checked(options):
     with pytest.raises(ValueError, match="must be"):
         tfdistill.RidgeRegression(**options)
+
+
+def problem(synthesizer, model=None, **real):
+    """What a network of three classes is to learn, and real images that judge it."""
+    student = StatelessModel(model or network(num_classes=3))
+    nothing = {"images": tf.zeros([]), "labels": tf.zeros([])}
+    return inner.Problem(
+        student,
+        synthesizer,
+        tfdistill.LeastSquares(),
+        student.weights,
+        student.state,
+        **{**nothing, **real},
+    )
+
+
+def centred(steps=3, size=6):
+    """Images of three classes whose labels are any numbers."""
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal([steps, size, 8, 8, 1])
+    synthesizer = tfdistill.DistilledImages(
+        images, np.arange(size) % 3, 3, epochs=1, centred_labels=True
+    )
+    synthesizer.label_values.assign(rng.standard_normal([steps, size, 3]) / 2)
+    return synthesizer
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_loss_is_that_of_the_closed_form(mirrored):
+    rng = np.random.default_rng(1)
+    real = rng.standard_normal([9, 8, 8, 1]).astype("float32")
+    labels, model = np.arange(9) % 3, network(num_classes=3)
+    synthesizer = centred()
+    images = np.concatenate(synthesizer.images.numpy())
+    targets = np.concatenate(synthesizer.labels.numpy())
+    largest = np.sort(targets)
+    clear = np.minimum(largest[:, -1] - largest[:, -2], 1 / 3)
+    assert len({*clear}) < len(clear)  # some are clear, some are not
+    if mirrored:  # from left to right
+        images = np.concatenate([images, images[:, :, ::-1]])
+        targets = np.concatenate([targets, targets])
+    phi, real_phi = (np.float64(features_of(model, x)) for x in (images, real))
+    kernel = phi @ phi.T
+    kernel += 0.1 * np.trace(kernel) / len(phi) * np.eye(len(phi))
+    outputs = real_phi @ phi.T @ np.linalg.solve(kernel, targets)
+    distances = np.square(outputs - (np.eye(3)[labels] - 1 / 3)).sum(1)
+    loss = distances.mean() / 2 - 0.5 * clear.mean()
+    found = tfdistill.RidgeRegression(penalty=0.1, margin=0.5, mirrored=mirrored)(
+        problem(
+            synthesizer,
+            model,
+            images=tf.constant(real),
+            labels=tf.constant(labels, tf.int32),
+        )
+    )
+    np.testing.assert_allclose(found.outputs, outputs, atol=1e-4)
+    assert float(found.loss) == pytest.approx(loss, abs=1e-4)
+
+
+def advanced(students, task, seed):
+    """A student of a pool takes its own steps; what it was, and its weights then."""
+    weights, state = students.sample(seed)
+    students.advance(seed, task._replace(weights=weights, state=state))
+    index = int(students._index(seed))
+    kept = [v.numpy()[index] for v in students.variables[: len(weights)]]
+    return [w.numpy() for w in weights], kept
+
+
+def pool(**kwargs):
+    def make_model():
+        return network(num_classes=3)
+
+    students = tfdistill.LearningStudents(**kwargs)
+    students.build(make_model, make_model())
+    return students
+
+
+def test_own_steps_are_those_of_keras_on_all_batches_in_turn():
+    adam = inner.Adam(0.01, epsilon=1e-7)
+    students = pool(size=1, max_age=8, steps=2, optimizer=adam)
+    task, model = problem(centred()), network(num_classes=3)
+    loss = task.objective.keras_loss()
+    model.compile(keras.optimizers.Adam(0.01, epsilon=1e-7), loss)
+    for turn in range(4):
+        before, after = advanced(students, task, tf.constant([1, turn]))
+        if turn == 0:
+            model.set_weights(before)
+        for mine, kept in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_allclose(mine, kept, atol=2e-4)
+        for t in (2 * turn, 2 * turn + 1):
+            batch = task.curriculum.batch(t % 3)
+            model.train_on_batch(batch.images, batch.labels)
+        for mine, kept in zip(after, model.get_weights(), strict=True):
+            np.testing.assert_allclose(mine, kept, atol=2e-4)
+    fresh, _ = advanced(students, task, tf.constant([1, 4]))
+    assert np.abs(fresh[0] - after[0]).max() > 0.05  # that one has reached its age
+
+
+def test_a_replaced_student_begins_at_age_0():
+    students, task = pool(size=2, max_age=4), problem(centred())
+    seeds = [tf.constant([2, k]) for k in range(30)]
+    seeds = [seed for seed in seeds if int(students._index(seed)) == 1]
+    ages = []
+    for seed in seeds[:8]:
+        advanced(students, task, seed)
+        ages.append(students.variables[-1].numpy().tolist())
+    # The second of two starts at half of the age.
+    assert ages == [[-1, age] for age in (3, 4, 1, 2, 3, 4, 1, 2)]
+
+
+def test_each_own_step_has_a_draw_of_its_own():
+    seen = []
+
+    def changes(images, seed):
+        seen.append((images.numpy().tobytes(), seed.numpy().tobytes()))
+        return images
+
+    students = pool(size=1, steps=3, batch_size=10, changes=changes)
+    task = problem(centred(steps=1, size=30))
+    for turn in range(2):
+        advanced(students, task, tf.constant([3, turn]))
+    rows, seeds = zip(*seen, strict=True)
+    assert len({*rows}) == len({*seeds}) == 6
 
 
 def distiller(digits, students=None, seed=0, **options):
