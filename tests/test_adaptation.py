@@ -1,7 +1,9 @@
 """Few-shot domain adaptation, on digits that are moved."""
 
+import keras
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 import tfdistill
 from tfdistill import adaptation, students
@@ -34,6 +36,47 @@ def test_fada_beats_no_adaptation_on_images_it_has_not_seen(digits):
     assert after > before + 0.1
     # The source is not forgotten.
     assert pretraining.accuracies([model], digits.test)[0] > 0.85
+
+
+def test_confusion_makes_the_domains_hard_to_tell(digits):
+    """By a classifier of its own, which sees the logits of both."""
+    moved = np.roll(digits.train.images, 1, axis=2), digits.train.labels
+    shots, labels = tfdistill.from_arrays(moved, moved).train.sample(10)
+    source, _ = digits.train.sample(10)
+    (pretrained,) = pretraining.pretrain(
+        lambda: students.build("linear", digits.image_shape, 10),
+        digits,
+        [0],
+        pretraining.Recipe(epochs=5, learning_rate=0.01),
+        verbose=0,
+    )
+    told = []
+    for gamma in (0.0, 2.0):
+        model = keras.models.clone_model(pretrained)
+        model.set_weights(pretrained.get_weights())
+        few = {"rounds": 100, "discriminator_steps": 100, "gamma": gamma}
+        adaptation.fada(model, digits.train, shots, labels, **few)
+        logits = np.concatenate([model(source), model(shots)])
+        domains = np.repeat([0, 1], 100)
+        probe = LogisticRegression(max_iter=2000).fit(logits, domains)
+        told.append(probe.score(logits, domains))
+    assert told[1] < told[0] - 0.03
+
+
+def test_adapted_students_take_the_sets_in_turn(digits, tmp_path):
+    paths = [tmp_path / f"{name}.keras" for name in "abc"]
+    for path in paths:
+        students.build("linear", digits.image_shape, 10).save(path)
+    start = tfdistill.PretrainedWeights(
+        tfdistill.Pool.of_files(map(str, paths[:1]), map(str, paths[1:]))
+    )
+    good = tfdistill.baselines.random_real(digits, steps=1)
+    bad = good.replace(labels=np.broadcast_to(np.eye(10)[0], good.labels.shape))
+    few = {"rounds": 1, "discriminator_steps": 0, "pairs": 2}
+    found = adaptation.adapted("linear", start, digits.train, [good, bad], 2, **few)
+    next(found)
+    with pytest.raises(ValueError, match="at least two classes"):
+        next(found)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,15 @@ def test_crop_flip_gives_a_window_of_each_image_or_its_mirror_image():
     assert 16 < sum(index % 2 for index in found) < 48
 
 
+def test_crop_flip_reaches_every_place():
+    images = np.zeros((400, 9, 9, 1), np.uint8)
+    images[:, 4, 4] = 1
+    changed = augmentation.crop_flip(images, np.int32([1, 2])).numpy()
+    _, rows, columns, _ = np.nonzero(changed)
+    assert {*rows} == {*columns} == {*range(9)}
+    assert min(np.bincount(rows)) > 400 / 9 / 2
+
+
 def test_resized_crop_flip_enlarges_a_part_of_each_image_or_its_mirror_image():
     # Pixels tell their place: what is cut out and resized is a slope again.
     places = np.stack(np.meshgrid(np.arange(9), np.arange(9), indexing="ij"), axis=-1)

@@ -5,6 +5,7 @@ import pytest
 
 import tfdistill
 from tfdistill import baselines
+from tfdistill.data.normalization import Normalization
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +207,25 @@ def test_nearest_neighbours(digits, tiny):
         baselines.NearestNeighbours(3).evaluate([data], tiny.test)
     with pytest.raises(ValueError, match="between 1 and the 2 images"):
         baselines.NearestNeighbours.tuned([data], tiny.test, ks=(3, 5))
+
+
+@pytest.mark.parametrize(
+    ("k", "metric", "found"), [(1, "l1", 1), (1, "l2", 0), (3, "l1", 1), (3, "l2", 1)]
+)
+def test_neighbours_vote_by_their_distance(k, metric, found):
+    """Of (0, 0) another image is the nearest for each distance; most are of class 1."""
+    known = np.array([[3, 3], [5, 0], [0, 6]], "float32").reshape(1, 3, 1, 2, 1)
+    plain = Normalization((0.0,), (1.0,), 1)
+    data = tfdistill.DistilledDataset(
+        known,
+        np.eye(2)[[[0, 1, 1]]],
+        np.ones((1, 1)),
+        normalization=plain,
+        class_names="ab",
+    )
+    test = tfdistill.Split(np.zeros((1, 1, 2, 1), "float32"), [found], plain)
+    result = baselines.NearestNeighbours(k, metric).evaluate([data], test)
+    assert result.accuracy_mean == 1
 
 
 def test_a_baseline_is_saved_like_distilled_data(digits, tmp_path):

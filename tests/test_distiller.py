@@ -160,6 +160,18 @@ def test_the_usual_norm_is_that_of_finite_gradients():
     assert float(usual[0].variable) == pytest.approx(4.0)
 
 
+def test_a_usual_value_is_a_mean_and_then_moves_slowly():
+    usual = stability.RunningMean(tf.Variable(0.0))
+    for step in range(200):
+        value = tf.constant(1.0 + step % 2)
+        usual.follow(value, value, tf.constant(step))
+        if step == 99:
+            assert float(usual.variable) == pytest.approx(1.5)
+    before = float(usual.variable)
+    usual.follow(tf.constant(9.0), tf.constant(3.0), tf.constant(200))
+    assert float(usual.variable) == pytest.approx(0.99 * before + 0.01 * 3)
+
+
 class Judged(tfdistill.Classification):
     """Gives the students' meta-losses a factor each, in turn."""
 
@@ -481,6 +493,23 @@ def test_evaluation_of_fixed_weights_is_what_train_does(digits):
     images = digits.normalization.normalize(digits.test.images)
     said = model.predict(images, verbose=0).argmax(-1)
     assert (said == digits.test.labels).mean() == pytest.approx(result.accuracy_mean)
+
+
+def test_shuffled_steps_are_an_order_for_each_group_of_students(digits, monkeypatch):
+    data = tfdistill.baselines.random_real(digits, steps=10)
+    evaluator = tfdistill.Evaluator("linear", data, side_by_side=2)
+    assign, orders = evaluator._teacher.assign, []
+
+    def noted(distilled, order):
+        orders.append(tuple(order))
+        assign(distilled, order)
+
+    monkeypatch.setattr(evaluator._teacher, "assign", noted)
+    for seed in (1, 1, 2):
+        evaluator(data, digits.test, 4, shuffle_steps=True, seed=seed)
+    assert all(sorted(order) == [*range(30)] for order in orders)
+    assert orders[:2] == orders[2:4] and len({*orders}) == 4
+    assert tuple(range(30)) not in orders
 
 
 def test_evaluation_of_others(digits):

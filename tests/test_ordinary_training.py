@@ -164,6 +164,22 @@ def test_every_image_is_seen_equally_often(data):
     assert not np.array_equal(first, other)
 
 
+def test_passes_and_updates_have_draws_of_their_own(data):
+    changes = tfdistill.RandomChanges(shift=0.2)
+    orders, changed = (
+        tfdistill.OrdinaryTraining(updates=20, batch_size=size, changes=change)
+        for size, change in ((50, tfdistill.RandomChanges()), (100, changes))
+    )
+    for recipe in (orders, changed):
+        curriculum = recipe.teacher(data.replace(recipe=recipe)).curriculum(SEED)
+        # Two batches are a pass in one case, and the images change alone in the other.
+        seen = {
+            np.asarray(curriculum.batch(tf.constant(t)).images).tobytes()
+            for t in range(10)
+        }
+        assert len(seen) == 10
+
+
 def test_the_rate_falls_to_zero(data):
     curriculum = data.recipe.teacher(data).curriculum(SEED)
     rates = [
