@@ -15,16 +15,21 @@ def digits():
     return tfdistill.load_dataset("digits")
 
 
-@pytest.mark.slow
-def test_fada_beats_no_adaptation_on_images_it_has_not_seen(digits):
+def pretrained(digits, student, epochs, learning_rate, **options):
     (model,) = pretraining.pretrain(
-        lambda: students.build("mlp", digits.image_shape, 10),
+        lambda: students.build(student, digits.image_shape, 10),
         digits,
         [0],
-        pretraining.Recipe(epochs=10, learning_rate=0.003),
-        batch_size=64,
+        pretraining.Recipe(epochs=epochs, learning_rate=learning_rate),
         verbose=0,
+        **options,
     )
+    return model
+
+
+@pytest.mark.slow
+def test_fada_beats_no_adaptation_on_images_it_has_not_seen(digits):
+    model = pretrained(digits, "mlp", 10, 0.003, batch_size=64)
     train, test = (
         (np.roll(split.images, 1, axis=2), split.labels)
         for split in (digits.train, digits.test)
@@ -43,17 +48,10 @@ def test_confusion_makes_the_domains_hard_to_tell(digits):
     moved = np.roll(digits.train.images, 1, axis=2), digits.train.labels
     shots, labels = tfdistill.from_arrays(moved, moved).train.sample(10)
     source, _ = digits.train.sample(10)
-    (pretrained,) = pretraining.pretrain(
-        lambda: students.build("linear", digits.image_shape, 10),
-        digits,
-        [0],
-        pretraining.Recipe(epochs=5, learning_rate=0.01),
-        verbose=0,
-    )
-    told = []
+    known, told = pretrained(digits, "linear", 5, 0.01), []
     for gamma in (0.0, 2.0):
-        model = keras.models.clone_model(pretrained)
-        model.set_weights(pretrained.get_weights())
+        model = keras.models.clone_model(known)
+        model.set_weights(known.get_weights())
         few = {"rounds": 100, "discriminator_steps": 100, "gamma": gamma}
         adaptation.fada(model, digits.train, shots, labels, **few)
         logits = np.concatenate([model(source), model(shots)])

@@ -77,7 +77,7 @@ def of_folder(root: pathlib.Path, *, one_size: bool) -> Source:
 
         return tf.ensure_shape(call(read, path, tf.uint8), static)
 
-    parts, numbers = {}, {name: number for number, name in enumerate(names)}
+    parts = {}
     for part, files in found.items():
         paths = [os.fsencode(path) for path, _, _ in files]
         labels = np.int32([numbers[folder] for _, folder, _ in files])

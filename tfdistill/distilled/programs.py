@@ -183,13 +183,13 @@ def start(distilled) -> str:
 
 def _model(distilled):
     """Where the reader puts a network, and what it starts from."""
-    fixed = start(distilled) == "fixed"
+    kind = start(distilled)
     text = _MODEL.format(
-        whose=_WHOSE[start(distilled)],
+        whose=_WHOSE[kind],
         shape=" x ".join(map(str, distilled.image_shape)),
         classes=distilled.labels.shape[-1],
     )
-    return text + _START if fixed else text
+    return text + _START if kind == "fixed" else text
 
 
 def _change(changes):

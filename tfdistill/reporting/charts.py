@@ -50,7 +50,8 @@ def timed_curves(runs: Sequence[Run], name: str) -> str | None:
 def _curves(found, measure, several, against, name):
     scale = 100 if measure.is_share else 1
     title = f"validation {measure.title}{', %' if measure.is_share else ''}"
-    lows, drawn, said = [0.0], [], []
+    drawn, said = [], []
+    lows: list[float] = []
     with _page_style():
         names = [_in_legend(run) for run, _ in found]
         # Many or long names would leave no room within the axes.
@@ -67,7 +68,7 @@ def _curves(found, measure, several, against, name):
         axis.set(xlabel=against, ylabel=title)
         axis.margins(x=0.01)
         axis.xaxis.get_major_locator().set_params(integer=True)
-        lowest = min(lows[1:], default=0.0)
+        lowest = min(lows, default=0.0)
         if measure.is_share:
             axis.set_ylim(min(90, max(0, 10 * (lowest // 10))), 100)
         elif lowest >= 0:
