@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
+from tfdistill.evaluation import fresh_students
 from tfdistill.testing import measures
 
 SEED = tf.constant([3, 4])
@@ -178,6 +179,37 @@ def test_passes_and_updates_have_draws_of_their_own(data):
             for t in range(10)
         }
         assert len(seen) == 10
+
+
+def test_xla_trains_networks_where_there_is_a_gpu(data, digits, monkeypatch):
+    recipes = {
+        "all": tfdistill.OrdinaryTraining(updates=50, batch_size=100),
+        "some, changed": dataclasses.replace(data.recipe, updates=50),
+    }
+    found = {}
+    for gpu in (False, True):
+        monkeypatch.setattr(fresh_students, "accelerated", lambda gpu=gpu: gpu)
+        for name, recipe in recipes.items():
+            made = data.replace(recipe=recipe)
+            assert fresh_students.by_xla(recipe) is gpu
+            found[name, gpu] = tfdistill.evaluate(
+                made, "linear", digits.test, num_students=3
+            )
+    assert not fresh_students.by_xla(None) and not fresh_students.by_xla(
+        tfdistill.baselines.random_real(digits, steps=1).recipe
+    )
+    steps = tfdistill.baselines.random_real(digits, steps=2)
+    a, b = (
+        tfdistill.evaluate(steps, "linear", digits.test, 2, jit_compile=jit)
+        for jit in (True, False)
+    )
+    np.testing.assert_allclose(a.losses, b.losses, rtol=1e-4)
+    # The same starts; XLA draws other changes and another order.
+    a, b = (found["all", gpu] for gpu in (False, True))
+    np.testing.assert_allclose(a.losses, b.losses, rtol=1e-4)
+    a, b = (found["some, changed", gpu] for gpu in (False, True))
+    assert not np.array_equal(a.losses, b.losses)
+    np.testing.assert_allclose(a.accuracy_mean, b.accuracy_mean, atol=0.1)
 
 
 def test_the_rate_falls_to_zero(data):

@@ -318,6 +318,13 @@ def test_a_network_draws_some_of_the_images_for_a_step_of_its_own(digits):
     assert drawn[0].shape == (20, 8, 8, 1)
 
 
+def test_networks_draw_some_of_the_images_under_xla(digits):
+    made = distiller(digits, tfdistill.LearningStudents(size=2, batch_size=5))
+    made.compile(jit_compile=True)
+    history = made.fit(real(digits), steps_per_epoch=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
 def test_ages_are_staggered(digits):
     students = tfdistill.LearningStudents(size=4, max_age=40)
     made = distiller(digits, students)

@@ -17,7 +17,7 @@ from tfdistill.inner import objectives
 from tfdistill.inner.back_gradient import BackGradient
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.problem import MetaGradient, Problem
-from tfdistill.inner.tracing import as_traced
+from tfdistill.inner.tracing import accelerated, as_traced
 from tfdistill.runs import fitting, strategies
 from tfdistill.runs.state import RunState
 from tfdistill.synthesizers.base import Synthesizer
@@ -175,10 +175,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         if not back_off >= 0:
             raise ValueError(f"back_off must be at least 0, not {back_off}.")
         if jit_compile is None:
-            jit_compile = bool(
-                tf.config.list_logical_devices("GPU")
-                or tf.config.list_logical_devices("TPU")
-            )
+            jit_compile = accelerated()
         self._students_per_replica = strategies.share(
             "students_per_step", students_per_step, self.distribute_strategy
         )
@@ -373,7 +370,9 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         """Trains and tests fresh students, never those of training: an `Evaluation`."""
         if self._validation is None:
             side_by_side = min(2, check_int("num_students", num_students, 1))
-            self._validation = Validation(self, self.distilled, side_by_side)
+            self._validation = Validation(
+                self, self.distilled, side_by_side, self._compiled_by_xla
+            )
         return self._validation(batches, num_students, self.seed)
 
     def distilled(self, **provenance) -> DistilledDataset:

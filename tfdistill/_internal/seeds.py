@@ -67,6 +67,12 @@ def fold_in(seed: tf.Tensor, part) -> tf.Tensor:
     )
 
 
+def shuffled(seed: tf.Tensor, count: int) -> tf.Tensor:
+    """The numbers below `count` in a random order, int32: XLA has no shuffle."""
+    drawn = tf.random.stateless_uniform([count], seed, None, None, tf.int32)
+    return tf.argsort(drawn, stable=True)
+
+
 @contextlib.contextmanager
 def drawn_by_keras(seed: int) -> Iterator[None]:
     """Has Keras draw the weights of the models that the block makes from a seed.

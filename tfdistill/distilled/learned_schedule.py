@@ -185,7 +185,8 @@ class _StepByStep(Teacher, Curriculum):
         self.inner_optimizer = distilled.inner_optimizer
         self._images = tf.Variable(distilled.images, trainable=False)
         self._labels = tf.Variable(distilled.labels, trainable=False)
-        self._order = _of_any_length("int32")
+        # TensorFlow keeps an int32 variable where XLA does not reach it on a GPU.
+        self._order = _of_any_length("int64")
         self._hyperparameters = {
             name: _of_any_length("float32") for name in distilled.hyperparameters
         }
@@ -210,12 +211,12 @@ class _StepByStep(Teacher, Curriculum):
             )
         self._images.assign(distilled.images)
         self._labels.assign(distilled.labels)
-        self._order.assign((order % distilled.steps).astype("int32"))
+        self._order.assign((order % distilled.steps).astype("int64"))
         for name, values in distilled.hyperparameters.items():
             self._hyperparameters[name].assign(values.reshape(-1)[order])
 
     def forget(self):
-        self._order.assign(np.zeros(0, "int32"))
+        self._order.assign(np.zeros(0, "int64"))
 
     def curriculum(self, seed):
         del seed

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.pipelines import untuned
-from tfdistill._internal.seeds import Draw, fold_in
+from tfdistill._internal.seeds import Draw, fold_in, shuffled
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.distilled.recipe import Recipe, Teacher
 from tfdistill.inner.curriculum import Batch, Curriculum
@@ -196,8 +196,10 @@ class _Ordinarily(Teacher):
         self._updates.assign(0)
 
     def curriculum(self, seed):
+        # Read here: an int32 variable lies where XLA does not reach on a GPU.
+        updates = tf.convert_to_tensor(self._updates)
         return _Shuffled(
-            self._images, self._labels, self._updates, self._rate, self._recipe, seed
+            self._images, self._labels, updates, self._rate, self._recipe, seed
         )
 
 
@@ -214,7 +216,7 @@ class _Shuffled(Curriculum):
 
     @property
     def num_steps(self):  # type: ignore[override]
-        return tf.convert_to_tensor(self._updates)
+        return self._updates
 
     @property
     def sources(self):
@@ -229,7 +231,9 @@ class _Shuffled(Curriculum):
             # of the next, as in `tf.data`'s shuffle, repeat and batch.
             rows = t * size + tf.range(size)
             passes = [t * size // count, (t * size + size - 1) // count]
-            orders = [self._shuffled(count, number) for number in passes]
+            orders = [
+                shuffled(fold_in(self._order, number), count) for number in passes
+            ]
             which = tf.cast(rows // count > passes[0], tf.int32)
             rows = tf.gather_nd(tf.stack(orders), tf.stack([which, rows % count], 1))
             images, labels = tf.gather(images, rows), tf.gather(labels, rows)
@@ -239,10 +243,6 @@ class _Shuffled(Curriculum):
             images = self._recipe.changes(images, fold_in(self._seed, t))
         rate = falling(self._rate, t, self._updates)
         return Batch(images, labels, {"learning_rate": rate})
-
-    def _shuffled(self, count, number):
-        seed = fold_in(self._order, number)
-        return tf.random.experimental.stateless_shuffle(tf.range(count), seed)
 
 
 def falling(rate, t, updates) -> tf.Tensor:

@@ -13,7 +13,7 @@ from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.batches import Passes, check_labels, check_of, content
-from tfdistill.evaluation.fresh_students import FreshStudents
+from tfdistill.evaluation.fresh_students import FreshStudents, by_xla
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
@@ -38,6 +38,7 @@ class Evaluator:
             for: its saved weights if they fit the student (then all students are the
             same, and one is enough), otherwise random ones.
         side_by_side: Same as for `FreshStudents`.
+        jit_compile: Whether XLA compiles; by default, ordinary training on GPU and TPU.
         journal: Where results are kept, so that a killed evaluation can resume.
         strategy: A strategy whose replicas share the students.
 
@@ -62,6 +63,7 @@ class Evaluator:
         objective: Objective | None = None,
         initial_weights: InitialWeights | None = None,
         side_by_side: int = 2,
+        jit_compile: bool | None = None,
         journal: Journal | None = None,
         strategy: tf.distribute.Strategy | None = None,
     ):
@@ -97,6 +99,7 @@ class Evaluator:
             self._teacher,
             self._objective,
             side_by_side=side_by_side,
+            jit_compile=by_xla(like.recipe, jit_compile),
             strategy=strategy,
         )
 
@@ -274,6 +277,7 @@ def evaluate(
     *,
     objective: Objective | None = None,
     initial_weights: InitialWeights | None = None,
+    jit_compile: bool | None = None,
     journal: Journal | None = None,
     **kwargs,
 ) -> Evaluation:
@@ -287,7 +291,7 @@ def evaluate(
         num_students: Number of students, at least 1. The paper tests 200. Fewer are
             tested where more would be copies: one of fixed weights, and of a pool those
             that are held out. A warning says so of a pool.
-        objective, initial_weights, journal: Same as for `Evaluator`.
+        objective, initial_weights, jit_compile, journal: Same as for `Evaluator`.
         **kwargs: `shuffle_steps`: whether each student takes the steps in a random
             order of its own; `seed`: seed of initial weights and orders; `batch_size`:
             size of the test's batches, if `test` is a `Split`.
@@ -315,6 +319,7 @@ def evaluate(
         objective=objective,
         initial_weights=initial_weights,
         side_by_side=1 if alone else 2,
+        jit_compile=jit_compile,
         journal=journal,
     )
     dealt = evaluator.dealt(

@@ -11,7 +11,7 @@ from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner import unroll
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.stateless import StatelessModel
-from tfdistill.inner.tracing import as_traced
+from tfdistill.inner.tracing import accelerated, as_traced
 from tfdistill.runs.journal import Entry
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
@@ -23,12 +23,13 @@ def training(
     synthesizer,
     objective: Objective,
     side_by_side: int,
+    jit_compile: bool = False,
 ) -> Callable:
     """What trains several students in one graph, as parallel branches.
 
     Args:
         student, initial_weights: Of a member of a `Population`.
-        synthesizer, objective, side_by_side: Same as for `FreshStudents`.
+        synthesizer, objective, side_by_side, jit_compile: Same as for `FreshStudents`.
 
     Returns:
         A function of the seed of all students and the number of the first, both
@@ -39,17 +40,36 @@ def training(
     def train(key, first):
         @tf.function(autograph=False)  # all students by one trace
         def learn(number):
+            # What students start from is drawn outside of XLA, which draws others.
             seed = fold_in(key, number)
-            return unroll.train(
-                student,
-                synthesizer.curriculum(seed),
-                objective,
-                *initial_weights.sample_held_out(seed, number),
-            )
+            curriculum = synthesizer.curriculum(seed)
+            start = initial_weights.sample_held_out(seed, number)
+
+            @tf.function(jit_compile=jit_compile, autograph=False)
+            def walk(weights, state):
+                return unroll.train(student, curriculum, objective, weights, state)
+
+            return walk(*start)
 
         return [learn(first + k) for k in range(side_by_side)]
 
     return train
+
+
+def by_xla(recipe, asked: bool | None = None) -> bool:
+    """Whether XLA compiles the training of fresh students.
+
+    On a GPU the operations of hundreds of small updates wait for TensorFlow's runtime.
+    Learned steps are so few that to compile them takes longer.
+
+    Args:
+        recipe: A `Recipe`, or None.
+        asked: What the user says; by default, where there is a GPU or TPU, in ordinary
+            training.
+    """
+    if asked is not None:
+        return asked
+    return recipe is not None and not recipe.is_ordered and accelerated()
 
 
 class FreshStudents:
@@ -93,7 +113,7 @@ class FreshStudents:
         replicas = strategy.num_replicas_in_sync
 
         several = training(
-            student, initial_weights, synthesizer, objective, side_by_side
+            student, initial_weights, synthesizer, objective, side_by_side, jit_compile
         )
 
         def train_some(key, first):
@@ -110,7 +130,7 @@ class FreshStudents:
             results = [test_one(*of_student) for of_student in trained]
             return tf.nest.map_structure(lambda *of: tf.stack(of), *results)
 
-        @tf.function(jit_compile=jit_compile, autograph=False)
+        @tf.function(autograph=False)
         def train(key, first):
             return strategy.run(train_some, (key, first))
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfdistill._internal.seeds import Stream, fold_in, student_seed
 from tfdistill.data.dataset import Dataset
 from tfdistill.evaluation.attacked import PixelAttack
-from tfdistill.evaluation.fresh_students import training
+from tfdistill.evaluation.fresh_students import by_xla, training
 from tfdistill.weights.population import Population
 from tfdistill.weights.random import RandomWeights
 
@@ -114,6 +114,7 @@ class Trainer:
             teacher,
             like.objective,
             side_by_side,
+            by_xla(like.recipe),
         )
         self._train = tf.function(train, autograph=False)
         # Traced now, so that the time of a training is that of a training.

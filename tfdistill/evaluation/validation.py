@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfdistill.evaluation.fresh_students import FreshStudents
+from tfdistill.evaluation.fresh_students import FreshStudents, by_xla
 from tfdistill.evaluation.result import Evaluation
 
 
@@ -15,9 +15,12 @@ class Validation:
         distiller: A `Distiller`: its population, synthesizer, objective and strategy.
         distilled: Gives the `DistilledDataset` as it is now.
         side_by_side: Same as for `FreshStudents`.
+        jit_compile: Whether XLA may compile the training.
     """
 
-    def __init__(self, distiller, distilled: Callable, side_by_side: int):
+    def __init__(
+        self, distiller, distilled: Callable, side_by_side: int, jit_compile: bool
+    ):
         self._distilled, self._teacher = distilled, None
         synthesizer = distiller.synthesizer
         if synthesizer.recipe is not None:
@@ -29,6 +32,7 @@ class Validation:
             self._teacher or synthesizer,
             distiller.objective,
             side_by_side=side_by_side,
+            jit_compile=jit_compile and by_xla(synthesizer.recipe),
             strategy=distiller.distribute_strategy,
         )
 

@@ -4,6 +4,8 @@ import os
 
 import tensorflow as tf
 
+from tfdistill.inner.tracing import accelerated
+
 #: Images that one thread is given at the least: with fewer, that is not worth it.
 _LEAST = 256
 #: Images of one of the parts that follow one another.
@@ -13,7 +15,8 @@ _PART = 128
 def one_by_one(network, images: tf.Tensor) -> tf.Tensor:
     """What a network makes of a batch, of one part after another.
 
-    On a CPU that is no slower, and memory holds the activations of one part.
+    On a CPU that is no slower, and memory holds the activations of one part; a GPU or
+    TPU is faster with the whole batch.
 
     Args:
         network: A function of images `[n, *image_shape]`, for each of them by itself.
@@ -23,7 +26,7 @@ def one_by_one(network, images: tf.Tensor) -> tf.Tensor:
         Its outputs, `[batch, outputs]`.
     """
     count = images.shape[0]
-    if _accelerated() or count is None or count <= _PART or count % _PART:
+    if accelerated() or count is None or count <= _PART or count % _PART:
         return network(images)
     parts = tf.reshape(images, [count // _PART, _PART, *images.shape[1:]])
     found = tf.map_fn(network, parts, parallel_iterations=1)
@@ -44,13 +47,8 @@ def side_by_side(network, images: tf.Tensor) -> tf.Tensor:
     """
     threads = tf.config.threading.get_inter_op_parallelism_threads()
     count = min(threads or os.cpu_count() or 1, (images.shape[0] or 0) // _LEAST)
-    if count < 2 or _accelerated():
+    if count < 2 or accelerated():
         return network(images)
     ends = [images.shape[0] * i // count for i in range(count + 1)]
     parts = [images[first:stop] for first, stop in zip(ends, ends[1:])]
     return tf.concat([network(part) for part in parts], 0)
-
-
-def _accelerated() -> bool:
-    """Whether there is a GPU or TPU, which is faster with the whole batch."""
-    return any(d.device_type != "CPU" for d in tf.config.list_logical_devices())

@@ -1,9 +1,14 @@
-"""Running graphs as they are traced."""
+"""How graphs are run."""
 
 import functools
 from collections.abc import Callable
 
 import tensorflow as tf
+
+
+def accelerated() -> bool:
+    """Whether there is a GPU or TPU."""
+    return any(d.device_type != "CPU" for d in tf.config.list_logical_devices())
 
 
 def as_traced(function: Callable) -> Callable:

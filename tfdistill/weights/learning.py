@@ -6,7 +6,7 @@ from typing import final
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
-from tfdistill._internal.seeds import Draw, fold_in
+from tfdistill._internal.seeds import Draw, fold_in, shuffled
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.inner import unroll
 from tfdistill.inner.curriculum import Batch, Curriculum
@@ -198,8 +198,7 @@ class _Own(Curriculum):
         size, changes = self._students.batch_size, self._students.changes
         if size is not None and size < images.shape[0]:
             own = fold_in(fold_in(self._seed, Draw.ORDER), t)
-            order = tf.range(images.shape[0])
-            rows = tf.random.experimental.stateless_shuffle(order, own)[:size]
+            rows = shuffled(own, images.shape[0])[:size]
             images, labels = tf.gather(images, rows), tf.gather(labels, rows)
         if changes is not None:
             images = changes(images, fold_in(fold_in(self._seed, Draw.CHANGES), t))
