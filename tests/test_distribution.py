@@ -258,6 +258,15 @@ def test_xla_compiles_the_students_of_a_replica(digits, mirrored):
         digits.train.batch(64, repeat=True), steps_per_epoch=2, verbose=0
     ).history
     assert np.isfinite(history["loss"]).all()
+    real = tfdistill.baselines.random_real(digits, steps=1)
+    real = real.replace(recipe=tfdistill.OrdinaryTraining(updates=20))
+    alone, spread = (
+        tfdistill.Evaluator("linear", real, jit_compile=True, strategy=strategy)(
+            real, digits.test.batch(200), 3
+        )
+        for strategy in (None, mirrored)
+    )
+    np.testing.assert_allclose(spread.losses, alone.losses, rtol=1e-4)
 
 
 def two_workers(*command):
