@@ -140,6 +140,7 @@ def test_evaluate(run):
         recorded["accuracy_mean"], abs=2e-3
     )
     assert metrics["random_real"] == recorded["random_real"]
+    assert "epochs" in recorded["random_real"]["rates"]
     assert set(metrics) - set(recorded) == {"shuffle_steps", "test_data"}
 
 

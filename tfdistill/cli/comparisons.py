@@ -47,7 +47,7 @@ class Comparisons:
         self._progress = progress
         self._journal, self._student = journal, distiller.population.name
         self.start = distiller.distilled()
-        self._real = self._of_real = self._first = None
+        self._real = self._of_real = self._first = self._rates = None
 
     def draw(self) -> str | None:
         """Draws random real images; says why not, if a class has not so many."""
@@ -139,7 +139,12 @@ class Comparisons:
             seed=c.seed,
             evaluator=self._of_real,
         )
+        self._rates = tuned.provenance["rates"]
         return tuned
+
+    def chosen(self, name: str) -> dict[str, str]:
+        """What was chosen on validation images for a test that is done, as JSON."""
+        return {"rates": self._rates} if name == RANDOM else {}
 
     def all(self, distilled) -> dict[str, tuple[int, Callable]]:
         """All tests: how many networks each trains, and a function that does it.

@@ -276,8 +276,8 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
     def compare(name, test):
         progress.about(name)
         tested[name] = test()
-        key = comparisons.KEYS[name]
-        return {key: results.compared_json(tested[name], student, dataset.name)}
+        found = results.compared_json(tested[name], student, dataset.name)
+        return {comparisons.KEYS[name]: found | compared.chosen(name)}
 
     for name, (_, test) in others:
         result.attempt(name, functools.partial(compare, name, test))
