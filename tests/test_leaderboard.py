@@ -28,7 +28,7 @@ def test_it_is_made_and_goes_on(tmp_path):
     assert first.returncode == 0, first.stderr
     text = (tmp_path / "docs" / "leaderboard.md").read_text()
     assert re.search(r"^\| digits-10 \(100 images, linear\) \|", text, re.MULTILINE)
-    assert "Not measured yet: mnist-1, mnist-10." in text
+    assert "Not measured yet: mnist-1, mnist-10, mnist-50." in text
     assert text.count("What the columns mean") == 1 and "**PGD**" in text
     page = (tmp_path / "docs" / "leaderboard" / "digits.html").read_text()
     assert "digits-10" in page
