@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from tfdistill.cli import objectives, outer_loop, students, synthesizers
 from tfdistill.cli.configuration import Configuration
@@ -47,7 +48,8 @@ class Comparisons:
         self._progress = progress
         self._journal, self._student = journal, distiller.population.name
         self.start = distiller.distilled()
-        self._real = self._of_real = self._first = self._rates = None
+        self._real = self._of_real = None
+        self._tuned: Any = None  # the real images, at the rates last chosen
 
     def draw(self) -> str | None:
         """Draws random real images; says why not, if a class has not so many."""
@@ -106,8 +108,8 @@ class Comparisons:
         """
         if self._real is None:
             return {}
-        tuned = self._first = self._tuned(None)
-        return {"random real": tuned.provenance["accuracy_on_them"]}
+        self._choose(None)
+        return {"random real": self._tuned.provenance["accuracy_on_them"]}
 
     def _evaluator(self, like):
         from tfdistill.evaluation.evaluator import Evaluator
@@ -122,14 +124,14 @@ class Comparisons:
             strategy=self._distiller.distribute_strategy,
         )
 
-    def _tuned(self, learned):
+    def _choose(self, learned):
         from tfdistill.studies import baselines
 
         c, count = self._c, outer_loop.num_validated(self._c)
         # Real images are for plain gradient descent, whatever the distilled ones are.
         self._of_real = self._of_real or self._evaluator(self._real)
         self._progress.about(f"choosing a rate for {RANDOM}", figures=False)
-        (tuned,) = baselines.tune(
+        (self._tuned,) = baselines.tune(
             [self._real],
             self._student,
             self._dataset.validation,
@@ -139,12 +141,10 @@ class Comparisons:
             seed=c.seed,
             evaluator=self._of_real,
         )
-        self._rates = tuned.provenance["rates"]
-        return tuned
 
     def chosen(self, name: str) -> dict[str, str]:
         """What was chosen on validation images for a test that is done, as JSON."""
-        return {"rates": self._rates} if name == RANDOM else {}
+        return {"rates": self._tuned.provenance["rates"]} if name == RANDOM else {}
 
     def all(self, distilled) -> dict[str, tuple[int, Callable]]:
         """All tests: how many networks each trains, and a function that does it.
@@ -171,11 +171,10 @@ class Comparisons:
             return evaluator()(data, test, count, seed=c.seed)
 
         def real():
-            tuned = self._first
             if ordered:
-                tuned = self._tuned(distilled.learning_rates)
+                self._choose(distilled.learning_rates)
                 self._progress.about(RANDOM)
-            return self._of_real(tuned, test, count, seed=c.seed)
+            return self._of_real(self._tuned, test, count, seed=c.seed)
 
         def shuffled():
             # What was learned for one order is worth less in another.
