@@ -30,7 +30,7 @@ def config(ports, index, job="worker", **others):
     )
 
 
-def meet(monkeypatch, ports, abouts, wait=20):
+def meet(monkeypatch, ports, abouts, wait=20, starts=None):
     """What each worker was told, or the sentence with which it was refused."""
     monkeypatch.setenv(cluster.WAIT_VARIABLE, str(wait))
     addresses = [f"localhost:{port}" for port in ports]
@@ -43,11 +43,12 @@ def meet(monkeypatch, ports, abouts, wait=20):
         except ValueError as error:
             found[index] = str(error)
 
+    starts = starts or [0.3 * k for k in range(len(abouts))]
     threads = [
-        threading.Thread(target=take_part, args=each) for each in enumerate(abouts)
+        threading.Timer(seconds, take_part, each)
+        for seconds, each in zip(starts, enumerate(abouts), strict=True)
     ]
-    for number, thread in enumerate(threads):
-        time.sleep(0.3 * number)
+    for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
@@ -59,6 +60,38 @@ def test_workers_meet(monkeypatch, count):
     assert meet(monkeypatch, free_ports(count), [["--seed=1"]] * count) == (
         ["met"] * count
     )
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_who_hangs_up_before_the_answer_was_not_told(monkeypatch, gone):
+    """A busy machine's caller gives up; what is then answered reaches nobody."""
+    ports = free_ports(2)
+    hello = json.dumps([gone, []]).encode() + b"\n"
+
+    def call():
+        with socket.create_connection(("localhost", ports[1 - gone]), 1) as s:
+            s.sendall(hello)
+
+    def busy(self, number, ask=cluster._Meeting._ask):
+        if self._own == gone:
+            time.sleep(1)
+        ask(self, number)
+
+    monkeypatch.setattr(cluster._Meeting, "_ask", busy)
+    caller = threading.Timer(1, call)
+    caller.start()
+    starts = [3 if k == gone else 0 for k in range(2)]
+    assert meet(monkeypatch, ports, [[], []], starts=starts) == ["met", "met"]
+    caller.join()
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_workers_that_come_at_once_meet(monkeypatch, count):
+    started = time.monotonic()
+    starts = [0] * count
+    found = meet(monkeypatch, free_ports(count), [[]] * count, starts=starts)
+    assert found == ["met"] * count
+    assert time.monotonic() - started < cluster._PATIENCE  # none waited in vain
 
 
 @pytest.mark.parametrize("flags", [["--seed=1"], ["--seed=0", "--outer_steps=9"]])

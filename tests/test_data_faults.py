@@ -234,7 +234,7 @@ PARTS = {
 ALIKE = [{"uint8", "0..255"}, {"mask", "bool"}, {"0..1", "mask"}, {"0..1", "bool"}]
 
 
-@pytest.mark.parametrize("train, test", itertools.product(PARTS, PARTS))
+@pytest.mark.parametrize("train, test", list(itertools.product(PARTS, PARTS)))
 def test_parts_of_other_scales(train, test):
     labels = DIGITS.train.labels
     parts = (PARTS[train][:300], labels[:300]), (PARTS[test][300:400], labels[300:400])

@@ -54,11 +54,11 @@ def broken(*args, **kwargs):
     raise RuntimeError("of $ours,\nnot yours")
 
 
-_TUNED = comparisons.Comparisons._tuned
+_CHOOSE = comparisons.Comparisons._choose
 
 
 def broken_late(self, learned):
-    return _TUNED(self, learned) if learned is None else broken()
+    return _CHOOSE(self, learned) if learned is None else broken()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def broken_late(self, learned):
             "distill",
             DISTILL,
             {
-                "random real images": (comparisons.Comparisons, "_tuned", broken_late),
+                "random real images": (comparisons.Comparisons, "_choose", broken_late),
                 "student/": (DistilledDataset, "train", broken),
                 "images/accuracy.png": (plots, "accuracy_curve", broken),
                 "logs/": (RunSummary, "add_tests", broken),

@@ -18,9 +18,12 @@ from tfdistill._internal.version import __version__
 WAIT_VARIABLE, WAIT_SECONDS = "TFDISTILL_WORKER_WAIT", 3600
 _SHOW_AFTER, _SHOW_EVERY = 2.0, 60.0
 _ONE_TRY = 2.0
+# Whoever is spoken to may be busy with others, each for one try.
+_PATIENCE = 20.0
 # A process that has just ended may hold its port a moment longer.
 _PORT_SECONDS = 10.0
 _LONGEST = 2**20
+_THANKS = b"heard\n"
 _JOBS = ("chief", "worker")
 
 
@@ -100,8 +103,10 @@ class _Meeting:
             while self._unheard or self._uninformed:
                 self._answer(listener)
                 for number in sorted(self._unheard):
-                    self._ask(number)
-                    self._answer(listener)
+                    # Of two, the later calls first: not both, who would wait at once.
+                    if number < self._own or number not in self._uninformed:
+                        self._ask(number)
+                        self._answer(listener)
                 now = time.monotonic()
                 if now - started > self._wait and self._unheard | self._uninformed:
                     raise ValueError(
@@ -149,37 +154,45 @@ class _Meeting:
             connection, _ = listener.accept()
         except TimeoutError:
             return
-        with connection:
-            number, about = self._received(connection)
+        with connection, connection.makefile("rb") as file:
+            connection.settimeout(_ONE_TRY)
+            number, about = self._received(file)
             if number is None:
                 return
             try:
+                connection.settimeout(_PATIENCE)
                 connection.sendall(self._hello())
+                heard = bool(file.readline(len(_THANKS)))
             except OSError:
-                return
+                heard = False
         self._compare(number, about)
-        self._uninformed.discard(number)
+        if heard:  # and not gone before the answer came
+            self._uninformed.discard(number)
 
     def _ask(self, number):
-        """Calls another worker, and hears its answer."""
+        """Calls another worker, hears its answer, and says that it was heard."""
         host, _, port = self._addresses[number].rpartition(":")
         try:
             address = (host.strip("[]"), int(port))
-            with socket.create_connection(address, _ONE_TRY) as connection:
+            with (
+                socket.create_connection(address, _ONE_TRY) as connection,
+                connection.makefile("rb") as file,
+            ):
+                connection.settimeout(_PATIENCE)
                 connection.sendall(self._hello())
-                found, about = self._received(connection)
+                found, about = self._received(file)
+                if found == number:
+                    connection.sendall(_THANKS)
         except OSError:  # not there yet
             return
         if found == number:
             self._compare(number, about)
             self._unheard.discard(number)
 
-    def _received(self, connection):
+    def _received(self, file):
         """Number and lines of the other end; (None, None) if it is no worker."""
-        connection.settimeout(_ONE_TRY)
         try:
-            with connection.makefile("rb") as file:
-                number, about = json.loads(file.readline(_LONGEST))
+            number, about = json.loads(file.readline(_LONGEST))
             known = number in range(len(self._addresses)) and number != self._own
             if known and all(isinstance(line, str) for line in about):
                 return number, about
