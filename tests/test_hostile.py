@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from commands import run as tfdistill
 from hypothesis import given
 from hypothesis import strategies as st
@@ -214,6 +215,19 @@ def test_features_of_prepared_data_are_tfds_own(tmp_path, key, named):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match="names code to run"):
         loading.load_dataset(str(tmp_path / "d"))
+
+
+@pytest.mark.parametrize("place", ["data_dir", "registered"])
+def test_features_of_data_found_by_name_are_tfds_own(tmp_path, monkeypatch, place):
+    make().save(tmp_path / "d" / "trapped" / "1.0.0")
+    path = tmp_path / "d" / "trapped" / "1.0.0" / "features.json"
+    path.write_text(path.read_text().replace("tensorflow_datasets.core", "trap"))
+    monkeypatch.setattr(tfds.core.utils.file_utils, "_REGISTERED_DATA_DIRS", set())
+    if place == "registered":
+        tfds.core.add_data_dir(tmp_path / "d")
+    data_dir = str(tmp_path / "d") if place == "data_dir" else None
+    with pytest.raises(ValueError, match="names code to run"):
+        loading.load_dataset("trapped", data_dir=data_dir, download=False)
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,8 @@ def find_builder(name: str, data_dir, download: bool):
     import tensorflow_datasets as tfds
 
     base = re.split("[:/]", name)[0]
-    if data_dir and os.path.isdir(os.path.join(data_dir, base)):
-        for path, _, _ in os.walk(os.path.join(data_dir, base)):
+    for folder in tfds.core.utils.file_utils.list_data_dirs(data_dir):
+        for path, _, _ in os.walk(os.path.join(folder, base)):
             _check_features(path)
     if base == "usps":
         from tfdistill.data import usps  # noqa: F401  (the import registers it)
