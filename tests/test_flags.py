@@ -511,7 +511,8 @@ def test_a_method_sets_the_flags_that_are_not_given(name):
         (
             "--method=windows",
             "inner_optimizer learning_rate max_age updates",
-            "penalty margin mirrored momentum back_off generator architectures",
+            "penalty margin mirrored features momentum back_off generator "
+            "architectures",
         ),
         (
             "--method=unrolled",

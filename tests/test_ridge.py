@@ -101,6 +101,37 @@ def test_features_of_a_named_layer():
         features_of(convolution, images)
 
 
+def test_a_student_without_features_is_refused_before_anything_is_traced():
+    def convolution(image_shape, num_classes):
+        return keras.Sequential(
+            [
+                keras.Input(image_shape),
+                keras.layers.Conv2D(num_classes, 3),
+                keras.layers.GlobalAveragePooling2D(name="pooled"),
+            ]
+        )
+
+    def distiller(student, features=None):
+        digits = tfdistill.load_dataset("digits")
+        images = tfdistill.DistilledImages.from_real(
+            digits, steps=1, epochs=1, centred_labels=True
+        )
+        return tfdistill.Distiller(
+            student,
+            images,
+            tfdistill.LearningStudents(size=2),
+            "least_squares",
+            meta_gradient=tfdistill.RidgeRegression(features=features),
+        )
+
+    for several in (convolution, tfdistill.students.Sampled(("mlp", convolution))):
+        with pytest.raises(ValueError, match="does not end in a dense layer: name"):
+            distiller(several)
+    with pytest.raises(ValueError, match="no layer 'poled', but .*pooled"):
+        distiller(convolution, "poled")
+    distiller(convolution, "pooled")
+
+
 @pytest.mark.parametrize(
     "options", [{"penalty": 0}, {"penalty": np.nan}, {"margin": -1.0}]
 )

@@ -97,6 +97,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         normalization = synthesizer.source and synthesizer.source.normalization
         models = [learner.model for learner, _ in self.population.members]
         shape = synthesizer.image_shape
+        for learner, _ in self.population.members:
+            self.meta_gradient.check_student(learner, shape)
         students.check_range(models, self.population.name, shape, normalization)
         stability.check_precision(synthesizer.trainable_variables)
         strategies.check_made_here(

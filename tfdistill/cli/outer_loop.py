@@ -53,6 +53,15 @@ META_GRADIENT = [
         "With ridge regression: learn from the mirror images, too. For photographs.",
         library=f"{_RIDGE}.mirrored",
     ),
+    Flag(
+        "features",
+        str,
+        None,
+        "With ridge regression: the layer whose outputs are the features, by its name "
+        "in Keras. Only for networks that do not end in a dense layer.",
+        shown="what goes into the last layer",
+        library=f"{_RIDGE}.features",
+    ),
 ]
 FLAGS = [
     Flag(
@@ -218,7 +227,12 @@ def _meta_gradient(configuration):
 
     c = configuration
     if c.meta_gradient == "ridge":
-        return RidgeRegression(penalty=c.penalty, margin=c.margin, mirrored=c.mirrored)
+        return RidgeRegression(
+            penalty=c.penalty,
+            margin=c.margin,
+            mirrored=c.mirrored,
+            features=c.features,
+        )
     return BackGradient(keep_every=c.keep_every, judgements=c.judgements)
 
 

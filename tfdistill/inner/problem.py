@@ -1,6 +1,7 @@
 """The contract of meta-gradients: their input and their output."""
 
 import abc
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -98,3 +99,20 @@ class MetaGradient(Face, abc.ABC):
             ValueError: If the number is refused.
         """
         del num_steps
+
+    def check_student(
+        self, student: StatelessModel, image_shape: Sequence[int]
+    ) -> None:
+        """Refuses a student that it cannot use.
+
+        Called once for each architecture, before anything is traced. By default any
+        student is accepted.
+
+        Args:
+            student: The network as a pure function.
+            image_shape: (height, width, channels).
+
+        Raises:
+            ValueError: If the student is refused.
+        """
+        del student, image_shape

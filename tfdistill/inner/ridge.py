@@ -2,6 +2,7 @@
 
 from typing import final
 
+import keras
 import tensorflow as tf
 
 from tfdistill.inner import parts, unroll
@@ -64,6 +65,11 @@ class RidgeRegression(MetaGradient):
             raise ValueError(f"margin must be at least 0, not {margin!r}.")
         self.penalty, self.margin = penalty, margin
         self.mirrored, self.features = mirrored, features
+
+    def check_student(self, student, image_shape):
+        """Refuses a network without the layer that the features are taken from."""
+        images = tf.zeros([1, *image_shape], keras.config.floatx())
+        student.features(student.weights, student.state, images, self.features)
 
     def __call__(self, problem: Problem) -> Judgement:
         def features(images):

@@ -212,7 +212,7 @@ class StatelessModel:
         if last is None or (layer is None and last.outputs.shape != outputs.shape):
             raise ValueError(
                 f"The student {self.model.name!r} does not end in a dense layer: name "
-                "the layer whose outputs are its features."
+                "the layer whose outputs are its features (features=)."
             )
         found = last.inputs if layer is None else last.outputs
         found = in_precision(tf.convert_to_tensor(found), tf.convert_to_tensor(images))
