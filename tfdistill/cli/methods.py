@@ -95,7 +95,7 @@ _MEAN_STEPS = {
 
 # Flags that have no use where others have these values.
 _UNUSED: list[tuple[dict[str, Any], set[str]]] = [
-    ({"meta_gradient": "back_gradient"}, {"penalty", "margin", "mirrored"}),
+    ({"meta_gradient": "back_gradient"}, {"penalty", "margin", "mirrored", "features"}),
     ({"meta_gradient": "ridge"}, {"judgements", "keep_every"}),
     (
         {"meta_gradient": "ridge", "recipe": "ordinary"},
@@ -171,10 +171,19 @@ def shown(flags: Iterable[Flag]) -> list[Flag]:
 
 
 def _shown(flag):
-    if not any(flag.name in method for method in METHODS.values()):
+    ridge, words = METHODS["ridge"], []
+    if any(flag.name in method for method in METHODS.values()):
+        words = ["others by --method"]
+    chosen = ("meta_gradient", ridge["meta_gradient"])
+    unused = [names for those, names in _UNUSED if chosen in those.items()]
+    if any(flag.name in names for names in unused):
+        words.append("not with ridge")
+    if not words:
         return flag
-    value = METHODS["ridge"].get(flag.name, flag.default)
+    value = ridge.get(flag.name, flag.default)
     if flag.kind is bool:
         value = "yes" if value else "no"
-    said = flag.shown if value is None else value
-    return dataclasses.replace(flag, shown=f"{said}; others by --method")
+    said = flag.shown or value
+    if flag.name in ridge:
+        said = value
+    return dataclasses.replace(flag, shown="; ".join([str(said), *words]))

@@ -95,8 +95,8 @@ _HOW_LONG = [
         "passes",
         int,
         None,
-        "Passes over the distilled images, by Adam. The learned steps suit networks "
-        "best that are like those they were learned for.",
+        "In place of learned steps, which suit networks like those they are for: "
+        "passes over their images by Adam, one update a step.",
         lowest=1,
         shown="as the images' recipe says",
         library=f"{_SEARCH}.passes",

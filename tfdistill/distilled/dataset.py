@@ -225,7 +225,8 @@ class DistilledDataset(faces.DistilledFace):
         """A copy to train on by Adam, in place of the learned steps.
 
         Learned steps suit the students that they were learned for. Other students learn
-        more from more passes, with rates that fall along a half cosine.
+        more from more passes, one update a step, with rates that fall along a half
+        cosine. Images of ordinary training are one step: `OrdinaryTraining` suits them.
 
         Args:
             passes: Passes over the images, at least 1.
