@@ -444,6 +444,34 @@ def test_a_mask_is_no_list_of_indices(make, mask):
     assert len(make().subset([True] * 60)) == 60
 
 
+@pytest.mark.parametrize("make", MAKERS)
+def test_rows_are_taken_in_their_order(make):
+    split = make()
+    for rows in ([40, 3, 7], range(59, -1, -1), np.uint8([3])):
+        found = split.normalization.denormalize(split.take(rows))[:, 0, 0, 0] * 255
+        assert np.rint(found).tolist() == list(rows)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    "rows, says",
+    [
+        (np.arange(60) % 3 == 1, r"rows must be indices .* not bool of shape \[60\]"),
+        ([[1, 2]], "rows must be indices"),
+        ([1.0, 2.0], "rows must be indices"),
+        ([], "rows must be indices"),
+        ([[1], []], "rows must be indices"),
+        (7, "rows must be indices"),
+        ([0, 60], "rows must be different indices from 0 to 59"),
+        ([-1, 5], "rows must be different indices"),
+        ([4, 4, 5], "of these 3, from 4 to 5, 2 are different"),
+    ],
+)
+def test_what_is_taken_are_different_rows(make, rows, says):
+    with pytest.raises(ValueError, match=says):
+        make().take(rows)
+
+
 def test_a_class_is_one_integer():
     split = make_split()
     for label in (split.labels, True, "1", -1):

@@ -43,10 +43,7 @@ def check_mask(mask, count: int) -> np.ndarray:
     Raises:
         ValueError: If it is something else, or true for no example.
     """
-    try:
-        mask = np.asarray(mask)
-    except ValueError:  # rows of different lengths
-        mask = np.zeros(0, object)
+    mask = _array(mask)
     if mask.dtype != bool or mask.shape != (count,):
         raise ValueError(
             f"mask must be bool [{count}], one for each example, not {mask.dtype} of "
@@ -55,6 +52,43 @@ def check_mask(mask, count: int) -> np.ndarray:
     if not mask.any():
         raise ValueError("mask must be true for at least one example.")
     return mask
+
+
+def check_rows(rows, count: int) -> np.ndarray:
+    """Checks an argument that names examples by their indices.
+
+    NumPy takes a mask for one row of each example, and counts -1 from the end.
+
+    Args:
+        rows: What was passed.
+        count: Number of examples.
+
+    Returns:
+        The array of integers, one-dimensional.
+
+    Raises:
+        ValueError: If it is something else, empty, out of range, or names one twice.
+    """
+    rows = _array(rows)
+    if rows.dtype.kind not in "iu" or rows.ndim != 1 or not rows.size:
+        raise ValueError(
+            f"rows must be indices of examples, one or more, not {rows.dtype} of shape "
+            f"{list(rows.shape)}: np.flatnonzero(mask) makes them of a mask."
+        )
+    least, most, different = rows.min(), rows.max(), len(np.unique(rows))
+    if least < 0 or most >= count or different < len(rows):
+        raise ValueError(
+            f"rows must be different indices from 0 to {count - 1}: of these "
+            f"{len(rows)}, from {least} to {most}, {different} are different."
+        )
+    return rows
+
+
+def _array(value):
+    try:
+        return np.asarray(value)
+    except ValueError:  # rows of different lengths
+        return np.zeros(0, object)
 
 
 def refuse_class(name: str, value, takes: str = "an object") -> None:

@@ -1,7 +1,6 @@
 """Labelled images as batches, in memory or streamed, that can always be replayed.
 
-A split keeps its images raw and normalises them batch by batch. Their order is a
-function of a seed alone, so that a run can resume.
+Images stay raw and are normalised batch by batch, in an order that a seed alone gives.
 """
 
 import math
@@ -10,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfdistill._internal.checks import check_int, check_mask
+from tfdistill._internal.checks import check_int, check_mask, check_rows
 from tfdistill.data import faces, stratified
 from tfdistill.data.batches import replayable
 from tfdistill.data.examples import Examples
@@ -343,11 +342,9 @@ class Split(faces.SplitFace):
         Raises:
             ValueError: If a number is out of range, or no example is left.
         """
-        check_int("count", count, 1)
-        if check_int("index", index, 0) >= min(count, self.num_examples):
-            raise ValueError(
-                f"index must be below {min(count, self.num_examples)}, not {index}."
-            )
+        most = min(check_int("count", count, 1), self.num_examples)
+        if check_int("index", index, 0) >= most:
+            raise ValueError(f"index must be below {most}, not {index}.")
         return self.subset(np.arange(self.num_examples) % count == index)
 
     def of_classes(self, labels: Sequence[int]) -> "Split":
@@ -391,9 +388,13 @@ class Split(faces.SplitFace):
         """Returns the images of some examples; of a stream, no others are decoded.
 
         Args:
-            rows: Different indices of examples, in any order.
+            rows: Different indices of examples from 0, at least one, in any order.
 
         Returns:
             Normalised float32 array [len(rows), H, W, C], in the order of `rows`.
+
+        Raises:
+            ValueError: If the rows are something else, such as a mask, or none.
         """
+        rows = check_rows(rows, self.num_examples)
         return self.normalization.normalize(self._examples.take(rows)).numpy()
