@@ -11,10 +11,13 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
+from tfdistill.cli import data as cli_data
+from tfdistill.cli import distill
+from tfdistill.cli.errors import InputError
 from tfdistill.data import loading as datasets
 from tfdistill.data import reading, streamed
 from tfdistill.data.dataset import Dataset
-from tfdistill.data.images import Pairs
+from tfdistill.data.images import Pairs, raw_pairs
 from tfdistill.data.normalization import Normalization
 from tfdistill.data.split import Split
 
@@ -803,7 +806,9 @@ def test_bad_folders(tmp_path):
 # load_dataset: TFDS
 
 
-def make_builder(data_dir, splits=("train", "test"), shape=(6, 5, 3), version="1.0.0"):
+def make_builder(
+    data_dir, splits=("train", "test"), shape=(6, 5, 3), version="1.0.0", **labels
+):
     """Prepares a TFDS data set "toys" with a mask besides its images."""
     import tensorflow_datasets as tfds
 
@@ -825,10 +830,11 @@ def make_builder(data_dir, splits=("train", "test"), shape=(6, 5, 3), version="1
             )
 
         def _split_generators(self, dl_manager):
-            return {split: self._generate_examples() for split in splits}
+            return {split: self._generate_examples(split) for split in splits}
 
-        def _generate_examples(self):
-            for i, (image, label) in enumerate(zip(IMAGES, LABELS, strict=True)):
+        def _generate_examples(self, split):
+            pairs = zip(IMAGES, labels.get(split, LABELS), strict=True)
+            for i, (image, label) in enumerate(pairs):
                 mask = np.zeros((2, 2, 1), np.uint8)
                 yield i, {"image": image, "mask": mask, "label": label}
 
@@ -864,6 +870,31 @@ def test_tfds_parts(tmp_path):
     path = make_builder(tmp_path / "untrained", ("test",))
     with pytest.raises(ValueError, match="no split train, only test"):
         datasets.load_dataset(path)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("in_memory", ["true", "false"])
+def test_examples_without_a_label_are_refused_in_a_sentence(tmp_path, part, in_memory):
+    """TFDS gives those that nobody has labelled the label -1."""
+    labels = np.where(np.arange(60) == 7, -1, LABELS)
+    path = make_builder(tmp_path, **{part: labels})
+    flags = [f"--dataset={path}", f"--in_memory={in_memory}", "--workdir=run"]
+    says = r": example 0 or a later one is damaged: labels must be integers from 0 to 2"
+    with pytest.raises(InputError, match=says):
+        cli_data.load(distill.COMMAND.parse(flags))
+
+
+def test_a_stream_that_cannot_be_read_is_a_sentence():
+    pairs = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS.astype("int64") - 1))
+    examples = streamed.Streamed(raw_pairs(pairs), 60, IMAGES.shape[1:])
+    split = Split.of_examples(examples, None, None)
+    for read in (
+        split.read_labels,
+        lambda: split.normalization,
+        lambda: examples.take(np.arange(3)),
+    ):
+        with pytest.raises(ValueError, match="damaged: labels must be integers from 0"):
+            read()
 
 
 def test_tfds_images_without_one_size(tmp_path):

@@ -132,7 +132,7 @@ def load(configuration: Configuration, name: str | None = None):
     Raises:
         InputError: If it cannot be found, or is not as it should be.
     """
-    from tfdistill.data import loading
+    from tfdistill.data import assembling, loading
 
     c = configuration
     for path in (name or c.dataset, c.data_dir or ""):
@@ -150,6 +150,10 @@ def load(configuration: Configuration, name: str | None = None):
             image_size=c.image_size,
             channels=c.channels and int(c.channels),
         )
+        # All commands need them, and are not to fail on one after hours.
+        for part in ("train", "test"):
+            with assembling.blame(f"{name or c.dataset!r}: {part}"):
+                getattr(dataset, part).read_labels()
         if c.classes:
             dataset = dataset.of_classes(labels(c.classes, dataset.class_names))
         if c.resplit and name is None:

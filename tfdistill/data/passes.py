@@ -112,6 +112,8 @@ def reading(position: list[int]) -> Iterator[None]:
     except tf.errors.OpError as error:
         reason = error.message.split("}} ")[-1].splitlines()[0]
         reason = re.sub(r"^.*Iterator::\S+: ", "", reason).rstrip(". ")
+        # The library's own assertions are sentences; a user's hold values besides.
+        reason = re.sub(r"^assertion failed: \[([^][]*)\]$", r"\1", reason)
         raise ValueError(
             f"example {position[0]} or a later one is damaged: {reason}."
         ) from error

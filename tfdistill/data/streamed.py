@@ -78,7 +78,7 @@ class Streamed(Examples):
 
     def read_labels(self) -> np.ndarray:
         if self._labels is None:
-            batches = self._pairs.labels().batch(1024).as_numpy_iterator()
+            batches = _arrays(self._pairs.labels().batch(1024))
             labels = np.concatenate([np.int32([]), *batches])
             if len(labels) != self.num_examples:
                 raise ValueError(_OTHER_COUNT.format(self.num_examples, len(labels)))
@@ -98,8 +98,7 @@ class Streamed(Examples):
         return images, labels
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        images = self._only(rows).map(lambda image, _: image)
-        return np.stack(list(images.as_numpy_iterator()))[rows.argsort().argsort()]
+        return np.concatenate([*self._images(rows)])[rows.argsort().argsort()]
 
     def where(self, mask: np.ndarray) -> "Streamed":
         # With their labels, so that the whole stream is not read for them again.
@@ -113,17 +112,16 @@ class Streamed(Examples):
 
     def chunks(self) -> Iterator[np.ndarray]:
         # From end to end, as the first ones may be all of one class.
-        rows = stratified.spaced(self.num_examples, _MEASURED_EXAMPLES)
-        images = self._only(rows).map(lambda image, _: image)
-        return images.batch(256).as_numpy_iterator()
+        return self._images(stratified.spaced(self.num_examples, _MEASURED_EXAMPLES))
 
-    def _only(self, rows):
-        """The dataset of some pairs, in their order; no other image is decoded."""
-        if len(rows) == self.num_examples:
-            return self._pairs.images()
-        mask = np.zeros(self.num_examples, bool)
-        mask[rows] = True
-        return self._pairs.where(mask).images()
+    def _images(self, rows):
+        """The images of some pairs, in their order; no other image is decoded."""
+        pairs = self._pairs
+        if len(rows) < self.num_examples:
+            mask = np.zeros(self.num_examples, bool)
+            mask[rows] = True
+            pairs = pairs.where(mask)
+        return _arrays(pairs.images().map(lambda image, _: image).batch(256))
 
     def _window(self, size):
         """How many records are shuffled at a time, unless they are listed."""
@@ -146,3 +144,12 @@ class Streamed(Examples):
                 stacklevel=2,
             )
         return window
+
+
+def _arrays(batches):
+    """Yields the arrays of a dataset; what cannot be read is told in a sentence."""
+    position = [0]
+    with passes.reading(position):
+        for array in batches.as_numpy_iterator():
+            position[0] += len(array)
+            yield array
