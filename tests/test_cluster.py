@@ -66,16 +66,16 @@ def test_workers_meet(monkeypatch, count):
 def test_who_hangs_up_before_the_answer_was_not_told(monkeypatch, gone):
     """A busy machine's caller gives up; what is then answered reaches nobody."""
     ports = free_ports(2)
-    hello = json.dumps([gone, []]).encode() + b"\n"
+    hello = json.dumps([gone, "", []]).encode() + b"\n"
 
     def call():
         with socket.create_connection(("localhost", ports[1 - gone]), 1) as s:
             s.sendall(hello)
 
-    def busy(self, number, ask=cluster._Meeting._ask):
+    def busy(self, *args, ask=cluster._Meeting._ask):
         if self._own == gone:
             time.sleep(1)
-        ask(self, number)
+        ask(self, *args)
 
     monkeypatch.setattr(cluster._Meeting, "_ask", busy)
     caller = threading.Timer(1, call)
@@ -92,6 +92,101 @@ def test_workers_that_come_at_once_meet(monkeypatch, count):
     found = meet(monkeypatch, free_ports(count), [[]] * count, starts=starts)
     assert found == ["met"] * count
     assert time.monotonic() - started < cluster._PATIENCE  # none waited in vain
+
+
+class Stopped(Exception):
+    """Somebody has stopped a worker."""
+
+
+class Worker(threading.Thread):
+    """One of three workers, in a thread of its own."""
+
+    def __init__(self, ports, index, about=()):
+        super().__init__()
+        addresses = [f"localhost:{port}" for port in ports]
+        self.meeting = cluster._Meeting(addresses, index, about)
+        self.is_stopped, self.found = False, None
+        self.start()
+
+    def run(self):
+        def tell(text):
+            if self.is_stopped:
+                raise Stopped
+
+        try:
+            self.meeting.hold(tell)
+            self.found = "met"
+        except (Stopped, ValueError) as error:
+            self.found = str(error)
+
+    def stop(self):
+        self.is_stopped = True
+        self.join(10)
+
+    def waits_for_the_last(self):
+        """Whether it has met all others but worker 2, within some seconds."""
+        for _ in range(100):
+            if self.meeting._unheard == self.meeting._uninformed == {2}:
+                return True
+            time.sleep(0.1)
+        return False
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Workers that wait 20 seconds at most, and can be stopped at any time."""
+    monkeypatch.setenv(cluster.WAIT_VARIABLE, "20")
+    monkeypatch.setattr(cluster, "_SHOW_AFTER", 0)
+    monkeypatch.setattr(cluster, "_SHOW_EVERY", 0)
+    monkeypatch.setattr(cluster, "_QUIET", 0.5)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_worker_that_was_started_again_meets_the_others(index):
+    ports = free_ports(3)
+    stays, stopped = Worker(ports, 1 - index), Worker(ports, index)
+    assert stays.waits_for_the_last() and stopped.waits_for_the_last()
+    stopped.stop()
+    again = Worker(ports, index)
+    assert again.waits_for_the_last() and stays.waits_for_the_last()
+    workers = [stays, again, Worker(ports, 2)]
+    for worker in workers:
+        worker.join(20)
+    assert [worker.found for worker in workers] == ["met"] * 3
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_worker_that_was_started_again_with_other_flags_is_told(index):
+    ports = free_ports(3)
+    stays, stopped = Worker(ports, 1 - index), Worker(ports, index)
+    assert stays.waits_for_the_last() and stopped.waits_for_the_last()
+    stopped.stop()
+    again = Worker(ports, index, ["--seed=1"])
+    for worker in (stays, again):
+        worker.join(20)
+        assert "is to do something else" in worker.found
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("index", [0, 1])
+def test_who_calls_twice_was_not_started_again(index):
+    """It does so if its thanks for the answer got lost."""
+    ports = free_ports(3)
+    workers = [Worker(ports, k) for k in range(2)]
+    assert all(worker.waits_for_the_last() for worker in workers)
+    workers[index].meeting._ask(1 - index, 10)
+    assert workers[1 - index].meeting._unheard == {2}
+    workers.append(Worker(ports, 2))
+    for worker in workers:
+        worker.join(20)
+    assert [worker.found for worker in workers] == ["met"] * 3
+
+
+def test_who_calls_out_of_turn_does_not_wait_for_long(monkeypatch):
+    monkeypatch.setattr(cluster, "_QUIET", 0)
+    test_workers_that_come_at_once_meet(monkeypatch, 3)
 
 
 @pytest.mark.parametrize("flags", [["--seed=1"], ["--seed=0", "--outer_steps=9"]])
@@ -112,7 +207,7 @@ def test_strangers_that_call_are_not_workers(monkeypatch):
     ports = free_ports(2)
 
     def call():
-        for text in (b"GET / HTTP/1.1\r\n", b"[7, []]\n", b"[" * 10**5, b""):
+        for text in (b"GET / HTTP/1.1\r\n", b"[7, 1, []]\n", b"[" * 10**5, b""):
             time.sleep(0.1)
             with contextlib.suppress(OSError):
                 with socket.create_connection(("localhost", ports[0]), 1) as s:

@@ -1,7 +1,8 @@
 """Several machines find each other, before TensorFlow's own waiting, which is deaf.
 
 `TF_CONFIG` says who there is. Each worker listens on its own address until it has heard
-from all others, and all from it; then it leaves the address to TensorFlow.
+from all others, and all from it; then it leaves the address to TensorFlow. With one
+that is stopped and started again meanwhile, which is another process, all begin anew.
 """
 
 import errno
@@ -9,6 +10,7 @@ import json
 import os
 import socket
 import time
+import uuid
 from collections.abc import Callable, Sequence
 
 from tfdistill._internal import fields
@@ -20,6 +22,8 @@ _SHOW_AFTER, _SHOW_EVERY = 2.0, 60.0
 _ONE_TRY = 2.0
 # Whoever is spoken to may be busy with others, each for one try.
 _PATIENCE = 20.0
+# For how long one waits to be called before it calls, out of turn.
+_QUIET = 5.0
 # A process that has just ended may hold its port a moment longer.
 _PORT_SECONDS = 10.0
 _LONGEST = 2**20
@@ -94,20 +98,26 @@ class _Meeting:
         self._about = sorted(about)
         others = set(range(len(addresses))) - {own}
         self._unheard, self._uninformed = set(others), set(others)
+        self._process, self._processes = uuid.uuid4().hex, dict[int, str]()
         self._wait = _wait_seconds()
 
     def hold(self, tell):
-        started = time.monotonic()
+        called = started = time.monotonic()
         shown = started + _SHOW_AFTER - _SHOW_EVERY
         with self._listening() as listener:
             while self._unheard or self._uninformed:
                 self._answer(listener)
+                is_quiet = time.monotonic() - called > _QUIET
                 for number in sorted(self._unheard):
                     # Of two, the later calls first: not both, who would wait at once.
-                    if number < self._own or number not in self._uninformed:
-                        self._ask(number)
+                    # But it does not call who was started again after they had met:
+                    # so the earlier calls, too, though seldom and without patience.
+                    in_turn = number < self._own or number not in self._uninformed
+                    if in_turn or is_quiet:
+                        self._ask(number, _PATIENCE if in_turn else _ONE_TRY)
                         self._answer(listener)
                 now = time.monotonic()
+                called = now if is_quiet else called
                 if now - started > self._wait and self._unheard | self._uninformed:
                     raise ValueError(
                         f"{self._missing()} did not come within "
@@ -146,7 +156,8 @@ class _Meeting:
                 time.sleep(0.2)
 
     def _hello(self):
-        return json.dumps([self._own, self._about]).encode() + b"\n"
+        content = [self._own, self._process, self._about]
+        return json.dumps(content).encode() + b"\n"
 
     def _answer(self, listener):
         """Hears whoever has called, and answers."""
@@ -156,7 +167,7 @@ class _Meeting:
             return
         with connection, connection.makefile("rb") as file:
             connection.settimeout(_ONE_TRY)
-            number, about = self._received(file)
+            number, process, about = self._received(file)
             if number is None:
                 return
             try:
@@ -167,9 +178,10 @@ class _Meeting:
                 heard = False
         self._compare(number, about)
         if heard:  # and not gone before the answer came
+            self._notice(number, process)
             self._uninformed.discard(number)
 
-    def _ask(self, number):
+    def _ask(self, number, patience):
         """Calls another worker, hears its answer, and says that it was heard."""
         host, _, port = self._addresses[number].rpartition(":")
         try:
@@ -178,27 +190,35 @@ class _Meeting:
                 socket.create_connection(address, _ONE_TRY) as connection,
                 connection.makefile("rb") as file,
             ):
-                connection.settimeout(_PATIENCE)
+                connection.settimeout(patience)
                 connection.sendall(self._hello())
-                found, about = self._received(file)
+                found, process, about = self._received(file)
                 if found == number:
                     connection.sendall(_THANKS)
         except OSError:  # not there yet
             return
         if found == number:
             self._compare(number, about)
+            self._notice(number, process)
             self._unheard.discard(number)
 
+    def _notice(self, number, process):
+        """Begins anew with a worker that was started again: it knows nothing of us."""
+        if self._processes.get(number) != process:
+            self._processes[number] = process
+            self._unheard.add(number)
+            self._uninformed.add(number)
+
     def _received(self, file):
-        """Number and lines of the other end; (None, None) if it is no worker."""
+        """Number, process and lines of the other end; three None if it is no worker."""
         try:
-            number, about = json.loads(file.readline(_LONGEST))
+            number, process, about = json.loads(file.readline(_LONGEST))
             known = number in range(len(self._addresses)) and number != self._own
             if known and all(isinstance(line, str) for line in about):
-                return number, about
+                return number, process, about
         except (OSError, ValueError, TypeError, RecursionError):
             pass
-        return None, None
+        return None, None, None
 
     def _compare(self, number, about):
         theirs, ours = set(about), set(self._about)
