@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import DistilledDataset, Normalization
+from tfdistill.distilled import tfrecords
 
 STEPS, BATCH, CLASSES, SHAPE = 3, 4, 2, (6, 5, 1)
 RECORDS = "distilled-train.tfrecord-00000-of-00001"
@@ -195,7 +197,7 @@ def test_a_save_that_fails_leaves_nothing_behind(tmp_path):
     make().save(tmp_path / "d")
     broken = make()
     broken.provenance["not"] = object()
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="provenance must hold values of JSON"):
         broken.save(tmp_path / "d", overwrite=True)
     assert DistilledDataset.load(tmp_path / "d").student == "mlp"
     assert os.listdir(tmp_path) == ["d"]
@@ -340,6 +342,35 @@ def test_weights_that_are_not_finite_are_not_taken():
     data = tfdistill.baselines.random_real(digits, steps=1)
     with pytest.raises(ValueError, match="initial_weights must be finite"):
         data.replace(initial_weights=[np.array([0, -np.inf])])
+
+
+def strict(text):
+    """JSON as others than Python read it."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(name))
+
+
+def test_figures_that_are_not_finite_are_null_in_files(tmp_path):
+    rows = [{"student": "mlp", "mean": math.nan, "std": np.inf, "num_students": 2}]
+    data = make(provenance={"measured": rows, "score": np.float32("nan")})
+    data.provenance["later"] = -math.inf
+    data.save(tmp_path / "d")
+    provenance = strict((tmp_path / "d" / "tfdistill.json").read_text())["provenance"]
+    assert provenance["score"] is None and provenance["later"] is None
+    assert "| mlp | nan ± nan % | 2 |" in (tmp_path / "d" / "README.md").read_text()
+    assert DistilledDataset.load(tmp_path / "d").provenance == provenance
+
+
+def test_files_of_earlier_versions_with_nan_are_read(tmp_path):
+    make().save(tmp_path / "d")
+    path = tmp_path / "d" / "tfdistill.json"
+    content = json.loads(path.read_text())
+    content["provenance"]["score"] = math.nan
+    content["sha256"][path.name] = tfrecords.signature(content)
+    path.write_text(json.dumps(content))
+    again = DistilledDataset.load(tmp_path / "d")
+    assert again.provenance["score"] is None
+    again.save(tmp_path / "d", overwrite=True)
+    strict(path.read_text())
 
 
 @pytest.mark.parametrize("measured", [0.9, [1], [{"student": "mlp"}], {"a": 1}])

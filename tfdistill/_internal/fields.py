@@ -146,8 +146,20 @@ def is_unicode(text: str) -> bool:
     return True
 
 
+def as_json(content: Any) -> Any:
+    """A value of JSON's own, from one that may hold NumPy's.
+
+    NaN and infinity, which JSON does not have, become null: `figure` reads it.
+
+    Raises:
+        ValueError, TypeError: If JSON cannot hold it.
+    """
+    text = json.dumps(content, default=plain)
+    return json.loads(text, parse_constant=lambda _: None)
+
+
 def plain_copy(what: str, content: Mapping) -> dict:
-    """An object of JSON's own values, from one that may hold NumPy's.
+    """An object as JSON gives it back, by `as_json`.
 
     Args:
         what: Name of the object, for the error.
@@ -157,7 +169,7 @@ def plain_copy(what: str, content: Mapping) -> dict:
         ValueError: If JSON cannot hold a value.
     """
     try:
-        return json.loads(json.dumps(dict(content), default=plain))
+        return as_json(dict(content))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{what} must hold values of JSON: {error}.") from error
 

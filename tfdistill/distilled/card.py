@@ -12,7 +12,7 @@ from tfdistill.distilled.programs import instructions, labels, program, start
 
 _ROW = {
     "student": fields.TEXT,
-    **dict.fromkeys(("mean", "std"), fields.FIGURE),
+    **dict.fromkeys(("mean", "std"), fields.maybe(fields.FIGURE)),
     "num_students": fields.whole(1),
 }
 #: Pictures of a card have this many images in a row, and rows, at most.
@@ -167,9 +167,10 @@ def accuracy(row: Mapping) -> str:
     """What was measured, as text: the spread only where there is one.
 
     Args:
-        row: `mean` and `std` in 0..1, and `num_students`.
+        row: `mean` and `std` in 0..1, None for NaN, and `num_students`.
     """
-    return f"{spread.percent(row['mean'], row['std'], row['num_students'])} %"
+    mean, std = (fields.figure(row[name]) for name in ("mean", "std"))
+    return f"{spread.percent(mean, std, row['num_students'])} %"
 
 
 def _measured(rows):

@@ -47,7 +47,8 @@ class DistilledDataset(faces.DistilledFace):
         student: Name of the student that the data was distilled for.
         initial_weights: Arrays of the fixed initial weights that the data was distilled
             for (trainable variables, then the others); None for random ones.
-        provenance: How the data was made: values that JSON can hold.
+        provenance: How the data was made: values that JSON can hold; NaN is kept as
+            None.
 
     Attributes:
         images: As students see them, float32 `[steps, batch, *image_shape]`.

@@ -133,7 +133,7 @@ def _write(distilled, folder):
         "class_names": list(distilled.class_names),
         "student": distilled.student,
         "initial_weights": "random" if distilled.initial_weights is None else "fixed",
-        "provenance": distilled.provenance,
+        "provenance": fields.plain_copy("provenance", distilled.provenance),
         "created": datetime.datetime.now(datetime.UTC).isoformat(),
         "versions": {
             "tfdistill": __version__,

@@ -120,13 +120,8 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_json(path: str | os.PathLike, content) -> None:
-    """Writes a JSON file; lists of numbers take a line each.
-
-    NaN and infinity, which JSON does not have, become null: `fields.figure` reads it.
-    """
-    text = json.dumps(content, default=fields.plain)
-    content = json.loads(text, parse_constant=lambda _: None)
-    text = json.dumps(content, indent=1)
+    """Writes a JSON file, by `fields.as_json`; lists of numbers take a line each."""
+    text = json.dumps(fields.as_json(content), indent=1)
     # A line never ends within a string.
     text = re.sub(
         r"\[\n([^\[\]{}\"]*)\n *\]",
