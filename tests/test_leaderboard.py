@@ -1,6 +1,7 @@
 """The leaderboard of the sets that ship: it is made, and it names them all."""
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def test_a_set_ships_with_tests_of_its_own_kind_alone(tmp_path):
         "-b": {"student": "b", "num_students": 3},
         "-b-2": {"student": "b", "num_students": 2},
         "-c-2": {"student": "c", "num_students": 2, "seed": 1},
+        "-d": {"student": "d", "accuracy_mean": None},
         "-shuffled": {"shuffle_steps": True},
         "-e-shuffled": {"shuffle_steps": True, "student": "e"},
         "-f-300-updates-0.001": {"updates": 300, "student": "f"},
@@ -74,7 +76,9 @@ def test_a_set_ships_with_tests_of_its_own_kind_alone(tmp_path):
         ("a", 9),
         ("b", 3),
         ("c", 2),
+        ("d", 9),
     ]
+    assert math.isnan(found[-1]["mean"])
 
 
 def _in_tools(code):

@@ -158,6 +158,28 @@ def test_what_a_cell_computes_tells_it_from_others(budget, tool):
                 assert len(every) == 3
 
 
+def test_a_cell_that_diverged_is_in_the_tables(tool, tmp_path):
+    """Files hold null for the figures that are NaN."""
+    names = ("accuracy", "attacked", "modified_accuracy")
+    tests = {f"{name}_{of}": None for name in names for of in ("mean", "std")}
+    tests |= {"num_students": 2, "accuracy_per_class": [None, 0.5]}
+    beside = dict.fromkeys(("before", "random_real", "no_distilled_data"), tests)
+    costs = {"seconds": 1, "num_images": 3, "bytes": 9, "peak_memory_bytes": 9}
+    found = {**tests, **beside, **costs, "dataset": "d", "selection": "nothing"}
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps({"key": found}))
+    metrics = tool._done(path)["key"]
+    record = tool._record(tool.papers.Cell("d/cell", "a cell"), [metrics])
+    assert "| a cell | | **nan ± nan** | nan |" in (
+        tool.figures.markdown([record]).replace("  ", " ")
+    )
+    assert "| attacked | | nan ± nan | nan ± nan |" in (
+        tool.figures.attack_markdown([record]).replace("  ", " ")
+    )
+    for draw in (tool.figures.bars, tool.figures.attack):
+        draw([record])
+
+
 def test_a_finished_cell_is_known_wherever_its_data_is(tool, tmp_path):
     cell = tool.papers.table2("mnist_usps")[2]
     assert cell.learned and cell.pool

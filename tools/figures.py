@@ -150,7 +150,8 @@ def attack(records: list[dict]):
             (0.19, None, "attacked", "tab:red"),
         ):
             found = [m[key] if key else m for m in r["metrics"]]
-            shares = 100 * np.mean([m["accuracy_per_class"] for m in found], axis=0)
+            shares = np.array([m["accuracy_per_class"] for m in found], float)
+            shares = 100 * shares.mean(0)  # None, of a class without images, is NaN
             at = np.arange(len(shares))
             axis.bar(at + shift, shares, width=0.36, label=label, color=color)
         axis.set_xticks(at, list(map(str, at)))

@@ -37,6 +37,7 @@ sys.path[:0] = [ROOT, os.path.dirname(os.path.abspath(__file__))]
 import cells as papers  # noqa: E402
 import figures  # noqa: E402
 
+from tfdistill._internal import fields  # noqa: E402
 from tfdistill.runs import files  # noqa: E402
 
 FLAGS = flags.FLAGS
@@ -344,10 +345,18 @@ def _publish(name, records, figure, text=None):
 
 
 def _read(path):
+    """Results of a file, at whatever depth, whose figures are NaN where it has null."""
     if not os.path.exists(path):
         return {}
     with open(path, encoding="utf-8") as file:
-        return json.load(file)
+        return json.load(file, object_hook=_with_figures)
+
+
+def _with_figures(content):
+    return {
+        key: fields.figure(value) if key.endswith(("_mean", "_std")) else value
+        for key, value in content.items()
+    }
 
 
 def run_today(table, rows):

@@ -8,7 +8,6 @@ machine are left out.
 """
 
 import glob
-import json
 import os
 import sys
 
@@ -19,6 +18,7 @@ sys.path.insert(0, ROOT)
 
 from tfdistill.distilled import shipped  # noqa: E402
 from tfdistill.distilled.dataset import DistilledDataset  # noqa: E402
+from tfdistill.reporting.metrics import read_metrics  # noqa: E402
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "The run folder.", required=True)
@@ -38,10 +38,7 @@ def measured(folder: str) -> list[dict]:
     """
     paths = [os.path.join(folder, "metrics.json")]
     paths += sorted(glob.glob(os.path.join(folder, "metrics-*.json")))
-    contents = []
-    for path in paths:
-        with open(path, encoding="utf-8") as file:
-            contents.append(json.load(file))
+    contents = [read_metrics(path) for path in paths]
     rows: dict = {}
     for content in contents:
         otherwise = any(content.get(name) for name in _OTHERWISE)
