@@ -601,6 +601,30 @@ def test_a_journal_tells_own_objects_apart_by_all_they_hold(tmp_path):
         assert evaluate((1.0, lambda x: x))[1] == 8
 
 
+def test_an_evaluator_refuses_inner_optimizers_that_hold_something_else(tmp_path):
+    """Its graph has the settings of the one that it was made for."""
+    digits = tfdistill.load_dataset("digits")
+    up, again, down = (
+        tfdistill.baselines.random_real(digits, steps=1, seed=number).replace(
+            inner_optimizer=Scaled(betas), learning_rates=np.full((1, 1), 0.02)
+        )
+        for number, betas in enumerate(([1.0], [1.0], [-1.0]))
+    )
+    journal = Journal(tmp_path)
+    evaluator = tfdistill.Evaluator("linear", up, journal=journal)
+    assert evaluator.takes(again) and not evaluator.takes(down)
+    for refused in (
+        lambda: evaluator(down, digits.test, 1),
+        lambda: tfdistill.evaluate(
+            [up, down], "linear", digits.test, 2, journal=journal
+        ),
+    ):
+        with pytest.raises(ValueError, match="have the same inner optimizer as the"):
+            refused()
+    assert not list(tmp_path.iterdir())
+    assert evaluator([up, again], digits.test, 3).num_students == 3
+
+
 def test_a_journal_tells_long_arrays_apart(tmp_path):
     """NumPy prints neither their middle nor all of their digits."""
     middle, digits = np.zeros(2000), np.full(2000, 1e-9)

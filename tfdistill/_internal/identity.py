@@ -43,12 +43,16 @@ def settings(of: object, but: Collection[str] = ()) -> tuple[dict[str, Any], lis
     return found, untold
 
 
-def alike(one: object, other: object) -> bool:
+def alike(one: object, other: object, but: Collection[str] = ()) -> bool:
     """Whether two objects are of one class, with the same attributes.
 
     Attributes that cannot be told must be the very same objects.
+
+    Args:
+        one, other: The objects.
+        but: Names of attributes to leave out.
     """
-    (known, untold), found = settings(one), settings(other)
+    (known, untold), found = settings(one, but), settings(other, but)
     same = type(one) is type(other) and (known, untold) == found
     return same and all(vars(one)[name] is vars(other)[name] for name in untold)
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal import identity
 from tfdistill._internal.pipelines import untuned
 from tfdistill.distilled.recipe import Recipe, Teacher
 from tfdistill.inner import optimizers
@@ -191,24 +192,19 @@ class _StepByStep(Teacher, Curriculum):
             name: _of_any_length("float32") for name in distilled.hyperparameters
         }
 
-    def takes(self, distilled):
-        return (
-            distilled.recipe.is_ordered
-            and distilled.inner_optimizer.name == self.inner_optimizer.name
-            and self._images.shape == distilled.images.shape
-            and self._labels.shape == distilled.labels.shape
-        )
+    def difference(self, distilled):
+        if not distilled.recipe.is_ordered:
+            return "kind of recipe"
+        own, assigned = self.inner_optimizer, ["hyperparameters"]
+        # All else that an optimizer holds is in the graph.
+        if not identity.alike(distilled.inner_optimizer, own, assigned):
+            return "inner optimizer"
+        shapes = distilled.images.shape, distilled.labels.shape
+        return "" if shapes == (self._images.shape, self._labels.shape) else "shape"
 
     def assign(self, distilled, order=None):
         if order is None:
             order = np.arange(distilled.num_steps)
-        name = distilled.inner_optimizer.name
-        if not distilled.recipe.is_ordered or name != self.inner_optimizer.name:
-            raise ValueError(
-                "An Evaluator tests data of one inner optimizer: this one is for "
-                f"{self.inner_optimizer.name!r}, the data for {name!r}; make another "
-                "one for it."
-            )
         self._images.assign(distilled.images)
         self._labels.assign(distilled.labels)
         self._order.assign((order % distilled.steps).astype("int64"))

@@ -167,25 +167,15 @@ class _Ordinarily(Teacher):
         self._recipe = distilled.recipe
         self.assign(distilled)
 
-    def takes(self, distilled):
-        return (
-            isinstance(distilled.recipe, OrdinaryTraining)
-            and _structure(distilled.recipe) == self._kind
-            and [a.shape for a in _flat(distilled)]
-            == [self._images.shape, self._labels.shape]
-        )
+    def difference(self, distilled):
+        if not isinstance(distilled.recipe, OrdinaryTraining):
+            return "kind of recipe"
+        if _structure(distilled.recipe) != self._kind:
+            return "batch size and random changes"
+        shapes = [a.shape for a in _flat(distilled)]
+        return "" if shapes == [self._images.shape, self._labels.shape] else "shape"
 
     def assign(self, distilled, order=None):
-        if not isinstance(distilled.recipe, OrdinaryTraining):
-            raise ValueError(
-                "This graph is for ordinary training, the data for learned steps; make "
-                "another evaluator."
-            )
-        if _structure(distilled.recipe) != self._kind:
-            raise ValueError(
-                "Data sets that are compared in one graph differ in updates and "
-                "learning rate alone: they need the same batch size and changes."
-            )
         images, labels = _flat(distilled)
         self._images.assign(images)
         self._labels.assign(labels)

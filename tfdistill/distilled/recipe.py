@@ -17,12 +17,16 @@ class Teacher(abc.ABC):
     """
 
     @abc.abstractmethod
-    def takes(self, distilled) -> bool:
-        """Whether `assign` takes a data set: one of this shape, to be trained alike."""
+    def difference(self, distilled) -> str:
+        """In what a data set, or its training, is none for this graph; "" in nothing.
+
+        Args:
+            distilled: A `DistilledDataset` of the same image shape and classes.
+        """
 
     @abc.abstractmethod
     def assign(self, distilled, order: np.ndarray | None = None) -> None:
-        """Takes a data set of the same shape, whose recipe is of the same kind.
+        """Takes a data set without `difference`.
 
         Args:
             distilled: A `DistilledDataset`.

@@ -167,10 +167,10 @@ class Evaluator:
 
     def takes(self, distilled: DistilledDataset) -> bool:
         """Whether a data set has the shape and the kind of training it was made for."""
-        return not self._difference(distilled) and self._teacher.takes(distilled)
+        return not self._difference(distilled)
 
     def _difference(self, distilled):
-        """In what a data set differs, but for its training; "" in nothing."""
+        """In what a data set, or its training, differs; "" in nothing."""
         like, start = self._like, distilled.initial_weights
         for name in ("image_shape", "num_classes", "normalization"):
             if getattr(distilled, name) != getattr(like, name):
@@ -183,7 +183,7 @@ class Evaluator:
             known = like.initial_weights or []
             if len(start) != len(known) or not all(map(np.array_equal, start, known)):
                 return "initial weights"
-        return ""
+        return self._teacher.difference(distilled)
 
     def untrained(
         self, test, num_students: int = 20, *, seed: int = 0, batch_size: int = 1000
