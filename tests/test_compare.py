@@ -15,7 +15,9 @@ from tfdistill.data.split import Split
 from tfdistill.evaluation import statistics
 from tfdistill.evaluation.attacked import PixelAttack, robustness_ratio
 from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
+from tfdistill.runs.journal import Journal
 from tfdistill.studies.comparison import cells, page
+from tfdistill.studies.comparison.settings import Settings
 from tfdistill.studies.comparison.teachers import Teacher
 
 QUICK = {
@@ -193,6 +195,55 @@ def test_a_comparison_goes_on_where_it_was(digits, soft, tmp_path, monkeypatch):
     other = with_test(digits, np.roll(digits.test.labels, 1))
     tfdistill.compare({"a": soft}, other, **given, folder=tmp_path)
     assert trained and max(trained) < cells._CHOOSING
+
+
+class Scaled(tfdistill.Classification):
+    """Cross-entropy times a factor: by 0, nothing is learned."""
+
+    def __init__(self, factor, more=None):
+        self.factor, self.more = factor, more
+
+    def inner_loss(self, labels, outputs):
+        return self.factor * super().inner_loss(labels, outputs)
+
+
+def test_objectives_are_told_apart_by_all_they_hold(digits, soft, tmp_path):
+    given = {**QUICK, "rates": [0.03], "updates": [30], "attack_images": 0}
+    given = {**given, "baselines": [], "teacher_epochs": 0}
+
+    def accuracies(folder=None, more=None, **factors):
+        sets = {
+            name: soft.replace(objective=Scaled(factor, more))
+            for name, factor in factors.items()
+        }
+        found = tfdistill.compare(sets, digits, **given, folder=folder)
+        return [cell.accuracies.mean() for cell in found.cells if cell.labels == "own"]
+
+    off, off_changed, on, on_changed = accuracies(off=0.0, on=1.0)
+    assert max(off, off_changed) < 0.3 and min(on, on_changed) > 0.5
+    for factor, expected in ((1.0, on), (0.0, off), (1.0, on)):
+        assert accuracies(tmp_path, a=factor)[0] == pytest.approx(expected, abs=0.01)
+    # What may be another one the next time is not kept, and that is said.
+    kept = len(list((tmp_path / "journal").iterdir()))
+    with pytest.warns(UserWarning, match="keeps no results, since Scaled.more cannot"):
+        accuracies(tmp_path, lambda: 0, a=1.0)
+    assert len(list((tmp_path / "journal").iterdir())) == kept
+
+
+def test_journals_of_earlier_comparisons_are_still_known(digits, soft, monkeypatch):
+    """What tells results of shipped objectives from others is as it was."""
+    keys = []
+    monkeypatch.setattr(Journal, "entry", lambda self, arrays, *what: keys.append(what))
+    settings = Settings(updates=(10,), rates=(0.01,), batch_size=32)
+    architecture, journal = Architecture("linear", digits), Journal("unused")
+    bench = cells.Bench(architecture, digits, settings, journal=journal)
+    recipe = tfdistill.OrdinaryTraining(updates=10)
+    for data in (soft, soft.replace(objective="least_squares", labels=soft.labels - 1)):
+        bench._entry([data.replace(recipe=recipe)], "validation", 2)
+    assert keys == [
+        ("linear", "validation", 0, recipe.to_config(), name, 2)
+        for name in ("classification", "least_squares")
+    ]
 
 
 def test_networks_that_diverge_are_the_worst(digits, soft):

@@ -18,7 +18,7 @@ from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
 from tfdistill.inner.stateless import in_precision
-from tfdistill.runs.journal import Journal
+from tfdistill.runs.journal import Journal, can_tell, held
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
 
@@ -198,7 +198,7 @@ class Evaluator:
 
     def _entry(self, test, batches, sets, seed, shuffle_steps):
         takers = [s.inner_optimizer for s in sets if s.recipe.is_ordered]
-        if self._journal is None or _untold([self._objective, *takers]):
+        if self._journal is None or not can_tell([self._objective, *takers]):
             return None
         if self._last_test is not test:
             self._last_test, self._content = test, content(batches)
@@ -210,11 +210,11 @@ class Evaluator:
             arrays += [*start[0], *start[1], *learner.traits(*start, images)]
         for data in sets:
             arrays += [data.images, data.labels, *data.hyperparameters.values()]
-        settings = sorted(_settings(self._objective).items())
+        settings = sorted(held(self._objective).items())
         measured = type(self._objective).__name__, settings
         # Learned steps are in the arrays, but for who takes them.
         recipes = [
-            {"name": s.inner_optimizer.name, **_settings(s.inner_optimizer)}
+            {"name": s.inner_optimizer.name, **held(s.inner_optimizer)}
             if s.recipe.is_ordered
             else s.recipe.to_config()
             for s in sets
@@ -245,28 +245,6 @@ def _tell_of_copies(num_students, dealt, population):
             f"{len(dealt)} tests would be copies, and are left out.",
             stacklevel=3,
         )
-
-
-def _settings(of):
-    # Learned hyperparameters are in the arrays.
-    return identity.settings(of, ["hyperparameters"])[0]
-
-
-def _untold(objects):
-    """What objects hold that a journal cannot tell from another; says so."""
-    found = [
-        f"{type(of).__name__}.{name}"
-        for of in objects
-        for name in identity.settings(of, ["hyperparameters"])[1]
-    ]
-    if found:
-        warnings.warn(
-            f"The journal keeps no results, since {', '.join(sorted(set(found)))} "
-            "cannot be told from another: hold numbers, texts, arrays, or functions "
-            "of a module.",
-            stacklevel=4,
-        )
-    return found
 
 
 def evaluate(

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal import identity
 from tfdistill._internal.seeds import Stream, fold_in, student_seed
 from tfdistill.data.dataset import Dataset
 from tfdistill.evaluation.attacked import PixelAttack
@@ -107,12 +108,13 @@ class Trainer:
 
     def __init__(self, architecture: Architecture, like, side_by_side: int = 2):
         self._teacher = teacher = like.recipe.teacher(like)
+        self._objective = like.objective
         self.side_by_side = side_by_side
         train = training(
             architecture.student,
             architecture.weights,
             teacher,
-            like.objective,
+            self._objective,
             side_by_side,
             by_xla(like.recipe),
         )
@@ -120,6 +122,12 @@ class Trainer:
         # Traced now, so that the time of a training is that of a training.
         once = dataclasses.replace(like.recipe, updates=1)
         self(like.replace(recipe=once), 0, 0)
+
+    def takes(self, distilled) -> bool:
+        """Whether the graph is for a set: its shape, objective and kind of recipe."""
+        return not self._teacher.difference(distilled) and identity.alike(
+            distilled.objective, self._objective
+        )
 
     def __call__(self, distilled, first: int, seed: int):
         """Trains the networks `first`, `first + 1`, ... on a set.

@@ -5,11 +5,14 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from tfdistill._internal import identity
 from tfdistill.runs import files
+
+_LEARNED = ["hyperparameters"]
 
 
 class Journal:
@@ -92,6 +95,31 @@ class Entry:
         known = min(map(len, arrays.values()))
         self._tell(known - self._known, arrays, found)
         self._known = known
+
+
+def held(of: object) -> dict[str, Any]:
+    """What an own objective or inner optimizer holds, as a setting of an entry.
+
+    Learned hyperparameters are left out, for their values are among the arrays.
+    """
+    return identity.settings(of, _LEARNED)[0]
+
+
+def can_tell(objects: Iterable[object]) -> bool:
+    """Whether `held` has all that objects hold; a warning names what it lacks."""
+    found = {
+        f"{type(of).__name__}.{name}"
+        for of in objects
+        for name in identity.settings(of, _LEARNED)[1]
+    }
+    if found:
+        warnings.warn(
+            f"The journal keeps no results, since {', '.join(sorted(found))} "
+            "cannot be told from another: hold numbers, texts, arrays, or functions "
+            "of a module.",
+            stacklevel=4,  # beyond what asks for an entry, and its caller
+        )
+    return not found
 
 
 def read_arrays(path: str) -> dict[str, np.ndarray] | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfdistill._internal import identity
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.distilled.dataset import DistilledDataset
@@ -15,8 +16,9 @@ from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.evaluation import statistics
 from tfdistill.evaluation.attacked import PixelAttack
 from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
+from tfdistill.inner.objectives import OBJECTIVES
 from tfdistill.inner.objectives.classification import Classification
-from tfdistill.runs.journal import Journal
+from tfdistill.runs.journal import Journal, can_tell, held
 from tfdistill.studies.comparison.competitors import Competitor, is_hard
 from tfdistill.studies.comparison.settings import Settings
 
@@ -121,7 +123,7 @@ class Bench:
     ):
         self._architecture, self._settings = architecture, settings
         self._dataset, self._teacher, self._journal = dataset, teacher, journal
-        self._trainers: dict = {}
+        self._trainers: list[Trainer] = []
         self._depends: dict[str, list[np.ndarray]] = {}
         assert dataset.validation is not None  # `compare` says so
         self._validation = dataset.validation.passes()
@@ -178,10 +180,13 @@ class Bench:
         return OrdinaryTraining(updates, rate, s.batch_size, changes)
 
     def _trained(self, data, first, together):
-        key = data.images.shape, data.objective.name, data.recipe.changes, together
-        if key not in self._trainers:
-            self._trainers[key] = Trainer(self._architecture, data, together)
-        return self._trainers[key](data, first, self._settings.seed)
+        for trainer in self._trainers:
+            if trainer.side_by_side == together and trainer.takes(data):
+                break
+        else:
+            trainer = Trainer(self._architecture, data, together)
+            self._trainers.append(trainer)
+        return trainer(data, first, self._settings.seed)
 
     def _choose(self, draws, changed) -> Choice:
         s, found = self._settings, []
@@ -267,7 +272,8 @@ class Bench:
         return found
 
     def _entry(self, sets: Sequence[DistilledDataset], part, *settings):
-        if self._journal is None:
+        objective = sets[0].objective
+        if self._journal is None or not can_tell([objective]):
             return None
         s = self._settings
         if part not in self._depends:
@@ -281,9 +287,16 @@ class Bench:
             arrays += [data.images, data.labels]
         if part == "test":
             settings += (s.epsilon, s.pgd_steps, s.attack_images)
-        recipe, objective = sets[0].recipe.to_config(), sets[0].objective.name
-        settings = self._architecture.name, part, s.seed, recipe, objective, *settings
-        return self._journal.entry(arrays, *settings)
+        who = self._architecture.name, part, s.seed, sets[0].recipe.to_config()
+        return self._journal.entry(arrays, *who, _taught(objective), *settings)
+
+
+def _taught(objective):
+    """What tells how networks are taught: a name alone, if it stands for all of it."""
+    ships = OBJECTIVES.get(objective.name)
+    if ships and identity.alike(objective, ships()):
+        return objective.name
+    return type(objective).__name__, sorted(held(objective).items())
 
 
 def _second_time(do):
