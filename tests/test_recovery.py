@@ -625,6 +625,31 @@ def test_an_evaluator_refuses_inner_optimizers_that_hold_something_else(tmp_path
     assert evaluator([up, again], digits.test, 3).num_students == 3
 
 
+def test_a_journal_tells_whether_xla_trained(tmp_path, monkeypatch):
+    """It draws other random changes: a test would go on as another one."""
+    digits = tfdistill.load_dataset("digits")
+    changes = tfdistill.RandomChanges(shift=0.1)
+    recipe = tfdistill.OrdinaryTraining(updates=5, batch_size=5, changes=changes)
+    data = tfdistill.baselines.random_real(digits, steps=1).replace(recipe=recipe)
+    journal, entry, keys = Journal(tmp_path), Journal.entry, []
+
+    def kept(self, arrays, *settings):
+        keys.append(settings)
+        return entry(self, arrays, *settings)
+
+    monkeypatch.setattr(Journal, "entry", kept)
+    without, with_xla = (
+        tfdistill.evaluate(
+            data, "linear", digits.test, 2, journal=journal, jit_compile=by_xla
+        )
+        for by_xla in (False, True)
+    )
+    assert not np.array_equal(without.losses, with_xla.losses)
+    assert len(list(tmp_path.iterdir())) == 2
+    # Without XLA, what tells results from others is as it was in earlier versions.
+    assert keys[0][-1] == recipe.to_config() and keys[1] == (*keys[0], "XLA")
+
+
 def test_a_journal_tells_long_arrays_apart(tmp_path):
     """NumPy prints neither their middle nor all of their digits."""
     middle, digits = np.zeros(2000), np.full(2000, 1e-9)

@@ -94,12 +94,13 @@ class Evaluator:
         self._last_test, self._content = None, None  # what the last test set holds
         self._objective = objective or like.objective
         self._check = check_of(like, self._objective, like.normalization)
+        self._by_xla = by_xla(like.recipe, jit_compile)
         self._students = FreshStudents(
             population,
             self._teacher,
             self._objective,
             side_by_side=side_by_side,
-            jit_compile=by_xla(like.recipe, jit_compile),
+            jit_compile=self._by_xla,
             strategy=strategy,
         )
 
@@ -220,9 +221,8 @@ class Evaluator:
             for s in sets
         ]
         who = self._population.name, tested
-        return self._journal.entry(
-            arrays, *who, seed, shuffle_steps, len(sets), measured, *recipes
-        )
+        how = measured, *recipes, *["XLA"] * self._by_xla  # which draws other batches
+        return self._journal.entry(arrays, *who, seed, shuffle_steps, len(sets), *how)
 
 
 def _before_copies(which, population, group):

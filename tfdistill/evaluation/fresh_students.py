@@ -33,8 +33,8 @@ def training(
 
     Returns:
         A function of the seed of all students and the number of the first, both
-        tensors. It returns the weights and the state of each. They depend on the seed
-        and a student's number alone.
+        tensors. It returns the weights and the state of each. They depend on the seed,
+        a student's number, and whether XLA compiles, which may draw other batches.
     """
 
     def train(key, first):
@@ -68,7 +68,7 @@ def by_xla(recipe, asked: bool | None = None) -> bool:
             training.
     """
     if asked is not None:
-        return asked
+        return bool(asked)
     return recipe is not None and not recipe.is_ordered and accelerated()
 
 

@@ -15,6 +15,7 @@ from tfdistill.distilled.foreign.labels import hard
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.evaluation import statistics
 from tfdistill.evaluation.attacked import PixelAttack
+from tfdistill.evaluation.fresh_students import by_xla
 from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
 from tfdistill.inner.objectives import OBJECTIVES
 from tfdistill.inner.objectives.classification import Classification
@@ -287,7 +288,9 @@ class Bench:
             arrays += [data.images, data.labels]
         if part == "test":
             settings += (s.epsilon, s.pgd_steps, s.attack_images)
-        who = self._architecture.name, part, s.seed, sets[0].recipe.to_config()
+        recipe = sets[0].recipe
+        who = self._architecture.name, part, s.seed, recipe.to_config()
+        settings += ("XLA",) * by_xla(recipe)  # which draws other batches
         return self._journal.entry(arrays, *who, _taught(objective), *settings)
 
 
