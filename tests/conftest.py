@@ -63,6 +63,16 @@ def mirrored():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
+@pytest.fixture
+def grappler():
+    """Graphs are rewritten, as in programs."""
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_old_is_looked_at_again():
     """Graphs and pictures of a file end with it; a million objects stay."""

@@ -151,6 +151,27 @@ def test_networks_start_the_same_whatever_they_learn_from(digits, soft):
     assert np.abs(architecture.start(7, 6)[0][0] - expected[0]).max() > 1e-3
 
 
+class Observed(tfdistill.Classification):
+    """Notes whether Grappler is off."""
+
+    def __init__(self):
+        self.noted = []
+
+    def inner_loss(self, labels, outputs):
+        options = tf.config.optimizer.get_experimental_options()
+        self.noted.append(options.get("disable_meta_optimizer", False))
+        return super().inner_loss(labels, outputs)
+
+
+def test_networks_are_trained_without_grappler(digits, soft, grappler):
+    """As those of an `Evaluator`: it breaks large loops."""
+    recipe, objective = tfdistill.OrdinaryTraining(updates=1), Observed()
+    Trainer(
+        Architecture("linear", digits), soft.replace(recipe=recipe, objective=objective)
+    )
+    assert objective.noted and all(objective.noted)
+
+
 @pytest.mark.slow
 def test_a_comparison_goes_on_where_it_was(digits, soft, tmp_path, monkeypatch):
     lines: list[str] = []

@@ -165,6 +165,15 @@ def test_every_image_is_seen_equally_often(data):
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.parametrize("t", [0, 3])
+def test_a_batch_is_the_same_in_any_graph(data, t, grappler):
+    """Grappler breaks what is gathered from a stack of equal orders, at a known t."""
+    curriculum = data.recipe.teacher(data).curriculum(SEED)
+    in_graph = tf.function(lambda: curriculum.batch(tf.constant(t)).images)()
+    alone = curriculum.batch(tf.constant(t)).images
+    np.testing.assert_allclose(in_graph, alone, atol=1e-5)
+
+
 def test_passes_and_updates_have_draws_of_their_own(data):
     changes = tfdistill.RandomChanges(shift=0.2)
     orders, changed = (

@@ -11,6 +11,7 @@ from tfdistill._internal.seeds import Stream, fold_in, student_seed
 from tfdistill.data.dataset import Dataset
 from tfdistill.evaluation.attacked import PixelAttack
 from tfdistill.evaluation.fresh_students import by_xla, training
+from tfdistill.inner.tracing import as_traced
 from tfdistill.weights.population import Population
 from tfdistill.weights.random import RandomWeights
 
@@ -118,7 +119,7 @@ class Trainer:
             side_by_side,
             by_xla(like.recipe),
         )
-        self._train = tf.function(train, autograph=False)
+        self._train = as_traced(tf.function(train, autograph=False))
         # Traced now, so that the time of a training is that of a training.
         once = dataclasses.replace(like.recipe, updates=1)
         self(like.replace(recipe=once), 0, 0)
