@@ -60,6 +60,9 @@ def student_seed(seed, *address) -> tf.Tensor:
     return key
 
 
+# XLA draws the same integers where no number of the seed is negative: TensorFlow
+# extends such a number by its sign, XLA by zeros. Its floats, such as those of random
+# changes, are always others: the upper bits of what is drawn, TensorFlow's the lower.
 def fold_in(seed: tf.Tensor, part) -> tf.Tensor:
     """Another seed, int32 `[2]`, that depends on one seed and an integer."""
     return tf.random.experimental.stateless_fold_in(

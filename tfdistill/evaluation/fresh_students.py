@@ -40,7 +40,7 @@ def training(
     def train(key, first):
         @tf.function(autograph=False)  # all students by one trace
         def learn(number):
-            # What students start from is drawn outside of XLA, which draws others.
+            # What students start from is drawn outside of XLA, whose floats are others.
             seed = fold_in(key, number)
             curriculum = synthesizer.curriculum(seed)
             start = initial_weights.sample_held_out(seed, number)
