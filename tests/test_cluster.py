@@ -141,14 +141,19 @@ def quick(monkeypatch):
     monkeypatch.setattr(cluster, "_QUIET", 0.5)
 
 
+def started_again(ports, index, about=()):
+    """One of two that wait for a third, and the other, stopped and started again."""
+    stays, stopped = Worker(ports, 1 - index), Worker(ports, index)
+    assert stays.waits_for_the_last() and stopped.waits_for_the_last()
+    stopped.stop()
+    return stays, Worker(ports, index, about)
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_worker_that_was_started_again_meets_the_others(index):
     ports = free_ports(3)
-    stays, stopped = Worker(ports, 1 - index), Worker(ports, index)
-    assert stays.waits_for_the_last() and stopped.waits_for_the_last()
-    stopped.stop()
-    again = Worker(ports, index)
+    stays, again = started_again(ports, index)
     assert again.waits_for_the_last() and stays.waits_for_the_last()
     workers = [stays, again, Worker(ports, 2)]
     for worker in workers:
@@ -159,11 +164,7 @@ def test_a_worker_that_was_started_again_meets_the_others(index):
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_worker_that_was_started_again_with_other_flags_is_told(index):
-    ports = free_ports(3)
-    stays, stopped = Worker(ports, 1 - index), Worker(ports, index)
-    assert stays.waits_for_the_last() and stopped.waits_for_the_last()
-    stopped.stop()
-    again = Worker(ports, index, ["--seed=1"])
+    stays, again = started_again(free_ports(3), index, ["--seed=1"])
     for worker in (stays, again):
         worker.join(20)
         assert "is to do something else" in worker.found

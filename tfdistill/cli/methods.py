@@ -180,10 +180,7 @@ def _shown(flag):
         words.append("not with ridge")
     if not words:
         return flag
-    value = ridge.get(flag.name, flag.default)
+    value = ridge.get(flag.name, flag.shown or flag.default)
     if flag.kind is bool:
         value = "yes" if value else "no"
-    said = flag.shown or value
-    if flag.name in ridge:
-        said = value
-    return dataclasses.replace(flag, shown="; ".join([str(said), *words]))
+    return dataclasses.replace(flag, shown="; ".join([str(value), *words]))

@@ -20,7 +20,8 @@ from tfdistill._internal.version import __version__
 WAIT_VARIABLE, WAIT_SECONDS = "TFDISTILL_WORKER_WAIT", 3600
 _SHOW_AFTER, _SHOW_EVERY = 2.0, 60.0
 _ONE_TRY = 2.0
-# Whoever is spoken to may be busy with others, each for one try.
+# For how long an answer is waited for: the other may be calling workers that are not
+# there yet, each for one try.
 _PATIENCE = 20.0
 # For how long one waits to be called before it calls, out of turn.
 _QUIET = 5.0
