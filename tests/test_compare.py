@@ -300,6 +300,25 @@ def test_a_teacher_is_kept_and_is_of_its_data(digits, tmp_path):
             Teacher(name, data, 1, 0, folder)
 
 
+def test_a_teacher_of_other_training_is_refused(digits, tmp_path):
+    folder = str(tmp_path)
+    first = Teacher("linear", digits, 1, 0, folder)
+    images = digits.train.images
+    mirrored = tfdistill.Split(
+        images[:, :, ::-1], digits.train.labels, digits.normalization, num_classes=10
+    )
+    others = [
+        ("epochs", (digits, 2, 0)),
+        ("seed", (digits, 1, 1)),
+        ("images", (dataclasses.replace(digits, train=mirrored), 1, 0)),
+    ]
+    for what, given in others:
+        with pytest.raises(ValueError, match=f"a teacher of other {what}: choose"):
+            Teacher("linear", *given, folder)
+    (tmp_path / "teacher.json").unlink()  # as earlier versions left it
+    assert Teacher("linear", digits, 1, 0, folder).accuracy == first.accuracy
+
+
 def test_attacks_stay_within_their_bounds(digits):
     architecture = Architecture("linear", digits)
     weights, state = architecture.start(0, 0)

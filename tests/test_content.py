@@ -10,6 +10,7 @@ import tfdistill
 from tfdistill.cli import content, data, main, run_folder
 from tfdistill.cli.content import Content
 from tfdistill.cli.errors import InputError
+from tfdistill.data import fingerprints
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +55,12 @@ def test_labels_and_images_are_content(digits, part):
 def test_content_is_the_same_on_other_machines(digits):
     """These resize, and sum, with small differences."""
     images = digits.train.images.astype("float32") / 7
-    known = content.of_split(with_part(digits, "train", images).train)
+    known = fingerprints.of_split(with_part(digits, "train", images).train)
     assert len(set(known)) > 10
     rng = np.random.default_rng(0)
     for _ in range(5):
         noise = np.float32(1 + 1e-7 * rng.standard_normal(images.shape))
-        found = content.of_split(with_part(digits, "train", images * noise).train)
+        found = fingerprints.of_split(with_part(digits, "train", images * noise).train)
         assert found == known
 
 
@@ -72,8 +73,8 @@ def test_labels_of_a_stream_are_content(digits):
         pairs = tf.data.Dataset.from_tensor_slices((images, labels))
         return tfdistill.Split.streamed(pairs, 40, (8, 8, 1), num_classes=10)
 
-    same = [content.of_split(streamed(labels)) for _ in range(2)]
-    assert same[0] == same[1] != content.of_split(streamed(np.roll(labels, 1)))
+    same = [fingerprints.of_split(streamed(labels)) for _ in range(2)]
+    assert same[0] == same[1] != fingerprints.of_split(streamed(np.roll(labels, 1)))
 
 
 @pytest.mark.parametrize("name", ["distill", "baseline", "pretrain", "audit"])

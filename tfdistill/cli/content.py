@@ -9,8 +9,6 @@ from tfdistill.runs import files
 
 # A distilled set that tfdistill wrote; it has the hashes of the files beside it.
 _SET = "tfdistill.json"
-# Evenly spaced images of a part, which stand for all of them.
-_LOOKED_AT = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,28 +70,11 @@ def of_path(path: str | None) -> str | None:
     return of_values(sorted(found))
 
 
-def of_split(split) -> list:
-    """What tells a `Split` from others: its labels, and of images in memory some.
-
-    Machines resize and sum with small differences, so an image counts by a few digits
-    of a mean in which its pixels have different weights.
-    """
-    import numpy as np
-
-    labels = np.ascontiguousarray(split.read_labels(), "<i4")
-    found = [hashlib.sha256(labels.tobytes()).hexdigest()]
-    if split.is_held:
-        rows = np.linspace(0, split.num_examples - 1, _LOOKED_AT).astype(int)
-        images = split.images[np.unique(rows)].astype("float64")
-        images = images.reshape(len(images), -1)
-        weights = np.linspace(1, 2, images.shape[1])
-        found += [f"{mean:.4g}" for mean in images @ (weights / weights.sum())]
-    return found
-
-
 def of_part(split) -> str:
     """A hash of a `Split`: of its labels and, behind a dash, of images in memory."""
-    labels, *images = of_split(split)
+    from tfdistill.data import fingerprints
+
+    labels, *images = fingerprints.of_split(split)
     return "-".join([labels[:16], *([of_values(images)] if images else [])])
 
 

@@ -204,6 +204,7 @@ def content(dataset, *paths: str | None, **others: str | None) -> Content:
         **others: By a flag's name, the hash of what its path leads to; None is left
             out.
     """
+    from tfdistill.data import fingerprints
     from tfdistill.runs import files
 
     splits = dataset.train, dataset.test, dataset.validation
@@ -216,7 +217,7 @@ def content(dataset, *paths: str | None, **others: str | None) -> Content:
         *(files.sha256(path) for path in paths if path),
     ]
     known = {flag: found for flag, found in others.items() if found}
-    parts = [contents.of_split(split) for split in splits if split]
+    parts = [fingerprints.of_split(split) for split in splits if split]
     return Content(
         contents.of_values([*about, parts, known]),
         ("dataset", "pool", *known),

@@ -8,12 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill.data import fingerprints
 from tfdistill.data.dataset import Dataset
 from tfdistill.runs import files
 from tfdistill.studies import pretraining
 from tfdistill.weights import pool as pools
 
 _BATCH_SIZE = 256
+# In the folder of its pool: how it was trained, and what its accuracy is of.
+_TRAINED = "teacher.json"
 
 
 class Teacher:
@@ -27,7 +30,8 @@ class Teacher:
         folder: A pool that holds it, or will; None for none.
 
     Raises:
-        ValueError: If the pool is damaged, or of another architecture or data set.
+        ValueError: If the pool is damaged, or its network of another architecture, data
+            set, number of epochs or seed.
     """
 
     def __init__(
@@ -35,7 +39,7 @@ class Teacher:
     ):
         if folder and os.path.isfile(os.path.join(folder, pools.MANIFEST)):
             pool = pools.Pool.load(folder)
-            _check(pool, folder, name, dataset)
+            _check(pool, folder, name, dataset, epochs, seed)
             make_model = _maker(name, dataset)
             self._model = make_model()
             (values, *_) = pool.values(pool.members[:1], make_model)
@@ -45,9 +49,9 @@ class Teacher:
         self._model = pretrained(name, dataset, epochs, seed)
         (self.accuracy,) = pretraining.accuracies([self._model], dataset.test)
         if folder:
-            self._save(folder, name, dataset)
+            self._save(folder, name, dataset, epochs, seed)
 
-    def _save(self, folder, name, dataset):
+    def _save(self, folder, name, dataset, epochs, seed):
         path = os.path.join(folder, "student-0000.weights.h5")
         with files.replacing(path) as temporary:
             self._model.save_weights(temporary)
@@ -61,6 +65,8 @@ class Teacher:
             normalization=dataset.normalization,
             num_classes=dataset.num_classes,
         )
+        trained = _trained(dataset, epochs, seed)
+        files.write_json(os.path.join(folder, _TRAINED), trained)
         files.write_text(os.path.join(folder, pools.MANIFEST), text)
 
     def labels(self, images: np.ndarray) -> np.ndarray:
@@ -113,11 +119,31 @@ def _maker(name, dataset):
     )
 
 
-def _check(pool, folder, name, dataset):
+def _trained(dataset, epochs, seed):
+    parts = dataset.train, dataset.test
+    return {
+        "epochs": epochs,
+        "seed": seed,
+        "images": [fingerprints.of_split(part) for part in parts],
+    }
+
+
+def _check(pool, folder, name, dataset, epochs, seed):
     found = pool.student, pool.dataset, pool.normalization
     wanted = students.name_of(name), dataset.name, dataset.normalization
     if found != wanted:
         raise ValueError(
             f"The pool {folder} holds {found[0]} for {found[1]}, not {wanted[0]} for "
             f"{wanted[1]} in its normalization: choose another folder."
+        )
+    path = os.path.join(folder, _TRAINED)
+    if not os.path.isfile(path):
+        return  # a pool of an earlier version
+    known = files.read_json(path)
+    trained = _trained(dataset, epochs, seed)
+    other = [key for key, value in trained.items() if known.get(key) != value]
+    if other:
+        raise ValueError(
+            f"The pool {folder} holds a teacher of other {' and '.join(other)}: choose "
+            "another folder."
         )
