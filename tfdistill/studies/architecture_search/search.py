@@ -5,9 +5,7 @@ on the validation part of the real training data; only the best are trained on r
 data. An oracle of KerasTuner chooses the candidates.
 """
 
-import dataclasses
 import functools
-import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
-from tfdistill._internal import fields
 from tfdistill._internal.checks import check_int, first_sentence
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
@@ -25,7 +22,7 @@ from tfdistill.evaluation.evaluator import Evaluator, evaluate_model
 from tfdistill.runs import files
 from tfdistill.runs.backup import Backup
 from tfdistill.students import architecture_spaces, saving
-from tfdistill.studies.architecture_search import oracles
+from tfdistill.studies.architecture_search import kept, oracles
 from tfdistill.studies.architecture_search.candidates import Agreement, Candidate
 from tfdistill.studies.pretraining import Recipe, pretrain
 from tfdistill.weights.random import RandomWeights
@@ -127,7 +124,7 @@ class Search:
         Raises:
             ValueError: If the folder holds another search.
         """
-        return self._read()
+        return kept.read(self._folder, self._settings())
 
     @property
     def ranking(self) -> list[Candidate]:
@@ -330,51 +327,13 @@ class Search:
         candidate.seconds += time.monotonic() - started
         keras.utils.clear_session()  # or memory grows
 
-    @property
-    def _path(self):
-        return os.path.join(self._folder, "candidates.json")
-
     def _settings(self):
-        """Everything that the candidates' results depend on."""
-        data = self._distilled
-        key = hashlib.sha256()
-        for array in (data.images, data.labels, *data.recipe.columns().values()):
-            key.update(np.ascontiguousarray(array))
-        if not data.recipe.is_ordered:
-            key.update(repr(data.recipe.to_config()).encode())
-        return {
-            "space": self._name,
-            "dataset": self._dataset.name,
-            "distilled": key.hexdigest(),
-            "score_images": self._score_images,
-            "seed": self._seed,
-        }
-
-    def _read(self):
-        if not os.path.isfile(self._path):
-            return []
-        try:
-            content = files.read_json(self._path)
-            fields.check(content, {"candidates": fields.each(fields.OBJECT)})
-            candidates = [Candidate.of_json(c) for c in content["candidates"]]
-            settings = content["settings"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(
-                f"{self._path} is damaged: remove it to start the search again."
-            ) from error
-        if settings != self._settings():
-            raise ValueError(
-                f"{self._path} belongs to another search: distilled data, space, data "
-                "set, score_images or seed differ."
-            )
-        return candidates
+        return kept.settings(
+            self._name, self._distilled, self._dataset, self._score_images, self._seed
+        )
 
     def _write(self):
-        content = {
-            "settings": self._settings(),
-            "candidates": [dataclasses.asdict(c) for c in self.candidates],
-        }
-        files.write_json(self._path, content)
+        kept.write(self._folder, self._settings(), self.candidates)
 
 
 def _found(space):

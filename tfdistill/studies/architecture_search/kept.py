@@ -1,0 +1,79 @@
+"""The candidates that a search has tried, as its folder keeps them."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfdistill._internal import fields
+from tfdistill.data.dataset import Dataset
+from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.runs import files
+from tfdistill.studies.architecture_search.candidates import Candidate
+
+_FILE = "candidates.json"
+
+
+def settings(
+    space: str,
+    distilled: DistilledDataset,
+    dataset: Dataset,
+    score_images: int,
+    seed: int,
+) -> dict:
+    """Everything that the candidates' results depend on.
+
+    Args:
+        space: Its name.
+        distilled, dataset, score_images, seed: Same as for `Search`.
+    """
+    key = hashlib.sha256()
+    columns = distilled.recipe.columns().values()
+    for array in (distilled.images, distilled.labels, *columns):
+        key.update(np.ascontiguousarray(array))
+    if not distilled.recipe.is_ordered:
+        key.update(repr(distilled.recipe.to_config()).encode())
+    return {
+        "space": space,
+        "dataset": dataset.name,
+        "distilled": key.hexdigest(),
+        "score_images": score_images,
+        "seed": seed,
+    }
+
+
+def read(folder: str, settings: dict) -> list[Candidate]:
+    """The candidates of a folder, in order; none, if there is no such file.
+
+    Raises:
+        ValueError: If the file is damaged, or of other settings.
+    """
+    path = os.path.join(folder, _FILE)
+    if not os.path.isfile(path):
+        return []
+    try:
+        content = files.read_json(path)
+        fields.check(content, {"candidates": fields.each(fields.OBJECT)})
+        candidates = [Candidate.of_json(c) for c in content["candidates"]]
+        known = content["settings"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{path} is damaged: remove it to start the search again."
+        ) from error
+    if known != settings:
+        raise ValueError(
+            f"{path} belongs to another search: distilled data, space, data "
+            "set, score_images or seed differ."
+        )
+    return candidates
+
+
+def write(folder: str, settings: dict, candidates: Sequence[Candidate]) -> None:
+    """Writes them with the settings: completely or not at all."""
+    content = {
+        "settings": settings,
+        "candidates": [dataclasses.asdict(c) for c in candidates],
+    }
+    files.write_json(os.path.join(folder, _FILE), content)
