@@ -1,5 +1,6 @@
 """Searches on digits: what is ranked, resumed, compared, kept and refused."""
 
+import functools
 import json
 import math
 import re
@@ -308,8 +309,32 @@ def test_the_better_architectures_are_ranked_first(digits, distilled, tmp_path):
     assert agreement.spearman > 0.5
     assert agreement.shortfall >= 0 and agreement.speedup > 0
     again = Search(widths, distilled, digits, tmp_path)
-    again.compare(5, 3, pytest.fail)  # all of it is known
+    again.compare(5, 3, pytest.fail, batch_size=64)  # all of it is known
     assert again.agreement() == agreement
+
+
+def test_results_on_real_data_are_of_one_training(digits, distilled, tmp_path):
+    space = functools.partial(widths)  # which has no name
+    Search(space, distilled, digits, tmp_path).explore(3)
+
+    def compared(count, epochs, **kwargs):
+        search, trained = Search(space, distilled, digits, tmp_path), []
+        search.compare(count, epochs, trained.append, **kwargs)
+        known = [c for c in search.ranking if c.real_accuracy is not None]
+        assert all(c.real_training == known[0].real_training for c in known)
+        return len(trained), len(known)
+
+    path = tmp_path / "candidates.json"
+    assert compared(3, 1) == (3, 3)
+    assert compared(2, 2) == (2, 2)
+    assert compared(2, 2) == (0, 2)
+    assert compared(1, 2, batch_size=64) == (1, 1)
+    assert compared(1, 2, batch_size=64, learning_rate=0.01) == (1, 1)
+    content = json.loads(path.read_text())
+    for candidate in content["candidates"]:  # as earlier versions wrote them
+        del candidate["real_training"]
+    path.write_text(json.dumps(content))
+    assert compared(1, 2) == (0, 1)
 
 
 def test_the_figures_of_an_agreement(digits, distilled, tmp_path):

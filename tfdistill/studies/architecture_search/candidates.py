@@ -16,6 +16,8 @@ _FIELDS = {
     "real_accuracy": fields.maybe(fields.FIGURE),
     "real_seconds": fields.maybe(fields.number(0)),
 }
+# Absent from files of earlier versions.
+_OPTIONAL = {"real_training": fields.maybe(fields.OBJECT)}
 
 
 @dataclasses.dataclass
@@ -32,6 +34,7 @@ class Candidate:
         real_accuracy: Accuracy on all validation images after real data; None if
             unknown.
         real_seconds: Time that this took.
+        real_training: How: epochs, batch_size and learning_rate; None if unknown.
     """
 
     values: dict
@@ -41,6 +44,7 @@ class Candidate:
     refusal: str | None = None
     real_accuracy: float | None = None
     real_seconds: float | None = None
+    real_training: dict | None = None
 
     @classmethod
     def of_json(cls, content: Mapping) -> "Candidate":
@@ -49,7 +53,7 @@ class Candidate:
         Raises:
             ValueError, TypeError: If a field is of another kind.
         """
-        fields.check(content, _FIELDS)
+        fields.check(content, _FIELDS, _OPTIONAL)
         accuracies = list(map(fields.figure, content["accuracies"]))
         return cls(**{**content, "accuracies": accuracies})
 

@@ -9,6 +9,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -98,7 +99,7 @@ class Search:
             )
         distilled.check_fits(dataset)
         self._space = _found(space)
-        self._name = space if isinstance(space, str) else space.__name__
+        self._name = _name_of(space)
         if passes is not None:
             distilled = distilled.by_adam(passes)
         self._distilled, self._dataset = distilled, dataset
@@ -183,27 +184,43 @@ class Search:
         count: int,
         epochs: int,
         after_each: Callable[[Candidate], None] = lambda _: None,
+        *,
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
         **kwargs,
     ) -> None:
         """Trains some candidates on real data, too.
+
+        All results on real data are of one training: those of another are dropped.
 
         Args:
             count: Number of candidates, evenly spaced from the best to the worst of the
                 ranking.
             epochs: Passes over the training images, at least 1.
             after_each: Called with each candidate that was trained.
-            **kwargs: Other arguments of `retrained`.
+            batch_size, learning_rate, **kwargs: Same as for `retrained`.
         """
+        training: dict[str, Any] = {
+            "epochs": check_int("epochs", epochs, 1),
+            "batch_size": check_int("batch_size", batch_size, 1),
+            "learning_rate": float(learning_rate),
+        }
+        for candidate in self.candidates:
+            # Earlier versions don't say of which training results are.
+            if candidate.real_training not in (None, training):
+                candidate.real_accuracy = candidate.real_seconds = None
+                candidate.real_training = None
         ranking = self.ranking
         places = np.linspace(0, len(ranking) - 1, min(count, len(ranking)))
         for place in places.round().astype(int):
             candidate = ranking[place]
             if candidate.real_accuracy is None:
                 started = time.monotonic()
-                model = self.retrained(candidate, epochs, **kwargs)
+                model = self.retrained(candidate, **training, **kwargs)
                 found = evaluate_model(model, self._validation)
                 candidate.real_accuracy = found.accuracy_mean
                 candidate.real_seconds = time.monotonic() - started
+                candidate.real_training = training
                 self._write()
                 after_each(candidate)
                 keras.utils.clear_session()  # or memory grows
@@ -348,3 +365,9 @@ def _found(space):
             f"not {space!r}."
         )
     return known[space]
+
+
+def _name_of(space):
+    if isinstance(space, str):
+        return space
+    return getattr(space, "__name__", type(space).__name__)
