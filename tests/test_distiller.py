@@ -15,6 +15,7 @@ from tfdistill import (
     RandomWeights,
     stability,
 )
+from tfdistill.cli import main, synthesizers
 from tfdistill.inner import Problem
 from tfdistill.runs.averaging import AveragingAdam
 
@@ -790,6 +791,54 @@ def test_learning_goes_on_from_what_was_distilled(digits, kind):
     )
     assert set(np.unique(plain.labels)) == {0, 1} and plain.recipe is None
     np.testing.assert_allclose(plain.learning_rates, 0.1, rtol=1e-5)
+
+
+def test_images_of_another_size_are_the_means_of_their_pixels(digits):
+    data = tfdistill.baselines.random_real(digits, steps=2)
+    small = DistilledImages.from_distilled(data, enlarged=2)
+    assert small.image_shape == data.image_shape == (8, 8, 1)
+    corner = data.images[:, :, :2, 6:].mean((2, 3))
+    np.testing.assert_allclose(small.images[:, :, 0, 3], corner, atol=1e-6)
+    large = small.batch(tf.constant(1)).images
+    made = Distiller("linear", small).distilled()
+    again = DistilledImages.from_distilled(made, enlarged=1)
+    np.testing.assert_allclose(again.images[1], large, atol=1e-5)
+    with pytest.raises(ValueError, match="enlarged must divide the sides"):
+        DistilledImages.from_distilled(data, enlarged=3)
+
+
+def test_learned_rates_are_kept_for_other_epochs_alone(digits):
+    rates = np.array([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
+    data = tfdistill.baselines.random_real(digits, steps=2)
+    data = data.replace(learning_rates=rates)
+    for epochs, order in ((2, [0, 1]), (5, [0, 1, 2, 2, 2])):
+        going = DistilledImages.from_distilled(data, epochs=epochs)
+        np.testing.assert_allclose(going.learning_rates, rates[order], rtol=1e-4)
+
+    class Own(tfdistill.InnerOptimizer):
+        hyperparameters = (tfdistill.inner.learning_rate(0.01),)
+        name = "own"
+
+        def update(self, t, hyperparameters, gradients, weights, slots):
+            return weights, slots
+
+    class Other(Own):
+        name = "own"
+
+    of_own = data.replace(inner_optimizer=Own(), learning_rates=rates)
+    kept = DistilledImages.from_distilled(of_own).learning_rates
+    np.testing.assert_allclose(kept, rates, rtol=1e-4)
+    for known, other in ((data, "momentum"), (of_own, Other())):
+        with pytest.warns(UserWarning, match="are not taken for (momentum|own)"):
+            going = DistilledImages.from_distilled(known, inner_optimizer=other)
+        assert np.ptp(going.learning_rates) == 0
+
+
+def test_centroids_start_from_the_given_rate(digits):
+    flags = ["--start=k_means", "--learning_rate=0.1", "--epochs=3", "--steps=1"]
+    given = main.command("distill").parse([*flags, "--workdir=W"])
+    images = synthesizers.make(given, digits)
+    np.testing.assert_allclose(images.learning_rates, 0.1, rtol=1e-5)
 
 
 def test_a_split_is_tested_on_as_it_is(digits):

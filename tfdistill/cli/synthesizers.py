@@ -226,7 +226,9 @@ def make(configuration: Configuration, dataset):
         centroids = baselines.k_means(
             dataset, images_per_class=c.images_per_class, **sizes
         )
-        return DistilledImages.from_distilled(centroids, **going)
+        return DistilledImages.from_distilled(
+            centroids, learning_rate=c.learning_rate, **going
+        )
     start = DistilledImages.from_real
     if c.start == "noise":
         start = DistilledImages.from_noise

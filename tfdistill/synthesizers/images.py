@@ -220,7 +220,11 @@ class DistilledImages(Synthesizer, Curriculum):
             distilled: A `DistilledDataset`.
             **kwargs: Other arguments of the constructor, where they are to differ from
                 those of the data: `epochs`, `enlarged`, `recipe`, `inner_optimizer` and
-                rates, and labels, if these were learned.
+                rates, and labels, if these were learned. Further epochs start from the
+                rates of the last one; another inner optimizer, from its own.
+
+        Raises:
+            ValueError: If `enlarged` does not divide the sides of the images.
         """
         numbers, num_classes = distilled.labels.argmax(-1), distilled.num_classes
         learned = not np.array_equal(distilled.labels, np.eye(num_classes)[numbers])
@@ -242,9 +246,10 @@ class DistilledImages(Synthesizer, Curriculum):
             ),
             **kwargs,
         }
-        stored = given["enlarged"] == distilled.enlarged
-        images = distilled.stored_images if stored else distilled.images
-        images = images.astype("float32")
+        images = distilled.stored_images.astype("float32")
+        if given["enlarged"] != distilled.enlarged:
+            factor = _factor(distilled, given)
+            images = _shrunk(distilled.images.astype("float32"), factor)
         made = cls(images, numbers, num_classes, **given)
         if learned:
             made._start_labels(distilled.labels)
@@ -305,6 +310,7 @@ class DistilledImages(Synthesizer, Curriculum):
 def _factor(dataset, options):
     """How many times smaller the images are stored."""
     factor = enlarging.check_factor(options.get("enlarged", 1))
+    enlarging.enlarged_shape(dataset.image_shape, factor)
     if any(side % factor for side in dataset.image_shape[:2]):
         raise ValueError(
             f"enlarged must divide the sides of the images, {dataset.image_shape[0]} "

@@ -1,6 +1,7 @@
 """The learned hyperparameters of the inner steps."""
 
 import dataclasses
+import warnings
 
 import keras
 import tensorflow as tf
@@ -67,21 +68,28 @@ class Schedule(keras.layers.Layer):
         raise KeyError(name)
 
     def start(self, optimizer: InnerOptimizer, values) -> None:
-        """Takes the values of another schedule, if it is of this kind and shape.
+        """Takes the values of another schedule of as many steps.
+
+        Of other epochs, the first ones are taken, or the last one is repeated. Values
+        of another optimizer are left, which a warning says.
 
         Args:
             optimizer: What they are for.
             values: float `[epochs, steps]` by name.
         """
-        shape = tuple(self.learning_rates.shape)
-        if optimizer.name != self.inner_optimizer.name or any(
-            x.shape != shape for x in values.values()
-        ):
+        own = self.inner_optimizer
+        if type(optimizer) is not type(own):
+            warnings.warn(
+                f"The rates of {optimizer.name} are not taken for {own.name}, which "
+                "starts from its own; learning_rate= sets another one.",
+                stacklevel=3,
+            )
             return
-        for hyperparameter in self.inner_optimizer.hyperparameters:
+        for hyperparameter in own.hyperparameters:
+            variable = getattr(self, hyperparameter.variable)
             value = tf.cast(values[hyperparameter.name], tf.float64)
-            raw = hyperparameter.raw(value)
-            getattr(self, hyperparameter.variable).assign(raw)
+            epochs = tf.minimum(tf.range(variable.shape[0]), len(value) - 1)
+            variable.assign(hyperparameter.raw(tf.gather(value, epochs)))
 
     def values(self) -> dict[str, tf.Tensor]:
         """Each hyperparameter by name, float `[epochs, steps]`."""
