@@ -1,5 +1,6 @@
 """Searches on digits: what is ranked, resumed, compared, kept and refused."""
 
+import dataclasses
 import functools
 import json
 import math
@@ -18,6 +19,7 @@ import tfdistill
 from tfdistill import architecture_search, architecture_spaces, baselines
 from tfdistill.cli import search
 from tfdistill.cli.configuration import Configuration
+from tfdistill.data.split import Split
 from tfdistill.studies.architecture_search import oracles
 from tfdistill.studies.architecture_search.search import Candidate, Search
 
@@ -441,6 +443,34 @@ def test_another_search_in_the_folder_is_refused(digits, distilled, tmp_path):
     (tmp_path / "candidates.json").write_text("{")
     with pytest.raises(ValueError, match="damaged"):
         Search(widths, distilled, digits, tmp_path).explore(1)
+
+
+def test_spaces_and_data_of_one_name_are_told_apart(digits, distilled, tmp_path):
+    def space(factor):
+        def named(hp, image_shape, num_classes):
+            hidden = (factor * hp.Choice("width", [2, 4]),)
+            return tfdistill.students.mlp(image_shape, num_classes, hidden=hidden)
+
+        return named
+
+    Search(space(1), distilled, digits, tmp_path).explore(1)
+    Search(space(1), distilled, digits, tmp_path).explore(1)
+    part = digits.validation
+    labels = np.roll(part.labels, 1)
+    part = Split(part.images, labels, digits.normalization, num_classes=CLASSES)
+    others = [
+        (space(2), digits),
+        (space(1), dataclasses.replace(digits, validation=part)),
+    ]
+    for other, data in others:
+        with pytest.raises(ValueError, match="belongs to another search"):
+            Search(other, distilled, data, tmp_path).explore(1)
+    path = tmp_path / "candidates.json"
+    content = json.loads(path.read_text())
+    for name in ("networks", "images"):  # as earlier versions wrote it
+        del content["settings"][name]
+    path.write_text(json.dumps(content))
+    assert len(Search(space(1), distilled, digits, tmp_path).candidates) == 1
 
 
 def test_without_keras_tuner(digits, distilled, tmp_path, monkeypatch):

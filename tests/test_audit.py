@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import json
 import re
 
@@ -73,6 +74,31 @@ def test_the_folder_of_another_audit_is_refused(digits, tmp_path):
     assert again.cpu_seconds > first.cpu_seconds > 0
     with pytest.raises(ValueError, match="holds parts of another audit"):
         audit.examine(few, dataclasses.replace(recipe, seed=1), folder=tmp_path)
+
+
+def test_networks_and_images_of_another_audit_are_told(digits, tmp_path):
+    few = digits.of_classes([0, 1])
+    narrow, wide = (
+        functools.partial(tfdistill.students.mlp, hidden=(width,)) for width in (2, 4)
+    )
+    recipe = audit.Recipe(narrow, rounds=1, outer_steps=1, steps=1)
+    first = audit.examine(few, recipe, folder=tmp_path)
+    mirrored = tfdistill.Split(
+        few.train.images[:, :, ::-1], few.train.labels, few.normalization
+    )
+    others = [
+        (few, dataclasses.replace(recipe, student=wide)),
+        (dataclasses.replace(few, train=mirrored), recipe),
+    ]
+    for given in others:
+        with pytest.raises(ValueError, match="holds parts of another audit"):
+            audit.examine(*given, folder=tmp_path)
+    path = tmp_path / "audit.json"
+    known = json.loads(path.read_text())
+    del known["networks"], known["images"]  # as earlier versions wrote it
+    path.write_text(json.dumps(known))
+    again = audit.examine(few, recipe, folder=tmp_path)
+    np.testing.assert_array_equal(first.probabilities, again.probabilities)
 
 
 @pytest.mark.parametrize("share", [0.004, 0.02, 0.2])

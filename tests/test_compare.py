@@ -5,6 +5,7 @@ import json
 import math
 
 import commands
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -317,6 +318,26 @@ def test_a_teacher_of_other_training_is_refused(digits, tmp_path):
             Teacher("linear", *given, folder)
     (tmp_path / "teacher.json").unlink()  # as earlier versions left it
     assert Teacher("linear", digits, 1, 0, folder).accuracy == first.accuracy
+
+
+def test_a_teacher_of_another_network_of_its_name_is_refused(digits, tmp_path):
+    def network(activation):
+        def named(image_shape, num_classes):
+            layers = [
+                keras.Input(image_shape),
+                keras.layers.Flatten(),
+                keras.layers.Dense(4, activation),
+                keras.layers.Dense(num_classes),
+            ]
+            return keras.Sequential(layers)
+
+        return named
+
+    first = Teacher(network("relu"), digits, 1, 0, str(tmp_path))
+    again = Teacher(network("relu"), digits, 1, 0, str(tmp_path))
+    assert again.accuracy == first.accuracy
+    with pytest.raises(ValueError, match="a teacher of other networks: choose"):
+        Teacher(network("tanh"), digits, 1, 0, str(tmp_path))
 
 
 def test_attacks_stay_within_their_bounds(digits):

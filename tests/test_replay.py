@@ -1,6 +1,7 @@
 """Replay: what is kept is counted, what is known is said, and a study goes on."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
@@ -253,6 +254,23 @@ def test_a_study_goes_on_where_it_was(digits, found, made_once, tmp_path, monkey
     # Another protocol is another result, of the same memories.
     replay.compare(digits, memories, seeds=[3], **{**given, "updates": 5})
     assert len(trained) == 9
+
+
+def test_partials_keep_memories_of_their_own(digits, tmp_path, monkeypatch):
+    made = []
+    original = replay.Distillation.learned
+
+    def learned(self, *arguments, **kwargs):
+        made.append(self.student.keywords["hidden"])
+        return original(self, *arguments, **kwargs)
+
+    monkeypatch.setattr(replay.Distillation, "learned", learned)
+    for width in (2, 4, 4):
+        student = functools.partial(tfdistill.students.mlp, hidden=(width,))
+        memory = replay.SoftLabels(replay.Distillation(student, outer_steps=1, pool=1))
+        given = {**QUICK, "bounds": False, "updates": 1, "folder": tmp_path}
+        replay.compare(digits, {"it": memory}, seeds=[0], **given)
+    assert made == [(2,)] * 2 + [(4,)] * 2
 
 
 def test_what_is_refused(digits):

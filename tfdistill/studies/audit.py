@@ -9,7 +9,6 @@ with that, Bayes' rule gives the probability that a given label is right.
 
 import dataclasses
 import functools
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 
@@ -28,6 +27,7 @@ from tfdistill.runs.annealing import Anneal
 from tfdistill.runs.backup import Backup
 from tfdistill.runs.clock import Clock
 from tfdistill.runs.journal import read_arrays, write_arrays
+from tfdistill.studies import audit_folder
 from tfdistill.synthesizers.images import DistilledImages
 from tfdistill.weights.fixed import FixedWeights
 
@@ -237,7 +237,7 @@ def examine(
     """
     train = dataset.train
     if folder:
-        _claim(folder, train, recipe)
+        audit_folder.claim(folder, dataset, recipe)
     probabilities = np.zeros((train.num_examples, train.num_classes), np.float32)
     votes = np.zeros(probabilities.shape, np.int32)
     clock = Clock(folder and os.path.join(files.local(folder), "seconds.json"))
@@ -259,23 +259,6 @@ def examine(
         )
     given = np.asarray(train.labels)
     return Audit(given, probabilities, votes, clock.cpu_seconds, clock.seconds)
-
-
-def _claim(folder, train, recipe):
-    """Refuses a folder with parts of another audit."""
-    settings = {name: str(value) for name, value in vars(recipe).items()}
-    student = recipe.student
-    if not isinstance(student, str):  # its text may hold an address
-        settings["student"] = getattr(student, "__qualname__", type(student).__name__)
-    labels = np.asarray(train.labels, np.int64)
-    settings["labels"] = hashlib.sha256(labels.tobytes()).hexdigest()
-    settings["image_shape"] = str(tuple(train.image_shape))
-    path = os.path.join(files.local(folder), "audit.json")
-    if not os.path.isfile(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        files.write_json(path, settings)
-    elif files.read_json(path) != settings:
-        raise ValueError(f"{folder} holds parts of another audit; choose another one.")
 
 
 def _half(split, seed):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfdistill._internal import fields
+from tfdistill.data import fingerprints
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.runs import files
@@ -22,12 +23,14 @@ def settings(
     dataset: Dataset,
     score_images: int,
     seed: int,
+    told: str,
 ) -> dict:
     """Everything that the candidates' results depend on.
 
     Args:
         space: Its name.
         distilled, dataset, score_images, seed: Same as for `Search`.
+        told: What tells the space from others of its name.
     """
     key = hashlib.sha256()
     columns = distilled.recipe.columns().values()
@@ -35,8 +38,11 @@ def settings(
         key.update(np.ascontiguousarray(array))
     if not distilled.recipe.is_ordered:
         key.update(repr(distilled.recipe.to_config()).encode())
+    parts = dataset.train, dataset.validation
     return {
         "space": space,
+        "networks": told,
+        "images": [fingerprints.of_split(part) for part in parts if part],
         "dataset": dataset.name,
         "distilled": key.hexdigest(),
         "score_images": score_images,
@@ -57,12 +63,14 @@ def read(folder: str, settings: dict) -> list[Candidate]:
         content = files.read_json(path)
         fields.check(content, {"candidates": fields.each(fields.OBJECT)})
         candidates = [Candidate.of_json(c) for c in content["candidates"]]
-        known = content["settings"]
+        known = dict(content["settings"])
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{path} is damaged: remove it to start the search again."
         ) from error
-    if known != settings:
+    # Earlier versions don't say what follows a name.
+    unsaid = {"networks", "images"} - {*known}
+    if known != {k: v for k, v in settings.items() if k not in unsaid}:
         raise ValueError(
             f"{path} belongs to another search: distilled data, space, data "
             "set, score_images or seed differ."

@@ -19,6 +19,7 @@ from tfdistill import students
 from tfdistill._internal.checks import check_int, first_sentence
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation import networks
 from tfdistill.evaluation.evaluator import Evaluator, evaluate_model
 from tfdistill.runs import files
 from tfdistill.runs.backup import Backup
@@ -99,7 +100,8 @@ class Search:
             )
         distilled.check_fits(dataset)
         self._space = _found(space)
-        self._name = _name_of(space)
+        self._name, self._is_named = _name_of(space), isinstance(space, str)
+        self._rehearsal: list[dict] = []  # values of networks that fit
         if passes is not None:
             distilled = distilled.by_adam(passes)
         self._distilled, self._dataset = distilled, dataset
@@ -125,7 +127,7 @@ class Search:
         Raises:
             ValueError: If the folder holds another search.
         """
-        return kept.read(self._folder, self._settings())
+        return kept.read(self._folder, self._settings)
 
     @property
     def ranking(self) -> list[Candidate]:
@@ -316,6 +318,8 @@ class Search:
         model = self._build(hyperparameters)
         if self._saves:
             saving.rehearse(model)
+        if not self._is_named:
+            self._rehearsal.append(dict(hyperparameters.values))
         return model
 
     def _score(self, candidate, num_students):
@@ -344,13 +348,32 @@ class Search:
         candidate.seconds += time.monotonic() - started
         keras.utils.clear_session()  # or memory grows
 
+    @functools.cached_property
     def _settings(self):
         return kept.settings(
-            self._name, self._distilled, self._dataset, self._score_images, self._seed
+            self._name,
+            self._distilled,
+            self._dataset,
+            self._score_images,
+            self._seed,
+            self._told(),
         )
 
+    def _told(self):
+        """What tells a space that is no name from others: one of its networks."""
+        if not self._rehearsal:
+            return ""
+
+        def first(image_shape, num_classes):
+            return oracles.model_of(self._build, self._rehearsal[0])
+
+        try:
+            return networks.key(first, self._dataset)
+        except oracles.REFUSALS:  # networks whose weights cannot be drawn
+            return ""
+
     def _write(self):
-        kept.write(self._folder, self._settings(), self.candidates)
+        kept.write(self._folder, self._settings, self.candidates)
 
 
 def _found(space):

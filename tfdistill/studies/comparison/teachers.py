@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfdistill import students
 from tfdistill.data import fingerprints
 from tfdistill.data.dataset import Dataset
+from tfdistill.evaluation import networks
 from tfdistill.runs import files
 from tfdistill.studies import pretraining
 from tfdistill.weights import pool as pools
@@ -65,7 +66,7 @@ class Teacher:
             normalization=dataset.normalization,
             num_classes=dataset.num_classes,
         )
-        trained = _trained(dataset, epochs, seed)
+        trained = _trained(name, dataset, epochs, seed)
         files.write_json(os.path.join(folder, _TRAINED), trained)
         files.write_text(os.path.join(folder, pools.MANIFEST), text)
 
@@ -119,9 +120,12 @@ def _maker(name, dataset):
     )
 
 
-def _trained(dataset, epochs, seed):
+def _trained(name, dataset, epochs, seed):
     parts = dataset.train, dataset.test
+    # What a string names is told by the pool.
+    told = isinstance(name, str)
     return {
+        "networks": "" if told else networks.key(name, dataset),
         "epochs": epochs,
         "seed": seed,
         "images": [fingerprints.of_split(part) for part in parts],
@@ -140,7 +144,7 @@ def _check(pool, folder, name, dataset, epochs, seed):
     if not os.path.isfile(path):
         return  # a pool of an earlier version
     known = files.read_json(path)
-    trained = _trained(dataset, epochs, seed)
+    trained = _trained(name, dataset, epochs, seed)
     other = [key for key, value in trained.items() if known.get(key) != value]
     if other:
         raise ValueError(

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from tfdistill import students
 from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.data.split import Split
 from tfdistill.distilled.ordinary import OrdinaryTraining
+from tfdistill.evaluation import networks
 from tfdistill.evaluation.ordinarily_trained import Architecture
 from tfdistill.runs.journal import Journal
 from tfdistill.studies.comparison.compare import usual_changes
-from tfdistill.studies.replay.distilling import Distilled, SoftLabels
+from tfdistill.studies.replay.distilling import Distillation, Distilled, SoftLabels
 from tfdistill.studies.replay.learning import Learner
 from tfdistill.studies.replay.memories import (
     Everything,
@@ -204,6 +206,16 @@ def _images_per_class(name, memory, tasks, limit):
     return limit // each
 
 
+def _is_told(student):
+    """Whether a student's name tells it from all others."""
+    if isinstance(student, students.Sampled):
+        return all(map(_is_told, student.students))
+    if isinstance(student, str):
+        return True
+    name = students.name_of(student)
+    return name in students.STUDENTS or ":" in name
+
+
 class _Run:
     """Keeps what networks learn, and what they learn from."""
 
@@ -240,7 +252,8 @@ class _Run:
         if not (self._journal and memory.limited):
             return memory.remember(self._tasks[number], count, seed)
         settings = "memory", self._data, self._classes, number, repr(memory)
-        entry = self._journal.entry([], *settings, count, seed)
+        told = self._networks(memory, number)
+        entry = self._journal.entry([], *settings, count, seed, *told)
         if not (arrays := entry.read()):
             kept = memory.remember(self._tasks[number], count, seed)
             fields = {"images": kept.images, "labels": kept.labels}
@@ -249,6 +262,13 @@ class _Run:
             arrays = {**fields, "learned": np.array(kept.learned)}
             entry.write(**arrays)
         return Kept(**{**arrays, "learned": bool(arrays["learned"])})
+
+    def _networks(self, memory, number):
+        """What tells networks that a memory is learned through, if no name does."""
+        student = getattr(memory, "distillation", Distillation()).student
+        if _is_told(student):
+            return ()
+        return (networks.key(student, self._tasks[number]),)
 
     def learned(self, kept, seed) -> np.ndarray:
         """Trains a network on all tasks.

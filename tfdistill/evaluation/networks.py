@@ -1,0 +1,36 @@
+"""What tells the networks of a callable from those of another one of its name."""
+
+import hashlib
+
+import numpy as np
+import tensorflow as tf
+
+from tfdistill._internal.seeds import Stream, student_seed
+from tfdistill.data.dataset import Dataset
+from tfdistill.weights.base import InitialWeights
+from tfdistill.weights.population import Population
+
+
+def key(student, dataset: Dataset, weights: InitialWeights | None = None) -> str:
+    """A hash of how networks start, and of what they compute.
+
+    Args:
+        student: Same as for `students.get`.
+        dataset: The real data.
+        weights: How networks start; by default `RandomWeights()`. Of others, the same
+            must come in every process.
+
+    Raises:
+        ValueError: If the student doesn't fit the data.
+    """
+    images = next(iter(dataset.train.batch(4)))[0]
+    population = Population(student, dataset.image_shape, dataset.num_classes, weights)
+    found = hashlib.sha256()
+    for network, start in population.members:
+        seed = student_seed(0, Stream.EVALUATION, 0)
+        values, state = start.sample_held_out(seed, tf.constant(0))
+        for array in (*values, *state, *network.traits(values, state, images)):
+            array = np.ascontiguousarray(array)
+            found.update(f"{array.dtype} {array.shape}".encode())
+            found.update(array.tobytes())
+    return found.hexdigest()

@@ -1,0 +1,48 @@
+"""The folder of an audit, which is of one recipe and of one set of images."""
+
+import hashlib
+import os
+
+import keras
+import numpy as np
+
+from tfdistill.data import fingerprints
+from tfdistill.data.dataset import Dataset
+from tfdistill.evaluation import networks
+from tfdistill.runs import files
+from tfdistill.weights.fixed import FixedWeights
+
+
+def claim(folder: str | os.PathLike, dataset: Dataset, recipe) -> None:
+    """Takes a folder for an audit, or refuses one with parts of another.
+
+    Args:
+        folder: Where; it is made if it is not there.
+        dataset: The data whose training part is audited.
+        recipe: The audit's `Recipe`.
+
+    Raises:
+        ValueError: If the folder is that of another audit.
+    """
+    train = dataset.train
+    settings = {name: str(value) for name, value in vars(recipe).items()}
+    student = recipe.student
+    if not isinstance(student, str):  # its text may hold an address
+        settings["student"] = getattr(student, "__qualname__", type(student).__name__)
+        keras.utils.set_random_seed(recipe.seed % 2**31)
+        settings["networks"] = networks.key(student, dataset, FixedWeights())
+    labels = np.asarray(train.labels, np.int64)
+    settings["labels"] = hashlib.sha256(labels.tobytes()).hexdigest()
+    settings["image_shape"] = str(tuple(train.image_shape))
+    settings["images"] = " ".join(fingerprints.of_split(train))
+    path = os.path.join(files.local(folder), "audit.json")
+    if not os.path.isfile(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        files.write_json(path, settings)
+        return
+    known = files.read_json(path)
+    for name in ("networks", "images"):  # which earlier versions don't say
+        if name not in known:
+            settings.pop(name, None)
+    if known != settings:
+        raise ValueError(f"{folder} holds parts of another audit; choose another one.")
