@@ -120,6 +120,24 @@ def test_a_damaged_backup_falls_back_to_the_one_before(tmp_path):
         tfdistill.Backup(tmp_path).restore(distiller())
 
 
+@pytest.mark.parametrize("name", ["rate [0.1]", "rate *", "rate ?", r"rate\0.1"])
+def test_names_of_folders_are_no_patterns(tmp_path, name):
+    model, batches = small_model()
+    beside = tmp_path / "rate 1"  # "rate *" and "rate ?" as patterns lead there, too
+    beside.mkdir()
+    (beside / "ckpt-2.index").touch()
+    for epochs in (3, 4):
+        backup = tfdistill.Backup(tmp_path / name)
+        model.fit(
+            batches, steps_per_epoch=2, epochs=epochs, verbose=0, callbacks=[backup]
+        )
+        model = small_model()[0]
+    kept = {path.stem for path in (tmp_path / name).glob("ckpt-*")}
+    assert kept == {"ckpt-6", "ckpt-8"}
+    assert tfdistill.Backup(tmp_path / name).restore(model) == 8
+    assert (beside / "ckpt-2.index").exists()
+
+
 def test_a_damaged_list_of_backups_is_not_needed(tmp_path):
     digits = tfdistill.load_dataset("digits")
     synthesizer = tfdistill.DistilledImages.from_noise(digits, steps=1, epochs=1)

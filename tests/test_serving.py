@@ -86,8 +86,10 @@ def test_exported_folders_of_old_and_new_are_read(distilled, tmp_path):
     model = students.linear((8, 8, 1))
     for variable, value in zip(model.trainable_variables, known):
         variable.assign(value)
-    tfdistill.export_student(distilled, model, tmp_path / "new")
-    for folder in (OLD, tmp_path / "new", tmp_path / "new" / "1"):
+    folders = [tmp_path / "new", tmp_path / "rate [0.1]"]
+    for folder in folders:
+        tfdistill.export_student(distilled, model, folder)
+    for folder in (OLD, *folders, tmp_path / "new" / "1"):
         pool = tfdistill.Pool.of_files([str(folder)])
         (values,) = pool.values(pool.training, lambda: students.linear((8, 8, 1)))
         for value, variable in zip(values, known):

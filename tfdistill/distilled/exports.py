@@ -142,7 +142,8 @@ def save_tflite(
     if not os.path.isfile(os.path.join(student, "saved_model.pb")):
         raise FileNotFoundError(f"{student} holds no trained network (SavedModel).")
     try:
-        content = tf.lite.TFLiteConverter.from_saved_model(student).convert()
+        with files.literal(student) as folder:
+            content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
     # The converter's own class of errors is not public.
     except Exception as error:
         raise ValueError(f"LiteRT cannot hold {student}: {error}") from error

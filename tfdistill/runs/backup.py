@@ -1,5 +1,6 @@
 """The state of a run on disk: saved after every epoch, restored after a crash."""
 
+import contextlib
 import glob
 import json
 import os
@@ -153,10 +154,8 @@ class Backup(keras.callbacks.Callback):
         except ValueError:  # the list is damaged; the next state rewrites it
             os.remove(os.path.join(self._folder, "checkpoint"))
         self._json = tf.Variable("", trainable=False)
-        self._saver = tf.train.CheckpointManager(
-            _checkpoint(self.model.optimizer, self._json, self.model.checkpointed),
-            self._folder,
-            max_to_keep=2,
+        self._state = _checkpoint(
+            self.model.optimizer, self._json, self.model.checkpointed
         )
         if self._within_epochs:
             self._watch.start()
@@ -204,7 +203,10 @@ class Backup(keras.callbacks.Callback):
         self._json.assign(json.dumps(record))
         step = _steps(self.model)
         try:
-            self._saver.save(checkpoint_number=step)
+            os.makedirs(self._folder, exist_ok=True)
+            with files.literal(self._folder) as folder:
+                saver = tf.train.CheckpointManager(self._state, folder, max_to_keep=2)
+                saver.save(checkpoint_number=step)
         except (tf.errors.OpError, OSError) as error:
             # Earlier states are whole; nothing of this one must remain.
             for path in glob.glob(f"{glob.escape(self._folder)}/ckpt-{step}*"):
@@ -232,9 +234,19 @@ def _checkpoint(optimizer, record, kept):
     return tf.train.Checkpoint(optimizer=optimizer, record=record, **kept)
 
 
+@contextlib.contextmanager
+def _literal(path):
+    """The path of a state as TensorFlow reads it."""
+    folder, name = os.path.split(path)
+    with files.literal(folder) as plain:
+        yield os.path.join(plain, name)
+
+
 def _record(path):
     """What a state says of its run: the history, `Anneal`'s state, the identity."""
-    return fields.parse(tf.train.load_checkpoint(path).get_tensor(_RECORD).decode())
+    with _literal(path) as prefix:
+        record = tf.train.load_checkpoint(prefix).get_tensor(_RECORD)
+    return fields.parse(record.decode())
 
 
 def _difference(record, model):
@@ -257,7 +269,8 @@ def _restore(path, model):
     """Reads one state, in which students' variables may be of another type."""
     kept = model.checkpointed
     students = list(kept.get("students", ()))
-    types = tf.train.load_checkpoint(path).get_variable_to_dtype_map()
+    with _literal(path) as prefix:
+        types = tf.train.load_checkpoint(prefix).get_variable_to_dtype_map()
     read = []
     for k, variable in enumerate(students):
         saved = types.get(f"students/{k}/.ATTRIBUTES/VARIABLE_VALUE")
@@ -268,7 +281,8 @@ def _restore(path, model):
     known = {name.partition("/")[0] for name in types}
     lacking = {name: kept.pop(name, ()) for name in _LATER if name not in known}
     record = tf.Variable("", trainable=False)
-    _checkpoint(model.optimizer, record, kept).restore(path).assert_consumed()
+    with _literal(path) as prefix:
+        _checkpoint(model.optimizer, record, kept).restore(prefix).assert_consumed()
     for variable, value in zip(students, read):
         if value is not variable:
             variable.assign(tf.cast(value, variable.dtype))

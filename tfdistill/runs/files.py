@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 
@@ -40,6 +41,30 @@ def saved_model(path: str | os.PathLike) -> str:
         return path
     versions = [name for name in os.listdir(path) if name.isdecimal()]
     return os.path.join(path, max(versions, key=int)) if versions else path
+
+
+@contextlib.contextmanager
+def literal(folder: str | os.PathLike) -> Iterator[str]:
+    """A path to a folder that TensorFlow does not take for a pattern.
+
+    What belongs to a checkpoint, or to a SavedModel, TensorFlow looks for by a pattern
+    that begins with its path: in "rate [0.1]" it finds nothing, and of "rate *" it
+    removes what belongs to others.
+
+    Args:
+        folder: The folder; it must exist.
+
+    Yields:
+        Its own path, or if that is a pattern that of a link to it.
+    """
+    folder = local(folder)
+    if not re.search(r"[*?[\\]", folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        link = os.path.join(temporary, "folder")
+        os.symlink(os.path.abspath(folder), link)
+        yield link
 
 
 @contextlib.contextmanager

@@ -282,7 +282,8 @@ def _read(member, model):
         if member.sha256 and files.sha256(path) != member.sha256:
             raise ValueError("it is truncated or altered")
         if os.path.isdir(path):
-            values = _variables(tf.saved_model.load(files.saved_model(path)))
+            with files.literal(files.saved_model(path)) as folder:
+                values = _variables(tf.saved_model.load(folder))
         elif path.endswith(".weights.h5"):
             # Keras only warns of layers that the file does not have.
             with warnings.catch_warnings():
