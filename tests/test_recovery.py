@@ -16,7 +16,7 @@ import tensorflow as tf
 import tfdistill
 from tfdistill import DistilledDataset
 from tfdistill._internal import identity
-from tfdistill.cli import run_folder
+from tfdistill.cli import main, run_folder
 from tfdistill.distilled import learned_schedule
 from tfdistill.evaluation.ordinarily_trained import Architecture
 from tfdistill.runs import files
@@ -422,6 +422,22 @@ def test_a_killed_evaluation_goes_on(tmp_path, monkeypatch):
     np.testing.assert_array_equal(result.confusion, whole.confusion)
     journal.forget()
     assert not path.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "backup"), [("pretrain", "backup/0000"), ("audit", "parts/part-0")]
+)
+def test_backups_that_cannot_be_read_are_a_sentence(tmp_path, command, backup):
+    flags = ["--dataset=digits", "--student=linear", f"--workdir={tmp_path}"]
+    asked = main.command(command)
+    (tmp_path / "flags.txt").write_text(asked.record(asked.parse(flags)))
+    (tmp_path / backup).mkdir(parents=True)
+    (tmp_path / backup / "ckpt-1.index").touch()
+    process = commands.run(command, *flags)
+    assert process.returncode == 2, process.stderr
+    said = f"tfdistill: No backup in {tmp_path / backup} can be read ("
+    assert process.stderr.splitlines()[-1].startswith(said)
+    assert "Traceback" not in process.stderr
 
 
 def test_a_killed_pretraining_goes_on(tmp_path):

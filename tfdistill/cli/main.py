@@ -98,6 +98,7 @@ def run() -> None:
 def _run(asked, configuration):
     from tfdistill.cli import lost_workers, machine
     from tfdistill.runs import files, preemption
+    from tfdistill.runs.state import StateError
 
     machine.exit_when_asked()
     # TensorFlow and TFDS tell of each file they write.
@@ -105,7 +106,7 @@ def _run(asked, configuration):
     try:
         with warnings_in_lines(asked.in_flags):
             asked.run(configuration)
-    except InputError as error:
+    except (InputError, StateError) as error:
         print(own_frames(error), end="", file=sys.stderr)
         _refuse(asked.in_flags(str(error)))
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from absl import logging
 from tfdistill._internal import fields
 from tfdistill.runs import files, preemption, strategies
 from tfdistill.runs.annealing import Anneal
+from tfdistill.runs.state import StateError
 
 _RECORD = "record/.ATTRIBUTES/VARIABLE_VALUE"
 # What states of earlier versions lack.
@@ -116,7 +117,7 @@ class Backup(keras.callbacks.Callback):
                 )
                 continue
             if difference:
-                raise ValueError(
+                raise StateError(
                     f"{self._folder} holds the state of another run ({difference}): "
                     "choose another folder."
                 )
@@ -127,7 +128,7 @@ class Backup(keras.callbacks.Callback):
                     self._anneal.state = record["anneal"]
             return _steps(model)
         if failures:
-            raise ValueError(
+            raise StateError(
                 f"No backup in {self._folder} can be read ({failures[0]}): choose "
                 "another folder, or remove this one to start the run again."
             )

@@ -8,6 +8,10 @@ from tfdistill._internal import identity
 _PLAIN = bool, int, float, str
 
 
+class StateError(ValueError):
+    """A folder's states are no use to this run: one sentence, for people."""
+
+
 class RunState:
     """What `Backup` saves of a `Distiller`, and compares before it restores that."""
 
