@@ -264,6 +264,23 @@ def test_a_run_in_python(made):
     assert source.count('class="main"') == 1
 
 
+def test_commands_are_those_that_repeat_the_run(run, tmp_path):
+    given = report.Run.of_folder(run).commands
+    assert [words[2] for words in given] == [
+        f"--flagfile={run}/flags.txt",
+        "--workdir=again",
+    ]
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("flags.txt"))
+    assert report.Run.of_folder(tmp_path / "run").commands == given[1:]
+    assert "not at hand" not in Page(report.page(tmp_path / "run")).text
+    data = DistilledDataset.load(run / "distilled")
+    data = data.replace(provenance={"flags": ""})  # made in Python
+    data.save(tmp_path / "run" / "distilled", overwrite=True)
+    assert report.Run.of_folder(tmp_path / "run").commands == []
+    page = Page(report.page(tmp_path / "run"))
+    assert not page.all("pre") and "How it was made" in page.text
+
+
 def test_only_runs_of_one_measure_compare(made, run):
     case, _, mine = made
     page = Page(report.page([run, mine, mine]))

@@ -158,7 +158,10 @@ class Run:
 
     @property
     def commands(self) -> list[list[str]]:
-        """What repeats it, quoted for a shell: by its flagfile, and without."""
+        """What repeats it, quoted for a shell: by its flagfile, and without.
+
+        Fewer if the folder has no flagfile, and none if no command has made it.
+        """
         return _commands(self)
 
     @property
@@ -320,10 +323,9 @@ def _flags(lines: str) -> dict[str, str]:
 def _commands(run):
     recorded = run.distilled.provenance.get("flags", "").split("\n")
     command = "baseline" if "kind" in run.flags else "distill"
-    return [
-        ["tfdistill", command, *map(shlex.quote, given)]
-        for given in (
-            [f"--flagfile={run.folder}/flags.txt", "--workdir=again"],
-            ["--workdir=again", *filter(_FLAGS.fullmatch, recorded)],
-        )
-    ]
+    ways = []
+    if run.folder and os.path.isfile(os.path.join(run.folder, "flags.txt")):
+        ways.append([f"--flagfile={run.folder}/flags.txt", "--workdir=again"])
+    if run.flags:
+        ways.append(["--workdir=again", *filter(_FLAGS.fullmatch, recorded)])
+    return [["tfdistill", command, *map(shlex.quote, given)] for given in ways]
