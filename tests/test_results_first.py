@@ -407,3 +407,11 @@ def test_a_set_that_ships_is_copied_and_tested(run, tmp_path, capsys):
     data.replace(provenance={"dataset": None}).save(tmp_path / "own" / "distilled")
     with pytest.raises(InputError, match="--dataset is missing: the distilled images"):
         run("evaluate", *flags, folder=tmp_path / "own")
+
+
+def test_an_attack_that_lowers_the_accuracy_is_not_called_worse():
+    own = {"headline": "accuracy", "shares": ["accuracy"], "accuracy_mean": 0.2}
+    found = {**own, "random_real": {**own, "accuracy_mean": 0.9}}
+    for content, count in ((found, 2), ({**found, "attacked_mean": 1.0}, 0)):
+        others = comparisons.compared(content)
+        assert len(comparisons.verdict(content, others, is_ordered=True)) == count
