@@ -484,6 +484,7 @@ def test_a_run_of_another_command(run, tmp_path):
         ["audit", "--apply=corrected"],
         ["audit", "--apply=corrected", "--dataset=digits"],
         ["baseline", "--steps=1", "--student=linear"],
+        ["audit", "--dataset=digits", "--student=linear", "--overwrite"],
     ):
         process = tfdistill(*arguments, f"--workdir={workdir}", cwd=tmp_path)
         refused(process, other)

@@ -69,9 +69,9 @@ def claim(
 ) -> None:
     """Takes the run folder --workdir, or refuses one that holds another run.
 
-    A folder that holds the same run is resumed; --overwrite replaces another one. Data
-    and pools may have moved, on this machine or to another one, if what they hold is
-    the same.
+    A folder that holds the same run is resumed; --overwrite replaces another one of the
+    command. Data and pools may have moved, on this machine or to another one, if what
+    they hold is the same.
 
     Args:
         command: Whose run it is.
@@ -81,17 +81,18 @@ def claim(
         content: What the paths among the flags lead to; None if that is unknown.
 
     Raises:
-        InputError: If the folder holds another run or other files, or cannot be
-            written.
+        InputError: If the folder holds another run or other files, with --overwrite a
+            run of another command, or cannot be written.
     """
     folder, overwrite = configuration.workdir, configuration.overwrite
     path = os.path.join(folder, FLAGS)
 
     def check():
         refuse_file(folder)
-        if not overwrite:
-            refuse_another(folder, command.name)
-        if os.path.isfile(path) and not overwrite:
+        refuse_another(folder, command.name)
+        if overwrite:
+            return
+        if os.path.isfile(path):
             with open(path, encoding="utf-8", errors="replace") as file:
                 recorded = file.read()
             changed = _differences(command, configuration, recorded, content)
@@ -101,7 +102,7 @@ def claim(
                     f"folder, pass --flagfile={path} to resume it, or --overwrite to "
                     "replace it."
                 )
-        elif os.path.isdir(folder) and _contents(folder) and not overwrite:
+        elif os.path.isdir(folder) and _contents(folder):
             raise InputError(
                 f"--workdir={folder} is not empty and holds no run of tfdistill; "
                 "choose another folder, or pass --overwrite to write into it."
