@@ -40,8 +40,9 @@ def run(monkeypatch, tmp_path):
 
     def run(name, *flags, folder=tmp_path / "w"):
         command = main.command(name)
+        where = [f"--workdir={folder}"] if folder else []
         try:
-            command.run(command.parse([f"--workdir={folder}", *flags]))
+            command.run(command.parse([*where, *flags]))
         finally:
             while run_folder._held:
                 run_folder._held.pop().close()
@@ -188,13 +189,33 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
     assert f"It would write into {tmp_path / 'w'}" in said
     assert "  flags.txt" in said
     assert "--student=linear" in said and "--seed=0" in said
+    assert not re.search(r" 0 s\b", said)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_dry_run_needs_no_folder_to_write_into():
-    for name in ("distill", "baseline", "pretrain"):
-        assert main.command(name).parse(["--dry_run"]).workdir is None
-    assert main.command("audit").parse(["--apply=new", "--dry_run"]).workdir is None
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("distill", DISTILL),
+        ("baseline", ("--student=linear", "--num_sets=1", "--num_students=1")),
+        ("pretrain", ("--student=linear", "--num_students=1")),
+        ("audit", ("--student=linear", "--rounds=1", "--apply=new")),
+        ("compare", ("--sets=run", *COMPARE)),
+        ("search", ("--distilled=run", "--candidates=1", "--keep=0")),
+    ],
+)
+def test_a_dry_run_needs_no_folder_to_write_into(
+    command, flags, run, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    tfdistill.load_distilled("digits/10").save("run")
+    run(command, *flags, "--dry_run", folder=None)
+    said = capsys.readouterr().out
+    assert "It would write into --workdir:" in said and "Nothing is written." in said
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_dry_run_of_one_test_needs_its_folder():
     with pytest.raises(InputError, match="--workdir is missing"):
         main.command("evaluate").parse(["--dry_run"])
 
@@ -211,7 +232,11 @@ def everything(folder):
     ("command", "flags", "what"),
     [
         ("evaluate", ("--num_students=3",), "networks: 3 x"),
-        ("search", ("--candidates=3", "--retrain_epochs=2"), "candidates: 3 x"),
+        (
+            "search",  # one update is an epoch
+            ("--candidates=3", "--retrain_epochs=2", "--batch_size=2000"),
+            "candidates: 3 x",
+        ),
         ("compare", COMPARE, "linear, to test: 16 x"),
     ],
 )
@@ -228,6 +253,7 @@ def test_a_dry_run_on_distilled_images_leaves_everything_as_it_was(
         run(command, *flags, "--dry_run", folder=folder)
     said = capsys.readouterr().out
     assert what in said and " MiB of memory" in said and "It would write into" in said
+    assert not re.search(r" 0 s\b", said)
     assert everything(tmp_path) == before
 
 

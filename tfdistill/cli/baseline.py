@@ -74,6 +74,7 @@ _LEARNED_RATES = Flag(
     "The run folder of a distillation with learned steps: its rates are tried, too.",
     value="FOLDER",
 )
+_SIZES = (synthesizers.IMAGES_PER_CLASS, synthesizers.STEPS)
 _RESULT = [
     *run_folder.flags("run"),
     Flag(
@@ -132,10 +133,11 @@ def run(configuration: Configuration) -> None:
         students.build(c.student, dataset)
         learned = _learned_rates(c, dataset)
         source = _source(c, dataset, start) if c.kind == "fada" else None
-        clock = Clock(os.path.join(c.workdir, "journal", "seconds.json"))
+        clock, journal, progress = Clock(), None, Progress()
+        if not c.dry_run:
+            clock = Clock(os.path.join(c.workdir, "journal", "seconds.json"))
+            journal = run_folder.journal(c.workdir, progress=progress, clock=clock)
         sets = _draw(c, dataset, start)
-        progress = Progress()
-        journal = run_folder.journal(c.workdir, progress=progress, clock=clock)
         with strategy.scope():
             evaluator = _evaluator(c, sets, start, journal)
     model = None if c.nearest_neighbours else students.first(c, dataset)
@@ -248,7 +250,7 @@ def _evaluator(c, sets, start, journal):
         sets[0],
         initial_weights=start if start.is_random else None,
         side_by_side=1 if _count(c, sets) == 1 else 2,
-        journal=None if c.dry_run else journal,
+        journal=journal,
     )
 
 
@@ -377,16 +379,7 @@ COMMAND = Command(
     groups=(
         Group("data", [*data.flags(), _SOURCE, data.VALIDATION]),
         Group("who learns", [students.STUDENT, *students.INITIAL_WEIGHTS]),
-        Group(
-            "what is learned",
-            [
-                _KIND,
-                _NEAREST,
-                synthesizers.IMAGES_PER_CLASS,
-                synthesizers.STEPS,
-                _LEARNED_RATES,
-            ],
-        ),
+        Group("what is learned", [_KIND, _NEAREST, *_SIZES, _LEARNED_RATES]),
         Group("result", _RESULT),
         Group("machine", [machine.strategy_flag(), *machine.LONG]),
     ),

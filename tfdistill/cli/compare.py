@@ -296,9 +296,9 @@ def _dry_run(c, sets, dataset, kinds, protocol):
 
     work, found = [], []
     if c.teacher_epochs:
-        main = named_architectures(c.architectures, sets)[0]
+        main, few = named_architectures(c.architectures, sets)[0], dry_run.STEPS
         step = dry_run.seconds_a_step(
-            lambda callbacks: teachers.pretrained(main, dataset, 1, c.seed, callbacks)
+            lambda watch: teachers.pretrained(main, dataset, few, c.seed, watch)
         )
         updates = c.teacher_epochs * teachers.updates_an_epoch(dataset)
         work.append(("updates of the teacher", updates, step))

@@ -10,7 +10,8 @@ from tfdistill.cli import results
 from tfdistill.cli.command import Command
 from tfdistill.cli.configuration import Configuration
 
-_STEPS = 3
+#: Steps that are measured, the first of which is traced.
+STEPS = 3
 _WIDTH = 80
 
 
@@ -18,7 +19,8 @@ def seconds_a_step(fit: Callable[[list], object]) -> float:
     """Measures a step of training, after the one that is traced.
 
     Args:
-        fit: Begins the training with some Keras callbacks; it ends after a few steps.
+        fit: Begins the training with some Keras callbacks, which end it after `STEPS`
+            steps; it is to have as many, so as many epochs if they may have one each.
     """
     import keras
 
@@ -27,11 +29,11 @@ def seconds_a_step(fit: Callable[[list], object]) -> float:
     class Stopwatch(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             ends.append(time.monotonic())
-            if len(ends) == _STEPS:
+            if len(ends) == STEPS:
                 self.model.stop_training = True
 
     fit([Stopwatch()])
-    return (ends[-1] - ends[0]) / max(1, len(ends) - 1)
+    return (ends[-1] - ends[0]) / (len(ends) - 1)
 
 
 def seconds(do: Callable[[], object]) -> float:

@@ -190,7 +190,7 @@ def _dry_run(c, dataset, recipe):
             functools.partial(students.build, c.student, dataset),
             dataset,
             range(side_by_side),
-            dataclasses.replace(recipe, epochs=1),
+            dataclasses.replace(recipe, epochs=dry_run.STEPS),
             batch_size=c.batch_size,
             seed=c.seed,
             callbacks=callbacks,

@@ -372,7 +372,7 @@ def _dry_run(c, distilled, dataset, strategy):
         if c.real_candidates or c.keep:
             step = dry_run.seconds_a_step(
                 lambda callbacks: search.retrained(
-                    candidate, 1, callbacks=callbacks, **_training(c)
+                    candidate, dry_run.STEPS, callbacks=callbacks, **_training(c)
                 )
             )
             epoch = step * max(1, dataset.train.num_examples // c.batch_size)
