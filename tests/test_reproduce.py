@@ -195,6 +195,15 @@ def test_a_finished_cell_is_known_wherever_its_data_is(tool, tmp_path):
                 assert tool._result(cell, "table2", str(path), 1, None) is None
 
 
+def test_a_folder_of_the_users_home_is_one_place(tool, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    names = "workdir", "pools", "data_dir"
+    with flagsaver.flagsaver():
+        tool.FLAGS(["reproduce", *(f"--{name}=~/{name}" for name in names)])
+        for name in names:
+            assert tool.FLAGS[name].value == str(tmp_path / name)
+
+
 def test_a_record_tells_of_all_networks_and_of_one_distillation(tool):
     metrics = [
         {

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import paths
 from absl import app, flags
 
 FLAGS = flags.FLAGS
@@ -36,7 +37,7 @@ flags.DEFINE_float("cell_minutes", 3.0, "No cell that looks like taking longer."
 flags.DEFINE_boolean("layers", True, "Whether to try troublesome layers.")
 flags.DEFINE_boolean("checks", True, "Whether to check the cells' meta-gradients.")
 flags.DEFINE_enum("size", "full", ["full", "tiny"], "Tiny: a trial on a CPU.")
-flags.DEFINE_string("json", None, "Also write the rows here, after each.")
+paths.define("json", None, "Also write the rows here, after each.")
 
 # TensorFlow's default on a GPU: products of float32 in TF32. The checks' float32 is
 # without it, to tell rounding from mistakes.

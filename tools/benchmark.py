@@ -23,6 +23,7 @@ import statistics
 import sys
 import time
 
+import paths
 import processes
 from absl import app, flags
 
@@ -54,12 +55,12 @@ flags.DEFINE_integer("inter_op_threads", os.cpu_count(), "Operations side by sid
 flags.DEFINE_integer("repeats", 5, "Outer steps timed, after a first.", lower_bound=1)
 flags.DEFINE_integer("full_limit", 100, "The largest T for the method full.")
 flags.DEFINE_boolean("jit_compile", False, "Whether XLA compiles the step.")
-flags.DEFINE_string(
+paths.define(
     "peers", None, "A folder of the same work in other frameworks: see tools/peers.py."
 )
-flags.DEFINE_string("torch", None, "With --peers: the Python that has PyTorch.")
-flags.DEFINE_string("jax", None, "With --peers: the Python that has JAX.")
-flags.DEFINE_string("json", None, "Also write the figures here.")
+paths.define("torch", None, "With --peers: the Python that has PyTorch.")
+paths.define("jax", None, "With --peers: the Python that has JAX.")
+paths.define("json", None, "Also write the figures here.")
 flags.DEFINE_string(
     "cell", None, "Internal: METHOD,T,COMPARED, measured in this process."
 )

@@ -17,6 +17,7 @@ import os
 import sys
 import time
 
+import paths
 from absl import app, flags
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -28,7 +29,7 @@ from tfdistill.runs import files
 
 FLAGS = flags.FLAGS
 FOLDS = 5
-flags.DEFINE_string("audit", None, "Folder of an audit with --flip.", required=True)
+paths.define("audit", None, "Folder of an audit with --flip.", required=True)
 flags.DEFINE_string("student", None, "The network; by default the audit's.")
 flags.DEFINE_float(
     "cpu_seconds", None, "To be used; by default the audit's.", lower_bound=1

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 
+import paths
 from absl import app, flags
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -24,11 +25,11 @@ from tfdistill.distilled import shipped  # noqa: E402
 from tfdistill.runs import files  # noqa: E402
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("workdir", None, "Folder of the comparisons.", required=True)
-flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data.")
+paths.define("workdir", None, "Folder of the comparisons.", required=True)
+paths.define("data_dir", None, "Where TFDS keeps its data.")
 flags.DEFINE_list("datasets", None, "Data sets to judge; all of the zoo by default.")
 flags.DEFINE_list("flags", [], "More flags of tfdistill compare, without --.")
-flags.DEFINE_string("docs", os.path.join(ROOT, "docs"), "Where the page is written.")
+paths.define("docs", os.path.join(ROOT, "docs"), "Where the page is written.")
 
 #: Flags of `tfdistill compare`: what two cores can do in half an hour.
 USUAL = ("--networks=5", "--rates=0.001,0.003", "--updates=1000", "--teacher_epochs=0")

@@ -36,6 +36,7 @@ sys.path[:0] = [ROOT, os.path.dirname(os.path.abspath(__file__))]
 
 import cells as papers  # noqa: E402
 import figures  # noqa: E402
+import paths  # noqa: E402
 
 from tfdistill._internal import fields  # noqa: E402
 from tfdistill.runs import files  # noqa: E402
@@ -58,15 +59,15 @@ flags.DEFINE_list(
     "table then shows these and those that are done. All if not given.",
 )
 flags.DEFINE_enum("budget", "hour", ["smoke", "hour", "full"], "How much to compute.")
-flags.DEFINE_string("workdir", "reproduced", "Where runs and results go.")
-flags.DEFINE_string(
+paths.define("workdir", "reproduced", "Where runs and results go.")
+paths.define(
     "pools",
     None,
     "Where the pools are, a folder each (mnist, usps, ...): those that are there are "
     "used, the others made; by default a folder in --workdir. For table2, table3 and "
     "attack.",
 )
-flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data.")
+paths.define("data_dir", None, "Where TFDS keeps its data.")
 flags.DEFINE_boolean("download", False, "Whether TFDS may download absent data.")
 flags.DEFINE_integer("seeds", 1, "Distillations of each cell.", lower_bound=1)
 

@@ -14,6 +14,7 @@ import math
 import os
 import sys
 
+import paths
 import processes
 from absl import app, flags
 
@@ -21,8 +22,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_list("students", ["lenet", "mlp", "convnet@64"], "Networks.")
 flags.DEFINE_integer("repeats", 5, "Outer steps timed at each point.", lower_bound=1)
 flags.DEFINE_boolean("small", False, "Only a few small points, to try this out.")
-flags.DEFINE_string("plot", None, "Also draw the points into this file.")
-flags.DEFINE_string("json", None, "Also write the figures here.")
+paths.define("plot", None, "Also draw the points into this file.")
+paths.define("json", None, "Also write the figures here.")
 
 CLASSES = 10
 MIB = 2**20

@@ -11,6 +11,7 @@ import glob
 import os
 import sys
 
+import paths
 from absl import app, flags
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -21,7 +22,7 @@ from tfdistill.distilled.dataset import DistilledDataset  # noqa: E402
 from tfdistill.reporting.metrics import read_metrics  # noqa: E402
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("run", None, "The run folder.", required=True)
+paths.define("run", None, "The run folder.", required=True)
 flags.DEFINE_string("name", None, "Its name in the zoo.", required=True)
 # What says how the set was made, and nothing of where.
 _KEPT = ("dataset", "seed", "outer_steps", "seconds", "flags")
