@@ -17,7 +17,7 @@ from tfdistill.evaluation import fresh_students, statistics
 from tfdistill.evaluation.attacked import PixelAttack, robustness_ratio
 from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
 from tfdistill.runs.journal import Journal
-from tfdistill.studies.comparison import cells, page
+from tfdistill.studies.comparison import cells, networks, page
 from tfdistill.studies.comparison.settings import Settings
 from tfdistill.studies.comparison.teachers import Teacher
 
@@ -416,6 +416,63 @@ def test_bad_arguments_are_refused(digits, soft):
     ):
         with pytest.raises(ValueError, match=says):
             tfdistill.compare(sets, data, **given)
+
+
+def test_code_that_a_set_names_is_the_callers_to_name(
+    digits, soft, tmp_path, monkeypatch
+):
+    """A stranger's set names a module of the current folder, alone or among others."""
+    (tmp_path / "their_trap.py").write_text(
+        "import tfdistill\nopen('imported', 'w').close()\n"
+        "def net(image_shape, num_classes):\n"
+        "    return tfdistill.students.linear(image_shape, num_classes)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    sets = {
+        "theirs": soft.replace(student="their_trap:net"),
+        "more": soft.replace(student="linear,their_trap:net"),
+    }
+    lines = []
+    result = tfdistill.compare(
+        {"theirs": sets["theirs"]},
+        digits,
+        **{**QUICK, "networks": 1, "choosing": 1, "attack_images": 0},
+        baselines=[],
+        teacher_epochs=0,
+        report=lines.append,
+    )
+    assert result.sets["theirs"]["as_learned"] is None
+    assert "theirs is for their_trap:net, which names code to run" in lines[0]
+    found = networks.chosen(None, sets, digits)
+    assert [one.name for one in found.architectures] == ["convnet", "lenet"]
+    assert len(found.left_out) == 2 and not found.own
+    assert not (tmp_path / "imported").exists()
+    found = networks.chosen(["their_trap:net"], sets, digits)
+    assert found.main == "their_trap:net" and set(found.own) == {"theirs", "more"}
+    assert (tmp_path / "imported").exists()
+
+
+def test_sets_of_networks_that_are_not_here(digits, soft):
+    """A callable's plain name, another size: the others judge, unless it is given."""
+
+    def my_net(image_shape, num_classes):
+        return tfdistill.students.linear(image_shape, num_classes)
+
+    sets = {
+        "mine": soft.replace(student="my_net"),
+        "large": soft.replace(student="alexnet"),
+        "plain": soft,
+    }
+    found = networks.chosen(None, sets, digits)
+    names = [one.name for one in found.architectures]
+    assert names == ["linear", "convnet", "lenet"] and set(found.own) == {"plain"}
+    assert [line.partition(",")[0] for line in found.left_out] == [
+        "mine is for my_net",
+        "large is for alexnet",
+    ]
+    found = networks.chosen([my_net], sets, digits)
+    assert found.own["mine"].students == (my_net,)
 
 
 @pytest.mark.slow

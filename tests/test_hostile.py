@@ -160,6 +160,7 @@ def here(tmp_path_factory):
     )
     (folder / "pool" / "pool.json").write_text(text)
     (folder / "flags.txt").write_text("--student=trap:net\n--dataset=digits\n")
+    (folder / "sets.txt").write_text("--sets=run\n--architectures=linear,trap:net\n")
     (folder / "generator.txt").write_text("--generator=trap:net\n")
     return folder
 
@@ -171,6 +172,7 @@ def here(tmp_path_factory):
         ["evaluate", "--workdir=sampled"],
         ["distill", "--initial_weights=pretrained", "--pool=pool", "--workdir=new"],
         ["baseline", "--flagfile=flags.txt", "--workdir=new"],
+        ["compare", "--flagfile=sets.txt", "--workdir=new"],
         ["pretrain", "--flagfile=flags.txt", "--workdir=new"],
         ["distill", "--flagfile=generator.txt", "--workdir=new"],
     ],
@@ -182,6 +184,19 @@ def test_a_file_cannot_name_code_to_run(here, arguments):
     assert re.search("names? code to run.*if you trust", process.stderr)
     assert process.stderr.count("\n") == 1
     assert not (here / "imported").exists() and not (here / "new").exists()
+
+
+def test_names_of_networks_are_refused_before_a_comparison(here):
+    """The set's own network is left alone, and one that is asked for is not there."""
+    process = tfdistill(
+        *["compare", "--sets=run", "--dataset=digits", "--architectures=linear:net"],
+        "--workdir=new",
+        cwd=here,
+    )
+    assert process.returncode == 2, process.stderr
+    assert process.stderr.startswith("tfdistill: student 'linear:net' cannot be")
+    assert process.stderr.count("\n") == 1 and not (here / "imported").exists()
+    assert not (here / "new").exists()
 
 
 def test_code_is_run_if_it_is_typed(here, tmp_path):
@@ -203,6 +218,7 @@ def test_names_of_code():
     assert code.is_typed("space", "a:b", given)
     assert code.is_typed("student", "c:d", given)
     assert not code.is_typed("student", "a:b", given)
+    assert code.is_typed("architectures", "a,b:c", ["--architectures=a, b:c"])
 
 
 @pytest.mark.parametrize("key", ["pythonClassName", "python_class_name", "type"])

@@ -19,8 +19,10 @@ def is_typed(flag: str, value: str, arguments: Sequence[str]) -> bool:
 
     Args:
         flag: The flag's name.
-        value: Its value.
+        value: Its value; of a list, with commas.
         arguments: The command line.
     """
-    typed = [argument.lstrip("-") for argument in arguments]
+    # A list may be typed with spaces after its commas.
+    value, *typed = ("".join(text.split()) for text in (value, *arguments))
+    typed = [argument.lstrip("-") for argument in typed]
     return f"{flag}={value}" in typed or (flag, value) in zip(typed, arguments[1:])

@@ -316,6 +316,7 @@ class Command:
 
 
 def _check_typed(name, value, arguments):
+    value = ",".join(value) if isinstance(value, list) else value
     if code.is_named(value) and not code.is_typed(name, value, arguments):
         raise InputError(
             f"--{name}={value} stands in a file and names code to run, and a file's "

@@ -20,15 +20,7 @@ import math
 import os
 import re
 
-from tfdistill.cli import (
-    content,
-    data,
-    dry_run,
-    machine,
-    results,
-    run_folder,
-    training,
-)
+from tfdistill.cli import content, data, dry_run, machine, results, run_folder, training
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -98,6 +90,7 @@ _WHO_LEARNS = [
         "package.module:function.",
         shown="those of the sets, convnet and lenet",
         library=f"{_COMPARE}.architectures",
+        names_code=True,
     ),
     Flag(
         "networks",
@@ -186,13 +179,17 @@ def _resolve(configuration: Configuration) -> Configuration:
 
 def run(configuration: Configuration) -> None:
     """Runs the command."""
+    from tfdistill.studies.comparison import networks
+
     c = configuration
     machine.set_threads(c)
     dataset = data.load(c)
     sets = _read(c, dataset)
     kinds, protocol = _options(c, dataset)
+    with checking():
+        learners = networks.chosen(c.architectures, sets, dataset)
     if c.dry_run:
-        return _dry_run(c, sets, dataset, kinds, protocol)
+        return _dry_run(c, sets, dataset, kinds, protocol, learners)
     held = data.content(dataset, sets=_content(c))
     run_folder.claim(COMMAND, c, _OWNED, held)
     if run_folder.is_finished(c.workdir, _RESULT, "comparison"):
@@ -245,7 +242,6 @@ def _content(c):
 
 def _options(c, dataset):
     from tfdistill.studies.comparison import competitors
-    from tfdistill.studies.comparison.compare import named_architectures
 
     kinds = [] if c.baselines == ["none"] else c.baselines
     with checking():
@@ -256,8 +252,6 @@ def _options(c, dataset):
                 f"baselines must be some of {', '.join(competitors.BASELINES)}, or "
                 f"none, not {min(unknown)}."
             )
-        if c.architectures:
-            named_architectures(c.architectures, {})
     return kinds, {
         "networks": c.networks,
         "choosing": c.choosing,
@@ -287,25 +281,27 @@ def _compare(c, sets, dataset, kinds, protocol):
     )
 
 
-def _dry_run(c, sets, dataset, kinds, protocol):
+def _dry_run(c, sets, dataset, kinds, protocol, learners):
     """Lets a few networks learn a little, and says what the comparison would take."""
     from tfdistill.studies.comparison import teachers
-    from tfdistill.studies.comparison.compare import named_architectures
     from tfdistill.studies.comparison.forecast import forecast
     from tfdistill.studies.comparison.settings import Settings
 
     work, found = [], []
+    for line in learners.left_out:
+        print(line, flush=True)
     if c.teacher_epochs:
-        main, few = named_architectures(c.architectures, sets)[0], dry_run.STEPS
         step = dry_run.seconds_a_step(
-            lambda watch: teachers.pretrained(main, dataset, few, c.seed, watch)
+            lambda watch: teachers.pretrained(
+                learners.main, dataset, dry_run.STEPS, c.seed, watch
+            )
         )
         updates = c.teacher_epochs * teachers.updates_an_epoch(dataset)
         work.append(("updates of the teacher", updates, step))
 
     def measure():
         settings = Settings(**protocol)
-        found.extend(forecast(sets, dataset, c.architectures, kinds, settings))
+        found.extend(forecast(sets, dataset, learners.architectures, kinds, settings))
 
     traced = dry_run.growth(measure)
     for one in found:

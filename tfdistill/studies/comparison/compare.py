@@ -4,22 +4,19 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from tfdistill import students
 from tfdistill._internal import spread
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.evaluation.evaluator import evaluate
-from tfdistill.evaluation.ordinarily_trained import Architecture
 from tfdistill.runs.journal import Journal
 from tfdistill.studies.comparison import competitors
 from tfdistill.studies.comparison.cells import Bench, Cell, label_kinds
+from tfdistill.studies.comparison.networks import chosen
 from tfdistill.studies.comparison.result import Comparison
 from tfdistill.studies.comparison.settings import Settings
 from tfdistill.studies.comparison.teachers import Teacher
-
-_ARCHITECTURES = ("convnet", "lenet")
 
 
 def compare(
@@ -55,7 +52,8 @@ def compare(
             `read_distilled` gives.
         dataset: The real data, with validation images (`Dataset.hold_out`).
         architectures: Each the same as for `students.get`, the main one first; by
-            default those that the sets were made for, convnet and lenet.
+            default those that the sets were made for, as far as they are here and are
+            no code that only a set names, convnet and lenet.
         baselines: What sets are compared with: some of "random_real", "k_means" and
             "herding".
         networks: Networks that are tested in each cell.
@@ -109,13 +107,14 @@ def compare(
         raise ValueError("dataset has no validation images: call hold_out first.")
     report = report or (lambda line: None)
     rivals = competitors.given(sets, dataset)
+    learners = chosen(architectures, sets, dataset)
+    found = learners.architectures
+    for line in learners.left_out:
+        report(line)
     sizes = [rival.num_images for rival in rivals]
     rivals += competitors.real(sizes, baselines, dataset, seed)
-    found = [
-        Architecture(name, dataset) for name in named_architectures(architectures, sets)
-    ]
     rivals = [ordinary(rival) for rival in rivals]
-    learned = {name for name, data in sets.items() if _has_learned_steps(data)}
+    learned = {name for name in learners.own if sets[name].recipe.is_ordered}
     for name in sorted(n for n in learned if _starts_from_a_pool(sets[n])):
         learned.remove(name)
         report(
@@ -126,8 +125,7 @@ def compare(
     teacher = None
     if teacher_epochs:
         pool = os.path.join(folder, "teacher") if folder else None
-        main = named_architectures(architectures, sets)[0]
-        teacher = Teacher(main, dataset, teacher_epochs, seed, pool)
+        teacher = Teacher(learners.main, dataset, teacher_epochs, seed, pool)
         report(
             f"teacher: {found[0].name}, {teacher_epochs} epochs of all real images: "
             f"{100 * teacher.accuracy:.2f} %"
@@ -144,7 +142,8 @@ def compare(
     about = {rival.name: _about(rival) for rival in rivals}
     for name, data in sets.items():
         if name in learned:
-            result = evaluate(data, data.student, dataset.test, networks, seed=seed)
+            student = learners.own[name]
+            result = evaluate(data, student, dataset.test, networks, seed=seed)
             about[name]["as_learned"] = [result.accuracy_mean, result.accuracy_std]
             report(f"{name}, by its learned steps: {data.student} {result}")
     return Comparison(
@@ -164,24 +163,6 @@ def usual_changes(dataset: Dataset) -> RandomChanges:
     return RandomChanges(shift=0.1, rotation=0.04, zoom=0.1, flip=flip)
 
 
-def named_architectures(architectures: Sequence | None, sets: Mapping) -> list:
-    """The architectures of a comparison, each once.
-
-    Args:
-        architectures, sets: Same as for `compare`.
-
-    Raises:
-        ValueError: If there is none, or one is unknown.
-    """
-    if architectures is None:
-        made_for = [data.student for data in sets.values()]
-        made_for = [name for name in made_for if name and "," not in name]
-        architectures = [*made_for, *_ARCHITECTURES]
-    if isinstance(architectures, str) or not architectures:
-        raise ValueError("architectures must be a list of at least one.")
-    return list({students.name_of(one): one for one in architectures}.values())
-
-
 def ordinary(rival: competitors.Competitor) -> competitors.Competitor:
     """The same images in one batch, for ordinary training, by any network."""
     draws = tuple(
@@ -195,18 +176,6 @@ def ordinary(rival: competitors.Competitor) -> competitors.Competitor:
         for data in rival.draws
     )
     return dataclasses.replace(rival, draws=draws)
-
-
-def _has_learned_steps(data):
-    """Whether a set has steps of its own, and the network that they are for is here."""
-    if not (data.recipe.is_ordered and data.student):
-        return False
-    try:
-        for student in students.each_of(data.student):
-            students.build(student, data.image_shape, data.num_classes)
-    except ValueError:
-        return False
-    return True
 
 
 def _starts_from_a_pool(data):

@@ -8,7 +8,7 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.ordinarily_trained import Architecture
 from tfdistill.studies.comparison import competitors
 from tfdistill.studies.comparison.cells import Bench, label_kinds
-from tfdistill.studies.comparison.compare import named_architectures, ordinary
+from tfdistill.studies.comparison.compare import ordinary
 from tfdistill.studies.comparison.settings import Settings
 
 
@@ -33,14 +33,15 @@ class Work:
 def forecast(
     sets: Mapping[str, DistilledDataset],
     dataset: Dataset,
-    architectures: Sequence | None,
+    architectures: Sequence[Architecture],
     baselines: Sequence[str],
     settings: Settings,
 ) -> list[Work]:
     """Measures networks of each architecture on the largest set.
 
     Args:
-        sets, dataset, architectures, baselines: Same as for `compare.compare`.
+        sets, dataset, baselines: Same as for `compare.compare`.
+        architectures: Those of the comparison.
         settings: The protocol.
 
     Returns:
@@ -54,8 +55,7 @@ def forecast(
     # Each with random changes and without.
     cells = 2 * (rows + real * (1 + has_teacher))
     found = []
-    for name in named_architectures(architectures, sets):
-        architecture = Architecture(name, dataset)
+    for architecture in architectures:
         times = Bench(architecture, dataset, settings).rehearse(largest)
         mean = sum(settings.updates) / len(settings.updates)
         found.append(
