@@ -363,6 +363,11 @@ def test_attacks_stay_within_their_bounds(digits):
         assert (loss(changed) > loss(images)).numpy().all()
     none = PixelAttack(0.0)(logits, images, labels, digits.normalization, seed)
     np.testing.assert_allclose(none, images, atol=1e-6)
+    # What rounds its images has no gradient to follow, and is left as it is.
+    rounded = PixelAttack(0.1)(
+        lambda x: logits(tf.round(x)), images, labels, digits.normalization, seed
+    )
+    np.testing.assert_allclose(rounded, images, atol=1e-6)
     for wrong in ({"epsilon": 2.0}, {"steps": 0}):
         with pytest.raises(ValueError, match="epsilon must lie"):
             PixelAttack(**wrong)

@@ -140,6 +140,28 @@ def test_training_as_it_was_meant_is_training(attack):
     np.testing.assert_array_equal(result.confusion, again.confusion)
 
 
+def test_a_weight_that_the_output_does_not_use_stays_as_it_is():
+    digits = tfdistill.load_dataset("digits")
+    images = tfdistill.baselines.random_real(digits, steps=1)
+
+    class Unused(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.last = tfdistill.students.linear((8, 8, 1), 10)
+            self.spare = self.add_weight(shape=(3,), initializer="ones")
+
+        def call(self, x):
+            return self.last(x)
+
+    model = Unused()
+    tfdistill.students.check(model, (8, 8, 1), 10)
+    start = [v.numpy() for v in model.variables]
+    for training in (exposure.Training(), exposure.Training(clip=1.0)):
+        exposure.measure(model, [start], images, digits, trainings={"a": training})
+        np.testing.assert_array_equal(model.spare, np.ones(3))
+        assert all(np.isfinite(v).all() for v in model.get_weights())
+
+
 def test_counter_measures_do_what_they_say():
     rng = np.random.default_rng(0)
     images = np.arange(2 * 4, dtype="float32").reshape(2, 4, 1, 1)

@@ -73,7 +73,8 @@ class PixelAttack:
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
                     labels, logits(changed)
                 )
-            gradient = tape.gradient(losses, changed)
+            # Of a network that rounds its images there is none.
+            gradient = tape.gradient(losses, changed, unconnected_gradients="zero")
             moved = changed + rate * tf.sign(gradient)
             changed = tf.clip_by_value(moved, low, high)
         return changed

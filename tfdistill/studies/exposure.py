@@ -175,7 +175,8 @@ def _step(model):
             tape.watch(weights)
             outputs = model(images, training=True)
             loss = tf.add_n([objective.inner_loss(labels, outputs), *model.losses])
-        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, weights), clip)
+        gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
+        gradients, _ = tf.clip_by_global_norm(gradients, clip)
         for weight, gradient in zip(weights, gradients):
             weight.assign_sub(rate * gradient)
 
