@@ -15,6 +15,7 @@ from commands import run as command
 import tfdistill
 from tfdistill import students
 from tfdistill.data import loading as datasets
+from tfdistill.students import applications
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -50,6 +51,51 @@ def test_a_new_head_on_models_of_all_endings(ending):
     shapes = [tuple(v.shape) for v in model.trainable_variables]
     assert shapes == [(4, 7), (7,), (7, 3), (3,)]
     assert not np.any(model(np.ones((2, 4))))
+
+
+def added(x):
+    return keras.layers.Dense(5)(x) + keras.layers.Dense(5)(keras.layers.ReLU()(x))
+
+
+def beside(x):
+    """The last of the model's layers is not the one whose output is its own."""
+    first = keras.layers.Dense(3)(x)
+    return keras.layers.Concatenate()([keras.layers.Dense(5)(x), first])
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        added,
+        beside,
+        lambda x: keras.layers.Activation("relu")(keras.layers.Dense(5)(x)),
+        lambda x: keras.ops.relu(keras.layers.Dense(5)(x)),
+        keras.layers.Dense(5, "relu"),
+        lambda x: 2 * keras.layers.Dense(5)(x),
+    ],
+    ids=["sum", "beside", "relu layer", "keras.ops.relu", "activation", "scaled"],
+)
+def test_a_new_head_throws_no_features_away(ending):
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, ending(inputs))
+    other = students.with_new_head(model, 3)
+    kept = {id(v) for v in model.trainable_variables}
+    assert kept < {id(v) for v in other.trainable_variables}
+    images = np.random.default_rng(0).normal(size=(2, 4)).astype("float32")
+    features = keras.Model(other.input, other.layers[-1].input)
+    np.testing.assert_array_equal(features(images), model(images))
+    with pytest.raises(ValueError, match="does not end in a dense layer"):
+        applications.head(model)
+
+
+def test_a_new_head_goes_back_through_a_function_of_keras():
+    inputs, last = keras.Input((4,)), keras.layers.Dense(5)
+    hidden = keras.layers.Dense(4)(inputs)
+    last(inputs)  # elsewhere, too
+    model = keras.Model(inputs, keras.ops.softmax(last(hidden)))
+    assert applications.head(model) is last
+    other = students.with_new_head(model, 3)
+    assert [v.shape for v in other.trainable_variables[::2]] == [(4, 4), (4, 3)]
 
 
 def test_models_that_no_head_fits_on():
@@ -96,6 +142,8 @@ def test_a_network_of_keras_applications():
     prepared = keras.applications.mobilenet_v2.preprocess_input(raw)
     features = keras.Model(model.input, last.input)(images)
     np.testing.assert_allclose(network(prepared), features, atol=1e-5)
+    with pytest.raises(ValueError, match="colour images only.*channels=3"):
+        students.build("keras.applications:MobileNetV2", (32, 32, 1), 20)
     with pytest.raises(ValueError, match="no network 'Nets', but .*MobileNetV2"):
         students.build("keras.applications:Nets", (32, 32, 3), 20)
 

@@ -12,15 +12,16 @@ import keras
 # How images of ImageNet are usually normalised, in 0..255.
 _MEAN = [255 * x for x in (0.485, 0.456, 0.406)]
 _STD = [255 * x for x in (0.229, 0.224, 0.225)]
-_ACTIVATIONS = (keras.layers.Activation, keras.layers.Softmax)
+_PROBABILITIES = {"softmax", "log_softmax", "logsoftmax", "sigmoid"}
 
 
 def with_new_head(model: keras.Model, num_classes: int) -> keras.Model:
     """A network with a new last layer, which outputs zero until it learns.
 
     Args:
-        model: A functional or `Sequential` model. If it ends in a dense layer, perhaps
-            with a softmax, these are replaced; if it ends in features `[batch, n]`, the
+        model: A functional or `Sequential` model. If its output is that of a dense
+            layer, perhaps with a softmax or sigmoid, these are replaced; if it is
+            anything else `[batch, n]`, such as a relu's, these are features, and the
             new layer is added to them.
         num_classes: At least 1.
 
@@ -30,7 +31,7 @@ def with_new_head(model: keras.Model, num_classes: int) -> keras.Model:
     Raises:
         ValueError: If the model's layers are not known, or it gives no features.
     """
-    features = _features(model)
+    _, features = _split(model)
     if len(features.shape) != 2:
         raise ValueError(
             f"The network {model.name!r} gives {tuple(features.shape)}, not features "
@@ -44,15 +45,15 @@ def head(model: keras.Model) -> keras.layers.Layer:
     """The final dense layer of a network.
 
     Raises:
-        ValueError: If it does not end in one.
+        ValueError: If its output is not that of one, perhaps with a softmax.
     """
-    layers = [x for x in model.layers if not isinstance(x, _ACTIVATIONS)]
-    if not layers or not isinstance(layers[-1], keras.layers.Dense):
+    last, _ = _split(model)
+    if last is None:
         raise ValueError(
             f"The network {model.name!r} does not end in a dense layer that a new head "
             "could replace."
         )
-    return layers[-1]
+    return last
 
 
 def application(name: str, weights: str | None = None) -> Callable[..., keras.Model]:
@@ -61,7 +62,7 @@ def application(name: str, weights: str | None = None) -> Callable[..., keras.Mo
     Its images are normalised by the usual mean and deviation of ImageNet.
 
     Args:
-        name: Name of the network, such as "MobileNetV2".
+        name: Name of the network, such as "MobileNetV2". It takes colour images.
         weights: None for random ones; "imagenet" for Keras's pretrained ones, which are
             downloaded; or the path of a file.
 
@@ -81,6 +82,12 @@ def application(name: str, weights: str | None = None) -> Callable[..., keras.Mo
     prepare = sys.modules[make.__module__].preprocess_input
 
     def student(image_shape: Sequence[int], num_classes: int) -> keras.Model:
+        if image_shape[-1] != 3:
+            raise ValueError(
+                f"keras.applications:{name} takes colour images only, and these have "
+                f"the channels {image_shape[-1]}: load them with channels=3 "
+                "(--channels=3)."
+            )
         base = make(
             include_top=False,
             weights=weights,
@@ -96,13 +103,27 @@ def application(name: str, weights: str | None = None) -> Callable[..., keras.Mo
     return student
 
 
-def _features(model):
+def _split(model):
+    """The final dense layer, None if there is none, and the features before it."""
     if not getattr(model, "inputs", None):
         raise ValueError(
             f"The network {model.name!r} must be a functional or Sequential model that "
             "is built, or its last layer cannot be replaced."
         )
-    try:
-        return head(model).input
-    except ValueError:
-        return model.outputs[0]
+    made = model.outputs[0]
+    while True:
+        operation, call, _ = made._keras_history
+        if not _ends_a_classifier(operation):
+            return None, model.outputs[0]
+        # A layer may be called elsewhere, too.
+        made = operation._inbound_nodes[call].input_tensors[0]
+        if isinstance(operation, keras.layers.Dense):
+            return operation, made
+
+
+def _ends_a_classifier(operation):
+    """Whether a layer, or a function of keras.ops, makes logits or probabilities."""
+    if isinstance(operation, (keras.layers.Dense, keras.layers.Activation)):
+        name = getattr(operation.activation, "__name__", "")
+        return name in {"linear", *_PROBABILITIES}
+    return type(operation).__name__.lower() in _PROBABILITIES
