@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
-from tfdistill import FixedWeights
+from tfdistill import FixedWeights, LearningStudents, RandomWeights
 from tfdistill.weights.population import Population
 
 SHAPE, CLASSES = (8, 8, 1), 10
@@ -63,3 +63,30 @@ def test_a_saved_start_is_used_where_it_fits():
     for a, b in zip(first.saved(), again.saved()):
         np.testing.assert_array_equal(a, b)
     assert Population("mlp", SHAPE, CLASSES, saved=first.saved()).is_random
+
+
+@pytest.mark.parametrize("kind", [RandomWeights, FixedWeights, LearningStudents])
+def test_one_object_serves_several_distillers(kind):
+    digits, weights = tfdistill.load_dataset("digits"), kind()
+    seed = tf.constant([1, 2])
+
+    def distiller(student):
+        images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+        return tfdistill.Distiller(student, images, weights)
+
+    first = distiller("linear")
+    ((learner, own),) = first.population.members
+    before = own.sample(seed)
+    kept = [v.numpy() for v in own.variables]
+    second = distiller("mlp")
+    second.compile(students_per_step=1)
+    second.fit(digits.train.batch(100), steps_per_epoch=2, verbose=0)
+    data = second.distilled()
+    tfdistill.evaluate(data, "mlp", digits.test, 1, initial_weights=weights)
+    assert own.student.model is learner.model
+    for a, b in zip(
+        tf.nest.flatten(before), tf.nest.flatten(own.sample(seed)), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    for value, variable in zip(kept, own.variables, strict=True):
+        np.testing.assert_array_equal(value, variable)

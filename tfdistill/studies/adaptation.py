@@ -10,6 +10,7 @@ The network learns to classify both domains, and to make the discriminator take 
 and 4 for 3: the classes can still be told apart, but not the domains.
 """
 
+import copy
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -161,6 +162,7 @@ def adapted(
         students.build, student, like.image_shape, like.num_classes
     )
     model = make_model()
+    initial_weights = copy.copy(initial_weights)  # others may be given the same object
     initial_weights.build(make_model, model)
     for number in range(num_students):
         weights = initial_weights.sample_held_out(

@@ -79,7 +79,7 @@ class LearningStudents(InitialWeights):
 
     def build(self, make_model, model):
         super().build(make_model, model)
-        # One object may be bound to several architectures.
+        # A copy of this object has the same start, and another architecture.
         self._start = copy.copy(self._start)
         self._start.build(make_model, model)
         weights, state = self._start.sample(tf.constant([0, 0]))

@@ -74,7 +74,7 @@ class Population:
             if weights is None:
                 fits = saved is not None and students.assign(model, saved)
                 weights = FixedWeights() if fits else RandomWeights()
-            elif len(architectures) > 1:
+            else:  # others may be given the same object
                 weights = copy.copy(weights)
             weights.build(make_model, model)
             self.members.append((learner, weights))
