@@ -536,6 +536,14 @@ def test_outer_optimizers_that_scale_losses_are_refused(optimizer):
         distiller.compile(optimizer)
 
 
+def test_outer_optimizers_that_accumulate_gradients_are_refused():
+    images = tfdistill.DistilledImages(np.zeros((1, 3, *SHAPE)), [0, 1, 2], 3)
+    distiller = tfdistill.Distiller(lambda: sequential(dense(3)), images)
+    with pytest.raises(ValueError, match="pass students_per_step=4 to compile"):
+        distiller.compile(keras.optimizers.Adam(gradient_accumulation_steps=4))
+    distiller.compile(keras.optimizers.Adam())
+
+
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
 def test_a_fixed_start_in_half_precision_is_saved(name, tmp_path):
     def make():

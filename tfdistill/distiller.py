@@ -164,8 +164,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
                 students are judged on is the `objective`.
 
         Raises:
-            ValueError: If a number is out of range, the optimizer scales losses, or
-                there is a loss or a metric.
+            ValueError: If a number is out of range, the optimizer scales losses or
+                accumulates gradients, or there is a loss or a metric.
         """
         students_per_step = check_int("students_per_step", students_per_step, 1)
         validation_students = check_int("validation_students", validation_students, 1)
@@ -190,7 +190,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             optimizer = keras.optimizers.get(
                 optimizer or keras.optimizers.Adam(0.01, beta_1=0.5)
             )
-            stability.check_unscaled(optimizer)
+            stability.check_optimizer(optimizer)
             if not optimizer.built:
                 optimizer.build(self.synthesizer.trainable_variables)
         if optimizer is not getattr(self, "optimizer", None):  # else perhaps annealed

@@ -233,8 +233,11 @@ def mean_over_students(values: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
     return total / count
 
 
-def check_unscaled(optimizer: keras.optimizers.Optimizer) -> None:
-    """Refuses an outer optimizer that divides gradients by the scale of a loss.
+def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
+    """Refuses an outer optimizer that scales losses, or that accumulates gradients.
+
+    The scale would divide gradients; outer steps are counted by `iterations`, which do
+    not count those whose gradients are only accumulated.
 
     Raises:
         ValueError: If it does.
@@ -245,6 +248,12 @@ def check_unscaled(optimizer: keras.optimizers.Optimizer) -> None:
             "The outer optimizer must not scale losses, for the meta-loss is in "
             f"float32: pass a plain one, not {type(optimizer).__name__} with a loss "
             "scale."
+        )
+    if number := getattr(optimizer, "gradient_accumulation_steps", None):
+        raise ValueError(
+            "The outer optimizer must not accumulate gradients: leave "
+            f"gradient_accumulation_steps out, and pass students_per_step={number} "
+            "to compile, which averages over as many students."
         )
 
 
