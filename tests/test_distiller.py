@@ -271,6 +271,47 @@ def test_rates_shrink_when_a_student_diverges(digits):
     np.testing.assert_allclose(model.synthesizer.learning_rates, shrunk, rtol=1e-5)
 
 
+def test_rates_that_are_not_learned_stay():
+    for learned, rate in ((True, 0.05), (False, 0.1)):
+        schedule = tfdistill.Schedule(1, 2, learning_rate=0.1, learned=learned)
+        schedule.scale_rates(tf.constant(0.5))
+        np.testing.assert_allclose(schedule.learning_rates, rate, rtol=1e-5)
+
+
+class Bounded(tfdistill.InnerOptimizer):
+    """Gradient descent with a learning rate between two bounds."""
+
+    name = "bounded"
+
+    def __init__(self, low, high):
+        self.hyperparameters = (
+            tfdistill.inner.Hyperparameter("learning_rate", 0.1, low=low, high=high),
+        )
+
+    def update(self, t, hyperparameters, gradients, weights, slots):
+        rate = hyperparameters["learning_rate"]
+        return [w - rate * g for w, g in zip(weights, gradients)], slots
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "fallen"),
+    [
+        (0.08, 0.5, 0.086),
+        (0.08, np.inf, 0.086),
+        (0.0, 0.5, 0.03),
+        (-1.0, 0.5, 0.03),
+    ],
+)
+def test_a_rate_falls_as_far_as_its_bound_lets_it(low, high, fallen):
+    schedule = tfdistill.Schedule(1, 2, inner_optimizer=Bounded(low, high))
+    schedule.scale_rates(tf.constant(0.3))
+    np.testing.assert_allclose(schedule.learning_rates, fallen, rtol=1e-4)
+    for _ in range(200):
+        schedule.scale_rates(tf.constant(0.3))
+    assert np.isfinite(schedule.raw_learning_rates).all()
+    assert (schedule.learning_rates.numpy() >= low).all()
+
+
 @pytest.mark.slow
 def test_a_large_student_on_the_cpu():
     # With Grappler's rewrites the second step fails (AlreadyExistsError).

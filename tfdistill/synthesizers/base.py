@@ -105,7 +105,7 @@ class Synthesizer(Face, keras.layers.Layer, abc.ABC):
     def scale_rates(self, factor: tf.Tensor) -> None:
         """Multiplies all learned rates by a factor in (0, 1], in a graph or eagerly.
 
-        By default, those of each `Schedule` in it.
+        By default, those of each `Schedule` in it. Rates that are not learned stay.
         """
         for layer in self._flatten_layers(include_self=False):
             if isinstance(layer, Schedule):

@@ -113,11 +113,17 @@ class Schedule(keras.layers.Layer):
         }
 
     def scale_rates(self, factor: tf.Tensor) -> None:
-        """Multiplies the rates by a factor in (0, 1], in a graph or eagerly."""
+        """Multiplies the rates by a factor in (0, 1], if they are learned.
+
+        What a rate has above a lower bound of its own is multiplied, as what is learned
+        moves it. One that cannot fall further stays. In a graph or eagerly.
+        """
         for hyperparameter in self.inner_optimizer.hyperparameters:
-            if hyperparameter.name == "learning_rate":
-                variable = getattr(self, hyperparameter.variable)
+            variable = getattr(self, hyperparameter.variable)
+            if hyperparameter.name == "learning_rate" and variable.trainable:
                 factor = tf.cast(factor, variable.dtype)
-                rates = hyperparameter.value(tf.convert_to_tensor(variable.value))
-                scaled = hyperparameter.raw(factor * rates)
-                variable.assign(tf.where(factor < 1, scaled, variable.value))
+                before = tf.convert_to_tensor(variable.value)
+                rates, least = hyperparameter.value(before), max(hyperparameter.low, 0)
+                scaled = hyperparameter.raw(least + factor * (rates - least))
+                falls = (factor < 1) & tf.math.is_finite(scaled)
+                variable.assign(tf.where(falls, scaled, before))
