@@ -314,6 +314,31 @@ def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(
     assert int(again.optimizer.iterations) == 24
 
 
+@pytest.mark.parametrize("asks", [False, True])
+@pytest.mark.parametrize("steps", [4, None])
+def test_fit_ends_after_its_epochs_in_all_however_it_goes_on(tmp_path, asks, steps):
+    """Also if `restore` was called first, and for data of unknown length."""
+    ended = []
+    for epochs in (2, 3, 3):
+        model, batches = small_model()
+        batches = batches.take(4) if steps is None else batches
+        batches = batches.filter(lambda *_: True) if steps is None else batches
+        backup = tfdistill.Backup(tmp_path)
+        if asks:
+            backup.restore(model)
+        model.fit(
+            batches,
+            steps_per_epoch=steps,
+            epochs=epochs,
+            verbose=0,
+            callbacks=[backup],
+        )
+        ended.append(len(backup.history))
+    assert ended == [2, 3, 3]
+    if steps:
+        assert int(model.optimizer.iterations) == 12
+
+
 @pytest.mark.parametrize(
     ("saving", "ended"),
     [

@@ -136,20 +136,15 @@ class Backup(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._last_step = None
-        if self._restored is not self.model and self.newest > _steps(self.model):
-            done, steps = self.restore(self.model), self.params.get("steps")
+        steps = self.params.get("steps")
+        # What `restore` has found counts for the next call of `fit` alone.
+        restored, self._restored = self._restored is self.model, None
+        if not restored and self.newest > _steps(self.model):
+            done, self._restored = self.restore(self.model), None
             logging.info("Going on after step %d, from %s.", done, self._folder)
-            if steps:
-                # As Keras's own `BackupAndRestore` says where `fit` goes on. An epoch
-                # that was stopped begins again, and the last one is that much shorter.
-                self.model._initial_epoch = done // steps
-                self._last_step = steps * self.params["epochs"]
-                if done >= self._last_step:
-                    logging.warning(
-                        "Nothing is left to learn: %s has a state of %d steps. For a "
-                        "longer run give more epochs, for another one another folder.",
-                        *(self._folder, done),
-                    )
+            self._go_on(done, steps)
+        elif restored and self._anneal is None:  # `Anneal.epochs` says what is left
+            self._go_on(_steps(self.model), steps)
         try:
             tf.train.get_checkpoint_state(self._folder)
         except ValueError:  # the list is damaged; the next state rewrites it
@@ -160,6 +155,21 @@ class Backup(keras.callbacks.Callback):
         )
         if self._within_epochs:
             self._watch.start()
+
+    def _go_on(self, done, steps):
+        """Says where `fit` goes on, as Keras's own `BackupAndRestore` does."""
+        if not steps:
+            self.model._initial_epoch = len(self.history)
+            return
+        # An epoch that was stopped begins again, and the last one is that much shorter.
+        self.model._initial_epoch = done // steps
+        self._last_step = steps * self.params["epochs"]
+        if done >= self._last_step:
+            logging.warning(
+                "Nothing is left to learn: %s has a state of %d steps. For a longer "
+                "run give more epochs, for another one another folder.",
+                *(self._folder, done),
+            )
 
     @property
     def newest(self) -> int:
@@ -202,18 +212,22 @@ class Backup(keras.callbacks.Callback):
         if not strategies.is_chief(self.model.distribute_strategy):
             return
         self._json.assign(json.dumps(record))
-        step = _steps(self.model)
-        try:
-            os.makedirs(self._folder, exist_ok=True)
-            with files.literal(self._folder) as folder:
-                saver = tf.train.CheckpointManager(self._state, folder, max_to_keep=2)
-                saver.save(checkpoint_number=step)
-        except (tf.errors.OpError, OSError) as error:
-            # Earlier states are whole; nothing of this one must remain.
-            for path in glob.glob(f"{glob.escape(self._folder)}/ckpt-{step}*"):
-                files.remove(path)
-            reason = getattr(error, "message", error)
-            raise OSError(f"No backup can be written: {reason}") from error
+        _write(self._state, self._folder, _steps(self.model))
+
+
+def _write(state, folder, step):
+    """Writes a state, of which nothing remains if there is no room for it."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with files.literal(folder) as plain:
+            saver = tf.train.CheckpointManager(state, plain, max_to_keep=2)
+            saver.save(checkpoint_number=step)
+    except (tf.errors.OpError, OSError) as error:
+        # Earlier states are whole.
+        for path in glob.glob(f"{glob.escape(folder)}/ckpt-{step}*"):
+            files.remove(path)
+        reason = getattr(error, "message", error)
+        raise OSError(f"No backup can be written: {reason}") from error
 
 
 def _steps(model):
