@@ -90,3 +90,29 @@ def test_one_object_serves_several_distillers(kind):
         np.testing.assert_array_equal(a, b)
     for value, variable in zip(kept, own.variables, strict=True):
         np.testing.assert_array_equal(value, variable)
+
+
+def validated(student, *counts, **options):
+    """What `Distiller.test` finds, asked for several numbers of networks in turn."""
+    digits = tfdistill.load_dataset("digits")
+    synthesizer = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+    distiller = tfdistill.Distiller(student, synthesizer, **options)
+    distiller.compile()
+    batches = digits.test.batch(400)
+    return [distiller.test(batches, count).accuracies for count in counts]
+
+
+def test_validation_reaches_each_architecture_whatever_was_asked_before():
+    together = "mlp,linear,lenet"
+    (three,) = validated(together, 3)
+    one, again = validated(together, 1, 3)
+    np.testing.assert_allclose(again, three, atol=1e-6)
+    np.testing.assert_allclose(one, three[:1], atol=1e-6)
+    for number, student in enumerate(together.split(",")):
+        (alone,) = validated(student, 3)
+        np.testing.assert_allclose(three[number], alone[number], atol=0.01)
+
+
+def test_validation_counts_no_copies():
+    (found,) = validated("linear", 5, initial_weights=FixedWeights())
+    assert len(found) == 1

@@ -370,11 +370,10 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
 
     def test(self, batches, num_students: int):
         """Trains and tests fresh students, never those of training: an `Evaluation`."""
+        num_students = check_int("num_students", num_students, 1)
         if self._validation is None:
-            side_by_side = min(2, check_int("num_students", num_students, 1))
-            self._validation = Validation(
-                self, self.distilled, side_by_side, self._compiled_by_xla
-            )
+            by_xla = self._compiled_by_xla
+            self._validation = Validation(self, self.distilled, by_xla)
         return self._validation(batches, num_students, self.seed)
 
     def distilled(self, **provenance) -> DistilledDataset:

@@ -1,7 +1,6 @@
 """Evaluation: fresh students learn from distilled data, and are tested."""
 
 import functools
-import warnings
 
 import keras
 import numpy as np
@@ -12,6 +11,7 @@ from tfdistill._internal import identity
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation import copies
 from tfdistill.evaluation.batches import Passes, check_labels, check_of, content
 from tfdistill.evaluation.fresh_students import FreshStudents, by_xla
 from tfdistill.evaluation.result import Evaluation
@@ -127,7 +127,7 @@ class Evaluator:
                 )
 
         dealt = self.dealt(sets, num_students, shuffle_steps=shuffle_steps)
-        _tell_of_copies(num_students, dealt, self._population)
+        copies.warn(num_students, len(dealt), self._population)
 
         def deal(group):
             data = sets[dealt[group * self._students.group]]
@@ -164,7 +164,7 @@ class Evaluator:
             for data in sets
         ):
             return which
-        return _before_copies(which, self._population, group)
+        return list(copies.before(which, self._population, group))
 
     def takes(self, distilled: DistilledDataset) -> bool:
         """Whether a data set has the shape and the kind of training it was made for."""
@@ -191,7 +191,7 @@ class Evaluator:
     ) -> Evaluation:
         """Tests the same students untrained: pretrained ones without adaptation."""
         dealt = self.dealt([], num_students)
-        _tell_of_copies(num_students, dealt, self._population)
+        copies.warn(num_students, len(dealt), self._population)
         self._teacher.forget()
         batches = Passes(test, check=self._check, batch_size=batch_size)
         entry = self._entry(test, batches, [], seed, False)
@@ -223,28 +223,6 @@ class Evaluator:
         who = self._population.name, tested
         how = measured, *recipes, *["XLA"] * self._by_xla  # which draws other batches
         return self._journal.entry(arrays, *who, seed, shuffle_steps, len(sets), *how)
-
-
-def _before_copies(which, population, group):
-    """The sets of students up to the first that has learned the same as another."""
-    members = population.members
-    starts = members[0][1].num_held_out
-    known: set = set()
-    for number, one in enumerate(which if starts else ()):
-        known.add((number % starts, one, number // group % len(members)))
-        if len(known) == number:
-            return which[:number]
-    return which
-
-
-def _tell_of_copies(num_students, dealt, population):
-    starts = population.members[0][1].num_held_out
-    if population.is_random and len(dealt) < num_students:
-        warnings.warn(
-            f"The pool holds out {starts} network{'s' * (starts > 1)}: more than "
-            f"{len(dealt)} tests would be copies, and are left out.",
-            stacklevel=3,
-        )
 
 
 def evaluate(
@@ -303,7 +281,7 @@ def evaluate(
     dealt = evaluator.dealt(
         sets, num_students, shuffle_steps=kwargs.get("shuffle_steps", False)
     )
-    _tell_of_copies(num_students, dealt, evaluator._population)
+    copies.warn(num_students, len(dealt), evaluator._population)
     return evaluator(sets, test, len(dealt), **kwargs)
 
 

@@ -1,0 +1,45 @@
+"""Students that would be tested twice, since they would learn the same again."""
+
+import warnings
+from collections.abc import Sequence
+
+from tfdistill.weights.population import Population
+
+
+def before(which: Sequence[int], population: Population, group: int) -> Sequence[int]:
+    """The sets of students up to the first that has learned the same as another.
+
+    Only of students that draw nothing while they learn.
+
+    Args:
+        which: The set that each student learns from.
+        population: The `Population` that they are of.
+        group: How many students learn side by side: they are of one architecture, and
+            the next group is of the next one.
+    """
+    members = population.members
+    starts = members[0][1].num_held_out
+    if not starts:
+        return which
+    known: set = set()
+    for number, one in enumerate(which):
+        known.add((number % starts, one, number // group % len(members)))
+        if len(known) == number:
+            return which[:number]
+    return which
+
+
+def warn(asked: int, tested: int, population: Population) -> None:
+    """Warns if a pool has fewer networks than were asked for.
+
+    Args:
+        asked, tested: Numbers of students.
+        population: The `Population` that they are of.
+    """
+    starts = population.members[0][1].num_held_out
+    if starts and population.is_random and tested < asked:
+        warnings.warn(
+            f"The pool holds out {starts} network{'s' * (starts > 1)}: more than "
+            f"{tested} tests would be copies, and are left out.",
+            stacklevel=3,
+        )
