@@ -4,6 +4,7 @@ import doctest
 import importlib
 import json
 import os
+import pathlib
 
 import keras
 import numpy as np
@@ -773,6 +774,15 @@ def test_folder_without_parts_in_grey_and_other_formats(tmp_path):
     data = datasets.load_dataset(str(tmp_path))
     assert data.image_shape == (6, 5, 1) and data.num_classes == 4
     assert (len(data.train), len(data.test)) == (16, 4)
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_a_path_is_no_name(tmp_path, monkeypatch, name):
+    write_images(tmp_path / name / "a", 5)
+    write_images(tmp_path / name / "b", 5)
+    monkeypatch.chdir(tmp_path)
+    for path in (pathlib.Path(name), f"./{name}"):
+        assert datasets.load_dataset(path).image_shape == (6, 5, 3)
 
 
 def test_folder_of_images_of_two_sizes(tmp_path):

@@ -37,10 +37,10 @@ def find(
         FileNotFoundError: If a file or prepared data are missing.
         ValueError: If there is no such data set, or it names code to run.
     """
-    path = os.fspath(name)
-    if path == "digits":
+    path, is_path = os.fspath(name), isinstance(name, os.PathLike)
+    if path == "digits" and not is_path:
         return Found("digits", path)
-    is_path = isinstance(name, os.PathLike) or path.startswith((".", "/", "~"))
+    is_path = is_path or path.startswith((".", "/", "~"))
     is_path = is_path or path.endswith(".npz") or not tfds_sources.is_name(path)
     path = os.path.expanduser(path) if is_path else path
     if os.path.isdir(path) and (is_path or path not in tfds_sources.known_names()):
