@@ -12,6 +12,7 @@ import tensorflow as tf
 import tfdistill
 from tfdistill import students
 from tfdistill.distilled import exports
+from tfdistill.evaluation import statistics
 from tfdistill.runs import files
 
 try:
@@ -78,6 +79,31 @@ def test_what_goes_in_and_out_has_a_name(make, probabilities, distilled, tmp_pat
         tfdistill.export_student(distilled, model, folder)
     with pytest.raises(ValueError, match="version must be"):
         tfdistill.export_student(distilled, model, tmp_path / "no", version=0)
+
+
+def test_probabilities_of_least_squares_are_calibrated():
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.load_distilled("digits/10")
+    keras.utils.set_random_seed(0)
+    model = data.train(students.mlp(data.image_shape, data.num_classes))
+    served = data.serving_model(model, probabilities=True)
+    found = served.predict(digits.test.images, verbose=0)
+    labels = np.asarray(digits.test.labels)
+    logs = np.log(np.maximum(found, 1e-12))
+    assert statistics.calibration_error(logs, labels) < 0.1
+    assert found.max(1).mean() > 0.85
+    # By cross-entropy, outputs were judged as they are.
+    judged = data.replace(objective=tfdistill.LeastSquares("cross_entropy"))
+    as_logits = judged.serving_model(model, probabilities=True)
+    plain = tf.nn.softmax(data.serving_model(model)(digits.test.images[:9]))
+    np.testing.assert_allclose(as_logits(digits.test.images[:9]), plain, atol=1e-5)
+
+
+def test_numbers_of_a_regression_are_no_probabilities(distilled):
+    data, model = distilled.replace(objective="regression"), with_own_layer()
+    data.serving_model(model)
+    with pytest.raises(ValueError, match="no probabilities: leave out"):
+        data.serving_model(model, probabilities=True)
 
 
 def test_exported_folders_of_old_and_new_are_read(distilled, tmp_path):
