@@ -137,6 +137,30 @@ def test_images_in_half_the_room(digits, tmp_path, enlarged):
         whole.replace(images=huge).in_half_precision()
 
 
+def test_what_was_measured_is_said_of_the_same_data_only(digits, tmp_path):
+    row = {"student": "mlp", "mean": 0.9, "std": 0.0, "num_students": 2}
+    data = tfdistill.baselines.random_real(digits, steps=2)
+    data = data.replace(provenance={"measured": [row], "seed": 1})
+
+    def says(which):
+        which.save(tmp_path / "data", overwrite=True)
+        assert which.provenance["seed"] == 1
+        return "## Measured" in (tmp_path / "data" / "README.md").read_text()
+
+    assert says(data) and says(data.in_half_precision())
+    assert says(data.replace(student="mlp", provenance={"later": 2}))
+    for other in (
+        data.by_adam(1),
+        data.replace(images=0 * data.images),
+        data.replace(labels=data.labels[..., ::-1]),
+        data.replace(recipe=tfdistill.OrdinaryTraining()),
+        data.replace(initial_weights=[np.zeros(3)]),
+        data.replace(normalization=tfdistill.Normalization((0.1,), (0.2,))),
+    ):
+        assert not says(other)
+    assert says(data.replace(enlarged=2, provenance={"measured": [row]}))
+
+
 def test_a_command_stores_images_in_half_the_room(tmp_path):
     short = ("--student=linear", "--outer_steps=2", "--updates=2", "--num_students=1")
     commands.succeed(

@@ -52,8 +52,7 @@ class DistilledDataset(faces.DistilledFace):
 
     Attributes:
         images: As students see them, float32 `[steps, batch, *image_shape]`.
-        stored_images: As they are stored, float32 or float16; the same, unless
-            `enlarged` is above 1.
+        stored_images: As they are stored, float32 or float16: not yet enlarged.
         recipe: How to train on it, a `Recipe`: `LearnedSchedule` or `OrdinaryTraining`.
 
     Raises:
@@ -183,10 +182,7 @@ class DistilledDataset(faces.DistilledFace):
             ValueError: If no steps are learned.
         """
         if not isinstance(self.recipe, LearnedSchedule):
-            raise ValueError(
-                "The data has no learned steps, but is for ordinary training: call "
-                "train()."
-            )
+            raise ValueError("The data has no learned steps: call train(model).")
         return self.recipe.optimizer()
 
     def replace(self, **changes) -> "DistilledDataset":
@@ -194,7 +190,7 @@ class DistilledDataset(faces.DistilledFace):
 
         Args:
             **changes: Arguments of the constructor; a `provenance` is merged into the
-                current one.
+                current one; what was "measured" of other data is left out.
         """
         kept = dict(
             **self.recipe.kept(changes),
@@ -207,8 +203,10 @@ class DistilledDataset(faces.DistilledFace):
             student=self.student,
             initial_weights=self.initial_weights,
         )
-        provenance = {**self.provenance, **changes.pop("provenance", {})}
-        return DistilledDataset(**{**kept, **changes}, provenance=provenance)
+        known, given = dict(self.provenance), changes.pop("provenance", {})
+        if {*changes} - {"class_names", "student"}:  # which only say what it is
+            known.pop("measured", None)
+        return DistilledDataset(**{**kept, **changes}, provenance={**known, **given})
 
     def in_half_precision(self) -> "DistilledDataset":
         """A copy whose images are stored as float16, in half the room.
@@ -220,7 +218,8 @@ class DistilledDataset(faces.DistilledFace):
         """
         with np.errstate(over="ignore"):  # which makes them infinite: refused
             images = self.stored_images.astype("float16")
-        return self.replace(images=images, enlarged=self.enlarged)
+        kept = {"enlarged": self.enlarged, "provenance": self.provenance}
+        return self.replace(images=images, **kept)
 
     def by_adam(self, passes: int, learning_rate: float = 3e-3) -> "DistilledDataset":
         """A copy to train on by Adam, in place of the learned steps.
