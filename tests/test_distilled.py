@@ -10,6 +10,7 @@ import sys
 
 import commands as processes
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -342,6 +343,18 @@ def test_weights_that_are_not_finite_are_not_taken():
     data = tfdistill.baselines.random_real(digits, steps=1)
     with pytest.raises(ValueError, match="initial_weights must be finite"):
         data.replace(initial_weights=[np.array([0, -np.inf])])
+
+
+def test_weights_are_of_kinds_that_files_hold(tmp_path):
+    values = np.arange(3.0)
+    for kind in ("bfloat16", "float8_e5m2", "float16", "int32", ">f4"):
+        given = values.astype(getattr(ml_dtypes, kind, kind))
+        make(initial_weights=[given]).save(tmp_path / "d", overwrite=True)
+        (again,) = DistilledDataset.load(tmp_path / "d").initial_weights
+        np.testing.assert_array_equal(again, values)
+    for wrong in (values.astype("complex64"), np.array(["a"]), np.array([None])):
+        with pytest.raises(ValueError, match="initial_weights must be numbers, not"):
+            make(initial_weights=[wrong])
 
 
 def strict(text):

@@ -1,6 +1,6 @@
 """Does a distilled set fit together?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
@@ -12,6 +12,7 @@ from tfdistill.distilled import untrusted
 from tfdistill.distilled.recipe import Recipe
 from tfdistill.inner.objectives.unknown import UnknownObjective
 from tfdistill.inner.optimizers.unknown import UnknownOptimizer
+from tfdistill.inner.stateless import storable
 
 
 def check(distilled) -> None:
@@ -47,8 +48,6 @@ def check(distilled) -> None:
         raise ValueError("labels must be finite.")
     distilled.objective.check_labels(labels)
     untrusted.check_provenance(distilled.provenance)
-    if not all(np.isfinite(values).all() for values in distilled.initial_weights or ()):
-        raise ValueError("initial_weights must be finite: files keep no others.")
 
 
 def check_fits(distilled, dataset) -> None:
@@ -132,6 +131,23 @@ def pixels(values) -> np.ndarray:
     """
     half = getattr(values, "dtype", None) == np.float16
     return np.asarray(values) if half else numbers("images", values)
+
+
+def weights(values: Iterable | None) -> list[np.ndarray] | None:
+    """Initial weights as they are stored; None if there are none.
+
+    Raises:
+        ValueError: If some are not numbers, or not finite.
+    """
+    if values is None:
+        return None
+    arrays = [storable(value) for value in values]
+    for array in arrays:
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"initial_weights must be numbers, not {array.dtype}.")
+        if not np.isfinite(array).all():
+            raise ValueError("initial_weights must be finite: files keep no others.")
+    return arrays
 
 
 def numbers(name: str, values) -> np.ndarray:

@@ -98,7 +98,7 @@ class DistilledDataset(faces.DistilledFace):
         self.normalization = normalization
         self.class_names = tuple(class_names)
         self.student = student
-        self.initial_weights = initial_weights
+        self.initial_weights = checks.weights(initial_weights)
         self.provenance = fields.plain_copy("provenance", provenance or {})
         checks.check(self)
         pixels = self.stored_images.astype("float32")

@@ -21,6 +21,13 @@ def in_precision(outputs: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
     return tf.cast(outputs, tf.float64 if double else tf.float32)
 
 
+def storable(values) -> np.ndarray:
+    """Values as an array that files can hold: bfloat16 becomes float32."""
+    array = np.asarray(values)
+    # 2 is a type of another package than NumPy, which files have no name for.
+    return array.astype("float32") if array.dtype.isbuiltin == 2 else array
+
+
 def call(model: keras.Model, weights, state, inputs, training: bool):
     """Calls a model as Keras's `fit` does, with the variables' values from elsewhere.
 
@@ -117,10 +124,7 @@ class StatelessModel:
 
     def arrays(self) -> list[np.ndarray]:
         """The present values of weights and state, in types that files can hold."""
-        values = [np.asarray(x) for x in self.weights + self.state]
-        return [
-            x.astype("float32") if x.dtype.name == "bfloat16" else x for x in values
-        ]
+        return [storable(x) for x in self.weights + self.state]
 
     def __call__(
         self,
