@@ -443,6 +443,7 @@ def test_students_of_raw_images_are_refused(kind):
     assert re.search("leave its rescaling out|value_range", sentence)
     distilled = tfdistill.baselines.random_real(DIGITS, steps=1)
     assert refusal(tfdistill.Evaluator, FOR_RAW[kind], distilled)
+    assert refusal(distilled.train, FOR_RAW[kind]())
     # Raw images are fine if they are asked for.
     norm = tfdistill.Normalization((0,), (1,), 1)
     part = DIGITS.train.images[:90], DIGITS.train.labels[:90]

@@ -275,6 +275,7 @@ def test_metadata_that_is_no_metadata(tmp_path, text):
         ({"labels": np.zeros((STEPS, BATCH, CLASSES))}, "distributions"),
         ({"learning_rates": np.zeros((1, STEPS))}, "above 0"),
         ({"learning_rates": np.ones((1, 2))}, "learning_rates must have the shape"),
+        ({"images": np.zeros((3, 4, 6, 5, 1), "uint8")}, "normalised, not uint8: give"),
     ],
 )
 def test_wrong_arrays_are_refused(changes, says):

@@ -108,6 +108,21 @@ def check_model(distilled, model: keras.Model) -> None:
     students.check(model, distilled.image_shape, distilled.num_classes, logits=logits)
 
 
+def check_learner(distilled, model: keras.Model) -> None:
+    """Same as `check_model`, and refuses a model that expects images in 0..255.
+
+    Args:
+        distilled, model: Same as for `check_model`.
+
+    Raises:
+        ValueError: If it is refused.
+    """
+    check_model(distilled, model)
+    students.check_range(
+        [model], model.name, distilled.image_shape, distilled.normalization
+    )
+
+
 def unknown(distilled) -> dict[str, str]:
     """What of a set is an own class that only a file names.
 
@@ -127,10 +142,15 @@ def pixels(values) -> np.ndarray:
     """Images as they are stored: float16 if they are float16, else float32.
 
     Raises:
-        ValueError: If they are not numbers.
+        ValueError: If they are not floats.
     """
-    half = getattr(values, "dtype", None) == np.float16
-    return np.asarray(values) if half else numbers("images", values)
+    images = np.asarray(values)
+    if images.dtype.kind in "biu":
+        raise ValueError(
+            f"images must be normalised, not {images.dtype}: give "
+            "normalization.normalize(images)."
+        )
+    return images if images.dtype == np.float16 else numbers("images", images)
 
 
 def weights(values: Iterable | None) -> list[np.ndarray] | None:

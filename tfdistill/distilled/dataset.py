@@ -285,9 +285,9 @@ class DistilledDataset(faces.DistilledFace):
             The same model.
 
         Raises:
-            ValueError: If the model takes other images, or gives no logits for them.
+            ValueError: If the model takes other or raw images, or gives no logits.
         """
-        checks.check_model(self, model)
+        checks.check_learner(self, model)
         self.assign_initial_weights(model)
         self.recipe.fit(model, self, verbose)
         return model
