@@ -14,10 +14,10 @@ from scipy import stats
 import tfdistill
 from tfdistill.data.split import Split
 from tfdistill.evaluation import fresh_students, statistics
-from tfdistill.evaluation.attacked import PixelAttack, robustness_ratio
+from tfdistill.evaluation.attacked import PixelAttack, pixel_ends, robustness_ratio
 from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
 from tfdistill.runs.journal import Journal
-from tfdistill.studies.comparison import cells, networks, page
+from tfdistill.studies.comparison import cells, competitors, networks, page
 from tfdistill.studies.comparison.settings import Settings
 from tfdistill.studies.comparison.teachers import Teacher
 
@@ -352,25 +352,56 @@ def test_attacks_stay_within_their_bounds(digits):
     def loss(x):
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits(x))
 
-    raw = digits.normalization.denormalize(images)
+    raw, ends = digits.normalization.denormalize(images), pixel_ends(digits)
     for attack in (PixelAttack(0.1), PixelAttack(0.1, 10), PixelAttack(0.03, 3)):
         seed = tf.constant([1, 2])
-        changed = attack(logits, images, labels, digits.normalization, seed)
+        changed = attack(logits, images, labels, ends, seed)
         moved = digits.normalization.denormalize(changed)
         assert np.abs(moved - raw).max() <= attack.epsilon + 1e-5
         assert moved.min() >= -1e-5 and moved.max() <= 1 + 1e-5
         # A linear network's loss grows in every image.
         assert (loss(changed) > loss(images)).numpy().all()
-    none = PixelAttack(0.0)(logits, images, labels, digits.normalization, seed)
+    # Nor is a pixel changed that is beyond them.
+    none = PixelAttack(0.0)(logits, images, labels, 0.9 * ends, seed)
     np.testing.assert_allclose(none, images, atol=1e-6)
     # What rounds its images has no gradient to follow, and is left as it is.
     rounded = PixelAttack(0.1)(
-        lambda x: logits(tf.round(x)), images, labels, digits.normalization, seed
+        lambda x: logits(tf.round(x)), images, labels, ends, seed
     )
     np.testing.assert_allclose(rounded, images, atol=1e-6)
     for wrong in ({"epsilon": 2.0}, {"steps": 0}):
         with pytest.raises(ValueError, match="epsilon must lie"):
             PixelAttack(**wrong)
+
+
+def test_attacks_are_as_strong_on_floats_as_on_the_same_bytes(digits):
+    """In 0..255, in -1..1, or with a range of its own in each channel."""
+    settings = Settings(updates=(30,), rates=(0.03,), networks=2, attack_images=100)
+    found = []
+    for change in (
+        lambda x: x,
+        lambda x: x.astype("float32"),
+        lambda x: x / 127.5 - 1,
+        lambda x: np.concatenate([x / 255.0, x * 2.0], -1),
+    ):
+        parts = (digits.train, digits.test, digits.validation)
+        train, test, held = ((change(part.images), part.labels) for part in parts)
+        data = tfdistill.from_arrays(train, test)
+        held = Split(*held, data.normalization, num_classes=10)
+        data = dataclasses.replace(data, validation=held)
+        own = tfdistill.baselines.k_means(data, steps=1)
+        bench = cells.Bench(Architecture("linear", data), data, settings)
+        (competitor,) = competitors.given({"own": own}, data)
+        found.append(bench.fill(competitor, "hard", False))
+    first, *others = found
+    assert first.clean.mean() > first.fgsm.mean() + 0.03
+    for cell in others[:2]:
+        for name in ("clean", "fgsm", "pgd"):
+            # Rounding may move two images of a hundred.
+            np.testing.assert_allclose(
+                getattr(cell, name), getattr(first, name), atol=0.021
+            )
+    assert others[2].clean.mean() > others[2].fgsm.mean() + 0.03
 
 
 def test_statistics_are_those_of_the_books():

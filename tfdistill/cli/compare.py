@@ -143,7 +143,7 @@ _WHAT_IS_LEARNED = [
         "epsilon",
         float,
         8 / 255,
-        "The most that an attack changes a pixel, of a range of 1.",
+        "The most that an attack changes a pixel, as a share of its range.",
         lowest=0.0,
         highest=1.0,
         shown="0.0313725, which is 8/255",

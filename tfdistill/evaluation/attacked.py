@@ -6,7 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.data.normalization import Normalization
+from tfdistill.data import stratified
+from tfdistill.data.dataset import Dataset
+
+_LOOKED_AT = 2000  # images, from end to end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +21,7 @@ class PixelAttack:
     (Madry et al. 2018).
 
     Attributes:
-        epsilon: The most that a pixel may change, of a range of 1.
+        epsilon: The most that a pixel may change, as a share of its range.
         steps: Number of steps, at least 1.
 
     Raises:
@@ -40,7 +43,7 @@ class PixelAttack:
         logits: Callable[[tf.Tensor], tf.Tensor],
         images: tf.Tensor,
         labels: tf.Tensor,
-        normalization: Normalization,
+        ends: np.ndarray,
         seed: tf.Tensor,
     ) -> tf.Tensor:
         """Changes images so that a network mistakes them.
@@ -49,19 +52,17 @@ class PixelAttack:
             logits: The network.
             images: float `[batch, H, W, C]`, normalised.
             labels: int `[batch]`, the true classes.
-            normalization: Of the images; those of 8 bits stay within their range.
+            ends: What `pixel_ends` found; no pixel is changed beyond them.
             seed: Of the random start of several steps, int32 `[2]`.
 
         Returns:
             Changed images, normalised.
         """
-        std = tf.constant(normalization.std, images.dtype)
-        size = self.epsilon / std
-        low, high = images - size, images + size
-        if normalization.scale == 255:
-            mean = tf.constant(normalization.mean, images.dtype)
-            low = tf.maximum(low, (0 - mean) / std)
-            high = tf.minimum(high, (1 - mean) / std)
+        black, white = tf.unstack(tf.cast(ends, images.dtype))
+        size = self.epsilon * (white - black)
+        # Test images may hold numbers beyond those of the training images.
+        low = tf.minimum(images, tf.maximum(images - size, black))
+        high = tf.maximum(images, tf.minimum(images + size, white))
         changed, rate = images, size
         if self.steps > 1:
             start = tf.random.stateless_uniform(tf.shape(images), seed, -1.0, 1.0)
@@ -78,6 +79,27 @@ class PixelAttack:
             moved = changed + rate * tf.sign(gradient)
             changed = tf.clip_by_value(moved, low, high)
         return changed
+
+
+def pixel_ends(dataset: Dataset) -> np.ndarray:
+    """The lowest and the highest number that a pixel of the real images may be.
+
+    Images of 8 bits are in 0..255, however dark they are. Of others, only the training
+    images say what black and white are.
+
+    Args:
+        dataset: The real data.
+
+    Returns:
+        float32 `[2, C]`, normalised.
+    """
+    normalization = dataset.normalization
+    if normalization.scale == 255:
+        mean, std = np.float32(normalization.mean), np.float32(normalization.std)
+        return np.stack([(0 - mean) / std, (1 - mean) / std])
+    rows = stratified.spaced(dataset.train.num_examples, _LOOKED_AT)
+    images = dataset.train.take(rows)
+    return np.stack([images.min((0, 1, 2)), images.max((0, 1, 2))])
 
 
 def robustness_ratio(clean: float, attacked, worst: float) -> float | None:

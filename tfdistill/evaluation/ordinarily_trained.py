@@ -37,7 +37,6 @@ class Architecture:
             raise ValueError(f"{population.name} is several architectures: name one.")
         self.name = population.name
         ((self.student, self.weights),) = population.members
-        self._normalization = dataset.normalization
 
         @tf.function(reduce_retracing=True, autograph=False)
         def logits(weights, state, images):
@@ -74,16 +73,23 @@ class Architecture:
         numbers = np.nan_to_num(np.concatenate(found), posinf=_VAST, neginf=-_VAST)
         return np.clip(numbers, -_VAST, _VAST)
 
-    def accuracy_under(self, attack: PixelAttack, trained, batches) -> float:
-        """The accuracy of a trained network on attacked images, in 0..1."""
+    def accuracy_under(self, attack: PixelAttack, trained, batches, ends) -> float:
+        """The accuracy of a trained network on attacked images, in 0..1.
+
+        Args:
+            attack: The attack.
+            trained: Weights and state of the network.
+            batches: (normalised images, labels) batches.
+            ends: What `pixel_ends` found.
+        """
         if attack not in self._attacks:
 
             @tf.function(reduce_retracing=True, autograph=False)
-            def hits(weights, state, images, labels, seed):
+            def hits(weights, state, images, labels, ends, seed):
                 def network(changed):
                     return self.student(weights, state, changed, training=False)[0]
 
-                changed = attack(network, images, labels, self._normalization, seed)
+                changed = attack(network, images, labels, ends, seed)
                 said = tf.argmax(network(changed), -1, labels.dtype)
                 return tf.reduce_sum(tf.cast(said == labels, tf.int32))
 
@@ -91,7 +97,8 @@ class Architecture:
         right = total = 0
         for number, (images, labels) in enumerate(batches):
             seed = tf.constant([number, 0])
-            right += int(self._attacks[attack](*trained, images, labels, seed))
+            hit = self._attacks[attack](*trained, images, labels, ends, seed)
+            right += int(hit)
             total += len(labels)
         return right / total
 

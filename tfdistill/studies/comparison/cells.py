@@ -14,7 +14,7 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.foreign.labels import hard
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.evaluation import statistics
-from tfdistill.evaluation.attacked import PixelAttack
+from tfdistill.evaluation.attacked import PixelAttack, pixel_ends
 from tfdistill.evaluation.fresh_students import by_xla
 from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
 from tfdistill.inner.objectives import OBJECTIVES
@@ -134,8 +134,9 @@ class Bench:
             dataset.test.read_labels(),
         )
         attacked = min(settings.attack_images, dataset.test.num_examples)
-        self._attacked = None
+        self._attacked = self._ends = None
         if attacked:
+            self._ends = pixel_ends(dataset)
             # Spread over the test images, which may be sorted by class.
             mask = np.zeros(dataset.test.num_examples, bool)
             mask[np.linspace(0, len(mask) - 1, attacked).astype(int)] = True
@@ -269,7 +270,7 @@ class Bench:
                 "pgd": PixelAttack(s.epsilon, s.pgd_steps),
             }
             for name, attack in attacks.items():
-                found[name] = under(attack, trained, self._attacked)
+                found[name] = under(attack, trained, self._attacked, self._ends)
         return found
 
     def _entry(self, sets: Sequence[DistilledDataset], part, *settings):
@@ -288,6 +289,8 @@ class Bench:
             arrays += [data.images, data.labels]
         if part == "test":
             settings += (s.epsilon, s.pgd_steps, s.attack_images)
+            if self._ends is not None and self._dataset.normalization.scale != 255:
+                arrays.append(self._ends)
         recipe = sets[0].recipe
         who = self._architecture.name, part, s.seed, recipe.to_config()
         settings += ("XLA",) * by_xla(recipe)  # which draws other batches

@@ -63,7 +63,8 @@ def compare(
         batch_size: Images of an update.
         changes: The random changes; by default shifts, turns and zooms, and flips of
             colour images.
-        epsilon: The most that attacks change a pixel, of a range of 1.
+        epsilon: The most that attacks change a pixel, as a share of its range: 255, or
+            that of the training images if these are floats.
         pgd_steps: Steps of projected gradient descent.
         attack_images: Test images that are attacked, at most; 0 for none.
         teacher_epochs: Passes over the real data of the teacher; 0 for no teacher and

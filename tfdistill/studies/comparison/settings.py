@@ -19,7 +19,7 @@ class Settings:
         updates: Candidates for the number of updates.
         batch_size: Images of an update.
         changes: The random changes that are tried besides none.
-        epsilon: Of the attacks, of a range of 1.
+        epsilon: Of the attacks, as a share of the pixels' range.
         pgd_steps: Steps of projected gradient descent.
         attack_images: Test images that are attacked, at most; 0 for none.
         teacher_epochs: Passes over the real data of the teacher; 0 for no teacher.
