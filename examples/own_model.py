@@ -26,7 +26,8 @@ model = keras.Sequential(
 )
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 model.compile("adam", loss, metrics=["accuracy"])
-model.fit(digits.train.batch(64, shuffle=True), epochs=10, shuffle=False, verbose=2)
+batches = digits.train.batch(64, shuffle=True, repeat=True)
+model.fit(batches, steps_per_epoch=22, epochs=10, shuffle=False, verbose=2)
 model.save("mine.keras")
 
 # The new images: any arrays, of which a fifth is kept for the test.

@@ -98,7 +98,7 @@ PROGRAMS = {
                 ("steps_per_epoch=250", "steps_per_epoch=2"),
                 ("num_students=10", "num_students=2"),
                 ("num_students=20", "num_students=2"),
-                ("epochs=100)", "epochs=1)"),
+                ("steps_per_epoch=600", "steps_per_epoch=6"),
             ),
         ),
         Program(
@@ -168,7 +168,7 @@ PROGRAMS = {
             changes=(
                 ("steps=10, epochs=3", "steps=1, epochs=1"),
                 ("tfdistill.students.lenet", "'linear'"),
-                ("epochs=20", "epochs=1"),
+                ("steps_per_epoch=50, epochs=20", "steps_per_epoch=2, epochs=1"),
             ),
         )
     ],

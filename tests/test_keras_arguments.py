@@ -207,6 +207,22 @@ def test_training_that_repeats_needs_its_steps(made, digits):
         fit(made, digits, steps_per_epoch=None)
 
 
+@pytest.mark.parametrize("draws", [{"shuffle": True}, {"augment": lambda x, _: x}])
+def test_epochs_that_would_be_copies_are_spoken_of(made, digits, draws):
+    batches = digits.train.batch(500, **draws)  # 3 of them
+    for epochs in ({"epochs": 2}, {"epochs": 2, "steps_per_epoch": 3}):
+        with pytest.warns(UserWarning, match="same order.*give batch.*repeat=True"):
+            fit(made, digits, **{"x": batches, "steps_per_epoch": None, **epochs})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fit(made, digits, x=batches, steps_per_epoch=None)
+        fit(made, digits, x=batches, steps_per_epoch=1, epochs=2)
+        fit(made, digits, x=batches, steps_per_epoch=None, epochs=3, initial_epoch=2)
+        plain, endless = (digits.train.batch(700, **k) for k in ({}, {"repeat": True}))
+        fit(made, digits, x=plain, steps_per_epoch=None, epochs=2)
+        fit(made, digits, x=endless, epochs=2)
+
+
 @pytest.mark.parametrize("name", ["class_weight", "sample_weight"])
 def test_weights_are_refused(made, digits, name):
     with pytest.raises(ValueError, match=rf"fit\({name}=\) has no effect here"):

@@ -332,7 +332,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             self._check_batch(*batch)
         if y is not None:
             self.objective.check_real(np.asarray(y), self.synthesizer.num_classes)
-        fitting.check_fit(x, kwargs)
+        fitting.check_fit(x, {"epochs": epochs, **kwargs})
         kwargs = with_kept_validation(kwargs)
         callbacks, verbose = fitting.with_own(callbacks, self.objective, verbose)
         if y is None and not isinstance(x, keras.utils.PyDataset):

@@ -30,7 +30,8 @@ def replayable(
         shuffle, seed, repeat, start, drop_remainder, augment: Same as in `Split.batch`.
 
     Returns:
-        Same as `Split.batch`.
+        Same as `Split.batch`. Its attribute `repeats_its_draws` says whether an order
+        or changes that were drawn at random are the same whenever it is iterated.
     """
     full = repeat or drop_remainder or examples.num_examples % size == 0
     per_epoch = examples.num_examples // size + (not full)
@@ -61,4 +62,6 @@ def replayable(
     batches = batches.apply(tf.data.experimental.assert_cardinality(left))
     finished = as_written(finish) if augment is None else finish
     batches = batches.enumerate(start).map(finished, tf.data.AUTOTUNE, True)
-    return untuned(batches.prefetch(tf.data.AUTOTUNE))
+    result = untuned(batches.prefetch(tf.data.AUTOTUNE))
+    result.repeats_its_draws = not repeat and (shuffle or augment is not None)
+    return result

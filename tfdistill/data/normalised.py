@@ -31,10 +31,13 @@ def first_batch(batches, labels=None) -> tuple[np.ndarray, np.ndarray | None] | 
     if isinstance(batches, Dataset):
         raise ValueError(
             f"{batches.name} is a whole data set: give batches of its training part, "
-            "data.train.batch(256, shuffle=True)."
+            "data.train.batch(256, shuffle=True, repeat=True), and steps_per_epoch."
         )
     if isinstance(batches, Split):
-        raise ValueError("a Split is not batches: give split.batch(256, shuffle=True).")
+        raise ValueError(
+            "a Split is not batches: give split.batch(256, shuffle=True, repeat=True), "
+            "and steps_per_epoch."
+        )
     if isinstance(batches, tf.data.Dataset):
         batch = _first(batches)
     else:

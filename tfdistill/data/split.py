@@ -193,20 +193,21 @@ class Split(faces.SplitFace):
     ) -> tf.data.Dataset:
         """Batches the examples, in an order that depends on the arguments alone.
 
+        Without `repeat` it is one epoch, the same whenever it is iterated: for epochs
+        that differ, give `repeat=True`, and `steps_per_epoch` to Keras's `fit`.
+
         Args:
             batch_size: Number of examples in a batch; a larger one than N means N.
-            shuffle: Whether to shuffle every epoch anew: fully, but a stream of other
-                things than files within 256 MiB, with a warning if it is sorted.
+            shuffle: Whether to shuffle: fully, but a stream of other things than files
+                within 256 MiB, with a warning if it is sorted.
             seed: Non-negative seed of the shuffle.
-            repeat: Whether to repeat without end. Every batch is then full: the
-                remainder of an epoch is dropped.
-            start: Number of batches to skip: batch 0 of the result is batch `start` of
-                the same call without `start`. In memory this costs nothing; a stream
-                is read from the start of its epoch.
+            repeat: Whether epoch follows epoch without end, each in another order. The
+                remainder of each is dropped: every batch is full.
+            start: Number of batches to skip: the first is batch `start` of such a call
+                without it. A stream is read from the start of its epoch for that.
             drop_remainder: Whether to drop a last, smaller batch.
-            augment: Changes each batch of raw images. It is called with the images and
-                an int64 [2], the seed and the number of the batch; an example is
-                `augmentation.crop_flip`.
+            augment: Changes each batch of raw images, as `augmentation.crop_flip`. It
+                is given them and an int64 [2], the seed and the number of the batch.
 
         Returns:
             Dataset of (normalised float32 [B, H, W, C], int32 [B]) of known shape and
@@ -243,8 +244,7 @@ class Split(faces.SplitFace):
     def split(self, fraction: float, seed: int = 0) -> tuple["Split", "Split"]:
         """Holds out a part of every class.
 
-        A stream is not copied: both parts read all of it, and decode their own examples
-        only.
+        A stream is not copied: both parts read all of it, and decode their own.
 
         Args:
             fraction: Part of the examples to hold out, between 0 and 1.

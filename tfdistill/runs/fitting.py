@@ -54,6 +54,8 @@ def check_compile(arguments: Mapping) -> None:
 def check_fit(data, arguments: Mapping) -> None:
     """Refuses arguments of `fit` that would have no effect, or no end.
 
+    It warns of epochs that would be copies of the first one.
+
     Args:
         data: The real data.
         arguments: The other arguments.
@@ -67,6 +69,18 @@ def check_fit(data, arguments: Mapping) -> None:
             "The real batches repeat without end: pass steps_per_epoch, the number of "
             "outer steps between two validations."
         )
+    if getattr(data, "repeats_its_draws", False) and _asks_for_more(data, arguments):
+        warnings.warn(
+            "Every epoch has these batches in the same order, with the same random "
+            "changes: give batch(..., repeat=True), and steps_per_epoch to fit.",
+            stacklevel=3,
+        )
+
+
+def _asks_for_more(data, arguments):
+    length = int(data.cardinality())
+    epochs = (arguments.get("epochs") or 1) - (arguments.get("initial_epoch") or 0)
+    return epochs * (arguments.get("steps_per_epoch") or length) > length
 
 
 def _refuse(method, arguments, reasons):
