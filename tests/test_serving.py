@@ -137,3 +137,12 @@ def test_the_last_version_is_served(tmp_path):
     (tmp_path / "saved_model.pb").touch()
     assert files.saved_model(tmp_path) == str(tmp_path)
     assert files.saved_model(tmp_path / "none") == str(tmp_path / "none")
+
+
+def test_a_network_for_raw_images_is_not_judged_on_normalised_ones(digits):
+    data = tfdistill.load_distilled("digits/10")
+    served = data.serving_model(tfdistill.students.linear(digits.image_shape))
+    raw = tf.data.Dataset.from_tensor_slices((digits.test.images, digits.test.labels))
+    assert tfdistill.evaluate_model(served, raw.batch(100)).num_students == 1
+    with pytest.raises(ValueError, match="takes uint8 images, not float32"):
+        tfdistill.evaluate_model(served, digits.test)

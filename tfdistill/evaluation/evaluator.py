@@ -303,6 +303,9 @@ def evaluate_model(
     Returns:
         An `Evaluation` of this one student.
 
+    Raises:
+        ValueError: If the model takes raw images, and these are normalised.
+
     Example:
         >>> import tfdistill
         >>> digits = tfdistill.load_dataset("digits")
@@ -325,6 +328,7 @@ def evaluate_model(
         return model(np.zeros((1, *shape), dtype)).shape[-1]
 
     def check(images, labels):
+        _check_kind(model, images)
         check_labels(
             images, labels, num_outputs(images.shape[1:], images.dtype), objective
         )
@@ -337,3 +341,14 @@ def evaluate_model(
         num_examples += len(labels)
     losses = totals.pop("loss") / num_examples
     return Evaluation(totals, losses, num_examples, objective)
+
+
+def _check_kind(model, images):
+    """Refuses floats for a model of bytes, to which Keras would round them down."""
+    for tensor in (getattr(model, "inputs", None) or [])[:1]:
+        takes = keras.backend.standardize_dtype(tensor.dtype)
+        if "int" in takes and images.dtype.kind == "f":
+            raise ValueError(
+                f"the model takes {takes} images, not {images.dtype}: give batches of "
+                "raw images, which are not normalised."
+            )
