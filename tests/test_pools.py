@@ -244,6 +244,14 @@ def test_what_is_for_a_pool_is_not_compared_from_other_starts(pool_folder):
     assert sorted(line.split()[0] for line in told) == ["of_command", "of_pool"]
 
 
+def test_data_of_networks_that_learn_from_a_pool_say_so(pool_folder):
+    digits = tfdistill.load_dataset("digits")
+    images = tfdistill.DistilledImages.from_noise(digits, steps=1)
+    learning = tfdistill.LearningStudents(2, start=PretrainedWeights(str(pool_folder)))
+    data = tfdistill.Distiller("linear", images, learning).distilled()
+    assert data.provenance["pretrained"]
+
+
 def test_no_network_of_a_pool_counts_twice(pool_folder):
     """More tests than there are networks are made where each learns otherwise only."""
     digits = tfdistill.load_dataset("digits")

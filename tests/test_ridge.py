@@ -516,6 +516,27 @@ def test_students_of_a_pool_must_be_random():
         tfdistill.LearningStudents(start=tfdistill.FixedWeights())
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"optimizer": keras.optimizers.Adam()}, "must be one of .*adam, not"),
+        ({"optimizer": "adm"}, "did you mean 'adam'"),
+        ({"optimizer": inner.Adam}, r"Adam\(\), not the class"),
+        ({"changes": 0.1}, "tfdistill.RandomChanges, not a float"),
+        ({"changes": tfdistill.RandomChanges}, r"RandomChanges\(\), not the class"),
+        ({"start": "random"}, "tfdistill.InitialWeights, not a str"),
+        ({"start": tfdistill.RandomWeights}, r"RandomWeights\(\), not the class"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        tfdistill.LearningStudents(**options)
+
+
+def test_an_optimizer_by_its_name():
+    assert isinstance(pool(size=1, optimizer="adam").optimizer, inner.Adam)
+
+
 def test_cross_entropy_judges_centred_labels(digits):
     """What is learned so is exported, and teaches, by the squared distance."""
     images = tfdistill.DistilledImages.from_real(

@@ -83,6 +83,14 @@ class InitialWeights(Face, abc.ABC):
         return None if self.is_random else 1
 
     @property
+    def draws_from_pool(self) -> bool:
+        """Whether students start from networks of a pool: of the provenance of data.
+
+        The pool is not saved with the result. By default False.
+        """
+        return False
+
+    @property
     def variables(self) -> list[tf.Variable]:
         """What `advance` changes, to be saved with a run. By default nothing."""
         return []

@@ -5,10 +5,10 @@ from typing import final
 
 import tensorflow as tf
 
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_int, check_kind
 from tfdistill._internal.seeds import Draw, fold_in, shuffled
 from tfdistill.data.random_changes import RandomChanges
-from tfdistill.inner import unroll
+from tfdistill.inner import optimizers, unroll
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers.adam import Adam
 from tfdistill.inner.optimizers.base import InnerOptimizer
@@ -33,14 +33,14 @@ class LearningStudents(InitialWeights):
         max_age: Number of steps after which a student is drawn afresh, at least 1.
         steps: Number of own steps that a student takes each time, at least 1.
         optimizer: How a student takes its own steps, an `InnerOptimizer` whose initial
-            hyperparameters stay; Adam(3e-4, epsilon=1e-7) by default.
+            hyperparameters stay, or its name; Adam(3e-4, epsilon=1e-7) by default.
         batch_size: Number of images that a student draws for an own step, at least 1;
             all of them by default. A part of them costs that part of a step's time.
         changes: `RandomChanges` to the images of each step; by default none.
         start: The distribution of students of age 0; `RandomWeights()` by default.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, or an argument is of another kind.
 
     Example:
         >>> import tfdistill
@@ -58,7 +58,7 @@ class LearningStudents(InitialWeights):
         max_age: int = 100,
         *,
         steps: int = 1,
-        optimizer: InnerOptimizer | None = None,
+        optimizer: InnerOptimizer | str | None = None,
         batch_size: int | None = None,
         changes: RandomChanges | None = None,
         start: InitialWeights | None = None,
@@ -66,11 +66,15 @@ class LearningStudents(InitialWeights):
         self.size = check_int("size", size, 1)
         self.max_age = check_int("max_age", max_age, 1)
         self.steps = check_int("steps", steps, 1)
-        self.optimizer = optimizer or Adam(3e-4, epsilon=1e-7)
+        default = Adam(3e-4, epsilon=1e-7)
+        self.optimizer = default if optimizer is None else optimizers.get(optimizer)
         if batch_size is not None:
             batch_size = check_int("batch_size", batch_size, 1)
+        if changes is not None and (isinstance(changes, type) or not callable(changes)):
+            check_kind("changes", changes, RandomChanges)
         self.batch_size, self.changes = batch_size, changes
-        self._start = start or RandomWeights()
+        self._start = RandomWeights() if start is None else start
+        check_kind("start", self._start, InitialWeights)
         if not self._start.is_random:
             raise ValueError(
                 "start must be random: from fixed initial weights all students of the "
@@ -127,6 +131,10 @@ class LearningStudents(InitialWeights):
     @property
     def num_held_out(self):
         return self._start.num_held_out
+
+    @property
+    def draws_from_pool(self):
+        return self._start.draws_from_pool
 
     def advance(self, seed: tf.Tensor, problem: Problem) -> None:
         """The student that `sample` drew takes its own steps, and goes back.

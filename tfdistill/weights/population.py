@@ -14,7 +14,6 @@ from tfdistill.inner import second_order
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.fixed import FixedWeights
-from tfdistill.weights.pretrained import PretrainedWeights
 from tfdistill.weights.random import RandomWeights
 
 
@@ -129,8 +128,8 @@ class Population:
 
     def record(self) -> dict:
         """What is to be known of starts that are not saved, as JSON: `{}` if random."""
-        drawn = isinstance(self.members[0][1], PretrainedWeights)
-        return {"pretrained": True} if drawn else {}
+        _, weights = self.members[0]
+        return {"pretrained": True} if weights.draws_from_pool else {}
 
     def saved(self) -> list[np.ndarray] | None:
         """Arrays of the fixed initial weights; None if they are random."""

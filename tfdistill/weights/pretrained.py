@@ -62,6 +62,10 @@ class PretrainedWeights(InitialWeights):
     def num_held_out(self):
         return len(self.pool.held_out)
 
+    @property
+    def draws_from_pool(self):
+        return True
+
     def _start(self, stacked, number, seed):
         values = [tf.gather(v, number) for v in stacked]
         split = len(self.student.model.trainable_variables)
