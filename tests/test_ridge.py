@@ -101,6 +101,59 @@ def test_features_of_a_named_layer():
         features_of(convolution, images)
 
 
+def after_dense(change, zero=False):
+    """A dense layer of as many units as classes, and what follows it."""
+    images = keras.Input((8, 8, 1))
+    flat = keras.layers.Flatten()(images)
+    hidden = keras.layers.Dense(12, activation="relu")(flat)
+    start = "zeros" if zero else "glorot_uniform"
+    logits = keras.layers.Dense(3, kernel_initializer=start)(hidden)
+    return keras.Model(images, change(logits, flat))
+
+
+def wide_and_deep(logits, flat):
+    wide = keras.layers.Dense(3, kernel_initializer="zeros")(flat)
+    return keras.layers.Add()([logits, wide])
+
+
+def recurrent(logits, _):
+    rows = keras.layers.Reshape((3, 1))(logits)
+    return keras.layers.EinsumDense("ab,bc->ac", 3)(keras.layers.GRU(4)(rows))
+
+
+@pytest.mark.parametrize(
+    "change", [wide_and_deep, recurrent, lambda logits, flat: logits + flat[:, :3]]
+)
+@pytest.mark.parametrize("zero", [False, True])
+def test_a_dense_layer_that_is_not_the_last_is_refused(change, zero):
+    student = StatelessModel(after_dense(change, zero))
+    with pytest.raises(ValueError, match="does not end in a dense layer: name"):
+        tfdistill.RidgeRegression().check_student(student, (8, 8, 1))
+    named = student.model.layers[2].name
+    tfdistill.RidgeRegression(features=named).check_student(student, (8, 8, 1))
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda logits, _: logits / 4,
+        lambda logits, _: keras.layers.Rescaling(0.5)(logits),
+        lambda logits, _: keras.layers.Activation("linear", dtype="float32")(logits),
+        lambda logits, _: keras.layers.Softmax()(logits),
+        lambda logits, _: keras.layers.Dropout(0.1)(logits),
+    ],
+)
+def test_what_follows_the_last_layer_may_scale_and_cast(change, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        student = StatelessModel(after_dense(change))
+        tfdistill.RidgeRegression().check_student(student, (8, 8, 1))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert features_of(student.model, tf.zeros([2, 8, 8, 1])).shape == (2, 12)
+
+
 def test_a_student_without_features_is_refused_before_anything_is_traced():
     def convolution(image_shape, num_classes):
         return keras.Sequential(

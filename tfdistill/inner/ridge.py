@@ -2,7 +2,6 @@
 
 from typing import final
 
-import keras
 import tensorflow as tf
 
 from tfdistill.inner import parts, unroll
@@ -68,8 +67,7 @@ class RidgeRegression(MetaGradient):
 
     def check_student(self, student, image_shape):
         """Refuses a network without the layer that the features are taken from."""
-        images = tf.zeros([1, *image_shape], keras.config.floatx())
-        student.features(student.weights, student.state, images, self.features)
+        student.check_features(image_shape, self.features)
 
     def __call__(self, problem: Problem) -> Judgement:
         def features(images):

@@ -201,6 +201,47 @@ class StatelessModel:
         Raises:
             ValueError: If there is no such layer.
         """
+        last, _ = self._passage(weights, state, images, layer)
+        found = last.inputs if layer is None else last.outputs
+        found = in_precision(tf.convert_to_tensor(found), tf.convert_to_tensor(images))
+        # Keras's policy would round them to the layers' precision again.
+        return keras.layers.Flatten(dtype=found.dtype.name)(found)
+
+    def check_features(
+        self, image_shape: Sequence[int], layer: str | None = None
+    ) -> None:
+        """Refuses a network whose features `features` would not find.
+
+        Images and weights must reach the outputs by way of the last dense layer alone.
+        What follows it may scale and cast, or make probabilities.
+
+        Args:
+            image_shape: (height, width, channels).
+            layer: Same as for `features`.
+
+        Raises:
+            ValueError: If the network is refused.
+        """
+        weights, state = self.weights, self.state
+
+        @tf.function(autograph=False)
+        def trace(images, weights):
+            last, outputs = self._passage(weights, state, images, layer)
+            if layer is None:
+                # What is there but by way of the dense layer.
+                past = tf.gradients(
+                    outputs, [images, *weights], stop_gradients=[last.outputs]
+                )
+                if any(gradient is not None for gradient in past):
+                    raise self._without_features()
+
+        images = tf.TensorSpec([1, *image_shape], keras.config.floatx())
+        trace.get_concrete_function(
+            images, [tf.TensorSpec(w.shape, w.dtype) for w in weights]
+        )
+
+    def _passage(self, weights, state, images, layer):
+        """What went through the layer of the features, and the network's outputs."""
         every = list(self.model._flatten_layers(include_self=False))
         watched = [x for x in every if isinstance(x, keras.layers.Dense)]
         if layer is not None:
@@ -214,14 +255,14 @@ class StatelessModel:
             outputs, _, _ = self(weights, state, images, training=False)
         last = seen[-1] if seen else None
         if last is None or (layer is None and last.outputs.shape != outputs.shape):
-            raise ValueError(
-                f"The student {self.model.name!r} does not end in a dense layer: name "
-                "the layer whose outputs are its features (features=)."
-            )
-        found = last.inputs if layer is None else last.outputs
-        found = in_precision(tf.convert_to_tensor(found), tf.convert_to_tensor(images))
-        # Keras's policy would round them to the layers' precision again.
-        return keras.layers.Flatten(dtype=found.dtype.name)(found)
+            raise self._without_features()
+        return last, outputs
+
+    def _without_features(self):
+        return ValueError(
+            f"The student {self.model.name!r} does not end in a dense layer: name "
+            "the layer whose outputs are its features (features=)."
+        )
 
     def assign(self, weights: Sequence[tf.Tensor], state: Sequence[tf.Tensor]) -> None:
         """Writes weights and state into the model's own variables."""
