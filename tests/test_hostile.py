@@ -276,6 +276,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished") / "a run; touch gone"
     flags = "--dataset=$(touch gone)\n--student=linear\n--seed=`touch gone`\n"
     make(provenance={"flags": flags}).save(folder / "distilled")
+    files.write_text(folder / "flags.txt", flags)
     row = {"accuracy_mean": 0.9, "accuracy_std": 0.1, "num_students": 2}
     metrics = {
         **{**row, "confusion": np.eye(10).tolist(), "seconds": 3.0, "outer_steps": 2},

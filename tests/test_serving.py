@@ -139,7 +139,8 @@ def test_the_last_version_is_served(tmp_path):
     assert files.saved_model(tmp_path / "none") == str(tmp_path / "none")
 
 
-def test_a_network_for_raw_images_is_not_judged_on_normalised_ones(digits):
+def test_a_network_for_raw_images_is_not_judged_on_normalised_ones():
+    digits = tfdistill.load_dataset("digits")
     data = tfdistill.load_distilled("digits/10")
     served = data.serving_model(tfdistill.students.linear(digits.image_shape))
     raw = tf.data.Dataset.from_tensor_slices((digits.test.images, digits.test.labels))
