@@ -23,6 +23,6 @@ def is_typed(flag: str, value: str, arguments: Sequence[str]) -> bool:
         arguments: The command line.
     """
     # A list may be typed with spaces after its commas.
-    value, *typed = ("".join(text.split()) for text in (value, *arguments))
-    typed = [argument.lstrip("-") for argument in typed]
+    value, *arguments = ("".join(text.split()) for text in (value, *arguments))
+    typed = [argument.lstrip("-") for argument in arguments]
     return f"{flag}={value}" in typed or (flag, value) in zip(typed, arguments[1:])
