@@ -98,10 +98,11 @@ class Backup(keras.callbacks.Callback):
         failures = []
         for path in _states(self._folder):
             try:
-                record = _record(path)
-                difference = self._check_run and _difference(record, model)
-                if not difference:
-                    _restore(path, model)
+                with _literal(path) as prefix:
+                    record = _record(prefix)
+                    difference = self._check_run and _difference(record, model)
+                    if not difference:
+                        _restore(prefix, model)
             # What TensorFlow raises depends on which byte is wrong.
             except (
                 tf.errors.OpError,
@@ -259,9 +260,7 @@ def _literal(path):
 
 def _record(path):
     """What a state says of its run: the history, `Anneal`'s state, the identity."""
-    with _literal(path) as prefix:
-        record = tf.train.load_checkpoint(prefix).get_tensor(_RECORD)
-    return fields.parse(record.decode())
+    return fields.parse(tf.train.load_checkpoint(path).get_tensor(_RECORD).decode())
 
 
 def _difference(record, model):
@@ -284,8 +283,7 @@ def _restore(path, model):
     """Reads one state, in which students' variables may be of another type."""
     kept = model.checkpointed
     students = list(kept.get("students", ()))
-    with _literal(path) as prefix:
-        types = tf.train.load_checkpoint(prefix).get_variable_to_dtype_map()
+    types = tf.train.load_checkpoint(path).get_variable_to_dtype_map()
     read = []
     for k, variable in enumerate(students):
         saved = types.get(f"students/{k}/.ATTRIBUTES/VARIABLE_VALUE")
@@ -296,8 +294,7 @@ def _restore(path, model):
     known = {name.partition("/")[0] for name in types}
     lacking = {name: kept.pop(name, ()) for name in _LATER if name not in known}
     record = tf.Variable("", trainable=False)
-    with _literal(path) as prefix:
-        _checkpoint(model.optimizer, record, kept).restore(prefix).assert_consumed()
+    _checkpoint(model.optimizer, record, kept).restore(path).assert_consumed()
     for variable, value in zip(students, read):
         if value is not variable:
             variable.assign(tf.cast(value, variable.dtype))
