@@ -1,12 +1,11 @@
 """Students that would be tested twice, since they would learn the same again."""
 
 import warnings
-from collections.abc import Sequence
 
 from tfdistill.weights.population import Population
 
 
-def before(which: Sequence[int], population: Population, group: int) -> Sequence[int]:
+def before(which: list[int], population: Population, group: int) -> list[int]:
     """The sets of students up to the first that has learned the same as another.
 
     Only of students that draw nothing while they learn.

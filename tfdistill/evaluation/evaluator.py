@@ -164,7 +164,7 @@ class Evaluator:
             for data in sets
         ):
             return which
-        return list(copies.before(which, self._population, group))
+        return copies.before(which, self._population, group)
 
     def takes(self, distilled: DistilledDataset) -> bool:
         """Whether a data set has the shape and the kind of training it was made for."""
@@ -205,10 +205,8 @@ class Evaluator:
             self._last_test, self._content = test, content(batches)
         images, tested = self._content
         # A student of each architecture identifies it, its pool and distribution.
-        arrays, key = [], student_seed(seed, Stream.EVALUATION, 0)
-        for learner, weights in self._population.members:
-            start = weights.sample_held_out(key, tf.constant(0))
-            arrays += [*start[0], *start[1], *learner.traits(*start, images)]
+        key = student_seed(seed, Stream.EVALUATION, 0)
+        arrays = self._population.depends(key, images)
         for data in sets:
             arrays += [data.images, data.labels, *data.hyperparameters.values()]
         settings = sorted(held(self._objective).items())
@@ -345,10 +343,10 @@ def evaluate_model(
 
 def _check_kind(model, images):
     """Refuses floats for a model of bytes, to which Keras would round them down."""
-    for tensor in (getattr(model, "inputs", None) or [])[:1]:
-        takes = keras.backend.standardize_dtype(tensor.dtype)
-        if "int" in takes and images.dtype.kind == "f":
-            raise ValueError(
-                f"the model takes {takes} images, not {images.dtype}: give batches of "
-                "raw images, which are not normalised."
-            )
+    inputs = getattr(model, "inputs", None)  # of a subclassed model there are none
+    takes = keras.backend.standardize_dtype(inputs[0].dtype) if inputs else ""
+    if "int" in takes and images.dtype.kind == "f":
+        raise ValueError(
+            f"the model takes {takes} images, not {images.dtype}: give batches of raw "
+            "images, which are not normalised."
+        )

@@ -126,6 +126,22 @@ class Population:
             kept["start"] = [variable.value for variable in start]
         return kept
 
+    def depends(self, seed: tf.Tensor, images) -> list:
+        """What results depend on: of each architecture a start, and what it computes.
+
+        Args:
+            seed: Of the start, int32 `[2]`.
+            images: Some of the real ones, normalised.
+
+        Returns:
+            Arrays and tensors.
+        """
+        found: list = []
+        for student, weights in self.members:
+            start = weights.sample_held_out(seed, tf.constant(0))
+            found += [*start[0], *start[1], *student.traits(*start, images)]
+        return found
+
     def record(self) -> dict:
         """What is to be known of starts that are not saved, as JSON: `{}` if random."""
         _, weights = self.members[0]
