@@ -1,4 +1,4 @@
-"""Flags whose values are paths: "~" is the user's home, as in the commands."""
+"""Flags whose values are paths: "~" is the home folder, as in the commands."""
 
 import os
 
@@ -8,7 +8,7 @@ flags.disclaim_key_flags()  # they are those of the program
 
 
 class _Parser(flags.ArgumentParser):
-    """Opens "~" once, so that whoever uses the path uses the same one."""
+    """Puts the home folder in place of "~", when the flag is read."""
 
     def parse(self, argument):
         return os.path.expanduser(argument)

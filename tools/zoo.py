@@ -37,9 +37,9 @@ def measured(folder: str) -> list[dict]:
     Of each student there is the test of the most networks, trained as the images say,
     on the data that they are of.
     """
-    paths = [os.path.join(folder, "metrics.json")]
-    paths += sorted(glob.glob(os.path.join(folder, "metrics-*.json")))
-    contents = [read_metrics(path) for path in paths]
+    others = sorted(glob.glob(os.path.join(folder, "metrics-*.json")))
+    found = [os.path.join(folder, "metrics.json"), *others]
+    contents = [read_metrics(path) for path in found]
     rows: dict = {}
     for content in contents:
         otherwise = any(content.get(name) for name in _OTHERWISE)

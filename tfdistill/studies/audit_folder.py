@@ -29,6 +29,7 @@ def claim(folder: str | os.PathLike, dataset: Dataset, recipe) -> None:
     student = recipe.student
     if not isinstance(student, str):  # its text may hold an address
         settings["student"] = getattr(student, "__qualname__", type(student).__name__)
+        # Keras draws fixed weights: so the same in every process.
         keras.utils.set_random_seed(recipe.seed % 2**31)
         settings["networks"] = networks.key(student, dataset, FixedWeights())
     labels = np.asarray(train.labels, np.int64)

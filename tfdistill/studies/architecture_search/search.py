@@ -101,7 +101,7 @@ class Search:
         distilled.check_fits(dataset)
         self._space = _found(space)
         self._name, self._is_named = _name_of(space), isinstance(space, str)
-        self._rehearsal: list[dict] = []  # values of networks that fit
+        self._first: dict | None = None  # values of the first network that fits
         if passes is not None:
             distilled = distilled.by_adam(passes)
         self._distilled, self._dataset = distilled, dataset
@@ -318,8 +318,8 @@ class Search:
         model = self._build(hyperparameters)
         if self._saves:
             saving.rehearse(model)
-        if not self._is_named:
-            self._rehearsal.append(dict(hyperparameters.values))
+        if self._first is None:
+            self._first = dict(hyperparameters.values)
         return model
 
     def _score(self, candidate, num_students):
@@ -361,11 +361,11 @@ class Search:
 
     def _told(self):
         """What tells a space that is no name from others: one of its networks."""
-        if not self._rehearsal:
+        if self._is_named or self._first is None:
             return ""
 
         def first(image_shape, num_classes):
-            return oracles.model_of(self._build, self._rehearsal[0])
+            return oracles.model_of(self._build, self._first)
 
         try:
             return networks.key(first, self._dataset)
