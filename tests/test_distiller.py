@@ -891,3 +891,20 @@ def test_a_split_is_tested_on_as_it_is(digits):
     assert 0 < history["val_accuracy"][0] <= 1
     with pytest.raises(ValueError, match="whole data set: give its part .test"):
         model.evaluate(digits)
+
+
+def test_a_split_is_normalised_as_the_images_are(digits):
+    """Whatever its own normalization, students see what they learned from."""
+    model, other = distiller(digits), tfdistill.Normalization([0.9], [0.1])
+    split = digits.test.normalized_by(other, digits.num_classes)
+    model.compile(keras.optimizers.Adam(0.0))
+    expected, found = model.evaluate(digits.test), model.evaluate(split)
+    assert found == expected
+    history = fit(model, digits, 1, validation_data=split)
+    assert history["val_loss"] == [pytest.approx(expected[0], rel=1e-5)]
+    made = model.distilled()
+    results = [
+        tfdistill.evaluate(made, "linear", test, num_students=2)
+        for test in (digits.test, split)
+    ]
+    assert results[0].accuracies.tolist() == results[1].accuracies.tolist()

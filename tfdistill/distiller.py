@@ -11,7 +11,7 @@ from tfdistill.data import normalised
 from tfdistill.distilled import citations
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.faces import DistillerFace
-from tfdistill.evaluation.batches import LastPasses, check_of, with_kept_validation
+from tfdistill.evaluation.batches import LastPasses, check_of
 from tfdistill.evaluation.validation import Validation
 from tfdistill.inner import objectives
 from tfdistill.inner.back_gradient import BackGradient
@@ -124,8 +124,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         self.wrong_labels = stability.add_counter()
         self._validation_students = 4
         self._validation: Validation | None = None
-        self._last_passes = LastPasses()
         self._check_batch = check_of(synthesizer, self.objective, normalization)
+        self._last_passes = LastPasses(self._check_batch, normalization)
         # All variables are there from the start, those of synthesizers too.
         self.built = synthesizer.built = True
 
@@ -333,7 +333,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         if y is not None:
             self.objective.check_real(np.asarray(y), self.synthesizer.num_classes)
         fitting.check_fit(x, {"epochs": epochs, **kwargs})
-        kwargs = with_kept_validation(kwargs)
+        kwargs = self._last_passes.with_validation(kwargs)
         callbacks, verbose = fitting.with_own(callbacks, self.objective, verbose)
         if y is None and not isinstance(x, keras.utils.PyDataset):
             # A pipeline has its order; Keras warns if it is told to shuffle one.
@@ -364,7 +364,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             pairs = tf.data.Dataset.from_tensor_slices((x, y))
             x = pairs.batch(kwargs.get("batch_size") or 1000)
         number = num_students or self._validation_students
-        batches = self._last_passes(x, kwargs.get("steps"), self._check_batch)
+        batches = self._last_passes(x, kwargs.get("steps"))
         logs = self.test(batches, number).logs()
         return logs if return_dict else list(logs.values())
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfdistill._internal import endless
 from tfdistill.data import normalised
 from tfdistill.data.dataset import Dataset
+from tfdistill.data.normalization import Normalization
 from tfdistill.data.split import Split
 from tfdistill.runs import fitting
 
@@ -31,6 +32,8 @@ class Passes:
         steps: Number of batches that are read; all by default.
         check: Called with the arrays (images, labels) of each batch of the first pass.
         batch_size: Size of the batches of a `Split`.
+        normalization: `Normalization` of what students learned from, which a `Split`
+            of bytes is given, too; None leaves it its own.
 
     Raises:
         ValueError: If these are no batches; they have no end, or are an iterator, and
@@ -44,6 +47,7 @@ class Passes:
         steps: int | None = None,
         check: Callable | None = None,
         batch_size: int = 1000,
+        normalization: Normalization | None = None,
     ):
         if isinstance(batches, Dataset):
             raise ValueError(
@@ -57,6 +61,8 @@ class Passes:
                 "the test must be a Split, such as data.test, or batches of "
                 f"(normalised images, labels), not a {type(batches).__name__}."
             )
+        if isinstance(batches, Split):
+            batches = _normalised_alike(batches, normalization)
         if hasattr(batches, "batch") and not isinstance(batches, tf.data.Dataset):
             batches = batches.batch(batch_size)
         if isinstance(batches, Iterator):
@@ -90,17 +96,56 @@ class Passes:
         self._check = None
 
 
+def _normalised_alike(split, normalization):
+    """A `Split` by the normalization of what students learned from.
+
+    Of floats nobody knows whether they are in the same units.
+    """
+    own = split.normalization
+    if (
+        normalization is None
+        or own == normalization
+        or (own.scale, len(own.mean)) != (255, len(normalization.mean))
+        or normalization.scale != 255
+    ):
+        return split
+    return split.normalized_by(normalization, split.num_classes)
+
+
 class LastPasses:
-    """The `Passes` of the last test set, so that an iterator is read only once."""
+    """The `Passes` of the last test set, so that an iterator is read only once.
 
-    def __init__(self):
-        self._of, self._passes = (None, None), None
+    Args:
+        check, normalization: Same as for `Passes`.
+    """
 
-    def __call__(self, batches, steps: int | None, check: Callable) -> Passes:
+    def __init__(self, check: Callable, normalization: Normalization | None):
+        self._check, self._normalization = check, normalization
+        self._last: tuple | None = None
+
+    def __call__(self, batches, steps: int | None) -> Passes:
         """Same as `Passes`, which is the last one if the batches are its."""
-        if self._passes is None or self._of[0] is not batches or self._of[1] != steps:
-            self._passes, self._of = Passes(batches, steps, check), (batches, steps)
-        return self._passes
+        if self._last is None or self._last[0] is not batches or self._last[1] != steps:
+            passes = Passes(
+                batches, steps, self._check, normalization=self._normalization
+            )
+            self._last = batches, steps, passes
+        return self._last[2]
+
+    def with_validation(self, arguments: Mapping) -> dict:
+        """Arguments of `fit` in which validation data can be read again and again.
+
+        Raises:
+            ValueError: If it is an iterator, and there are no `validation_steps`.
+        """
+        data, steps = map(arguments.get, ("validation_data", "validation_steps"))
+        kept = {}
+        if isinstance(data, Iterator):
+            kept["validation_data"] = Kept(data, steps)
+        if isinstance(data, Split):
+            alike = _normalised_alike(data, self._normalization)
+            kept["validation_data"] = alike.batch(1000)
+        return {**arguments, **kept}
 
 
 def content(batches: Iterable) -> tuple[np.ndarray, str]:
@@ -166,21 +211,6 @@ def check_labels(images, labels, num_classes: int, objective) -> None:
     objective.check_real(labels, num_classes)
     if len(images) != len(labels):
         raise ValueError(f"there are {len(labels)} labels of {len(images)} images.")
-
-
-def with_kept_validation(arguments: Mapping) -> dict:
-    """Arguments of `fit` in which validation data can be read again and again.
-
-    Raises:
-        ValueError: If it is an iterator, and there are no `validation_steps`.
-    """
-    data, steps = (arguments.get(f"validation_{name}") for name in ("data", "steps"))
-    kept = {}
-    if isinstance(data, Iterator):
-        kept["validation_data"] = Kept(data, steps)
-    if isinstance(data, Split):
-        kept["validation_data"] = data.batch(1000)
-    return {**arguments, **kept}
 
 
 class Kept(keras.utils.PyDataset):

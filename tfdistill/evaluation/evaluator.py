@@ -93,7 +93,9 @@ class Evaluator:
         self._like, self._own_objective = like, objective is None
         self._last_test, self._content = None, None  # what the last test set holds
         self._objective = objective or like.objective
-        self._check = check_of(like, self._objective, like.normalization)
+        norm = like.normalization
+        check = check_of(like, self._objective, norm)
+        self._passes = functools.partial(Passes, check=check, normalization=norm)
         self._by_xla = by_xla(like.recipe, jit_compile)
         self._students = FreshStudents(
             population,
@@ -136,7 +138,7 @@ class Evaluator:
                 order = np.random.default_rng([seed, group]).permutation(data.num_steps)
             self._teacher.assign(data, order)
 
-        batches = Passes(test, check=self._check, batch_size=batch_size)
+        batches = self._passes(test, batch_size=batch_size)
         entry = self._entry(test, batches, sets, seed, shuffle_steps)
         return self._students.evaluate(batches, len(dealt), seed, deal, entry)
 
@@ -193,7 +195,7 @@ class Evaluator:
         dealt = self.dealt([], num_students)
         copies.warn(num_students, len(dealt), self._population)
         self._teacher.forget()
-        batches = Passes(test, check=self._check, batch_size=batch_size)
+        batches = self._passes(test, batch_size=batch_size)
         entry = self._entry(test, batches, [], seed, False)
         return self._students.evaluate(batches, len(dealt), seed, journal=entry)
 
@@ -241,7 +243,8 @@ def evaluate(
         distilled: A `DistilledDataset`, or several of one shape, which pairs of
             students take in turn.
         student: Same as for `Distiller`.
-        test: A `Split`, or batches of (normalised images, labels).
+        test: A `Split`, or batches of (normalised images, labels). One of bytes is
+            normalised as the distilled images are, whatever its own normalization.
         num_students: Number of students, at least 1. The paper tests 200. Fewer are
             tested where more would be copies: one of fixed weights, and of a pool those
             that are held out. A warning says so of a pool.
