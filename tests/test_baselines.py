@@ -234,3 +234,20 @@ def test_a_baseline_is_saved_like_distilled_data(digits, tmp_path):
     again = tfdistill.DistilledDataset.load(tmp_path / "average")
     np.testing.assert_array_equal(again.images, data.images)
     assert again.provenance["baseline"] == "average_real"
+
+
+def test_real_data_of_another_number_of_classes(digits):
+    """Labels that are in range by chance say nothing of who learned them."""
+    two = digits.of_classes([3, 8])
+    for made, data in ((digits, two), (two, digits)):
+        images = baselines.random_real(made, steps=1)
+        says = f"{data.num_classes} classes, but .* have {made.num_classes}"
+        with pytest.raises(ValueError, match=says):
+            tfdistill.evaluate(images, "linear", data.test, num_students=1)
+        with pytest.raises(ValueError, match=says):
+            baselines.NearestNeighbours().evaluate([images], data.test)
+    # Who gives no number, of images that happen to be of few classes, is not refused.
+    few = digits.test.read_labels() < 5
+    some = tfdistill.Split(digits.test.images[few], digits.test.labels[few])
+    images = baselines.random_real(digits, images_per_class=5, steps=1)
+    assert baselines.NearestNeighbours().evaluate([images], some).accuracy_mean > 0.8

@@ -200,3 +200,9 @@ def test_other_images_are_no_attack(attack, folder):
     process = command("evaluate", f"--workdir={folder / 'plain'}", "--attack")
     assert process.returncode == 2
     assert "--attack needs a distilled attack" in process.stderr
+
+
+def test_images_of_other_classes_are_no_attack(attack):
+    two = tfdistill.load_dataset("digits").of_classes([3, 8])
+    with pytest.raises(ValueError, match="have 10 classes, but .* has 2"):
+        exposure.measure(tfdistill.students.linear((8, 8, 1)), [], attack, two)

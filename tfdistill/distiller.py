@@ -11,7 +11,7 @@ from tfdistill.data import normalised
 from tfdistill.distilled import citations
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.faces import DistillerFace
-from tfdistill.evaluation.batches import LastPasses, check_of
+from tfdistill.evaluation.batches import Fits, LastPasses
 from tfdistill.evaluation.validation import Validation
 from tfdistill.inner import objectives
 from tfdistill.inner.back_gradient import BackGradient
@@ -124,8 +124,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         self.wrong_labels = stability.add_counter()
         self._validation_students = 4
         self._validation: Validation | None = None
-        self._check_batch = check_of(synthesizer, self.objective, normalization)
-        self._last_passes = LastPasses(self._check_batch, normalization)
+        self._check_batch = Fits(synthesizer, self.objective, normalization)
+        self._last_passes = LastPasses(self._check_batch)
         # All variables are there from the start, those of synthesizers too.
         self.built = synthesizer.built = True
 

@@ -3,6 +3,7 @@
 Images stay raw and are normalised batch by batch, in an order that a seed alone gives.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -44,6 +45,7 @@ class Split(faces.SplitFace):
         normalization: The `Normalization` of the batches.
         is_held: Whether the images are in memory.
         knows_labels: Whether the labels are in memory, or were read from the stream.
+        is_told_classes: Whether `num_classes` was given, rather than found in labels.
 
     Raises:
         ValueError: If the arrays are not what is described above.
@@ -121,6 +123,7 @@ class Split(faces.SplitFace):
             check_int("num_classes", num_classes, 1)
         self._examples = examples
         self._normalization, self._num_classes = normalization, num_classes
+        self.is_told_classes = num_classes is not None
 
     @property
     def num_examples(self) -> int:
@@ -157,11 +160,9 @@ class Split(faces.SplitFace):
             self._normalization = measure(self._examples.chunks())
         return self._normalization
 
-    @property
+    @functools.cached_property
     def num_classes(self) -> int:
-        if self._num_classes is None:
-            self._num_classes = int(self.read_labels().max()) + 1
-        return self._num_classes
+        return self._num_classes or int(self.read_labels().max()) + 1
 
     def __len__(self) -> int:
         return self.num_examples
@@ -289,8 +290,7 @@ class Split(faces.SplitFace):
         """
         check_int("images_per_class", images_per_class, 1)
         seed = check_int("seed", seed, 0)
-        labels = self.read_labels()
-        names = class_names or range(self.num_classes)
+        labels, names = self.read_labels(), class_names or range(self.num_classes)
         rows = stratified.draw(labels, names, images_per_class, seed)
         return self.take(rows), labels[rows]
 

@@ -30,10 +30,9 @@ class Passes:
         batches: (images, labels) batches: a `tf.data.Dataset`, `keras.utils.PyDataset`
             or another iterable; an iterator, which is read once and kept; or a `Split`.
         steps: Number of batches that are read; all by default.
-        check: Called with the arrays (images, labels) of each batch of the first pass.
+        check: Called with the arrays (images, labels) of each batch of the first pass;
+            `Fits` prepares a `Split`, too.
         batch_size: Size of the batches of a `Split`.
-        normalization: `Normalization` of what students learned from, which a `Split`
-            of bytes is given, too; None leaves it its own.
 
     Raises:
         ValueError: If these are no batches; they have no end, or are an iterator, and
@@ -47,7 +46,6 @@ class Passes:
         steps: int | None = None,
         check: Callable | None = None,
         batch_size: int = 1000,
-        normalization: Normalization | None = None,
     ):
         if isinstance(batches, Dataset):
             raise ValueError(
@@ -61,8 +59,8 @@ class Passes:
                 "the test must be a Split, such as data.test, or batches of "
                 f"(normalised images, labels), not a {type(batches).__name__}."
             )
-        if isinstance(batches, Split):
-            batches = _normalised_alike(batches, normalization)
+        if isinstance(batches, Split) and isinstance(check, Fits):
+            batches = check.of_split(batches)
         if hasattr(batches, "batch") and not isinstance(batches, tf.data.Dataset):
             batches = batches.batch(batch_size)
         if isinstance(batches, Iterator):
@@ -96,55 +94,87 @@ class Passes:
         self._check = None
 
 
-def _normalised_alike(split, normalization):
-    """A `Split` by the normalization of what students learned from.
+class Fits:
+    """What real data must be for students to be judged on it.
 
-    Of floats nobody knows whether they are in the same units.
+    Called with the arrays (images, labels) of a batch, it refuses those that are not.
+
+    Args:
+        like: What they learn from: anything with `image_shape` and `num_classes`.
+        objective: The `Objective`.
+        normalization: `Normalization` of the images; None if it is not known.
     """
-    own = split.normalization
-    if (
-        normalization is None
-        or own == normalization
-        or (own.scale, len(own.mean)) != (255, len(normalization.mean))
-        or normalization.scale != 255
-    ):
-        return split
-    return split.normalized_by(normalization, split.num_classes)
+
+    def __init__(self, like, objective, normalization: Normalization | None):
+        self._like, self._objective = like, objective
+        self._normalization = normalization
+
+    def __call__(self, images: np.ndarray, labels: np.ndarray | None) -> None:
+        """Raises a ValueError if students cannot be judged on a batch."""
+        normalised.check_images(images, self._normalization)
+        if images.shape[1:] != tuple(self._like.image_shape):
+            raise ValueError(
+                f"real images have the shape {images.shape[1:]}, but those that "
+                f"students learn from {tuple(self._like.image_shape)}."
+            )
+        if labels is None:
+            raise ValueError(
+                "fit was given images, but no labels: fit(images, labels)."
+            )
+        check_labels(images, labels, self._like.num_classes, self._objective)
+
+    def of_split(self, split: Split) -> Split:
+        """A `Split` of bytes, normalised as what students learn from.
+
+        Of floats nobody knows whether they are in the same units: they keep their own.
+
+        Raises:
+            ValueError: If it was made for another number of classes.
+        """
+        count, norm = self._like.num_classes, self._normalization
+        if split.is_told_classes and split.num_classes != count:
+            raise ValueError(
+                f"the test has {split.num_classes} classes, but the images that "
+                f"students learn from have {count}."
+            )
+        own = split.normalization
+        if norm is None or own == norm or not own.scale == norm.scale == 255:
+            return split
+        if len(own.mean) != len(norm.mean):
+            return split
+        return split.normalized_by(norm, split.num_classes)
 
 
 class LastPasses:
     """The `Passes` of the last test set, so that an iterator is read only once.
 
     Args:
-        check, normalization: Same as for `Passes`.
+        check: Same as for `Passes`.
     """
 
-    def __init__(self, check: Callable, normalization: Normalization | None):
-        self._check, self._normalization = check, normalization
+    def __init__(self, check: Fits):
+        self._check = check
         self._last: tuple | None = None
 
     def __call__(self, batches, steps: int | None) -> Passes:
         """Same as `Passes`, which is the last one if the batches are its."""
         if self._last is None or self._last[0] is not batches or self._last[1] != steps:
-            passes = Passes(
-                batches, steps, self._check, normalization=self._normalization
-            )
-            self._last = batches, steps, passes
+            self._last = batches, steps, Passes(batches, steps, self._check)
         return self._last[2]
 
     def with_validation(self, arguments: Mapping) -> dict:
         """Arguments of `fit` in which validation data can be read again and again.
 
         Raises:
-            ValueError: If it is an iterator, and there are no `validation_steps`.
+            ValueError: If it is an iterator, and there are no `validation_steps`; or a
+                `Split` of another number of classes.
         """
         data, steps = map(arguments.get, ("validation_data", "validation_steps"))
         kept = {}
         if isinstance(data, Iterator):
             kept["validation_data"] = Kept(data, steps)
         if isinstance(data, Split):
-            alike = _normalised_alike(data, self._normalization)
-            kept["validation_data"] = alike.batch(1000)
+            kept["validation_data"] = self._check.of_split(data).batch(1000)
         return {**arguments, **kept}
 
 
@@ -167,34 +197,6 @@ def content(batches: Iterable) -> tuple[np.ndarray, str]:
         for digest, array in zip(digests, arrays):
             digest.update(array)
     return first, "".join(digest.hexdigest() for digest in digests)
-
-
-def check_of(like, objective, normalization) -> Callable:
-    """What refuses a batch of real data that students cannot be judged on.
-
-    Args:
-        like: What they learn from: anything with `image_shape` and `num_classes`.
-        objective: The `Objective`.
-        normalization: `Normalization` of the images; None if it is not known.
-
-    Returns:
-        A function of the arrays (images, labels), which raises a ValueError.
-    """
-
-    def check(images, labels):
-        normalised.check_images(images, normalization)
-        if images.shape[1:] != tuple(like.image_shape):
-            raise ValueError(
-                f"real images have the shape {images.shape[1:]}, but those that "
-                f"students learn from {tuple(like.image_shape)}."
-            )
-        if labels is None:
-            raise ValueError(
-                "fit was given images, but no labels: fit(images, labels)."
-            )
-        check_labels(images, labels, like.num_classes, objective)
-
-    return check
 
 
 def check_labels(images, labels, num_classes: int, objective) -> None:

@@ -12,7 +12,7 @@ from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation import copies
-from tfdistill.evaluation.batches import Passes, check_labels, check_of, content
+from tfdistill.evaluation.batches import Fits, Passes, check_labels, content
 from tfdistill.evaluation.fresh_students import FreshStudents, by_xla
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
@@ -93,9 +93,8 @@ class Evaluator:
         self._like, self._own_objective = like, objective is None
         self._last_test, self._content = None, None  # what the last test set holds
         self._objective = objective or like.objective
-        norm = like.normalization
-        check = check_of(like, self._objective, norm)
-        self._passes = functools.partial(Passes, check=check, normalization=norm)
+        check = Fits(like, self._objective, like.normalization)
+        self._passes = functools.partial(Passes, check=check)
         self._by_xla = by_xla(like.recipe, jit_compile)
         self._students = FreshStudents(
             population,

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.batches import Fits
 from tfdistill.evaluation.evaluator import evaluate_model
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.attack import Attack
@@ -85,15 +86,19 @@ def measure(
         An `Evaluation` of all networks, by the name of the training.
 
     Raises:
-        ValueError: If the images are for another inner optimizer than "sgd".
+        ValueError: If the images are for another inner optimizer than "sgd", or of
+            other shapes or classes than the real data.
     """
+    distilled.check_fits(dataset)
     if distilled.inner_optimizer.name != "sgd":
         raise ValueError(
             'Exposure can be measured for the inner optimizer "sgd" only, not for '
             f"{distilled.inner_optimizer.name!r}."
         )
     variables = [*model.trainable_variables, *model.non_trainable_variables]
-    step, test = _step(model), dataset.test.batch(1000).cache()
+    fits = Fits(distilled, Classification(), distilled.normalization)
+    train, test = map(fits.of_split, (dataset.train, dataset.test))
+    step, test = _step(model), test.batch(1000).cache()
     found = {name: [] for name in trainings}
     for number, values in enumerate(starts):
         for name, training in trainings.items():
@@ -103,7 +108,7 @@ def measure(
             for images, labels, rate in _batches(distilled, training, rng):
                 step(images, labels, rate, tf.constant(training.clip))
             if training.clean_steps:
-                clean = dataset.train.batch(
+                clean = train.batch(
                     clean_batch_size, shuffle=True, seed=seed + number, repeat=True
                 )
                 for images, labels in clean.take(training.clean_steps):

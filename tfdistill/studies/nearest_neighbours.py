@@ -9,7 +9,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.batches import Fits, Passes
 from tfdistill.evaluation.result import Evaluation
+from tfdistill.inner.objectives.classification import Classification
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,15 +31,17 @@ class NearestNeighbours:
 
         Args:
             sets: At least one.
-            test: The real images to classify.
+            test: The real images to classify, or batches of them, as in `evaluate`.
 
         Returns:
             An `Evaluation` with one row for each set; its losses are the error rates.
 
         Raises:
-            ValueError: If a set has fewer than k images.
+            ValueError: If a set has fewer than k images, or the test is of other images
+                or classes.
         """
-        batches = list(test.batch(1000))
+        fits = Fits(sets[0], Classification(), sets[0].normalization)
+        batches = list(Passes(test, check=fits))
         images = np.concatenate([_flat(images) for images, _ in batches])
         labels = np.concatenate([labels for _, labels in batches])
         confusion = np.stack([self._confusion(data, images, labels) for data in sets])
