@@ -18,7 +18,7 @@ from tfdistill.cli.errors import InputError
 from tfdistill.data import loading as datasets
 from tfdistill.data import reading, streamed
 from tfdistill.data.dataset import Dataset
-from tfdistill.data.images import Pairs, raw_pairs
+from tfdistill.data.images import Form, Pairs, raw_pairs
 from tfdistill.data.normalization import Normalization
 from tfdistill.data.split import Split
 
@@ -1007,8 +1007,31 @@ def test_grey_images_in_colour_and_the_reverse(tmp_path):
     np.savez(two, x_train=np.zeros((4, 3, 3, 2)), y_train=[0, 1, 0, 1])
     with pytest.raises(ValueError, match="only grey images.* not those of 2"):
         datasets.load_dataset(two, channels=3)
+    four = tf.data.Dataset.from_tensors((np.zeros((4, 4, 4), "uint8"), 0))
+    with pytest.raises(ValueError, match="^only grey .* leave channels out.$"):
+        raw_pairs(four, Form(channels=3))
     with pytest.raises(ValueError, match="channels must be 1 or 3, not 2"):
         datasets.load_dataset("digits", channels=2)
+
+
+def test_grey_images_are_rounded(tmp_path):
+    """A mask keeps what is bright; others are off by half a level at most."""
+    colours = np.random.default_rng(0).integers(0, 256, (5, 3, 3, 3), "uint8")
+    weights = [0.2989, 0.587, 0.114]
+    for images in (colours, (colours > 127).astype("uint8")):
+        grey = Form(channels=1).of_arrays(images)
+        assert grey.dtype == np.uint8
+        np.testing.assert_allclose(grey[..., 0], images @ weights, atol=0.501)
+
+
+def test_a_streamed_shape_is_that_of_a_data_set_in_memory(tmp_path):
+    toys = make_builder(tmp_path)
+    held, streamed = (
+        datasets.load_dataset(toys, in_memory=in_memory) for in_memory in (True, False)
+    )
+    assert streamed.image_shape == held.image_shape
+    assert type(streamed.image_shape) is tuple
+    tfdistill.students.lenet(streamed.image_shape)
 
 
 def test_a_test_split_drawn_anew_from_all_examples():

@@ -47,16 +47,27 @@ class Form:
             images = tf.image.pad_to_bounding_box(
                 images, self.margin, self.margin, self.image_size, self.image_size
             )
+        self.check_channels(images.shape)
         if self.channels in (None, images.shape[-1]):
             return images
-        if {self.channels, images.shape[-1]} != {1, 3}:
-            raise ValueError(
-                "only grey images (1 channel) can be converted to colour (3) and the "
-                f"reverse, not those of {images.shape[-1]} channels."
-            )
         if self.channels == 3:
             return tf.image.grayscale_to_rgb(images)
-        return tf.image.rgb_to_grayscale(images)
+        grey = tf.image.rgb_to_grayscale(tf.cast(images, tf.float32))
+        # TensorFlow rounds down, which would leave little of a mask of 0 and 1.
+        return grey if images.dtype != tf.uint8 else tf.cast(tf.round(grey), tf.uint8)
+
+    def check_channels(self, shape) -> None:
+        """Checks that images of a shape [..., H, W, C] can be converted.
+
+        Raises:
+            ValueError: If the channels are to change but are not 1 or 3.
+        """
+        wanted, found = self.channels, shape[-1]
+        if wanted not in (None, found) and {wanted, found} != {1, 3}:
+            raise ValueError(
+                "only grey images (1 channel) can be converted to colour (3) and the "
+                f"reverse, not those of {found} channels: leave channels out."
+            )
 
     def of_arrays(self, images: np.ndarray) -> np.ndarray:
         """Converts an array of images [N, H, W, C]."""
@@ -215,6 +226,8 @@ def raw_pairs(data: Pairs | tf.data.Dataset, form: Form = Form(), shape=None) ->
             "images must be unbatched [H, W, C] of uint8, uint16 or floats, not "
             f"{image.dtype.name} of shape {image.shape}; tf.cast converts them."
         )
+    if image.shape.rank == 3 and image.shape[-1] is not None:
+        form.check_channels(image.shape)  # later it would be an error of tf.data
 
     def standard(record):
         image = record if pairs.decode is None else pairs.decode(record)

@@ -42,7 +42,8 @@ class Streamed(Examples):
         if labels is None and pairs.listed is not None:
             labels = pairs.listed[1].numpy()
         self._pairs, self._labels = pairs, labels
-        self.num_examples, self.image_shape = num_examples, image_shape
+        # TensorFlow's own shapes are no tuples.
+        self.num_examples, self.image_shape = num_examples, tuple(image_shape)
 
     @property
     def images(self) -> np.ndarray:

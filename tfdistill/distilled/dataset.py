@@ -303,8 +303,8 @@ class DistilledDataset(faces.DistilledFace):
                 squares, outputs that are a one-hot label less 1 / classes mean 99 %.
 
         Returns:
-            A model of `[batch, *image_shape]`: uint8 where the real data is in 0..255,
-            else float32. `model.export(folder)` writes it as a SavedModel.
+            A model of `[batch, *image_shape]`: uint8 where the normalization's scale
+            is 255, else float32. `model.export(folder)` writes it as a SavedModel.
 
         Raises:
             ValueError: If the model doesn't fit, or the objective has no probabilities.
