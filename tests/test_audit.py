@@ -202,6 +202,28 @@ def test_pictures_show_each_other_label_and_which_are_of_suspects():
     assert figure.get_supxlabel() == ""
 
 
+def test_another_label_is_probable_for_suspects_alone():
+    found = audit.Audit(
+        np.array([0, 1, 0]),
+        np.float32([[0.1, 0.9], [0.2, 0.8], [0.4, 0.6]]),
+        np.int32([[0, 1]] * 3),
+    )
+    places = origins.Origins("digits", "", np.arange(3), ["a", "b", "c"])
+    vars(found)["suspects"] = np.array([False, False, True])
+    listed = audit_listing.words(found, ["two", "one"], places, [0, 1, 2])
+    assert listed.split("\n") == [
+        "The most suspect:",
+        "  c: labelled two, probably one",
+        "The least certain, not suspect:",
+        "  a: labelled two",
+        "  b: labelled one",
+    ]
+    listed = audit_listing.words(found, ["two", "one"], places, [0, 1])
+    assert "probably" not in listed and "most suspect" not in listed
+    listed = audit_listing.words(found, ["two", "one"], places, [2])
+    assert "least certain" not in listed
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder of a finished audit, its flags, and what it printed."""

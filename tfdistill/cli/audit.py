@@ -252,10 +252,7 @@ def _write(c, found, dataset, places, wrong, model, progress):
     result.add(metrics)
     result.attempt_pictures(figures)
     _show(metrics, noise)
-    print("The most suspect:")
-    for k in shown[:_LISTED]:
-        given, other = names[found.given[k]], names[found.suggested[k]]
-        print(f"  {places.places[k]}: labelled {given}, probably {other}")
+    print(listing.words(found, names, places, shown[:_LISTED]))
     if model is not None and "model" not in metrics:
         print("No label is suspect: there is nothing wrong to have been learned.")
     print(f"Everything is in {c.workdir}.")

@@ -18,6 +18,25 @@ def first(found) -> list:
     return found.ranking[:_SHOWN].tolist()
 
 
+def words(found, names, places, shown) -> str:
+    """Examples in lines of text: the suspects, then the others.
+
+    Args:
+        found, names, places: Same as for `table`.
+        shown: The rows to list.
+    """
+    suspects, others = [], []
+    for k in shown:
+        line = f"  {places.places[k]}: labelled {names[found.given[k]]}"
+        if found.suspects[k]:
+            suspects.append(f"{line}, probably {names[found.suggested[k]]}")
+        else:
+            others.append(line)
+    lines = ["The most suspect:", *suspects] if suspects else []
+    lines += ["The least certain, not suspect:", *others] if others else []
+    return "\n".join(lines)
+
+
 def figures(found, dataset, places, shown) -> dict:
     """Functions that draw the pictures, by name.
 
