@@ -166,6 +166,16 @@ def test_several_runs_on_one_page(run, tmp_path):
     assert "seconds of learning" in page.text
 
 
+def test_runs_differ_in_flags_that_one_of_them_lacks(run):
+    first = report.Run.of_folder(run)
+    more = {**first.flags, "changes": "none"}
+    second = dataclasses.replace(first, name="second", flags=more)
+    in_python = dataclasses.replace(first, name="python", flags={})
+    page = Page(report.page([first, second, in_python]))
+    assert "Flag first second python changes – none – " in page.text
+    assert "Where they differ" not in Page(report.page([first, in_python])).text
+
+
 def test_only_runs_of_one_data_set_compare(run, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(run, other)

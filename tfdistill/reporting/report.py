@@ -130,12 +130,10 @@ def _groups(runs):
 
 
 def _differing(runs) -> list[str]:
-    """Names of the flags in which runs differ."""
-    values = {}
-    for run in runs:
-        for name, value in run.flags.items():
-            values.setdefault(name, set()).add(value)
-    return [name for name, found in values.items() if len(found) > 1]
+    """Names of the flags in which runs differ, those that some don't have, too."""
+    known = [run.flags for run in runs if run.flags]  # one made in Python has none
+    names = dict.fromkeys(name for flags in known for name in flags)
+    return [name for name in names if len({flags.get(name) for flags in known}) > 1]
 
 
 def _steps(run) -> list[dict]:
