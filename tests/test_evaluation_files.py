@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import tfdistill
-from tfdistill.cli import content, distill, evaluation_files, headings
+from tfdistill.cli import content, distill, evaluation_files
 from tfdistill.cli.evaluation_files import TEST
+from tfdistill.runs import headings
 
 LINEAR = ["--dataset=digits", "--student=linear", "--steps=1", "--num_students=2"]
 

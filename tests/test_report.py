@@ -22,6 +22,7 @@ from tfdistill import DistilledDataset
 from tfdistill.cli import main
 from tfdistill.reporting import measure as measures
 from tfdistill.reporting import report
+from tfdistill.runs import headings
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +191,43 @@ def test_only_runs_of_one_data_set_compare(run, tmp_path):
         len([t for t in p.all("tr") if t.get("class") == "main"]) for p in (page, alone)
     ]
     assert marked[0] == 2 * marked[1] + 2  # each is the best of its data set
+
+
+@pytest.mark.parametrize(
+    ("parts", "together"),
+    [
+        (["a-1", "b-1"], ["0", "1"]),
+        (["a-1", "a-2", "a-1"], ["02", "1"]),
+        (["", "a-1", "a"], ["012"]),  # as earlier versions wrote, or as a stream
+        (["", "a-1", "b-1", ""], ["03", "1", "2"]),
+        (["", "a", "a-1", "a-2"], ["0", "1", "2", "3"]),
+    ],
+)
+def test_only_runs_of_one_test_part_compare(run, tmp_path, parts, together):
+    first, runs = report.Run.of_folder(run), []
+    for number, part in enumerate(parts):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "flags.txt").write_text(f"{headings.TEST}{part}\n" if part else "")
+        new = {"name": str(number), "folder": str(folder)}
+        runs.append(dataclasses.replace(first, **new))
+    groups = report._groups(runs)
+    assert ["".join(run.name for run in of["runs"]) for of in groups] == together
+    assert len({of["on"] for of in groups}) == len(groups)
+    # What `evaluate` measured last is said beside its figures.
+    known = dict(first.metrics, test_data="c-1")
+    groups = report._groups([dataclasses.replace(r, metrics=known) for r in runs])
+    assert len(groups) == 1 and not groups[0]["on"]
+
+
+def test_headings_tell_test_parts_of_one_name_apart(run, tmp_path):
+    shutil.copytree(run, tmp_path / "other")
+    path = tmp_path / "other" / "flags.txt"
+    path.write_text(f"{path.read_text()}{headings.TEST}0-0\n")
+    page = Page(report.page([run, tmp_path / "other"]))
+    assert "Test accuracy on digits (test data 1)" in page.text
+    assert "Test accuracy on digits (test data 2)" in page.text
+    assert "Test accuracy on digits (" not in Page(report.page([run])).text
 
 
 def test_command(run, tmp_path):

@@ -4,9 +4,9 @@ import glob
 import os
 from collections.abc import Mapping
 
-from tfdistill.cli import content, headings, run_folder
+from tfdistill.cli import content, run_folder
 from tfdistill.cli.errors import checking
-from tfdistill.runs import files
+from tfdistill.runs import files, headings
 
 #: In a file of results: what the test part holds, as `content.of_part` says.
 TEST = "test_data"

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from tfdistill._internal import spread
-from tfdistill.cli import headings
 from tfdistill.cli.command import Command, Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.content import Content
 from tfdistill.cli.errors import InputError, checking
-from tfdistill.cli.headings import FLAGS
-from tfdistill.runs import files
+from tfdistill.runs import files, headings
+from tfdistill.runs.headings import FLAGS
 
 if TYPE_CHECKING:  # it imports Keras, for which help must not wait
     from tfdistill.runs.clock import Clock

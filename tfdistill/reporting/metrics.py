@@ -18,6 +18,7 @@ _FIELDS = {
     "changes": fields.OBJECT,
     "other_pool": fields.TEXT,
     "dataset": fields.TEXT,
+    "test_data": fields.TEXT,
     "student": fields.TEXT,
     "initial_weights": fields.TEXT,
     "selection": fields.TEXT,

@@ -19,6 +19,7 @@ from tfdistill.reporting.fonts import shortened
 from tfdistill.reporting.lines import evenly
 from tfdistill.reporting.measure import whole_percent
 from tfdistill.reporting.run import Run as Run
+from tfdistill.runs import headings
 
 #: The first line of each page; it marks a file that may be overwritten.
 MARK = f"<!-- tfdistill {__version__} report -->"
@@ -108,15 +109,20 @@ def _named_apart(runs):
 
 
 def _groups(runs):
-    """Runs grouped by measure and data set; only those of one group are compared."""
-    groups = {}
+    """Runs grouped by measure and test data; only those of one group are compared."""
+    named = {}
     for run in runs:
         key = run.measure, run.metrics.get("dataset")
-        groups.setdefault(key, []).append(run)
+        named.setdefault(key, []).append(run)
+    groups = [
+        (measure, dataset, which, of)
+        for (measure, dataset), alike in named.items()
+        for which, of in _by_test_part(alike).items()
+    ]
     return [
         {
             "measure": measure,
-            "on": f" on {dataset}" if dataset and len(groups) > 1 else "",
+            "on": (f" on {dataset}" if dataset and len(groups) > 1 else "") + which,
             "runs": of,
             "bars": measure.bars([run.metrics for run in of]),
             "best": measure.best([run.metrics for run in of]),
@@ -125,8 +131,34 @@ def _groups(runs):
             if len(of) > 1
             else None,
         }
-        for number, ((measure, dataset), of) in enumerate(groups.items(), 1)
+        for number, (measure, dataset, which, of) in enumerate(groups, 1)
     ]
+
+
+def _by_test_part(runs):
+    """Runs on data of one name by what tells their test parts apart, in words.
+
+    A run that does not say what its test part holds, or says it of the labels alone,
+    is with those of which it may be, if there is one such part only.
+    """
+    said = [_test_part(run) for run in runs]
+    whole = [a for a in said if not any(b != a and b.startswith(a) for b in said)]
+    parts = {}
+    for run, one in zip(runs, said):
+        fit = {part for part in whole if part.startswith(one)}
+        parts.setdefault(fit.pop() if len(fit) == 1 else one, []).append(run)
+    if len(parts) == 1:
+        return {"": runs}
+    known = [part for part in parts if part]
+    words = {part: f" (test data {k})" for k, part in enumerate(known, 1)}
+    return {words.get(part, " (unknown test data)"): of for part, of in parts.items()}
+
+
+def _test_part(run) -> str:
+    """A hash of the run's test part, the labels' first; empty if it is not known."""
+    if "test_data" in run.metrics:
+        return run.metrics["test_data"]
+    return headings.recorded(run.folder, headings.TEST) if run.folder else ""
 
 
 def _differing(runs) -> list[str]:
