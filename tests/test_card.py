@@ -364,6 +364,23 @@ def test_a_card_says_that_networks_are_pretrained(digits, tmp_path):
     assert "from | random weights |" in card.markdown(random, "1")
 
 
+def test_a_card_says_where_all_numbers_of_many_channels_are():
+    def written(channels):
+        mean, std = np.arange(channels) / 10, np.ones(channels)
+        data = tfdistill.DistilledDataset(
+            np.zeros((1, 2, 2, 2, channels)),
+            np.eye(2)[None],
+            np.ones((1, 1)),
+            normalization=tfdistill.Normalization(tuple(mean), tuple(std), 1),
+            class_names=["a", "b"],
+        )
+        return " ".join(card.markdown(data, "1").split())
+
+    assert "mean 0, 0.1, 0.2, 0.3 and std 1, 1, 1, 1. Labels" in written(4)
+    rest = "... (all in `tfdistill.json`)"
+    assert f"mean 0, 0.1, 0.2, 0.3, {rest} and std 1, 1, 1, 1, {rest}." in written(5)
+
+
 @pytest.mark.parametrize(
     ("count", "category"),
     [(999, "n<1K"), (1000, "1K<n<10K"), (2000, "1K<n<10K"), (10_000, "10K<n<100K")],

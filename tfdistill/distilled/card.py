@@ -17,6 +17,7 @@ _ROW = {
 }
 #: Pictures of a card have this many images in a row, and rows, at most.
 _COLUMNS, _ROWS = 10, 10
+_NUMBERS = 4  # the most that a line of a card gives
 _STARTS = {
     "fixed": "fixed weights, in `initial_weights.npz`",
     "pretrained": "pretrained networks, those of a pool",
@@ -191,7 +192,8 @@ def _size(shape):
 
 
 def _numbers(values):
-    return ", ".join(f"{value:.4g}" for value in values[:4])
+    text = ", ".join(f"{value:.4g}" for value in values[:_NUMBERS])
+    return text + ", ... (all in `tfdistill.json`)" * (len(values) > _NUMBERS)
 
 
 def _category(count):
