@@ -174,7 +174,9 @@ def test_runs_differ_in_flags_that_one_of_them_lacks(run):
     in_python = dataclasses.replace(first, name="python", flags={})
     page = Page(report.page([first, second, in_python]))
     assert "Flag first second python changes – none – " in page.text
-    assert "Where they differ" not in Page(report.page([first, in_python])).text
+    baseline = dataclasses.replace(first, flags={**first.flags, "kind": "k_means"})
+    for other in (in_python, baseline):
+        assert "Where they differ" not in Page(report.page([first, other])).text
 
 
 def test_only_runs_of_one_data_set_compare(run, tmp_path):

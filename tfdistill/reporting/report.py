@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import itertools
 import math
 import os
 from collections import Counter
@@ -162,10 +163,19 @@ def _test_part(run) -> str:
 
 
 def _differing(runs) -> list[str]:
-    """Names of the flags in which runs differ, those that some don't have, too."""
+    """Names of the flags in which runs differ.
+
+    Of two runs of one command, also those that only one has.
+    """
     known = [run.flags for run in runs if run.flags]  # one made in Python has none
-    names = dict.fromkeys(name for flags in known for name in flags)
-    return [name for name in names if len({flags.get(name) for flags in known}) > 1]
+    found = {
+        name: None
+        for one, other in itertools.combinations(known, 2)
+        for name in {**one, **other}
+        if one.get(name) != other.get(name)
+        and (name in one and name in other or ("kind" in one) == ("kind" in other))
+    }
+    return list(found)
 
 
 def _steps(run) -> list[dict]:
