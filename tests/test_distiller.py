@@ -537,21 +537,47 @@ def test_evaluation_of_fixed_weights_is_what_train_does(digits):
     assert (said == digits.test.labels).mean() == pytest.approx(result.accuracy_mean)
 
 
-def test_shuffled_steps_are_an_order_for_each_group_of_students(digits, monkeypatch):
+def test_each_student_has_shuffled_steps_in_an_order_of_its_own(digits, mirrored):
+    def alike(image_shape, num_classes):
+        """Networks that differ by what they learn alone."""
+        outputs = keras.layers.Dense(num_classes, kernel_initializer="zeros")
+        return keras.Sequential(
+            [keras.Input(image_shape), keras.layers.Flatten(), outputs]
+        )
+
     data = tfdistill.baselines.random_real(digits, steps=10)
-    evaluator = tfdistill.Evaluator("linear", data, side_by_side=2)
-    assign, orders = evaluator._teacher.assign, []
+    pairs, both, alone = (
+        tfdistill.Evaluator(alike, data, side_by_side=count, strategy=strategy)
+        for count, strategy in ((2, None), (1, mirrored), (1, None))
+    )
 
-    def noted(distilled, order):
-        orders.append(tuple(order))
-        assign(distilled, order)
+    def losses(evaluator, seed=1, shuffle=True):
+        kwargs = {"shuffle_steps": shuffle, "seed": seed}
+        return evaluator(data, digits.test, 4, **kwargs).losses
 
-    monkeypatch.setattr(evaluator._teacher, "assign", noted)
-    for seed in (1, 1, 2):
-        evaluator(data, digits.test, 4, shuffle_steps=True, seed=seed)
-    assert all(sorted(order) == [*range(30)] for order in orders)
-    assert orders[:2] == orders[2:4] and len({*orders}) == 4
-    assert tuple(range(30)) not in orders
+    first, other, in_order = losses(pairs), losses(pairs, 2), losses(pairs, 1, False)
+    np.testing.assert_allclose(in_order, in_order[0], rtol=1e-6)
+    assert len({*np.round([*first, *other, *in_order], 5)}) == 4 + 4 + 1
+    np.testing.assert_array_equal(losses(pairs), first)
+    for evaluator in (both, alone):
+        np.testing.assert_allclose(losses(evaluator), first, rtol=1e-5)
+
+
+def test_an_order_has_every_step_once(digits):
+    data = tfdistill.baselines.random_real(digits, steps=10).replace(
+        learning_rates=np.linspace(0.01, 0.3, 30).reshape(3, 10)
+    )
+    teacher = data.recipe.teacher(data)
+    for shuffle in (False, True):
+        teacher.assign(data, shuffle)
+        steps = teacher.curriculum(tf.constant([1, 2]))
+        batches = [steps.batch(t) for t in range(int(steps.num_steps))]
+        rates = np.array([batch.learning_rate for batch in batches])
+        numbers = rates.argsort() if shuffle else np.arange(30)
+        np.testing.assert_array_equal(rates[numbers], data.learning_rates.reshape(-1))
+        for k, number in enumerate(numbers):
+            np.testing.assert_array_equal(batches[number].images, data.images[k % 10])
+    assert not np.array_equal(numbers, np.arange(30))
 
 
 def test_evaluation_of_others(digits):

@@ -204,8 +204,7 @@ def _test(c, distilled, dataset, new_head, other_pool):
             initial_weights=PretrainedWeights(c.pool, new_head=new_head)
             if c.pool
             else None,
-            # Networks that learn side by side have the steps in one order.
-            side_by_side=1 if c.num_students == 1 or c.shuffle_steps else 2,
+            side_by_side=1 if c.num_students == 1 else 2,
             journal=None if c.dry_run else journal,
         )
     count = len(

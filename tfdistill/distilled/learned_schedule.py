@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfdistill._internal import identity
 from tfdistill._internal.pipelines import untuned
+from tfdistill._internal.seeds import Draw, fold_in, shuffled
 from tfdistill.distilled.recipe import Recipe, Teacher
 from tfdistill.inner import optimizers
 from tfdistill.inner.curriculum import Batch, Curriculum
@@ -179,15 +180,15 @@ def _guessed(columns):
 
 
 @final
-class _StepByStep(Teacher, Curriculum):
+class _StepByStep(Teacher):
     """Batches and hyperparameters that can change without being traced again."""
 
     def __init__(self, distilled):
         self.inner_optimizer = distilled.inner_optimizer
         self._images = tf.Variable(distilled.images, trainable=False)
         self._labels = tf.Variable(distilled.labels, trainable=False)
-        # TensorFlow keeps an int32 variable where XLA does not reach it on a GPU.
-        self._order = _of_any_length("int64")
+        self._num_steps = tf.Variable(0, trainable=False)
+        self._shuffle = tf.Variable(False, trainable=False)
         self._hyperparameters = {
             name: _of_any_length("float32") for name in distilled.hyperparameters
         }
@@ -202,21 +203,42 @@ class _StepByStep(Teacher, Curriculum):
         shapes = distilled.images.shape, distilled.labels.shape
         return "" if shapes == (self._images.shape, self._labels.shape) else "shape"
 
-    def assign(self, distilled, order=None):
-        if order is None:
-            order = np.arange(distilled.num_steps)
+    def assign(self, distilled, shuffle=False):
         self._images.assign(distilled.images)
         self._labels.assign(distilled.labels)
-        self._order.assign((order % distilled.steps).astype("int64"))
+        self._num_steps.assign(distilled.num_steps)
+        self._shuffle.assign(shuffle)
         for name, values in distilled.hyperparameters.items():
-            self._hyperparameters[name].assign(values.reshape(-1)[order])
+            self._hyperparameters[name].assign(values.reshape(-1))
 
     def forget(self):
-        self._order.assign(np.zeros(0, "int64"))
+        self._num_steps.assign(0)
 
     def curriculum(self, seed):
-        del seed
-        return self
+        count = tf.convert_to_tensor(self._num_steps)
+        order = tf.cond(
+            self._shuffle,
+            lambda: shuffled(fold_in(seed, Draw.ORDER), count),
+            lambda: tf.range(count),
+        )
+        return _InOrder(
+            self._images,
+            self._labels,
+            self._hyperparameters,
+            # Where int32 lies on a GPU, XLA does not reach it.
+            tf.cast(order, tf.int64),
+            self.inner_optimizer,
+        )
+
+
+@final
+class _InOrder(Curriculum):
+    """The steps of one student."""
+
+    def __init__(self, images, labels, hyperparameters, order, inner_optimizer):
+        self._images, self._labels = images, labels
+        self._hyperparameters, self._order = hyperparameters, order
+        self.inner_optimizer = inner_optimizer
 
     @property
     def num_steps(self):  # type: ignore[override]
@@ -227,11 +249,12 @@ class _StepByStep(Teacher, Curriculum):
         return []
 
     def batch(self, t):
-        step = tf.gather(self._order, t)
+        number = tf.gather(self._order, t)
+        step = number % self._images.shape[0]
         return Batch(
             tf.gather(self._images, step),
             tf.gather(self._labels, step),
-            {n: tf.gather(values, t) for n, values in self._hyperparameters.items()},
+            {n: tf.gather(v, number) for n, v in self._hyperparameters.items()},
         )
 
 

@@ -175,7 +175,8 @@ class _Ordinarily(Teacher):
         shapes = [a.shape for a in _flat(distilled)]
         return "" if shapes == [self._images.shape, self._labels.shape] else "shape"
 
-    def assign(self, distilled, order=None):
+    def assign(self, distilled, shuffle=False):
+        del shuffle  # they always are
         images, labels = _flat(distilled)
         self._images.assign(images)
         self._labels.assign(labels)

@@ -25,12 +25,13 @@ class Teacher(abc.ABC):
         """
 
     @abc.abstractmethod
-    def assign(self, distilled, order: np.ndarray | None = None) -> None:
+    def assign(self, distilled, shuffle: bool = False) -> None:
         """Takes a data set without `difference`.
 
         Args:
             distilled: A `DistilledDataset`.
-            order: For learned steps, an order of all of them; by default their own.
+            shuffle: Whether each student takes the learned steps in a random order of
+                its own, which its seed draws.
         """
 
     @abc.abstractmethod

@@ -132,10 +132,7 @@ class Evaluator:
 
         def deal(group):
             data = sets[dealt[group * self._students.group]]
-            order = None
-            if shuffle_steps and data.recipe.is_ordered:
-                order = np.random.default_rng([seed, group]).permutation(data.num_steps)
-            self._teacher.assign(data, order)
+            self._teacher.assign(data, shuffle_steps)
 
         batches = self._passes(test, batch_size=batch_size)
         entry = self._entry(test, batches, sets, seed, shuffle_steps)
@@ -221,7 +218,9 @@ class Evaluator:
         ]
         who = self._population.name, tested
         how = measured, *recipes, *["XLA"] * self._by_xla  # which draws other batches
-        return self._journal.entry(arrays, *who, seed, shuffle_steps, len(sets), *how)
+        # In earlier versions, those who learned side by side shared an order.
+        order = "each its own" if shuffle_steps else False
+        return self._journal.entry(arrays, *who, seed, order, len(sets), *how)
 
 
 def evaluate(
@@ -267,14 +266,12 @@ def evaluate(
         2
     """
     sets = list(distilled) if isinstance(distilled, (list, tuple)) else [distilled]
-    # Students of one pair would share their order.
-    alone = num_students == 1 or kwargs.get("shuffle_steps", False)
     evaluator = Evaluator(
         student,
         sets[0],
         objective=objective,
         initial_weights=initial_weights,
-        side_by_side=1 if alone else 2,
+        side_by_side=1 if num_students == 1 else 2,
         jit_compile=jit_compile,
         journal=journal,
     )
