@@ -192,6 +192,25 @@ def test_optimized_real_keeps_what_teaches_best(digits):
     assert kept[0].provenance["score"] >= kept[1].provenance["score"] > 0.5
     with pytest.raises(ValueError, match="keep"):
         baselines.optimized_real(good, "linear", digits.train, keep=0)
+    with pytest.raises(ValueError, match="num_images"):
+        baselines.optimized_real(good, "linear", digits.train, num_images=0)
+
+
+def test_optimized_real_tests_on_each_of_so_many_images_once(tiny, monkeypatch):
+    tested, evaluate = [], tfdistill.Evaluator.__call__
+
+    def noted(self, data, test, *args, **kwargs):
+        tested.append(np.concatenate([images for images, _ in test]))
+        return evaluate(self, data, test, *args, **kwargs)
+
+    monkeypatch.setattr(tfdistill.Evaluator, "__call__", noted)
+    sets = [baselines.random_real(tiny, steps=1)]
+    for count in (5, 100):
+        baselines.optimized_real(
+            sets, "linear", tiny.train, num_students=1, num_images=count
+        )
+    assert [len(np.unique(images, axis=0)) for images in tested] == [5, 12]
+    assert [len(images) for images in tested] == [5, 12]
 
 
 def test_nearest_neighbours(digits, tiny):

@@ -200,7 +200,8 @@ def optimized_real(
         training: The real training data on which students are tested.
         keep: Share of the sets to keep, in (0, 1].
         num_students: Number of students for each set, at least 1.
-        num_images: Number of random training images on which students are tested.
+        num_images: Number of random training images on which students are tested, at
+            least 1; all of them, if there are no more.
         initial_weights: Same as for `Evaluator`.
         seed: Seed of students and images.
         journal: Same as for `Evaluator`.
@@ -209,12 +210,13 @@ def optimized_real(
         The best sets, best first.
 
     Raises:
-        ValueError: If `keep` is out of range.
+        ValueError: If `keep` or `num_images` is out of range.
     """
     if not 0 < keep <= 1:
         raise ValueError(f"keep must lie in (0, 1], not {keep}.")
-    batches = training.batch(1000, shuffle=True, seed=seed, repeat=True)
-    batches = batches.take(-(-num_images // 1000)).cache()
+    check_int("num_images", num_images, 1)
+    order = np.random.default_rng(seed).permutation(len(training))
+    batches = training.subset(order < num_images).batch(1000).cache()
     evaluator = Evaluator(
         student,
         sets[0],
