@@ -339,6 +339,13 @@ def test_results_on_real_data_are_of_one_training(digits, distilled, tmp_path):
     assert compared(1, 2) == (0, 1)
 
 
+@pytest.mark.parametrize("most", [5, 15, 26, 1000])
+def test_no_more_images_score_than_asked_for(digits, distilled, tmp_path, most):
+    search = Search(widths, distilled, digits, tmp_path, score_images=most)
+    scored = sum(len(labels) for _, labels in search._scored_on)
+    assert most / 2 < scored <= most or scored == len(digits.validation)
+
+
 def test_the_figures_of_an_agreement(digits, distilled, tmp_path):
     search = Search(widths, distilled, digits, tmp_path)
     # In the order of distilled data; the best on real data is the third.

@@ -303,9 +303,13 @@ class Search:
 
     @functools.cached_property
     def _scored_on(self):
-        whole = self._dataset.validation
-        part = self._score_images / whole.num_examples
-        return (whole if part >= 1 else whole.split(part, self._seed)[1]).passes()
+        images, most = self._dataset.validation, self._score_images
+        if len(images) > most:
+            images = images.split(most / len(images), self._seed)[1]
+            # Rounded class by class, they may be a few more.
+            order = np.random.default_rng(self._seed).permutation(len(images))
+            images = images.subset(order < most)
+        return images.passes()
 
     def _build(self, hyperparameters):
         def candidate(image_shape, num_classes):
