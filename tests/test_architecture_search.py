@@ -332,11 +332,38 @@ def test_results_on_real_data_are_of_one_training(digits, distilled, tmp_path):
     assert compared(2, 2) == (0, 2)
     assert compared(1, 2, batch_size=64) == (1, 1)
     assert compared(1, 2, batch_size=64, learning_rate=0.01) == (1, 1)
+    # Earlier versions halved the rate of four epochs after each of them.
+    for epochs, again in ((2, 0), (4, 1)):
+        content = json.loads(path.read_text())
+        for candidate in content["candidates"]:
+            if told := candidate["real_training"]:
+                told.pop("halve_every", None)
+                told["epochs"] = epochs
+        path.write_text(json.dumps(content))
+        assert compared(1, epochs, batch_size=64, learning_rate=0.01) == (again, 1)
     content = json.loads(path.read_text())
     for candidate in content["candidates"]:  # as earlier versions wrote them
         del candidate["real_training"]
     path.write_text(json.dumps(content))
     assert compared(1, 2) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "halvings"), [(1, [0]), (3, [0, 1, 2]), (5, [0, 0, 1, 1, 2])]
+)
+def test_the_rate_of_real_data_is_halved_by_thirds(
+    digits, distilled, tmp_path, monkeypatch, epochs, halvings
+):
+    search, recipes = Search(widths, distilled, digits, tmp_path), []
+
+    def noted(make_model, dataset, numbers, recipe, **kwargs):
+        recipes.append(recipe)
+        return [make_model()]
+
+    monkeypatch.setattr("tfdistill.studies.architecture_search.search.pretrain", noted)
+    search.retrained(search.example, epochs, learning_rate=1.0)
+    rates = [recipes[0].rate(epoch) for epoch in range(epochs)]
+    assert rates == [0.5**number for number in halvings]
 
 
 @pytest.mark.parametrize("most", [5, 15, 26, 1000])

@@ -34,7 +34,8 @@ class Candidate:
         real_accuracy: Accuracy on all validation images after real data; None if
             unknown.
         real_seconds: Time that this took.
-        real_training: How: epochs, batch_size and learning_rate; None if unknown.
+        real_training: How: epochs, batch_size, learning_rate and halve_every; None if
+            unknown.
     """
 
     values: dict

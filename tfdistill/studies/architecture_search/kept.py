@@ -85,3 +85,15 @@ def write(folder: str, settings: dict, candidates: Sequence[Candidate]) -> None:
         "candidates": [dataclasses.asdict(c) for c in candidates],
     }
     files.write_json(os.path.join(folder, _FILE), content)
+
+
+def is_of(known: dict | None, training: dict) -> bool:
+    """Whether a result on real data is of a training; one that is not told counts.
+
+    Args:
+        known: `Candidate.real_training`.
+        training: The same of the training that is asked for.
+    """
+    # Earlier versions rounded a third of the epochs down, and don't say so.
+    before = {"halve_every": max(1, training["epochs"] // 3)}
+    return known is None or {**before, **known} == training

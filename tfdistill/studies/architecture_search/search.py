@@ -207,9 +207,9 @@ class Search:
             "batch_size": check_int("batch_size", batch_size, 1),
             "learning_rate": float(learning_rate),
         }
+        told = {**training, "halve_every": -(-epochs // 3)}
         for candidate in self.candidates:
-            # Earlier versions don't say of which training results are.
-            if candidate.real_training not in (None, training):
+            if not kept.is_of(candidate.real_training, told):
                 candidate.real_accuracy = candidate.real_seconds = None
                 candidate.real_training = None
         ranking = self.ranking
@@ -222,7 +222,7 @@ class Search:
                 found = evaluate_model(model, self._validation)
                 candidate.real_accuracy = found.accuracy_mean
                 candidate.real_seconds = time.monotonic() - started
-                candidate.real_training = training
+                candidate.real_training = told
                 self._write()
                 after_each(candidate)
                 keras.utils.clear_session()  # or memory grows
@@ -284,7 +284,7 @@ class Search:
             epochs: Passes over the training images, at least 1.
             batch_size: Batch size, at least 1.
             learning_rate: Initial rate of Adam, > 0; it is halved after each third of
-                the epochs.
+                the epochs, rounded up.
             backup, callbacks, verbose: Same as for `pretraining.pretrain`.
         """
         with self._strategy.scope():
@@ -292,7 +292,7 @@ class Search:
                 lambda: self.build(candidate),
                 self._dataset,
                 [0],
-                Recipe(epochs, max(1, epochs // 3), learning_rate),
+                Recipe(epochs, -(-epochs // 3), learning_rate),
                 batch_size=batch_size,
                 seed=self._seed,
                 backup=backup,
