@@ -170,6 +170,26 @@ def test_tuning_finds_the_rate_and_the_epochs_that_teach(digits):
         tuned(learned=np.ones((2, 4)))
 
 
+def test_tuning_keeps_other_hyperparameters_at_any_number_of_epochs(digits):
+    momenta = np.array([[0.1, 0.2], [0.3, 0.4]])
+    data = baselines.random_real(digits, steps=2).replace(
+        learning_rates=np.full((2, 2), 0.1),
+        inner_optimizer="momentum",
+        hyperparameters={"momentum": momenta},
+    )
+
+    def tuned(**kwargs):
+        kwargs = {"rates": (1e-7,), "num_students": 1, **kwargs}
+        return baselines.tune([data], "linear", digits.validation, **kwargs)[0]
+
+    longer, shorter = tuned(epochs=(3,)), tuned(epochs=(1,))
+    np.testing.assert_allclose(longer.momenta, momenta[[0, 1, 1]])
+    np.testing.assert_allclose(shorter.momenta, momenta[:1])
+    learned = tuned(epochs=(1,), learned=np.full((4, 2), 0.1))
+    assert learned.provenance["rates"] == "learned"
+    np.testing.assert_allclose(learned.momenta, momenta[[0, 1, 1, 1]])
+
+
 def test_optimized_real_keeps_what_teaches_best(digits):
     good = [
         baselines.random_real(digits, steps=3, seed=seed).replace(

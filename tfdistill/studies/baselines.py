@@ -262,7 +262,8 @@ def tune(
         sets: At least one, all of one shape.
         student: The student that learns from them, same as for `students.get`.
         validation: Held-out training data.
-        rates: Candidates for the rate of every step, > 0.
+        rates: Candidates for the rate of every step, > 0. Other hyperparameters stay:
+            further epochs have those of the last one.
         epochs: Candidates for the number of epochs, at least 1.
         learned: One more candidate: rates `[epochs, steps]` that a distillation
             learned, with its own number of epochs.
@@ -313,14 +314,15 @@ def tune(
     batches = validation.passes()
 
     def score(name):
-        data = [d.replace(**candidates[name]) for d in sets]
+        data = [_changed(d, **candidates[name]) for d in sets]
         result = evaluator(data, batches, num_students, seed=seed)
         return float(np.nan_to_num(result.accuracy_mean))
 
     scores = {name: score(name) for name in candidates}
     best = max(scores, key=lambda name: scores[name])
     return [
-        data.replace(
+        _changed(
+            data,
             **candidates[best],
             provenance={
                 "rates": best,
@@ -330,6 +332,18 @@ def tune(
         )
         for data in sets
     ]
+
+
+def _changed(data, **changes):
+    """A copy; of a candidate's epochs, where it has more, the last is repeated."""
+    if "learning_rates" in changes:
+        epochs = np.arange(len(changes["learning_rates"])).clip(max=data.epochs - 1)
+        changes["hyperparameters"] = {
+            name: values[epochs]
+            for name, values in data.hyperparameters.items()
+            if name != "learning_rate"
+        }
+    return data.replace(**changes)
 
 
 def _of_class(dataset, label, count, needs):
