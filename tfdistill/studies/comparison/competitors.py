@@ -37,7 +37,7 @@ class Competitor:
 
     @property
     def num_bytes(self) -> int:
-        """Bytes of the images, as stored, and labels; a hard one has 1 or 2."""
+        """Bytes of the images, as read, and labels; a hard one has 1 or 2."""
         data = self.draws[0]
         size = 1 if data.num_classes <= 256 else 2
         labels = data.num_images * size if is_hard(data) else data.labels.nbytes

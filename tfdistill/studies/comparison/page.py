@@ -29,7 +29,8 @@ COLUMNS = {
     "PGD": "The same under the stronger attack of several steps.",
     "ECE": "Expected calibration error: how far confidence and accuracy lie apart, "
     "after one factor for all outputs that is chosen on validation images.",
-    "KiB": "Size of images, as they are stored, and labels.",
+    "KiB": "Size of images, as they are read (float32; float16 of sets in half "
+    "precision), and labels.",
     "s": "Seconds that training one network took, two at a time.",
 }
 
