@@ -13,7 +13,7 @@ from scipy import stats
 
 import tfdistill
 from tfdistill.data.split import Split
-from tfdistill.evaluation import fresh_students, statistics
+from tfdistill.evaluation import batches, fresh_students, statistics
 from tfdistill.evaluation.attacked import PixelAttack, pixel_ends, robustness_ratio
 from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
 from tfdistill.runs.journal import Journal
@@ -252,8 +252,33 @@ def test_objectives_are_told_apart_by_all_they_hold(digits, soft, tmp_path):
     assert len(list((tmp_path / "journal").iterdir())) == kept
 
 
-def test_journals_of_earlier_comparisons_are_still_known(digits, soft, monkeypatch):
-    """What tells results of shipped objectives from others is as it was."""
+@pytest.mark.parametrize("part", ["test", "validation"])
+def test_results_are_of_all_images(part, digits, tmp_path, monkeypatch):
+    """Of the last one, too, whatever the first hundreds are."""
+    data = tfdistill.baselines.average_real(digits, steps=1)
+    given = {**QUICK, "rates": [0.03], "updates": [5], "networks": 1, "choosing": 1}
+    given = {**given, "baselines": [], "teacher_epochs": 0, "attack_images": 0}
+    tfdistill.compare({"a": data}, digits, **given, folder=tmp_path)
+    trained, original = [], cells.Bench._trained
+
+    def count(self, data, first, together):
+        trained.append(first)
+        return original(self, data, first, together)
+
+    monkeypatch.setattr(cells.Bench, "_trained", count)
+    tfdistill.compare({"a": data}, digits, **given, folder=tmp_path)
+    assert not trained
+    split = getattr(digits, part)
+    images = np.concatenate([split.images[:-1], 255 - split.images[-1:]])
+    other = Split(images, split.labels, digits.normalization, num_classes=10)
+    other = dataclasses.replace(digits, **{part: other})
+    tfdistill.compare({"a": data}, other, **given, folder=tmp_path)
+    chosen = [first for first in trained if first == cells._CHOOSING]
+    assert len(chosen) == (2 if part == "validation" else 0) and trained
+
+
+def test_what_tells_results_of_shipped_objectives(digits, soft, monkeypatch):
+    """From those of others: earlier states of the library wrote the same."""
     keys = []
     monkeypatch.setattr(Journal, "entry", lambda self, arrays, *what: keys.append(what))
     settings = Settings(updates=(10,), rates=(0.01,), batch_size=32)
@@ -266,8 +291,9 @@ def test_journals_of_earlier_comparisons_are_still_known(digits, soft, monkeypat
     monkeypatch.setattr(fresh_students, "accelerated", lambda: True)
     bench._entry([soft.replace(recipe=recipe)], "validation", 2)
     assert keys.pop() == (*keys[0], "XLA")
+    judges = batches.content(digits.validation.passes())[1]
     assert keys == [
-        ("linear", "validation", 0, recipe.to_config(), name, 2)
+        ("linear", "validation", judges, 0, recipe.to_config(), name, 2)
         for name in ("classification", "least_squares")
     ]
 

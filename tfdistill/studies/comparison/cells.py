@@ -15,6 +15,7 @@ from tfdistill.distilled.foreign.labels import hard
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.evaluation import statistics
 from tfdistill.evaluation.attacked import PixelAttack, pixel_ends
+from tfdistill.evaluation.batches import content
 from tfdistill.evaluation.fresh_students import by_xla
 from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
 from tfdistill.inner.objectives import OBJECTIVES
@@ -125,7 +126,7 @@ class Bench:
         self._architecture, self._settings = architecture, settings
         self._dataset, self._teacher, self._journal = dataset, teacher, journal
         self._trainers: list[Trainer] = []
-        self._depends: dict[str, list[np.ndarray]] = {}
+        self._depends: dict[str, tuple[list[np.ndarray], str]] = {}
         assert dataset.validation is not None  # `compare` says so
         self._validation = dataset.validation.passes()
         self._validation_labels = dataset.validation.read_labels()
@@ -279,20 +280,18 @@ class Bench:
             return None
         s = self._settings
         if part not in self._depends:
-            split = getattr(self._dataset, part)
-            images = next(iter(split.batch(100)))[0].numpy()
+            images, judges = content(self._test if part == "test" else self._validation)
             # What every cell depends on: the networks, and the real images.
-            networks = self._architecture.depends(s.seed, images)
-            self._depends[part] = [*networks, images, split.read_labels()]
-        arrays = list(self._depends[part])
-        for data in sets:
-            arrays += [data.images, data.labels]
+            networks = self._architecture.depends(s.seed, images[:100])
+            self._depends[part] = networks, judges
+        networks, judges = self._depends[part]
+        arrays = [*networks, *(x for data in sets for x in (data.images, data.labels))]
         if part == "test":
             settings += (s.epsilon, s.pgd_steps, s.attack_images)
             if self._ends is not None and self._dataset.normalization.scale != 255:
                 arrays.append(self._ends)
         recipe = sets[0].recipe
-        who = self._architecture.name, part, s.seed, recipe.to_config()
+        who = self._architecture.name, part, judges, s.seed, recipe.to_config()
         settings += ("XLA",) * by_xla(recipe)  # which draws other batches
         return self._journal.entry(arrays, *who, _taught(objective), *settings)
 
