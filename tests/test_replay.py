@@ -256,6 +256,38 @@ def test_a_study_goes_on_where_it_was(digits, found, made_once, tmp_path, monkey
     assert len(trained) == 9
 
 
+@dataclasses.dataclass(frozen=True)
+class Coded(replay.Memory):
+    """Random images; if learned, 0 and 255 are the low and the high end."""
+
+    low: float
+    high: float
+    learned: bool = True
+
+    def bytes_per_image(self, task):
+        return 64 + 1 + 8
+
+    def remember(self, task, images_per_class, seed):
+        kept = replay.Reservoir().remember(task, images_per_class, seed)
+        ranges = np.tile(np.float32([self.low, self.high]), (len(kept.images), 1))
+        return dataclasses.replace(kept, ranges=ranges, learned=self.learned)
+
+
+def test_memories_of_one_images_are_told_apart(digits, tmp_path):
+    memories = {
+        "right": Coded(-0.7, 2.7),
+        "inverted": Coded(2.7, -0.7),
+        "real": Coded(2.7, -0.7, learned=False),
+    }
+    given = {**QUICK, "seeds": [0], "bounds": False}
+    kept = replay.compare(digits, memories, **given, folder=tmp_path)
+    alone = replay.compare(digits, {"it": memories["inverted"]}, **given)
+    right, inverted, real = (kept.accuracies[name] for name in memories)
+    np.testing.assert_array_equal(inverted, alone.accuracies["it"])
+    assert not np.array_equal(right, inverted, equal_nan=True)
+    assert not np.array_equal(real, inverted, equal_nan=True)
+
+
 def test_partials_keep_memories_of_their_own(digits, tmp_path, monkeypatch):
     made = []
     original = replay.Distillation.learned

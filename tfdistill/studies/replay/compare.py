@@ -281,10 +281,10 @@ class _Run:
         if self._journal:
             arrays = self._architecture.depends(seed, self._images)
             arrays += [x for one in kept for x in (one.images, one.labels)]
-            what = self._architecture.name, self._training
-            entry = self._journal.entry(
-                arrays, *what, self._alone, self._data, self._classes, seed
-            )
+            # Real images are told as in earlier versions.
+            learned = [(n, one.ranges) for n, one in enumerate(kept) if one.learned]
+            what = self._architecture.name, self._training, self._alone, self._data
+            entry = self._journal.entry(arrays, *what, self._classes, seed, *learned)
             if found := entry.read():
                 return found["accuracies"]
         accuracies = self._accuracies(kept, seed)
