@@ -125,6 +125,25 @@ def test_figures_of_a_set(found, digits):
     assert content["sets"]["soft"]["as_learned"]
 
 
+def test_one_network_of_learned_steps_has_no_spread(digits, soft):
+    """Fixed initial weights leave nothing to draw, however many are asked for."""
+    start = tfdistill.students.linear((8, 8, 1), 10).get_weights()
+    given = {**QUICK, "rates": [0.03], "updates": [5], "networks": 3, "choosing": 1}
+    found = tfdistill.compare(
+        {"fixed": soft.replace(initial_weights=start)},
+        digits,
+        **{**given, "attack_images": 0},
+        baselines=[],
+        teacher_epochs=0,
+    )
+    mean, std, count = found.sets["fixed"]["as_learned"]
+    assert count == 1
+    assert f"steps on linear: {100 * mean:.1f} %." in page.markdown(found)
+    earlier = {"fixed": {**found.sets["fixed"], "as_learned": [mean, std]}}
+    earlier = dataclasses.replace(found, sets=earlier)
+    assert f"{100 * mean:.1f} ± 0.0 %." in page.markdown(earlier)
+
+
 def test_the_page_holds_every_set_and_every_meaning(found):
     for text in (page.markdown(found), page.html(found)):
         for name in (*found.sets, *page.COLUMNS, "learned steps"):

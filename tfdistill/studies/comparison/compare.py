@@ -145,7 +145,8 @@ def compare(
         if name in learned:
             student = learners.own[name]
             result = evaluate(data, student, dataset.test, networks, seed=seed)
-            about[name]["as_learned"] = [result.accuracy_mean, result.accuracy_std]
+            mean, std = result.accuracy_mean, result.accuracy_std
+            about[name]["as_learned"] = [mean, std, result.num_students]
             report(f"{name}, by its learned steps: {data.student} {result}")
     return Comparison(
         dataset.name,

@@ -40,7 +40,8 @@ def rows(comparison: Comparison) -> list[dict]:
     found = []
     for name, about in comparison.sets.items():
         f = comparison.figures(name)
-        accuracy = _spread(comparison, f["accuracy_mean"], f["accuracy_std"])
+        count = len(f["accuracies"])
+        accuracy = _spread(f["accuracy_mean"], f["accuracy_std"], count)
         if f["accuracy_low"] is not None:
             ends = _percent(f["accuracy_low"]), _percent(f["accuracy_high"])
             accuracy += f" ({ends[0]} to {ends[1]})"
@@ -95,10 +96,11 @@ def notes(comparison: Comparison) -> list[str]:
         )
     for name, about in comparison.sets.items():
         if about["as_learned"]:
-            mean, std = about["as_learned"]
+            # Earlier versions don't say of how many networks.
+            mean, std, count = [*about["as_learned"], s["networks"]][:3]
             found.append(
                 f"{name}, by its own learned steps on {about['student']}: "
-                f"{_spread(comparison, mean, std)} %."
+                f"{_spread(mean, std, count)} %."
             )
     return found
 
@@ -159,8 +161,8 @@ def _listed(values):
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _spread(comparison, mean, std):
-    return spread.percent(mean, std, comparison.settings["networks"], digits=1)
+def _spread(mean, std, count):
+    return spread.percent(mean, std, count, digits=1)
 
 
 def _percent(share):

@@ -22,8 +22,8 @@ class Comparison:
         architectures: Names of the networks, the main one first.
         sets: By name, what each set is: "given" (or one to compare with), "images",
             "bytes", "labels", "student", "source", "pixels", and "as_learned": mean and
-            deviation of the accuracy by its learned steps; None if it has none, or they
-            are for networks of a pool.
+            deviation of the accuracy by its learned steps, and number of networks; None
+            if it has none, or they are for networks of a pool.
         cells: All `Cell`s: of a set, an architecture, a kind of labels, and random
             changes or none.
         real_accuracy: Of the network of the main architecture that learned from all
