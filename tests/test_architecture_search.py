@@ -1,5 +1,6 @@
 """Searches on digits: what is ranked, resumed, compared, kept and refused."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -282,6 +283,48 @@ def test_a_search_that_goes_on_does_what_an_undisturbed_one_does(
         assert max(counts) == 3 and min(counts) == 1
     scores = [c.score for c in whole.ranking]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_hyperband_forgets_what_came_later(digits, distilled, tmp_path, monkeypatch):
+    """Networks that are worse than the first ones, or cannot be trained: both rungs."""
+
+    def space(hp, image_shape, num_classes):
+        hp.Int("width", 1, 200)
+        return widths(keras_tuner.HyperParameters(), image_shape, num_classes)
+
+    def score(self, candidate, num_students):
+        width = candidate.values["width"]
+        if num_students == 4 and width % 2:
+            candidate.refusal = "too large"
+        else:
+            first = (200 + width) / 400
+            candidate.accuracies = [first, first, 0.0, 0.0][:num_students]
+
+    def search(folder):
+        options = {"oracle": "hyperband", "num_students": 4}
+        return Search(space, distilled, digits, tmp_path / folder, **options)
+
+    def note(found, candidate):
+        known = len(candidate.accuracies), candidate.refusal
+        found.append((candidate.values["width"], *known))
+
+    class Killed(Exception):
+        pass
+
+    def kill(candidate):
+        note(parts, candidate)
+        raise Killed
+
+    monkeypatch.setattr(Search, "_score", score)
+    whole, parts = [], []
+    search("whole").explore(9, functools.partial(note, whole))
+    killed = search("killed")
+    for _ in whole:  # one more candidate each time
+        with contextlib.suppress(Killed):
+            killed.explore(9, kill)
+    assert parts == whole
+    kinds = {(count, refusal is None) for _, count, refusal in whole}
+    assert kinds >= {(2, True), (2, False), (4, True)}
 
 
 def test_passes_by_adam_need_no_rates_that_suit(digits, distilled, tmp_path):

@@ -174,7 +174,9 @@ class Search:
                 self._score(candidate, num_students)
                 self._write()
                 after_each(candidate)
-            oracle.tell(candidate.score if candidate.refusal is None else None)
+            # A search that resumes may know more networks, or what came of them.
+            first = candidate.accuracies[:num_students]
+            oracle.tell(float(np.mean(first)) if len(first) == num_students else None)
         if not self.ranking:
             raise ValueError(
                 f"None of {len(self.candidates)} candidates of the space {self._name} "
