@@ -297,7 +297,7 @@ def test_results_are_of_all_images(part, digits, tmp_path, monkeypatch):
 
 
 def test_what_tells_results_of_shipped_objectives(digits, soft, monkeypatch):
-    """From those of others: earlier states of the library wrote the same."""
+    """From those of others."""
     keys = []
     monkeypatch.setattr(Journal, "entry", lambda self, arrays, *what: keys.append(what))
     settings = Settings(updates=(10,), rates=(0.01,), batch_size=32)

@@ -87,13 +87,17 @@ def write(folder: str, settings: dict, candidates: Sequence[Candidate]) -> None:
     files.write_json(os.path.join(folder, _FILE), content)
 
 
-def is_of(known: dict | None, training: dict) -> bool:
-    """Whether a result on real data is of a training; one that is not told counts.
+def drop_others(candidates: Sequence[Candidate], training: dict) -> None:
+    """Drops results on real data that are of another training.
 
     Args:
-        known: `Candidate.real_training`.
-        training: The same of the training that is asked for.
+        candidates: They are changed; a result that says of none counts.
+        training: `Candidate.real_training` of the one that is asked for.
     """
     # Earlier versions rounded a third of the epochs down, and don't say so.
     before = {"halve_every": max(1, training["epochs"] // 3)}
-    return known is None or {**before, **known} == training
+    for candidate in candidates:
+        known = candidate.real_training
+        if known is not None and {**before, **known} != training:
+            candidate.real_accuracy = candidate.real_seconds = None
+            candidate.real_training = None

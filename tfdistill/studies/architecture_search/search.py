@@ -210,10 +210,7 @@ class Search:
             "learning_rate": float(learning_rate),
         }
         told = {**training, "halve_every": -(-epochs // 3)}
-        for candidate in self.candidates:
-            if not kept.is_of(candidate.real_training, told):
-                candidate.real_accuracy = candidate.real_seconds = None
-                candidate.real_training = None
+        kept.drop_others(self.candidates, told)
         ranking = self.ranking
         places = np.linspace(0, len(ranking) - 1, min(count, len(ranking)))
         for place in places.round().astype(int):
