@@ -54,13 +54,19 @@ def distiller(digits, strategy, student="mlp", weights=None, **kwargs):
     return model
 
 
-def learned(digits, strategy, **kwargs):
-    """Images and rates after three outer steps: every replica sees the same batch."""
-    model = distiller(digits, strategy, **kwargs)
+def fit(model, digits, steps):
+    """Outer steps in which every replica sees the same batch."""
     images, labels = next(iter(digits.train.batch(64, shuffle=True)))
-    replicas = strategy.num_replicas_in_sync
+    replicas = model.distribute_strategy.num_replicas_in_sync
     data = tf.tile(images, [replicas, 1, 1, 1]), tf.tile(labels, [replicas])
-    model.fit(tf.data.Dataset.from_tensors(data).repeat(), steps_per_epoch=3, verbose=0)
+    batches = tf.data.Dataset.from_tensors(data).repeat()
+    model.fit(batches, steps_per_epoch=steps, verbose=0)
+
+
+def learned(digits, strategy, **kwargs):
+    """Images, rates and usual figures after three outer steps."""
+    model = distiller(digits, strategy, **kwargs)
+    fit(model, digits, 3)
     numbers = [v.numpy() for v in (*model.gradient_norms, model.usual_loss)]
     data = model.distilled()
     return data.images, data.learning_rates, np.array(numbers)
@@ -101,6 +107,29 @@ def test_two_devices_make_the_step_of_one(digits, mirrored, options):
         results.append(learned(digits, strategy, **options))
     assert not np.allclose(results[0][0], start, atol=1e-2)  # it has moved
     assert_alike(results[1], results[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [("clipnorm", 1e-3), ("global_clipnorm", 1e-3), ("clipvalue", 1e-4)],
+)
+def test_an_optimizer_clips_what_all_replicas_have_together(
+    digits, mirrored, name, limit
+):
+    moved = []
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        model = distiller(digits, strategy, student="linear")
+        with strategy.scope():
+            optimizer = keras.optimizers.SGD(1.0, **{name: limit})
+            model.compile(optimizer, students_per_step=2)
+        variables = model.synthesizer.trainable_variables
+        starts = [v.numpy() for v in variables]
+        fit(model, digits, 1)
+        moves = [v.numpy() - start for v, start in zip(variables, starts)]
+        moved.append(np.concatenate([move.ravel() for move in moves]))
+    assert np.abs(moved[0]).max() < 1.01 * limit  # it is clipped
+    assert np.linalg.norm(moved[0]) > 0.99 * limit
+    np.testing.assert_allclose(moved[1], moved[0], atol=1e-6)
 
 
 def test_replicas_draw_students_of_their_own(digits, mirrored):

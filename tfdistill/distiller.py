@@ -243,12 +243,9 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         )
         if self._back_off:
             rate, size = self.optimizer.learning_rate, tf.shape(images)[0]
-            self.synthesizer.scale_rates(
-                self._back_off.factor(losses, finite, step, rate, size)
-            )
-        self.optimizer.apply_gradients(
-            [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables)]
-        )
+            factor = self._back_off.factor(losses, finite, step, rate, size)
+            self.synthesizer.scale_rates(factor)
+        stability.apply(self.optimizer, gradients, variables)
         return self._logs(judgements, losses, finite)
 
     def _judgements(self, curricula, seeds, images, labels):

@@ -234,6 +234,25 @@ def mean_over_students(values: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
 
 
 def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
+def apply(optimizer: keras.optimizers.Optimizer, gradients, variables) -> None:
+    """Moves variables by the gradients that all replicas have together.
+
+    Args:
+        optimizer: The outer optimizer.
+        gradients: This replica's share of the gradient of each variable.
+        variables: Keras variables.
+    """
+    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    limits = optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue
+    replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+    if replicas > 1 and any(limits):
+        # Keras clips what each replica hands over, and then sums. An even part of the
+        # clipped sum is below any limit, so that it is not clipped again.
+        clipped = optimizer._clip_gradients(strategies.total(gradients))
+        gradients = [gradient / replicas for gradient in clipped]
+    optimizer.apply_gradients(list(zip(gradients, variables)))
+
+
     """Refuses an outer optimizer that scales losses, or that accumulates gradients.
 
     The scale would divide gradients; outer steps are counted by `iterations`, which do
