@@ -340,6 +340,8 @@ def test_real_data_of_another_kind_are_refused(made, digits, kind):
         fit(made, digits, x=pair[0], y=pair[1], steps_per_epoch=None)
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match=says):
+        made.train_on_batch(*pair)
+    with pytest.raises(ValueError, match=says):
         tfdistill.evaluate(made.distilled(), "linear", [pair], 1)
     if kind not in ("size", "raw"):  # a model of one's own may take raw images
         model = tfdistill.students.linear((8, 8, 1))
@@ -380,6 +382,14 @@ def test_labels_of_no_class_are_refused_wherever_they_are(digits, label, jit_com
             made.fit(batches, verbose=0)
         assert "\n" not in str(error.value)
     made.fit(Parts(good), verbose=0)  # what was wrong is forgotten
+
+
+def test_labels_that_an_own_loop_has_trained_on_are_forgotten(made, digits):
+    images, labels = rows()
+    step = made.make_train_function()
+    step(iter([(images, np.full_like(labels, 77))]))
+    fit(made, digits)
+    assert np.isfinite(made.train_on_batch(images, labels)).all()
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "uint32", "uint64", "int64"])

@@ -324,8 +324,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             FloatingPointError: If the meta-loss or its gradient becomes NaN or
                 infinite. The synthesizer's variables keep their last finite state.
         """
-        batch = normalised.first_batch(x, y)
-        if batch is not None:
+        if (batch := normalised.first_batch(x, y)) is not None:
             self._check_batch(*batch)
         if y is not None:
             self.objective.check_real(np.asarray(y), self.synthesizer.num_classes)
@@ -340,6 +339,15 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
 
     def evaluate(
         self, x=None, y=None, *, return_dict=False, num_students=None, **kwargs
+    def train_on_batch(self, x, y, *args, **kwargs):
+        """Same as `keras.Model.train_on_batch`: one outer step.
+
+        Raises:
+            ValueError: If `fit` would refuse the batch.
+        """
+        self._check_batch(np.asarray(x), None if y is None else np.asarray(y))
+        return super().train_on_batch(x, y, *args, **kwargs)
+
     ):
         """Trains fresh students on the distilled data and tests them.
 

@@ -235,10 +235,11 @@ def _direction(callback, objective):
 class RefuseLabels(keras.callbacks.Callback):
     """Ends `fit` with an error when a real batch held labels of no class."""
 
+    def on_train_begin(self, logs=None):
+        self.model.wrong_labels.assign(0)
+
     def on_train_batch_end(self, batch, logs=None):
-        counter = self.model.wrong_labels
-        if number := int(counter.numpy()):
-            counter.assign(0)
+        if number := int(self.model.wrong_labels.numpy()):
             raise ValueError(
                 "The labels of real batches must be integers from 0 to "
                 f"{self.model.synthesizer.num_classes - 1}, which {number} of a batch "
