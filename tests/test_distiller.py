@@ -208,6 +208,24 @@ def test_students_alike_are_traced_once_for_batches_of_any_size(digits):
     assert (learning.traces, testing.traces) == (1, 1)
 
 
+@pytest.mark.parametrize("optimizer", [keras.optimizers.SGD, keras.optimizers.AdamW])
+def test_weight_decay_is_not_for_rates(digits, optimizer):
+    images = DistilledImages.from_real(
+        digits, steps=1, epochs=1, soft_labels=True, inner_optimizer="momentum"
+    )
+    model = Distiller("linear", images)
+    optimizer = optimizer(1e-8, weight_decay=1e7)
+    optimizer.exclude_from_weight_decay(var_names=["label_logits"])
+    model.compile(optimizer, students_per_step=1)
+    before = {v.name: v.numpy() for v in images.trainable_variables}
+    fit(model, digits, 1)
+    after = {v.name: v.numpy() for v in images.trainable_variables}
+    before["images"] *= 0.9
+    assert set(before) == {"images", "label_logits", "raw_rates", "raw_momenta"}
+    for name, value in before.items():
+        np.testing.assert_allclose(after[name], value, atol=1e-6)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_student_that_is_not_finite_is_left_out(digits, bad):
     starts = [

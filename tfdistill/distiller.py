@@ -143,7 +143,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         """Sets how the synthesizer is learned.
 
         Args:
-            optimizer: The outer optimizer; Adam(0.01, beta_1=0.5) by default.
+            optimizer: The outer optimizer; Adam(0.01, beta_1=0.5) by default. Weight
+                decay is for what is learned but the hyperparameters of a `Schedule`.
             students_per_step: Number of students over which the meta-gradient is
                 averaged, at least 1; with fixed initial weights, one is enough. They
                 run in parallel. A strategy of several replicas shares them out evenly;
@@ -191,6 +192,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
                 optimizer or keras.optimizers.Adam(0.01, beta_1=0.5)
             )
             stability.check_optimizer(optimizer)
+            stability.spare_rates(optimizer, self.synthesizer)
             if not optimizer.built:
                 optimizer.build(self.synthesizer.trainable_variables)
         if optimizer is not getattr(self, "optimizer", None):  # else perhaps annealed

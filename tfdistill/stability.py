@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfdistill.runs import strategies
+from tfdistill.synthesizers import schedule
 
 # Of so few values of a running mean, one this many times the others is an accident.
 _FEW, _FAR = 10, 10.0
@@ -233,7 +234,6 @@ def mean_over_students(values: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
     return total / count
 
 
-def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
 def apply(optimizer: keras.optimizers.Optimizer, gradients, variables) -> None:
     """Moves variables by the gradients that all replicas have together.
 
@@ -253,6 +253,7 @@ def apply(optimizer: keras.optimizers.Optimizer, gradients, variables) -> None:
     optimizer.apply_gradients(list(zip(gradients, variables)))
 
 
+def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
     """Refuses an outer optimizer that scales losses, or that accumulates gradients.
 
     The scale would divide gradients; outer steps are counted by `iterations`, which do
@@ -274,6 +275,26 @@ def apply(optimizer: keras.optimizers.Optimizer, gradients, variables) -> None:
             f"gradient_accumulation_steps out, and pass students_per_step={number} "
             "to compile, which averages over as many students."
         )
+
+
+def spare_rates(optimizer: keras.optimizers.Optimizer, synthesizer) -> None:
+    """Keeps weight decay off learned hyperparameters: a raw number of 0 is a high rate.
+
+    What was excluded from it before stays so.
+
+    Args:
+        optimizer: The outer optimizer.
+        synthesizer: The `Synthesizer`.
+    """
+    excluded = [
+        variable
+        for variable in synthesizer.trainable_variables
+        if not optimizer._use_weight_decay(variable.value)
+    ]
+    raw = [
+        variable for part in schedule.within(synthesizer) for variable in part.variables
+    ]
+    optimizer.exclude_from_weight_decay([*excluded, *raw])
 
 
 def check_precision(variables) -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfdistill._internal.faces import Face
 from tfdistill.data.normalization import Normalization
 from tfdistill.inner.curriculum import Curriculum
-from tfdistill.synthesizers.schedule import Schedule
+from tfdistill.synthesizers.schedule import within
 
 
 class DataSource(NamedTuple):
@@ -107,9 +107,8 @@ class Synthesizer(Face, keras.layers.Layer, abc.ABC):
 
         By default, those of each `Schedule` in it. Rates that are not learned stay.
         """
-        for layer in self._flatten_layers(include_self=False):
-            if isinstance(layer, Schedule):
-                layer.scale_rates(factor)
+        for schedule in within(self):
+            schedule.scale_rates(factor)
 
     def exported_seed(self) -> tf.Tensor:
         """The seed of the curriculum that is exported, int32 `[2]`."""

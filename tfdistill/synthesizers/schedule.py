@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -127,3 +128,10 @@ class Schedule(keras.layers.Layer):
                 scaled = hyperparameter.raw(least + factor * (rates - least))
                 falls = (factor < 1) & tf.math.is_finite(scaled)
                 variable.assign(tf.where(falls, scaled, before))
+
+
+def within(layer: keras.layers.Layer) -> Iterator[Schedule]:
+    """The schedules in a layer, such as a synthesizer."""
+    for part in layer._flatten_layers(include_self=False):
+        if isinstance(part, Schedule):
+            yield part
