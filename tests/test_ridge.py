@@ -193,6 +193,21 @@ def test_options_are_checked(options):
         tfdistill.RidgeRegression(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "shape", "outputs", "says"),
+    [
+        ({"mirrored": True}, (6,), 3, r"needs images of height and width, not \[6\]"),
+        ({"margin": 0.1}, (8, 8, 1), 1, "margin is for labels of several numbers"),
+    ],
+)
+def test_options_that_a_student_cannot_have_are_refused(options, shape, outputs, says):
+    layers = [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(outputs)]
+    student = StatelessModel(keras.Sequential(layers))
+    tfdistill.RidgeRegression().check_student(student, shape)
+    with pytest.raises(ValueError, match=says):
+        tfdistill.RidgeRegression(**options).check_student(student, shape)
+
+
 def problem(synthesizer, model=None, **real):
     """What a network of three classes is to learn, and real images that judge it."""
     student = StatelessModel(model or network(num_classes=3))

@@ -2,6 +2,7 @@
 
 from typing import final
 
+import keras
 import tensorflow as tf
 
 from tfdistill.inner import parts, unroll
@@ -66,7 +67,16 @@ class RidgeRegression(MetaGradient):
         self.mirrored, self.features = mirrored, features
 
     def check_student(self, student, image_shape):
-        """Refuses a network without the layer that the features are taken from."""
+        """Refuses a network without features, or one that an option is not for."""
+        if self.mirrored and len(image_shape) < 2:
+            raise ValueError(
+                "mirrored=True needs images of height and width, not "
+                f"{list(image_shape)}: leave it out."
+            )
+        if self.margin and student.model(keras.Input(image_shape)).shape[-1] < 2:
+            raise ValueError(
+                "margin is for labels of several numbers, not of one: leave it out."
+            )
         student.check_features(image_shape, self.features)
 
     def __call__(self, problem: Problem) -> Judgement:
