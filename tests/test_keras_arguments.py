@@ -520,6 +520,8 @@ def test_what_is_no_number_of_students_is_refused(made, digits, number):
         tfdistill.evaluate(data, "linear", digits.test, number)
     with pytest.raises(ValueError, match=says):
         made.test(digits.test.batch(100), number)
+    with pytest.raises(ValueError, match=says):
+        made.evaluate(digits.test, num_students=number)
 
 
 def test_parts_and_classes_of_other_kinds(digits):

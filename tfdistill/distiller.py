@@ -339,8 +339,6 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         with fitting.stopped_at_last(callbacks):
             return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
-    def evaluate(
-        self, x=None, y=None, *, return_dict=False, num_students=None, **kwargs
     def train_on_batch(self, x, y, *args, **kwargs):
         """Same as `keras.Model.train_on_batch`: one outer step.
 
@@ -350,6 +348,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         self._check_batch(np.asarray(x), None if y is None else np.asarray(y))
         return super().train_on_batch(x, y, *args, **kwargs)
 
+    def evaluate(
+        self, x=None, y=None, *, return_dict=False, num_students=None, **kwargs
     ):
         """Trains fresh students on the distilled data and tests them.
 
@@ -370,7 +370,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         if y is not None:
             pairs = tf.data.Dataset.from_tensor_slices((x, y))
             x = pairs.batch(kwargs.get("batch_size") or 1000)
-        number = num_students or self._validation_students
+        number = self._validation_students if num_students is None else num_students
         batches = self._last_passes(x, kwargs.get("steps"))
         logs = self.test(batches, number).logs()
         return logs if return_dict else list(logs.values())
@@ -379,8 +379,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         """Trains and tests fresh students, never those of training: an `Evaluation`."""
         num_students = check_int("num_students", num_students, 1)
         if self._validation is None:
-            by_xla = self._compiled_by_xla
-            self._validation = Validation(self, self.distilled, by_xla)
+            self._validation = Validation(self, self.distilled, self._compiled_by_xla)
         return self._validation(batches, num_students, self.seed)
 
     def distilled(self, **provenance) -> DistilledDataset:
