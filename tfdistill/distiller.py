@@ -339,7 +339,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         with fitting.stopped_at_last(callbacks):
             return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
-    def train_on_batch(self, x, y, *args, **kwargs):
+    def train_on_batch(self, x, y=None, *args, **kwargs):
         """Same as `keras.Model.train_on_batch`: one outer step.
 
         Raises:
