@@ -74,6 +74,42 @@ class Stopped(tfdistill.InnerOptimizer):
         return [w - rate * g for w, g in zip(weights, gradients)], slots
 
 
+class Adagrad(tfdistill.InnerOptimizer):
+    """Its running sums do not start from 0."""
+
+    num_slots = 1
+
+    def __init__(self):
+        self.hyperparameters = (inner.learning_rate(0.05),)
+
+    def slots(self, weights):
+        return [0.1 + 0 * w for w in weights]
+
+    def update(self, t, hyperparameters, gradients, weights, slots):
+        slots = [s + tf.square(g) for s, g in zip(slots, gradients)]
+        rate = hyperparameters["learning_rate"]
+        steps = [rate * g / tf.sqrt(s) for g, s in zip(gradients, slots)]
+        return [w - step for w, step in zip(weights, steps)], slots
+
+
+def test_running_averages_that_do_not_start_from_zero():
+    testing.check_inner_optimizer(Adagrad())
+
+
+def test_students_of_a_pool_begin_with_the_slots_of_their_optimizer(digits):
+    images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+    students = tfdistill.LearningStudents(size=1, max_age=2, optimizer=Adagrad())
+    distiller = tfdistill.Distiller("linear", images, students)
+    distiller.compile(students_per_step=1)
+    (own,) = (weights for _, weights in distiller.population.members)
+    slots = own.variables[2:4]  # of kernel and bias
+    least = []
+    for _ in range(3):  # the third student is new again
+        distiller.train_on_batch(*next(iter(digits.train.batch(64))))
+        least.append(min(slot.numpy().min() for slot in slots))
+    assert min(least) >= 0.1
+
+
 class Halved(tfdistill.Classification):
     """Its totals are means, which don't add up."""
 

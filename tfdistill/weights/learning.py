@@ -149,9 +149,10 @@ class LearningStudents(InitialWeights):
         # At first, students are of every age, so that later a few at a time are new.
         first = tf.cast(index * self.max_age // self.size, age.dtype)
         age = tf.where(fresh, tf.where(age < 0, first, tf.zeros_like(age)), age)
+        first_slots = unroll.first_slots(self.optimizer, problem.weights)
         slots = [
-            tf.where(fresh, tf.zeros_like(s[0]), tf.gather(s, index))
-            for s in self._kept.slots
+            tf.where(fresh, new, tf.gather(kept, index))
+            for new, kept in zip(first_slots, self._kept.slots)
         ]
         learner = unroll.Learner(problem.weights, problem.state, slots)
         own = _Own(problem.curriculum, self, seed)

@@ -49,7 +49,7 @@ class InnerOptimizer(abc.ABC):
         lookup.name_by_class(cls, *STEPS)
 
     def slots(self, weights: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """The slots before the first step: zeros, `num_slots` for each weight."""
+        """The slots before the first step: `num_slots` for each weight, here zeros."""
         return [tf.zeros_like(w) for _ in range(self.num_slots) for w in weights]
 
     @abc.abstractmethod

@@ -36,11 +36,18 @@ class InKeras(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        # In the order of `InnerOptimizer.slots`.
+        with tf.init_scope():  # a step may be being traced
+            slots = self._inner.slots(
+                [tf.convert_to_tensor(v.value) for v in variables]
+            )
+        count = len(variables)
         self._slots = [
-            self.add_variable_from_reference(variable, f"slot_{k}")
-            for k in range(self._inner.num_slots)
-            for variable in variables
+            self.add_variable_from_reference(
+                variables[k % count],
+                f"slot_{k // count}",
+                lambda shape, dtype, slot=slot: tf.cast(slot, dtype),
+            )
+            for k, slot in enumerate(slots)
         ]
 
     def apply(self, grads, trainable_variables=None):
