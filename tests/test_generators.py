@@ -119,6 +119,32 @@ def test_curricula_are_drawn_by_their_seed(kind):
         np.testing.assert_array_equal(one.labels, [cycle] * 4)
 
 
+@pytest.mark.parametrize("kind", CURRICULA)
+def test_dropout_of_the_network_is_drawn_by_seed_and_step(kind):
+    def dropping(image_shape, num_classes):
+        inputs = [keras.Input((5,)), keras.Input((num_classes,))]
+        # Ones, of which half are dropped, are all that the images depend on.
+        size = int(np.prod(image_shape))
+        ones = keras.layers.Dense(size, None, True, "zeros", "ones")
+        dropped = keras.layers.Dropout(0.5)(ones(keras.layers.Concatenate()(inputs)))
+        return keras.Model(inputs, keras.layers.Reshape(image_shape)(dropped))
+
+    synthesizer = generator(curriculum=kind, network=dropping)
+    kept = [synthesizer.curriculum(seed).images.numpy() > 0 for seed in SEEDS]
+    again = synthesizer.curriculum(SEEDS[0]).images.numpy() > 0
+    np.testing.assert_array_equal(kept[0], again)
+    assert np.array_equal(*kept) == (kind == "full")
+    # Two masks agree by chance in half of the units.
+    assert 0.4 < np.mean(kept[0][0] == kept[0][1]) < 0.6
+    # The derivative goes through the units that are kept.
+    bias = synthesizer.network.trainable_variables[1]
+    with tf.GradientTape() as tape:
+        images = synthesizer.curriculum(SEEDS[0]).images
+    np.testing.assert_allclose(
+        tape.gradient(images, bias.value), 2 * again.sum((0, 1)).ravel(), rtol=1e-5
+    )
+
+
 def test_without_a_curriculum_noise_and_labels_are_drawn_anew():
     synthesizer = generator(curriculum="none", steps=20, batch_size=30)
     (latents, labels), (others, classes) = (

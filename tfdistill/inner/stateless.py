@@ -8,7 +8,32 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.seeds import fold_in
 from tfdistill.inner import second_order
+
+#: Keras's name for the variable that holds a stochastic layer's seed.
+SEED_STATE = "seed_generator_state"
+
+
+def layer_seed(seed: tf.Tensor, number: int) -> tf.Tensor:
+    """The seed of one layer, in the type of Keras's seed states on TensorFlow."""
+    return tf.cast(fold_in(seed, number), tf.int64)
+
+
+def reseeded(model: keras.Model, state, seed: tf.Tensor) -> list[tf.Tensor]:
+    """A state in which stochastic layers (dropout) have seeds derived from `seed`.
+
+    Args:
+        model: A built model.
+        state: One tensor for each variable of it that is not trained.
+        seed: int32 `[2]`.
+    """
+    return [
+        layer_seed(seed, index) if variable.name == SEED_STATE else value
+        for index, (variable, value) in enumerate(
+            zip(model.non_trainable_variables, state)
+        )
+    ]
 
 
 def in_precision(outputs: tf.Tensor, images: tf.Tensor) -> tf.Tensor:

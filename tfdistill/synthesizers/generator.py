@@ -105,10 +105,12 @@ class Generator(Synthesizer):
         curriculum: One of `CURRICULA`. "full" is the paper's best.
         network: A callable that returns a `keras.Model` from `[z, labels]` to images,
             called with `image_shape` and `num_classes`. It always runs in training
-            mode: batch norm takes the statistics of the batch.
+            mode: batch norm takes the statistics of the batch, and dropout draws by the
+            student's seed and the step; with "full" by `seed` and the step, so that a
+            step drops the same units in every outer step.
         inner_optimizer, learning_rate: Same as for `Schedule`.
         soft_labels: Whether labels are learned, too; not with the curriculum "none".
-        seed: Seed of the latents.
+        seed: Seed of the latents and, with "full", of stochastic layers.
         source: The `DataSource` of the images.
 
     Raises:
@@ -221,7 +223,9 @@ class Generator(Synthesizer):
     def curriculum(self, seed):
         """Makes the images of all steps, once."""
         latents, labels = self._fed(seed)
-        return Generated(self._made(latents, labels), labels, self.schedule)
+        seed = seed if self.is_random else self._exported
+        images = self._made(latents, labels, fold_in(seed, Draw.CURRICULUM))
+        return Generated(images, labels, self.schedule)
 
     def _fed(self, seed):
         """Latents and labels of all steps, `[T, batch, ...]`."""
@@ -250,14 +254,15 @@ class Generator(Synthesizer):
             for x in (self.latents.value, labels)
         )
 
-    def _made(self, latents, labels):
+    def _made(self, latents, labels, seed):
         """The images of all steps, differentiable with the memory of one step."""
         network = self.network
         state = [tf.convert_to_tensor(v.value) for v in network.non_trainable_variables]
 
         def make(t, latents, labels, weights):
             fed = [tf.gather(latents, t), tf.gather(labels, t)]
-            images, _, _ = stateless.call(network, weights, state, fed, training=True)
+            drawn = stateless.reseeded(network, state, fold_in(seed, t))
+            images, _, _ = stateless.call(network, weights, drawn, fed, training=True)
             return tf.cast(images, self.dtype)  # a network of mixed precision's, too
 
         # A plain tape around the loop would keep the network's activations of every

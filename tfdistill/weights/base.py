@@ -7,13 +7,10 @@ import keras
 import tensorflow as tf
 
 from tfdistill._internal.faces import Face
-from tfdistill._internal.seeds import fold_in
+from tfdistill.inner import stateless
 from tfdistill.inner.problem import Problem
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.students.frozen import frozen
-
-#: Keras's name for the variable that holds a stochastic layer's seed.
-SEED_STATE = "seed_generator_state"
 
 
 class InitialWeights(Face, abc.ABC):
@@ -111,11 +108,7 @@ class InitialWeights(Face, abc.ABC):
             state: One tensor for each variable of the model that is not trained.
             seed: Same as for `sample`.
         """
-        variables = self.student.model.non_trainable_variables
-        return [
-            layer_seed(seed, index) if variable.name == SEED_STATE else value
-            for index, (variable, value) in enumerate(zip(variables, state))
-        ]
+        return stateless.reseeded(self.student.model, state, seed)
 
     def with_frozen(self, state: list[tf.Tensor]) -> list[tf.Tensor]:
         """A state in which frozen layers have the values that the model has.
@@ -132,8 +125,3 @@ class InitialWeights(Face, abc.ABC):
             tf.convert_to_tensor(variable.value) if id(variable) in kept else value
             for variable, value in zip(variables, state)
         ]
-
-
-def layer_seed(seed: tf.Tensor, number: int) -> tf.Tensor:
-    """The seed of one layer, in the type of Keras's seed states on TensorFlow."""
-    return tf.cast(fold_in(seed, number), tf.int64)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import with_kind
-from tfdistill.weights.base import layer_seed
+from tfdistill.inner.stateless import layer_seed
 
 # Those of Keras and of the students that ship are known to be right.
 _KNOWN = "keras.", "tfdistill."

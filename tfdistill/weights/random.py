@@ -5,9 +5,10 @@ import warnings
 import keras
 import tensorflow as tf
 
+from tfdistill.inner.stateless import SEED_STATE
 from tfdistill.students.frozen import constants, frozen
 from tfdistill.weights import drawing
-from tfdistill.weights.base import SEED_STATE, InitialWeights
+from tfdistill.weights.base import InitialWeights
 
 _KINDS = ("trainable_variables", "non_trainable_variables")
 
