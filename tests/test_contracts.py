@@ -211,6 +211,19 @@ class Detached(tfdistill.Synthesizer, tfdistill.Curriculum):
         return tfdistill.Batch(images, labels, self.schedule.at(t))
 
 
+class Penalised(Detached):
+    """Has a regularizer, which would do nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.tint = self.add_weight(shape=(1,), regularizer="l2")
+
+
+def test_penalties_of_a_synthesizer_are_refused():
+    with pytest.raises(ValueError, match="no effect on Penalised"):
+        tfdistill.Distiller("linear", Penalised())
+
+
 def test_a_loss_of_keras_is_right():
     testing.check_objective(Smoothed())
 
@@ -307,6 +320,10 @@ def digits():
         (
             lambda: testing.check_synthesizer(Detached),
             "has no meta-gradient",
+        ),
+        (
+            lambda: testing.check_synthesizer(Penalised),
+            "Penalties have no effect on Penalised",
         ),
     ],
 )

@@ -268,6 +268,18 @@ def test_a_learner_that_the_curriculum_cannot_feed_is_refused():
             tfdistill.Distiller(fits_not, generator())
 
 
+@pytest.mark.parametrize("kind", ["kernel_regularizer", "activity_regularizer"])
+def test_penalties_of_the_network_are_refused(kind):
+    def penalised(image_shape, num_classes):
+        inputs = [keras.Input((5,)), keras.Input((num_classes,))]
+        dense = keras.layers.Dense(int(np.prod(image_shape)), **{kind: "l2"})
+        outputs = dense(keras.layers.Concatenate()(inputs))
+        return keras.Model(inputs, keras.layers.Reshape(image_shape)(outputs))
+
+    with pytest.raises(ValueError, match="no effect on the generator's network"):
+        tfdistill.Distiller(learner, generator(network=penalised))
+
+
 def test_networks_check_their_arguments():
     with pytest.raises(ValueError, match="4 divides"):
         generators.gtn_generator((10, 10, 1))

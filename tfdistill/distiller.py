@@ -20,7 +20,7 @@ from tfdistill.inner.problem import MetaGradient, Problem
 from tfdistill.inner.tracing import accelerated, as_traced
 from tfdistill.runs import fitting, strategies
 from tfdistill.runs.state import RunState
-from tfdistill.synthesizers.base import Synthesizer
+from tfdistill.synthesizers.base import Synthesizer, check_penalties
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
 
@@ -51,7 +51,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
 
     Raises:
         ValueError: If the student doesn't fit the synthesizer's images and classes, it
-            expects images in 0..255, or the meta-gradient refuses its number of steps.
+            expects images in 0..255, the meta-gradient refuses its number of steps, or
+            the synthesizer has penalties, which would have no effect.
 
     Example:
         >>> import tfdistill
@@ -108,6 +109,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         self.meta_gradient.check(curriculum.num_steps)
         labels = curriculum.batch(tf.constant(0)).labels
         self.objective.check_labels(keras.ops.convert_to_numpy(labels)[None])
+        check_penalties(type(synthesizer).__name__, synthesizer.losses)
         self._loss, *metrics = [
             stability.MeanOfFinite(n) for n in ("loss", *self.objective.metric_names)
         ]

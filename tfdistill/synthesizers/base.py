@@ -37,6 +37,23 @@ class DataSource(NamedTuple):
         return cls(dataset.name, dataset.normalization, tuple(dataset.class_names))
 
 
+def check_penalties(name: str, penalties) -> None:
+    """Refuses penalties of what makes the data: only the meta-gradient teaches it.
+
+    Args:
+        name: Whose they are.
+        penalties: Its `losses`, of regularizers and `add_loss`.
+
+    Raises:
+        ValueError: If there are any.
+    """
+    if penalties:
+        raise ValueError(
+            f"Penalties have no effect on {name}, for it learns by the meta-gradient "
+            "alone: remove its regularizers and add_loss()."
+        )
+
+
 class Synthesizer(Face, keras.layers.Layer, abc.ABC):
     """Makes the batches that students learn from; its variables are what is learned.
 

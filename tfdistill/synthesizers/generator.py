@@ -17,7 +17,7 @@ from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.students.teaching_networks import gtn_generator
 from tfdistill.synthesizers import classes
-from tfdistill.synthesizers.base import DataSource, Synthesizer
+from tfdistill.synthesizers.base import DataSource, Synthesizer, check_penalties
 from tfdistill.synthesizers.schedule import Schedule
 
 #: What the generator is fed (Such et al. 2019, section 4): fresh noise and random
@@ -262,7 +262,8 @@ class Generator(Synthesizer):
         def make(t, latents, labels, weights):
             fed = [tf.gather(latents, t), tf.gather(labels, t)]
             drawn = stateless.reseeded(network, state, fold_in(seed, t))
-            images, _, _ = stateless.call(network, weights, drawn, fed, training=True)
+            images, _, penalties = stateless.call(network, weights, drawn, fed, True)
+            check_penalties("the generator's network", penalties)
             return tf.cast(images, self.dtype)  # a network of mixed precision's, too
 
         # A plain tape around the loop would keep the network's activations of every

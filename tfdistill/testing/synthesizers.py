@@ -13,7 +13,7 @@ from tfdistill.inner.back_gradient import BackGradient
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
-from tfdistill.synthesizers.base import Synthesizer
+from tfdistill.synthesizers.base import Synthesizer, check_penalties
 from tfdistill.testing import measures
 from tfdistill.testing.measures import SEED, require
 
@@ -66,7 +66,11 @@ def check_synthesizer(
     for name in ("image_shape", "num_classes"):
         require(hasattr(synthesizer, name), f"{kind}.{name} is missing.")
     objective = objective or Classification()
-    _check_batches(synthesizer)
+    try:
+        _check_batches(synthesizer)
+        check_penalties(kind, synthesizer.losses)
+    except ValueError as error:
+        raise AssertionError(str(error)) from None
     _check_derivatives(make, objective, real, tolerance)
     _check_rates(make())
     _check_export(synthesizer, objective)
