@@ -153,6 +153,60 @@ class Counting(tfdistill.Classification):
         return tf.reduce_mean(tf.cast(wrong, outputs.dtype))
 
 
+class Summed(tfdistill.Classification):
+    """Sums where a mean is due."""
+
+    def meta_loss(self, labels, outputs):
+        return labels.shape[0] * super().meta_loss(labels, outputs)
+
+
+class Larger(tfdistill.Classification):
+    """The same of the inner loss."""
+
+    def inner_loss(self, labels, outputs):
+        return labels.shape[0] * super().inner_loss(labels, outputs)
+
+
+class Erring(tfdistill.Classification):
+    """Its metric is the error, under the name of the figure."""
+
+    def metrics(self, labels, outputs):
+        return {"accuracy": 1 - super().metrics(labels, outputs)["accuracy"]}
+
+
+class Untrained(inner.BackGradient.__mro__[1]):
+    """Shows what the student said before it learned."""
+
+    def __call__(self, problem):
+        outputs, _, _ = problem.student(
+            problem.weights, problem.state, problem.images, False
+        )
+        return inner.BackGradient()(problem)._replace(outputs=outputs)
+
+
+class Secretive(tfdistill.RandomWeights):
+    """Changes a variable that no backup holds."""
+
+    def build(self, make_model, model):
+        super().build(make_model, model)
+        self.scale = tf.Variable(1.0)
+
+    def sample(self, seed):
+        weights, state = super().sample(seed)
+        return [self.scale * w for w in weights], state
+
+    def advance(self, seed, problem):
+        self.scale.assign(0.9 * self.scale)
+
+
+class Open(Secretive):
+    """Says what it changes."""
+
+    @property
+    def variables(self):
+        return [self.scale]
+
+
 class Borrowed(Silent):
     """Files would take it for the class that ships."""
 
@@ -226,6 +280,10 @@ def test_penalties_of_a_synthesizer_are_refused():
 
 def test_a_loss_of_keras_is_right():
     testing.check_objective(Smoothed())
+
+
+def test_initial_weights_that_say_what_they_change():
+    testing.check_initial_weights(Open())
 
 
 def test_what_files_call_an_own_class(digits, tmp_path):
@@ -307,6 +365,26 @@ def digits():
         (lambda: testing.check_objective(Silent()), "inner_loss's labels, of its grad"),
         (lambda: testing.check_objective(Single()), "float64, not float32"),
         (lambda: testing.check_objective(Counting()), "meta_loss has no derivative"),
+        (
+            lambda: testing.check_objective(Summed()),
+            "meta_loss must be the mean over the batch: of a batch that holds each",
+        ),
+        (
+            lambda: testing.check_objective(Larger()),
+            "inner_loss must be the mean over the batch: of a batch that holds each",
+        ),
+        (
+            lambda: testing.check_objective(Erring()),
+            "The figure accuracy must be the metric of that name",
+        ),
+        (
+            lambda: testing.check_meta_gradient(Untrained(), xla=False),
+            "outputs must be those of the trained student",
+        ),
+        (
+            lambda: testing.check_initial_weights(Secretive()),
+            r"Secretive.variables must list every tf.Variable that advance\(\) changes",
+        ),
         (lambda: testing.check_objective(Borrowed()), "Borrowed needs a name of its"),
         (lambda: testing.check_inner_optimizer(Hasty()), "Hasty needs a name of its"),
         (

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill.synthesizers.images import DistilledImages
 from tfdistill.testing import measures
 from tfdistill.testing.measures import require
 from tfdistill.weights.base import InitialWeights
@@ -19,7 +20,7 @@ def check_initial_weights(
 
     Draws must fit the model's variables, be pure functions of their seeds, in a graph
     and eagerly, differ between seeds just if `is_random` says so, and leave the model
-    alone.
+    alone. With `variables` as they were, draws and `advance` must repeat themselves.
 
     Args:
         initial_weights: The object to be checked; it is bound to the architecture.
@@ -54,9 +55,50 @@ def check_initial_weights(
         ),
     ):
         _check_draws(name, sample, model, initial_weights.is_random)
+    # A subclassed model does not say what it takes.
+    does_advance = type(initial_weights).advance is not InitialWeights.advance
+    if does_advance and hasattr(model, "output_shape"):
+        _check_advance(initial_weights, make_model)
     require(
         measures.same([v.numpy() for v in model.variables], before),
         f"{kind} must not change the model's variables when it is sampled.",
+    )
+
+
+def _check_advance(initial_weights, make_model):
+    """A run that takes on saved variables goes on as one that was not stopped."""
+    model = initial_weights.student.model
+    shape = [size or 32 for size in model.input_shape[1:]]
+    classes = max(2, model.output_shape[-1])  # a regression may have one output
+    images = np.random.default_rng(0).standard_normal((1, 2 * classes, *shape))
+    curriculum = DistilledImages(
+        images, np.arange(2 * classes) % classes, classes, epochs=1
+    )
+    real = curriculum.images[0], tf.zeros([2 * classes], "int32")
+    problem = measures.problem(curriculum, make_model=make_model, real=real)
+
+    @tf.function(autograph=False)
+    def draw(seed):
+        weights, state = initial_weights.sample(seed)
+        own = {"student": initial_weights.student, "weights": weights, "state": state}
+        initial_weights.advance(seed, problem._replace(**own))
+        return weights, state
+
+    variables = initial_weights.variables
+    before = [v.numpy() for v in variables]
+    seeds = [tf.constant([2, k]) for k in range(4)]
+    first = [draw(seed) for seed in seeds]
+    for variable, value in zip(variables, before):
+        variable.assign(value)
+    again = [draw(seed) for seed in seeds]
+    require(
+        all(
+            np.allclose(a, b, atol=1e-6)
+            for a, b in zip(tf.nest.flatten(first), tf.nest.flatten(again))
+        ),
+        f"{type(initial_weights).__name__}.variables must list every tf.Variable that "
+        "advance() changes: with those as they were, other students are drawn, so a "
+        "run could not be resumed.",
     )
 
 

@@ -22,8 +22,9 @@ def check_meta_gradient(
 
     It must answer with a `Judgement` whose gradients are the derivatives of its loss
     (central differences in float64, 1e-6), the same each time, leave the model alone,
-    have a graph that does not grow with the number of steps, compile with XLA (1e-4
-    in float32), and do the same over a strategy's replicas (1e-5).
+    answer with the outputs of the trained student, have a graph that does not grow with
+    the number of steps, compile with XLA (1e-4 in float32), and do the same over a
+    strategy's replicas (1e-5).
 
     Args:
         meta_gradient: The object to be checked.
@@ -59,6 +60,7 @@ def check_meta_gradient(
             measures.same(function(), judgement),
             "A meta-gradient must give the same each time it is asked the same.",
         )
+        _check_outputs(function, judgement, synthesizer.images)
         measures.check_derivatives(
             lambda: function().loss,
             synthesizer.trainable_variables,
@@ -123,6 +125,19 @@ def _check_form(judgement, synthesizer):
         len(judgement.outputs) == len(judgement.labels),
         f"labels must be those of the outputs, but there are {len(judgement.labels)} "
         f"labels and {len(judgement.outputs)} outputs.",
+    )
+
+
+def _check_outputs(function, judgement, images):
+    """Those of the trained student are others where it learns from other images."""
+    before = images.numpy()
+    images.assign(-before)
+    outputs = function().outputs
+    images.assign(before)
+    require(
+        not measures.same(outputs, judgement.outputs),
+        "outputs must be those of the trained student, but they do not depend on the "
+        "images that it learned from.",
     )
 
 

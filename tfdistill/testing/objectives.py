@@ -17,10 +17,11 @@ def check_objective(
 ) -> None:
     """Tries an `Objective` on a batch.
 
-    Its losses must be scalars whose first derivatives are right, the inner one's second
-    ones too (central differences in float64, 1e-6); its metrics must be those that it
-    names, its totals must add up over batches, its figures must be numbers of each
-    student, and its Keras loss must be its inner loss.
+    Its losses must be means over the batch whose first derivatives are right, the inner
+    one's second ones too (central differences in float64, 1e-6); its metrics must be
+    those that it names, its totals must add up over batches, its figures must be
+    numbers of each student and those of the metrics' names the same as these, and its
+    Keras loss must be its inner loss.
 
     Args:
         objective: The object to be checked.
@@ -76,6 +77,11 @@ def _check_losses(objective, labels, said, real):
         "inner_loss": lambda: objective.inner_loss(labels, said),
         "meta_loss": lambda: objective.meta_loss(real, said),
     }
+    twice = [tf.concat([x, x], 0) for x in (labels, real, said)]
+    of_twice = {
+        "inner_loss": lambda: objective.inner_loss(twice[0], twice[2]),
+        "meta_loss": lambda: objective.meta_loss(twice[1], twice[2]),
+    }
     for name, loss in losses.items():
         value = tf.convert_to_tensor(loss())
         require(
@@ -87,6 +93,13 @@ def _check_losses(objective, labels, said, real):
             f"{name} must be in the precision of its outputs, here {said.dtype.name}, "
             f"not {value.dtype.name}, in which it cannot be checked: make losses of "
             "Keras inside of it, or with dtype='float64'.",
+        )
+        again = of_twice[name]()
+        require(
+            np.isclose(again, value, rtol=1e-6),
+            f"{name} must be the mean over the batch: of a batch that holds each "
+            f"example twice it must be {float(value):.6g}, as of the batch, not "
+            f"{float(again):.6g}.",
         )
         with tf.GradientTape() as tape:
             value = loss()
@@ -163,6 +176,12 @@ def _check_figures(objective, labels, said, real):
             np.shape(values) == (2,),
             f"The figure {name} must be one number for each student, `[students]`, not "
             f"of shape {list(np.shape(values))}.",
+        )
+        same = float(metrics.get(name, values[0]))
+        require(
+            np.allclose(values, same, rtol=1e-4, atol=1e-6, equal_nan=True),
+            f"The figure {name} must be the metric of that name, but of one batch "
+            f"figures() gives {float(values[0]):.6g}, and metrics() {same:.6g}.",
         )
     require(
         objective.headline in {*figures, "loss"},
