@@ -101,10 +101,9 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         for learner, _ in self.population.members:
             self.meta_gradient.check_student(learner, shape)
         students.check_range(models, self.population.name, shape, normalization)
-        stability.check_precision(synthesizer.trainable_variables)
-        strategies.check_made_here(
-            "synthesizer", synthesizer.trainable_variables, self.distribute_strategy
-        )
+        variables = synthesizer.trainable_variables
+        stability.check_precision(variables)
+        strategies.check_made_here("synthesizer", variables, self.distribute_strategy)
         curriculum = synthesizer.curriculum(student_seed(self.seed))
         self.meta_gradient.check(curriculum.num_steps)
         labels = curriculum.batch(tf.constant(0)).labels
@@ -373,8 +372,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             pairs = tf.data.Dataset.from_tensor_slices((x, y))
             x = pairs.batch(kwargs.get("batch_size") or 1000)
         number = self._validation_students if num_students is None else num_students
-        batches = self._last_passes(x, kwargs.get("steps"))
-        logs = self.test(batches, number).logs()
+        logs = self.test(self._last_passes(x, kwargs.get("steps")), number).logs()
         return logs if return_dict else list(logs.values())
 
     def test(self, batches, num_students: int):
