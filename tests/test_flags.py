@@ -266,6 +266,18 @@ def test_what_is_recorded_is_a_flagfile(command, tmp_path):
     assert "--nosoft" in command.record(command.parse(["--workdir=w", "--nosoft"]))
 
 
+def test_a_list_is_recorded_as_it_is_read_again(command, tmp_path):
+    configuration = command.parse(["--workdir=w", '--widths="big, dog",cat,5" up'])
+    assert configuration.widths == ["big, dog", "cat", '5" up']
+    text = command.record(configuration)
+    assert '--widths="big, dog",cat,' in text
+    path = tmp_path / "flags.txt"
+    path.write_text(text)
+    again = command.parse([f"--flagfile={path}", "--workdir=w"])
+    assert again.widths == configuration.widths
+    assert command.differences(configuration, text) == []
+
+
 def test_a_record_is_compared_by_what_it_says(command):
     configuration = command.parse(["--workdir=w", "--steps=5"])
 

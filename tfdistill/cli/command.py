@@ -15,7 +15,7 @@ from typing import Any
 from absl import flags as absl_flags
 
 from tfdistill._internal import code
-from tfdistill.cli import refused_flags
+from tfdistill.cli import refused_flags, typed
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError
 from tfdistill.runs import files
@@ -109,7 +109,7 @@ class Flag:
         if isinstance(value, bool):
             return f"--{'' if value else 'no'}{self.name}"
         if isinstance(value, list):
-            value = ",".join(value)
+            value = typed.listed(value)
         return None if value is None else f"--{self.name}={value}"
 
 
@@ -217,7 +217,7 @@ class Command:
             if needed and not found[name]:
                 raise InputError(f"--{name} is missing: {flag.missing}")
             if flag.names_code:
-                _check_typed(name, found[name], arguments)
+                _check_typed(flag, found[name], arguments)
         return self.resolve(Configuration(found))
 
     def record(self, configuration: Configuration) -> str:
@@ -315,13 +315,13 @@ class Command:
         return " and ".join(words) + sentence[named.end() :]
 
 
-def _check_typed(name, value, arguments):
-    value = ",".join(value) if isinstance(value, list) else value
-    if code.is_named(value) and not code.is_typed(name, value, arguments):
+def _check_typed(flag, value, arguments):
+    line = flag.line(value) or ""
+    value = line.partition("=")[2]
+    if code.is_named(value) and not code.is_typed(flag.name, value, arguments):
         raise InputError(
-            f"--{name}={value} stands in a file and names code to run, and a file's "
-            f"word is not enough: if you trust that code, type --{name}={value} as "
-            "well."
+            f"{line} stands in a file and names code to run, and a file's word is not "
+            f"enough: if you trust that code, type {line} as well."
         )
 
 

@@ -24,6 +24,7 @@ from tfdistill.cli import content, data, dry_run, machine, results, run_folder, 
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
+from tfdistill.cli.typed import listed
 from tfdistill.runs import files
 
 _RESULT = "comparison.json"
@@ -337,7 +338,7 @@ def _named(sets):
             name = re.sub(r"\.(npz|npy|pt|pth|parquet)$", "", name)
         if name in found or not name:
             raise InputError(
-                f"--sets={','.join(sets)} has two sets that are called {name!r}: name "
+                f"--sets={listed(sets)} has two sets that are called {name!r}: name "
                 "them, as in --sets=one=a/run,two=b/run."
             )
         found[name] = path
