@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 
@@ -303,6 +304,19 @@ def test_a_record_is_compared_by_what_it_says(command):
     assert differences("--flagfile=/etc/passwd\n--steps=5\n") == [
         "--flagfile=/etc/passwd"
     ]
+
+
+def test_how_to_resume_a_folder_is_said_as_it_is_typed(tmp_path):
+    distill, folder = main.command("distill"), tmp_path / "my runs"
+    given = [f"--workdir={folder}", "--student=mynets:small"]
+    run_folder.claim(distill, distill.parse(given), ["flags.txt"])
+    run_folder._held.pop().close()
+    with pytest.raises(InputError) as refused:
+        run_folder.claim(distill, distill.parse(given[:1]), ["flags.txt"])
+    said = re.search("pass (.*) to resume it", str(refused.value))[1]
+    typed = [f"--workdir={folder}", *shlex.split(said)]
+    run_folder.claim(distill, distill.parse(typed), ["flags.txt"])
+    run_folder._held.pop().close()
 
 
 def test_a_folder_of_an_older_version_is_resumed(command, tmp_path):

@@ -7,6 +7,7 @@ import html.parser
 import io
 import json
 import re
+import shlex
 import shutil
 import warnings
 
@@ -19,7 +20,7 @@ from test_summaries import CASES, learn, many
 
 import tfdistill as library
 from tfdistill import DistilledDataset
-from tfdistill.cli import main
+from tfdistill.cli import main, useless_flags
 from tfdistill.reporting import measure as measures
 from tfdistill.reporting import report
 from tfdistill.runs import headings
@@ -329,6 +330,31 @@ def test_commands_are_those_that_repeat_the_run(run, tmp_path):
     assert report.Run.of_folder(tmp_path / "run").commands == []
     page = Page(report.page(tmp_path / "run"))
     assert not page.all("pre") and "How it was made" in page.text
+
+
+def test_a_report_tells_commands_that_are_taken(run, tmp_path):
+    def told(*lines):
+        data = DistilledDataset.load(run / "distilled")
+        flags = "\n".join([data.provenance["flags"], *lines])
+        data = data.replace(provenance={"flags": flags})
+        data.save(tmp_path / "a run" / "distilled", overwrite=True)
+        (tmp_path / "a run" / "flags.txt").write_text(f"# command: distill\n{flags}")
+        ask = main.command("report")
+        ask.run(ask.parse([f"--workdir={tmp_path / 'a run'}"]))
+        text = Page((tmp_path / "a run" / "report.html").read_text()).text
+        found = re.findall(r"tfdistill distill (.*?) (?:Where|tfdistill|Made)", text)
+        return [shlex.split(words.partition(" Python")[0]) for words in found]
+
+    shutil.copytree(run, tmp_path / "a run")
+    # An earlier version recorded what has no use; own networks are to be typed again.
+    by_file, without = told("--architectures=8", "--student=mynets:small")
+    distill = main.command("distill")
+    for given in (by_file, without):
+        given = [word for word in given if word.startswith("--")]
+        configuration = distill.parse(given)
+        useless_flags.check(distill, configuration, given)
+        assert configuration.student == "mynets:small" and configuration.soft_labels
+    assert told("--validation=0.0") == []  # it was taken once
 
 
 def test_only_runs_of_one_measure_compare(made, run):

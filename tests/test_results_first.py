@@ -411,23 +411,23 @@ def test_flags_that_are_not_shown_change_nothing(run, tmp_path):
 def test_a_set_is_no_run_but_can_become_one(run, tmp_path, capsys):
     digits = tfdistill.load_dataset("digits")
     data = tfdistill.baselines.random_real(digits, steps=1).replace(student="linear")
-    data.save(tmp_path / "set")
+    data.save(tmp_path / "a, set")
     for name, *flags in (("evaluate",), ("report",), ("export", "--output=o.npz")):
-        with pytest.raises(InputError, match="a distilled set, .* compare --sets="):
-            run(name, *flags, folder=tmp_path / "set")
-    data.save(tmp_path / "run" / "distilled")
-    with pytest.raises(InputError, match="evaluate --workdir=.*run makes it"):
-        run("report", folder=tmp_path / "run")
-    run("evaluate", "--dataset=digits", "--num_students=1", folder=tmp_path / "run")
-    run("report", folder=tmp_path / "run")
-    assert (tmp_path / "run" / "report.html").exists()
+        with pytest.raises(InputError, match="a distilled set, .* compare --sets='\"/"):
+            run(name, *flags, folder=tmp_path / "a, set")
+    data.save(tmp_path / "a run" / "distilled")
+    with pytest.raises(InputError, match="evaluate --workdir='.*a run' makes it"):
+        run("report", folder=tmp_path / "a run")
+    run("evaluate", "--dataset=digits", "--num_students=1", folder=tmp_path / "a run")
+    run("report", folder=tmp_path / "a run")
+    assert (tmp_path / "a run" / "report.html").exists()
 
 
 def test_a_set_that_ships_is_copied_and_tested(run, tmp_path, capsys):
-    run("distilled", "--name=digits/10", folder=tmp_path / "set")
-    assert "tfdistill evaluate --workdir=" in capsys.readouterr().out
+    run("distilled", "--name=digits/10", folder=tmp_path / "a set")
+    assert "tfdistill evaluate --workdir='/" in capsys.readouterr().out
     flags = "--student=linear", "--num_students=1"
-    run("evaluate", *flags, folder=tmp_path / "set")
+    run("evaluate", *flags, folder=tmp_path / "a set")
     assert "linear on digits, ordinary training" in capsys.readouterr().out
     data = tfdistill.load_distilled("digits/10")
     data.replace(provenance={"dataset": None}).save(tmp_path / "own" / "distilled")

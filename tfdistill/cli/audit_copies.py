@@ -1,6 +1,7 @@
 """`tfdistill audit --apply`: the copy, and the list of what to keep, after an audit."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,9 +62,10 @@ def check_audit(c) -> None:
     """
     if c.dataset is None:
         run_folder.refuse_another(c.workdir, "audit")
+        where = shlex.quote(c.workdir)
         raise InputError(
             f"--workdir={c.workdir} holds no audit that --apply could follow: run "
-            f"tfdistill audit --dataset=... --workdir={c.workdir} first."
+            f"tfdistill audit --dataset=... --workdir={where} first."
         )
 
 

@@ -278,6 +278,21 @@ class Command:
         without = {*self.uncompared, *self.unused(configuration)}
         return sorted(line for line in changed if name_of(line) not in without)
 
+    def by_flagfile(self, path: str, recorded: str) -> list[str]:
+        """What is typed for a recorded run: its flagfile, and names of code again.
+
+        Args:
+            path: Of the flagfile.
+            recorded: What it holds.
+        """
+        named = [
+            line
+            for line in filter(self._knows, recorded.split("\n"))
+            if self.flags[name_of(line)].names_code
+            and code.is_named(line.partition("=")[2])
+        ]
+        return [f"--flagfile={path}", *named]
+
     def path_flag(self, line: str) -> str | None:
         """The flag to which a line of a flagfile gives a path of this machine."""
         name, value = name_of(line), line.partition("=")[2]

@@ -6,6 +6,7 @@ into a folder that TFDS and tf.data read.
 """
 
 import os
+import shlex
 
 from tfdistill.cli import evaluation_files, machine, run_folder
 from tfdistill.cli.command import Command, Flag, Group
@@ -47,9 +48,10 @@ def run(configuration: Configuration) -> None:
         raise InputError(
             f"--workdir={c.workdir} cannot be written: {error.strerror or error}."
         ) from error
+    where = shlex.quote(c.workdir)
     print(
         f"{c.name} is in {folder}; its README.md says how to train on it.\n"
-        f"Test it: tfdistill evaluate --workdir={c.workdir} --student=lenet"
+        f"Test it: tfdistill evaluate --workdir={where} --student=lenet"
     )
 
 

@@ -5,10 +5,12 @@ learned rates, who is taken for whom, the settings, and how to repeat the run.
 Several runs are compared on it. It needs no other file, so it can be sent on.
 """
 
+import dataclasses
 import os
+import shlex
 
-from tfdistill.cli import machine, run_folder
-from tfdistill.cli.command import Command, Flag, Group
+from tfdistill.cli import baseline, distill, machine, run_folder
+from tfdistill.cli.command import Command, Flag, Group, name_of
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
 from tfdistill.runs import files
@@ -24,11 +26,40 @@ def run(configuration: Configuration) -> None:
     from tfdistill.reporting import report
 
     with checking():
-        runs = [report.Run.of_folder(folder) for folder in folders]
+        runs = [_repeatable(report.Run.of_folder(folder)) for folder in folders]
     text = report.page(runs)
     with checking():
         files.write_text(output, text)
     print(f"{output} shows {', '.join(folders)} ({len(text) / 1024:.0f} KiB).")
+
+
+def _repeatable(run):
+    """A run with the commands that repeat it today, as they must be typed."""
+    ways = map(_repeating, run.commands)
+    return dataclasses.replace(run, commands=[words for words in ways if words])
+
+
+def _repeating(words):
+    """A command of a `Run` without flags of no use, with names of code; or None.
+
+    Earlier versions recorded such flags, and values that are refused today.
+    """
+    program, name, *given = shlex.split(" ".join(words))
+    command = {"distill": distill.COMMAND, "baseline": baseline.COMMAND}[name]
+    flagfile, is_file, path = given[0].partition("--flagfile=")
+    try:
+        if is_file:
+            with open(path, encoding="utf-8") as file:
+                given[:1] = command.by_flagfile(path, file.read())
+            command.parse(given)
+        else:
+            if any(name_of(line) not in command.flags for line in given):
+                return None  # of another version, or not a flag of the command's
+            flags = command.shown(command.parse(given)).split("\n")
+            given[1:] = filter(None, flags)
+    except (OSError, ValueError, InputError):
+        return None
+    return [program, name, *map(shlex.quote, given)]
 
 
 def _check_output(path, overwrite):

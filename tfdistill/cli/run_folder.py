@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import fnmatch
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tfdistill.cli.command import Command, Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.content import Content
 from tfdistill.cli.errors import InputError, checking
+from tfdistill.cli.typed import listed
 from tfdistill.runs import files, headings
 from tfdistill.runs.headings import FLAGS
 
@@ -96,10 +98,10 @@ def claim(
                 recorded = file.read()
             changed = _differences(command, configuration, recorded, content)
             if changed:
+                given = shlex.join(command.by_flagfile(path, recorded))
                 raise InputError(
                     f"--workdir={folder} holds another run ({changed}); choose another "
-                    f"folder, pass --flagfile={path} to resume it, or --overwrite to "
-                    "replace it."
+                    f"folder, pass {given} to resume it, or --overwrite to replace it."
                 )
         elif os.path.isdir(folder) and _contents(folder):
             raise InputError(
@@ -370,10 +372,11 @@ def check_run(folder: str, flag: str = "workdir", part: str = "distilled") -> No
     if not os.path.isdir(folder):
         raise InputError(f"{given}: there is no such folder.")
     if os.path.isfile(os.path.join(folder, "tfdistill.json")):
+        sets = shlex.quote(listed([folder]))
         raise InputError(
             f"{given} is a distilled set, not the folder of a run: move it "
             f"into a new folder, RUN, as RUN/distilled, and pass --{flag}=RUN; or "
-            f"judge it where it is, by tfdistill compare --sets={folder}."
+            f"judge it where it is, by tfdistill compare --sets={sets}."
         )
     command = made_by(folder)
     if command and command not in _WITH_IMAGES:

@@ -40,6 +40,8 @@ class Run:
         folder: The run folder, or None.
         record: The content of `tfdistill.json` beside the data, or None.
         flags: The command's flags by name; none if it was made in Python.
+        commands: What repeats it, quoted for a shell: by its flagfile, and without.
+            Fewer if the folder has no flagfile, and none if no command has made it.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Run:
     folder: str | None = None
     record: Mapping | None = None
     flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    commands: list[list[str]] = dataclasses.field(default_factory=list)
 
     @classmethod
     def of_folder(
@@ -78,7 +81,8 @@ class Run:
         check_classes(path, metrics, distilled.num_classes)
         record = files.read_json(os.path.join(data, "tfdistill.json"))
         record = {"created": "", "versions": {}, **record}
-        flags = _flags(distilled.provenance.get("flags", ""))
+        recorded = distilled.provenance.get("flags", "")
+        flags = _flags(recorded)
         what = _KINDS.get(flags.get("kind", ""), flags.get("kind", MAIN))
         return cls(
             name=os.path.basename(os.path.abspath(folder)),
@@ -88,6 +92,7 @@ class Run:
             folder=folder,
             record=record,
             flags=flags,
+            commands=_commands(folder, flags, recorded),
         )
 
     @classmethod
@@ -155,14 +160,6 @@ class Run:
     def measure(self) -> measure.Measure:
         """The figure by which its students are compared."""
         return measure.Measure.of(self.metrics)
-
-    @property
-    def commands(self) -> list[list[str]]:
-        """What repeats it, quoted for a shell: by its flagfile, and without.
-
-        Fewer if the folder has no flagfile, and none if no command has made it.
-        """
-        return _commands(self)
 
     @property
     def what(self) -> str:
@@ -250,7 +247,7 @@ def _way_to_metrics(folder, data):
         return "; the command that began it goes on with it"
     if not (os.path.isfile(made) and files.read_json(made).get("student")):
         return ""
-    return f": tfdistill evaluate --workdir={folder} makes it"
+    return f": tfdistill evaluate --workdir={shlex.quote(folder)} makes it"
 
 
 def _rows(folder, metrics, what):
@@ -320,12 +317,12 @@ def _flags(lines: str) -> dict[str, str]:
     }
 
 
-def _commands(run):
-    recorded = run.distilled.provenance.get("flags", "").split("\n")
-    command = "baseline" if "kind" in run.flags else "distill"
+def _commands(folder, flags, recorded):
+    command = "baseline" if "kind" in flags else "distill"
     ways = []
-    if run.folder and os.path.isfile(os.path.join(run.folder, "flags.txt")):
-        ways.append([f"--flagfile={run.folder}/flags.txt", "--workdir=again"])
-    if run.flags:
-        ways.append(["--workdir=again", *filter(_FLAGS.fullmatch, recorded)])
+    if os.path.isfile(os.path.join(folder, "flags.txt")):
+        ways.append([f"--flagfile={folder}/flags.txt", "--workdir=again"])
+    if flags:
+        lines = filter(_FLAGS.fullmatch, recorded.split("\n"))
+        ways.append(["--workdir=again", *lines])
     return [["tfdistill", command, *map(shlex.quote, given)] for given in ways]
