@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import commands
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
-from tfdistill.cli import comparisons, main, run_folder
+from tfdistill.cli import comparisons, distill, main, run_folder
 from tfdistill.cli.errors import IncompleteError, InputError
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.reporting import plots
@@ -408,13 +409,31 @@ def test_flags_that_are_not_shown_change_nothing(run, tmp_path):
     assert "momentum" not in one.provenance["flags"]
 
 
+def test_the_seconds_of_a_run_are_those_of_all_its_parts(run, monkeypatch):
+    """Of what comes before learning, too; each counts once."""
+    before, begun = distill._before, []
+
+    def slow(*args):
+        begun.append(time.monotonic())
+        time.sleep(3)
+        return before(*args)
+
+    monkeypatch.setattr(distill, "_before", slow)
+    started = time.monotonic()
+    flags = ["--student=linear", "--outer_steps=2", "--num_students=1", "--updates=2"]
+    content = json.loads((run("distill", *flags) / "metrics.json").read_text())
+    ended = time.monotonic()
+    assert ended - begun[0] - 2 < content["seconds"] < ended - started
+    assert 0 < content["seconds_learning"] < content["seconds"] - 3
+
+
 def test_a_set_is_no_run_but_can_become_one(run, tmp_path, capsys):
     digits = tfdistill.load_dataset("digits")
     data = tfdistill.baselines.random_real(digits, steps=1).replace(student="linear")
-    data.save(tmp_path / "a, set")
+    data.save(tmp_path / "a set")
     for name, *flags in (("evaluate",), ("report",), ("export", "--output=o.npz")):
-        with pytest.raises(InputError, match="a distilled set, .* compare --sets='\"/"):
-            run(name, *flags, folder=tmp_path / "a, set")
+        with pytest.raises(InputError, match="a distilled set, .* compare --sets='/"):
+            run(name, *flags, folder=tmp_path / "a set")
     data.save(tmp_path / "a run" / "distilled")
     with pytest.raises(InputError, match="evaluate --workdir='.*a run' makes it"):
         run("report", folder=tmp_path / "a run")

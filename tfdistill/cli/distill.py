@@ -16,7 +16,6 @@ distilled ones. Writes a run folder:
 
 import functools
 import os
-import time
 
 from tfdistill.cli import (
     comparisons,
@@ -91,6 +90,7 @@ def run(configuration: Configuration) -> None:
 
     from tfdistill.runs import strategies
     from tfdistill.runs.backup import Backup
+    from tfdistill.runs.clock import Clock
     from tfdistill.runs.progress import Progress
 
     c = configuration
@@ -103,6 +103,8 @@ def run(configuration: Configuration) -> None:
     with checking(), strategy.scope():
         distiller, anneal = outer_loop.distiller(c, dataset), outer_loop.anneal(c)
     is_chief = strategies.is_chief(strategy)
+    times = os.path.join(c.workdir or "", "journal", "seconds.json")
+    clock = Clock(times if is_chief else None)
     if is_chief:
         rehearsal.of_distilled(_distilled(c, distiller), students.first(c, dataset))
     if c.dry_run:
@@ -115,7 +117,7 @@ def run(configuration: Configuration) -> None:
         return
     with Progress(parts=3, shown=is_chief) as progress:
         # All workers go on with the same student; the chief notes what they have done.
-        journal = run_folder.journal(c.workdir, is_chief, progress)
+        journal = run_folder.journal(c.workdir, is_chief, progress, clock)
         compared = comparisons.Comparisons(c, distiller, dataset, journal, progress)
         progress.say(_plan(c, compared.start, dataset))
         backup = Backup(os.path.join(c.workdir, "backup"), anneal, check_run=False)
@@ -126,9 +128,10 @@ def run(configuration: Configuration) -> None:
         last = [(compared.tested_at_last, "networks")]
         then = [anneal.counted(0)[1:], *last]
         start, beside = _before(c, distiller, dataset, compared, backup, progress, then)
-        _learn(c, distiller, anneal, dataset, beside, backup, progress, last)
+        clock.keep()
+        _learn(c, distiller, anneal, dataset, beside, backup, progress, last, clock)
         history = [start, *backup.history]
-        _finish(c, distiller, anneal, dataset, compared, history, progress)
+        _finish(c, distiller, anneal, dataset, compared, history, progress, clock)
 
 
 def _plan(c, start, dataset):
@@ -185,7 +188,7 @@ def _batches(c, distiller, dataset, done):
     )
 
 
-def _learn(c, distiller, anneal, dataset, beside, backup, progress, then):
+def _learn(c, distiller, anneal, dataset, beside, backup, progress, then, clock):
     """Runs, or goes on with, the outer loop; its history is the backup's."""
     from tfdistill.runs import strategies
     from tfdistill.runs.progress import ProgressBar
@@ -199,18 +202,15 @@ def _learn(c, distiller, anneal, dataset, beside, backup, progress, then):
         progress.say(f"Going on after outer step {done}.")
     now, total, unit = anneal.counted(done)
     progress.part("learning", total, unit, now, then=then)
+    shown, learned = ProgressBar(anneal, progress, beside=beside), anneal.elapsed
     distiller.fit(
         batches,
         **anneal.epochs(done, outer_loop.report_every(c)),
         validation_data=dataset.validation.passes(),
         verbose=0,
-        callbacks=[
-            anneal,
-            ProgressBar(anneal, progress, beside=beside),
-            _summary(c),
-            backup,
-        ],
+        callbacks=[anneal, shown, _summary(c), backup],
     )
+    clock.leave_out(anneal.elapsed - learned)
 
 
 def _distilled(c, distiller, **provenance):
@@ -237,11 +237,10 @@ def _summary(c):
     return RunSummary(os.path.join(c.workdir, "logs"), values, name=name)
 
 
-def _finish(c, distiller, anneal, dataset, compared, history, progress):
+def _finish(c, distiller, anneal, dataset, compared, history, progress, clock):
     """Writes the result, then tests it beside what it is compared with."""
     from tfdistill.runs import strategies
 
-    started = time.monotonic()
     outer_steps = int(distiller.optimizer.iterations.numpy())
     distilled = _distilled(
         c, distiller, outer_steps=outer_steps, seconds=anneal.elapsed
@@ -264,7 +263,7 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
             "initial_weights": c.initial_weights,
             "seed": c.seed,
             "outer_steps": outer_steps,
-            "seconds": anneal.elapsed + time.monotonic() - started,
+            "seconds": anneal.elapsed + clock.seconds,
             "seconds_learning": anneal.elapsed,
             "selection": "nothing on test images; the distilled images are those of "
             "the last outer step; the learning rate of the random real images is the "
@@ -293,7 +292,7 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress):
     result.attempt_pictures(pictures)
     shown = {name: tested[name] for name in comparisons.KEYS if name in tested}
     result.attempt("logs/", lambda: _summary(c).add_tests(shown, outer_steps))
-    result.add({"seconds": anneal.elapsed + time.monotonic() - started})
+    result.add({"seconds": anneal.elapsed + clock.seconds})
     print("\n".join(comparisons.lines(distilled, shown, dataset, distiller.objective)))
     metrics = result.content
     beside, ordered = comparisons.compared(metrics), distilled.recipe.is_ordered
