@@ -23,6 +23,7 @@ from tfdistill.cli import audit, distill
 from tfdistill.cli import data as cli_data
 from tfdistill.cli.errors import InputError
 from tfdistill.data import augmentation, passes, pictures
+from tfdistill.data.ends import black_and_white
 from tfdistill.data.extent import Extent
 from tfdistill.data.normalization import measure
 from tfdistill.data.split import Split
@@ -320,6 +321,31 @@ def test_a_normalization_of_another_scale(images, scale, fits):
     else:
         sentence = refusal(tfdistill.from_arrays, part, normalization=norm)
         assert f"in 0..{scale}" in sentence and "measure them" in sentence
+
+
+def test_black_and_white_of_floats():
+    """0..1 or 0..255 where no pixel says otherwise, else what the images reach."""
+    images = np.random.default_rng(0).random((60, 4, 4, 2))
+    ends = images.min((0, 1, 2)), images.max((0, 1, 2))
+    for low, high, expected in (
+        (0, 0.3, (0, 1)),  # dark
+        (-0.05, 1.05, (0, 1)),  # resized
+        (0, 100, (0, 255)),
+        (-10, 265, (0, 255)),
+        (0, 16, None),
+        (-1, 1, None),
+        (900, 1155, None),
+    ):
+        part = low + (high - low) * images, np.arange(60) % 2
+        found = tfdistill.from_arrays(part, part)
+        if expected is None:
+            expected = low + (high - low) * np.stack(ends)
+        else:
+            expected = np.transpose([expected] * 2)
+        np.testing.assert_allclose(black_and_white(found), expected, rtol=0.02)
+    clipped = np.clip(2 * images - 0.5, 0, 1)  # many images reach both ends
+    found = tfdistill.from_arrays((100 * clipped, np.arange(60) % 2))
+    np.testing.assert_allclose(black_and_white(found), [[0, 0], [100, 100]], atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [1e-12, 1e-6, 1, 1e6])

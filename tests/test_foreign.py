@@ -393,6 +393,60 @@ def test_floats_up_to_255_are_what_uint8_is(digits, tmp_path):
         )
 
 
+RANGES = {
+    "-1..1": lambda x: x.astype("float32") / 127.5 - 1,
+    "0..16": lambda x: x.astype("float32") * 16 / 255,
+    "0..65535": lambda x: x.astype("float32") * 257,
+    "bytes that are left as they are": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_black_and_white_are_those_of_the_real_images(name, digits, tmp_path):
+    change = RANGES[name]
+    own = tfdistill.Normalization([0], [1], scale=1) if "bytes" in name else None
+    train, test = (
+        (change(part.images), part.labels) for part in (digits.train, digits.test)
+    )
+    real = tfdistill.from_arrays(train, test, normalization=own)
+    images, numbers = digits.train.images[:40], digits.train.labels[:40]
+    right = real.normalization.normalize(change(images)).numpy()
+    unit = np.float32(images) / 255
+    made = read((images, numbers), digits)
+    made.save(tmp_path / "made")
+    floats = tfdistill.from_arrays((unit, numbers))
+    as_floats = floats.normalization.normalize(unit)[None].numpy()
+    as_floats = made.replace(images=as_floats, normalization=floats.normalization)
+    moments = {"mean": [0.5], "std": [0.5]}
+    own_moments = {"mean": real.normalization.mean, "std": real.normalization.std}
+    for source, declared in (
+        ((unit, numbers), {"pixels": "0..1"}),
+        ((images, numbers), {}),
+        ((2 * unit - 1, numbers), {"pixels": "-1..1"}),
+        ((2 * unit - 1, numbers), moments),
+        ((right, numbers), own_moments),
+        (made, {}),
+        (tmp_path / "made", {}),
+        (as_floats, {}),
+    ):
+        found = read(source, real, **declared).images[0]
+        np.testing.assert_allclose(found, right, atol=1e-3)
+    if own is None:  # else standardised is no other thing
+        says = refusal((2 * unit - 1, numbers), real, pixels="standardised")
+        assert "pixels=" in says
+    # The way back is known if the range is the same, and cannot be if it is another.
+    back = read(made, real)
+    part = tuple(values[:700] for values in train)
+    others = tfdistill.from_arrays(part, test, normalization=own)
+    found = others.normalization.denormalize(read(back, others).images)
+    expected = real.normalization.denormalize(back.images)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert "range" in refusal(back, digits)
+    back.save(tmp_path / "back")
+    assert "back: its images were floats" in refusal(tmp_path / "back", digits)
+    assert read(back, digits, check=False).normalization == digits.normalization
+
+
 def test_noise_is_neither_whitened_nor_far(digits, colour):
     """Distilled images that began as noise in normalised space."""
     rng = np.random.default_rng(0)

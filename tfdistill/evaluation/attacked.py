@@ -6,10 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfdistill.data import stratified
 from tfdistill.data.dataset import Dataset
-
-_LOOKED_AT = 2000  # images, from end to end
+from tfdistill.data.ends import black_and_white
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +80,7 @@ class PixelAttack:
 
 
 def pixel_ends(dataset: Dataset) -> np.ndarray:
-    """The lowest and the highest number that a pixel of the real images may be.
-
-    Images of 8 bits are in 0..255, however dark they are. Of others, only the training
-    images say what black and white are.
+    """What black and white are in the real images, as networks see them.
 
     Args:
         dataset: The real data.
@@ -94,12 +89,8 @@ def pixel_ends(dataset: Dataset) -> np.ndarray:
         float32 `[2, C]`, normalised.
     """
     normalization = dataset.normalization
-    if normalization.scale == 255:
-        mean, std = np.float32(normalization.mean), np.float32(normalization.std)
-        return np.stack([(0 - mean) / std, (1 - mean) / std])
-    rows = stratified.spaced(dataset.train.num_examples, _LOOKED_AT)
-    images = dataset.train.take(rows)
-    return np.stack([images.min((0, 1, 2)), images.max((0, 1, 2))])
+    mean, std = np.float32(normalization.mean), np.float32(normalization.std)
+    return (black_and_white(dataset) - mean) / std
 
 
 def robustness_ratio(clean: float, attacked, worst: float) -> float | None:

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfdistill.data.dataset import Dataset
+from tfdistill.data.ends import black_and_white
+from tfdistill.data.normalization import Normalization
+from tfdistill.distilled.foreign import ranges
 from tfdistill.distilled.foreign.arrays import Found
 
 #: What pixels can be: the ends of their range; None for images that have a mean and a
@@ -94,11 +97,13 @@ def normalised(found: Found, dataset: Dataset, declared: Declared):
         for name, values in (("mean", mean), ("std", std))
     ]
     known = mean is not None
+    ends, real = black_and_white(dataset), some_real(dataset)
     if known:
-        factor = white(own.mean, own.std) / white(*numbers)
-        numbers = [factor * n for n in numbers]
-    mean, std = numbers if known else (np.float32(own.mean), np.float32(own.std))
-    raw = _raw(images, reading, mean, std, white(own.mean, own.std))
+        theirs = Normalization(tuple(numbers[0]), tuple(numbers[1]), 1.0)
+        raw = theirs.denormalize(images)
+        raw, _ = ranges.in_real(raw, theirs, own, ends, own.denormalize(real))
+    else:
+        raw = _raw(images, reading, own, ends)
     result = (raw - np.float32(own.mean)) / np.float32(own.std)
     words = reading
     if reading == "standardised":
@@ -106,9 +111,8 @@ def normalised(found: Found, dataset: Dataset, declared: Declared):
     if zca is not None:
         words += ", whitened"
     if declared.check:
-        real = _real(dataset)
         _check_whitening(stored, zca is not None, real)
-        _check(images, result, reading, known, dataset.normalization, real)
+        _check(images, result, reading, known, own, ends, real)
     return result.astype("float32"), words
 
 
@@ -163,23 +167,10 @@ def _channels(name, values, channels):
     return np.broadcast_to(values, [channels])
 
 
-def white(mean, std) -> float:
-    """What a white pixel is, of images of this mean and deviation: 1 or 255.
-
-    Args:
-        mean, std: Numbers by channel, of raw values divided by the scale: 255 stands
-            for floats in 0..255, whose scale is 1.
-    """
-    return 255.0 if max(*mean, *std) > 2 else 1.0
-
-
-def _raw(images, reading, mean, std, brightest):
+def _raw(images, reading, own, ends):
     """Pixels as the real ones are before they are normalised."""
-    ends = READINGS[reading]
-    if ends is None:
-        return images * std + mean
-    low, high = ends
-    return brightest * (images - low) / (high - low)
+    of = READINGS[reading]
+    return own.denormalize(images) if of is None else ranges.placed(images, of, ends)
 
 
 def _in_order(images, channels_first):
@@ -207,15 +198,14 @@ def _check_whitening(images, is_said, real):
         )
 
 
-def _check(images, result, reading, known, own, real):
+def _check(images, result, reading, known, own, ends, real):
     """Refuses pixels that look like another reading than theirs."""
     mean, std = np.float32(own.mean), np.float32(own.std)
-    brightest = white(own.mean, own.std)
     distance = _distance(result, real)
     found = {
-        name: _distance((_raw(images, name, mean, std, brightest) - mean) / std, real)
-        for name, ends in READINGS.items()
-        if name != reading and (ends is None or _fits(images, ends))
+        name: _distance((_raw(images, name, own, ends) - mean) / std, real)
+        for name, of in READINGS.items()
+        if name != reading and (of is None or _fits(images, of))
     }
     if known:
         found["standardised"] = _distance(images, real)
@@ -237,7 +227,8 @@ def _check(images, result, reading, known, own, real):
         )
 
 
-def _real(dataset):
+def some_real(dataset: Dataset) -> np.ndarray:
+    """Some of the real training images, normalised, `[n, H, W, C]`."""
     count = dataset.train.num_examples
     rows = np.random.default_rng(0).permutation(count)[:_SAMPLE]
     return dataset.train.take(rows)
@@ -245,10 +236,8 @@ def _real(dataset):
 
 def _distance(images, real):
     """How far the moments of normalised images are from those of real ones."""
-    deviation = np.maximum(real.std((0, 1, 2)), 1e-6)
-    means = np.abs(images.mean((0, 1, 2)) - real.mean((0, 1, 2))) / deviation
-    ratio = np.maximum(images.std((0, 1, 2)), 1e-9) / deviation
-    return float(means.mean() + np.abs(np.log(ratio)).mean())
+    found, expected = ((x.mean((0, 1, 2)), x.std((0, 1, 2))) for x in (images, real))
+    return ranges.apart(found, expected)
 
 
 def _fits(images, ends):

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfdistill.data.dataset import Dataset
+from tfdistill.data.ends import black_and_white
 from tfdistill.distilled import checks
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.distilled.foreign import formats, labels, pixels
+from tfdistill.distilled.foreign import formats, labels, pixels, ranges
 from tfdistill.distilled.foreign.arrays import Found, whitening_in
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.distilled.recipe import Recipe
 from tfdistill.runs import files
+
+# Data sets of photographs and of digits are less far from each other, read rightly.
+_STRANGE = 2.2
 
 
 def read_distilled(
@@ -40,13 +44,15 @@ def read_distilled(
         dataset: The real data.
         pixels: What the pixels are: "standardised" (by `mean` and `std`), "0..1",
             "0..255" or "-1..1". By default 0..255 for whole numbers, else standardised.
-        mean, std: By channel, of images in 0..1 (or in 0..255, if above 2); by default
-            those in the file, or the real data's.
+        mean, std: By channel, of images in 0..1 (or in 0..255, if above 2; or in the
+            range of the real data, if that is another); by default those in the file,
+            or the real data's.
         zca: The whitening that the images have: a matrix `[D, D]`, a pair of it and
             what was subtracted before, `[D]`, or a .npz, .npy or .pt file of these.
             It acts on images that are flat as they lie in the file, after `mean` and
             `std`, and is undone. By default the one in the file, if any.
-        check: Whether a set whose moments look like something else is refused.
+        check: Whether a set whose moments look like something else is refused; also of
+            a `DistilledDataset` whose images were floats.
         recipe: How to train on it; `OrdinaryTraining()` by default. Folders of
             `DistilledDataset.save` know their own.
 
@@ -72,14 +78,15 @@ def read_distilled(
         True
     """
     if isinstance(source, DistilledDataset):
-        return _renormalised(source, dataset)
+        return _renormalised(source, "the set", dataset, check)
     if isinstance(source, (tuple, list)):
         name, path = "the arrays", None
     else:
         name = path = files.local(source)
         for folder in (path, os.path.join(path, "distilled")):
             if os.path.isfile(os.path.join(folder, "tfdistill.json")):
-                return _renormalised(DistilledDataset.load(folder), dataset)
+                own = DistilledDataset.load(folder)
+                return _renormalised(own, path, dataset, check)
     return _read(
         name,
         source if path is None else path,
@@ -139,17 +146,27 @@ def _whitening(zca, limit):
     return np.asarray(zca), None
 
 
-def _renormalised(distilled, dataset):
+def _renormalised(distilled, name, dataset, check):
     """Data with a normalisation of its own, in that of the real data."""
     distilled.check_fits(dataset)
     if distilled.normalization == dataset.normalization:
         return distilled
     own, before = dataset.normalization, distilled.normalization
     # To enlarge is linear, and its weights sum to one: small images stay small.
-    images = before.denormalize(distilled.stored_images)
-    # Floats may be in 0..1 or in 0..255.
-    factor = pixels.white(own.mean, own.std) / pixels.white(before.mean, before.std)
-    images = np.float32(factor) * images
+    images, apart = ranges.in_real(
+        before.denormalize(distilled.stored_images),
+        before,
+        own,
+        black_and_white(dataset),
+        own.denormalize(pixels.some_real(dataset)),
+    )
+    if check and apart > _STRANGE:
+        raise ValueError(
+            f"{name}: its images were floats of a range that it does not say, and look "
+            "unlike the real ones, be it 0..1, 0..255 or the range of these: give real "
+            "images in the range that it was distilled in (or check=False if they are "
+            "right)."
+        )
     images = (images - np.float32(own.mean)) / np.float32(own.std)
     return distilled.replace(
         images=images.astype(distilled.stored_images.dtype),
