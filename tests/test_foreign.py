@@ -669,6 +669,23 @@ def test_what_cannot_be_matched_is_said(digits, tmp_path):
         read((np.zeros((4, 8, 8)), np.zeros(4)), digits, pixels="raw")
 
 
+def test_arrays_are_checked_as_files_are(digits):
+    images, numbers = some(digits)
+    holes = np.where(images > 1, np.nan, images)
+    for arrays, says in (
+        ((images, numbers.astype(str)), "'labels' must be numbers, not <U"),
+        ((images, numbers.astype(object)), "'labels' must be numbers, not object"),
+        ((images.astype(object), numbers), "'images' must be numbers, not object"),
+        ((holes, numbers), "'images' has numbers that are NaN"),
+        ((images,), "must be two"),
+        ((images, numbers, [0.5]), "must be two"),
+    ):
+        assert says in refusal(arrays, digits)
+    with pytest.raises(ValueError, match="'zca' must be numbers"):
+        read((images, numbers), digits, zca=np.full((64, 64), "a"))
+    read([images.tolist(), numbers.tolist()], digits)
+
+
 def test_classes_in_another_order_are_refused(digits, tmp_path):
     """Their labels would be swapped; other names of the same classes may come."""
     two, swapped = digits.of_classes([0, 1]), digits.of_classes([1, 0])

@@ -196,7 +196,16 @@ def _listed(arrays):
 
 
 def _numbers(name, array, limit):
-    values = load(name, array, limit)
+    return checked(name, load(name, array, limit))
+
+
+def checked(name: str, values) -> np.ndarray:
+    """An array, if it is one of finite numbers.
+
+    Raises:
+        ValueError: If it holds anything else.
+    """
+    values = np.asarray(values)
     if values.dtype.kind not in "biuf":
         raise ValueError(f"its array {name!r} must be numbers, not {values.dtype}")
     if values.dtype.kind == "f" and not np.isfinite(values).all():

@@ -10,7 +10,7 @@ from tfdistill.data.ends import black_and_white
 from tfdistill.distilled import checks
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.foreign import formats, labels, pixels, ranges
-from tfdistill.distilled.foreign.arrays import Found, whitening_in
+from tfdistill.distilled.foreign.arrays import Found, checked, whitening_in
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.distilled.recipe import Recipe
 from tfdistill.runs import files
@@ -105,7 +105,7 @@ def _read(name, source, dataset, declared, zca, recipe):
         if isinstance(source, str):
             found = formats.find(source, dataset, limit)
         else:
-            found = Found(*map(np.asarray, source))
+            found = _of_pair(source)
         checks.check_order(found.class_names or (), dataset)
         images, words = pixels.normalised(found, dataset, said)
         means = labels.meaning(found.labels, len(images), dataset.num_classes)
@@ -133,6 +133,13 @@ def _read(name, source, dataset, declared, zca, recipe):
     )
 
 
+def _of_pair(arrays):
+    if len(arrays) != 2:
+        raise ValueError(f"they must be two (images, labels), not {len(arrays)}")
+    images, labels = arrays
+    return Found(checked("images", images), checked("labels", labels))
+
+
 def _whitening(zca, limit):
     if zca is None:
         return None, None
@@ -142,8 +149,9 @@ def _whitening(zca, limit):
             raise FileNotFoundError(f"There is no file {path!r}.")
         return whitening_in(formats.arrays_in(path), limit)
     if isinstance(zca, (tuple, list)) and len(zca) == 2:
-        return tuple(map(np.asarray, zca))
-    return np.asarray(zca), None
+        matrix, before = zca
+        return checked("zca", matrix), checked("zca_mean", before)
+    return checked("zca", zca), None
 
 
 def _renormalised(distilled, name, dataset, check):
