@@ -292,6 +292,38 @@ def test_pictures_of_other_programs(write, data, request, tmp_path):
     assert "look" in refusal(path, dataset) or "far" in refusal(path, dataset)
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (8, 6)])
+def test_pictures_in_parquet_are_turned_and_put_on_white(shape, tmp_path):
+    pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    rng, numbers = np.random.default_rng(0), np.arange(40) % 2
+    images = rng.integers(0, 256, (40, *shape, 3), np.uint8)
+    images[:, :2] = 255
+    cells = []
+    for at, image in enumerate(images):
+        stream = io.BytesIO()
+        if at % 2:  # on its side, as EXIF says
+            picture = Image.fromarray(np.rot90(image).copy())
+            exif = picture.getexif()
+            exif[0x112] = 6
+            picture.save(stream, "PNG", exif=exif)
+        else:
+            alpha = np.full((*shape, 1), 255, np.uint8)
+            alpha[:2] = 0
+            whole = np.concatenate([np.where(alpha > 0, image, 0), alpha], -1)
+            Image.fromarray(whole).save(stream, "PNG")
+        cells.append({"bytes": stream.getvalue(), "path": None})
+    table = pyarrow.table({"image": cells, "label": numbers.tolist()})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    real = tfdistill.from_arrays((images, numbers))
+    found = read(tmp_path / "a.parquet", real).images[0]
+    expected = real.normalization.normalize(images)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    wide = tfdistill.from_arrays((images[:, :, :4], numbers))
+    assert "pixels, but the real images" in refusal(tmp_path / "a.parquet", wide)
+
+
 def test_a_normalisation_in_the_file_is_used(digits, tmp_path):
     images, numbers = some(digits)
     raw = digits.normalization.denormalize(images)

@@ -62,7 +62,7 @@ def header(path: str | os.PathLike) -> Header | None:
         with _opened(path) as image:
             if image.format in _NOT_DECODED:
                 return None
-            if _is_deep(image):
+            if is_deep(image):
                 raise ValueError(f"{str(path)!r} has more than 8 bits per channel.")
             turned = _orientation(image)
             size = (image.height, image.width)
@@ -101,19 +101,24 @@ def pixels(path: str | os.PathLike, is_grey: bool) -> np.ndarray:
     Raises:
         ValueError: If the file is damaged.
     """
-    from PIL import Image, ImageOps
-
     try:
         with _opened(path) as image:
-            if _orientation(image) > 1:
-                image = ImageOps.exif_transpose(image)
-            if _is_transparent(image):
-                image = image.convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image)
-            return np.atleast_3d(np.asarray(image.convert("L" if is_grey else "RGB")))
+            return decoded(image, is_grey)
     except Exception as error:  # each format has its own
         raise _damaged(path, error) from error
+
+
+def decoded(image, is_grey: bool) -> np.ndarray:
+    """Same as `pixels`, of an image that Pillow has opened and not yet decoded."""
+    from PIL import Image, ImageOps
+
+    if _orientation(image) > 1:
+        image = ImageOps.exif_transpose(image)
+    if _is_transparent(image):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.atleast_3d(np.asarray(image.convert("L" if is_grey else "RGB")))
 
 
 def check(path: str | os.PathLike) -> None:
@@ -152,7 +157,7 @@ def _is_transparent(image):
     return image.has_transparency_data
 
 
-def _is_deep(image):
+def is_deep(image) -> bool:
     """Whether it has more than 8 bits per channel, of which Pillow may drop the lower.
 
     Of JPEG 2000 and AVIF in colour, Pillow does not tell.
@@ -183,11 +188,14 @@ def _has_exif(image):
     """Whether a PNG has EXIF data: its chunks are skipped through, to their end."""
     if not {"exif", "Raw profile type exif"}.isdisjoint(image.info):
         return True
-    with open(image.filename, "rb") as file:
+    file, at = image.fp, image.fp.tell()
+    try:
         file.seek(8)
         while len(head := file.read(8)) == 8:
             length, kind = struct.unpack(">I4s", head)
             if kind in (b"eXIf", b"IEND"):
                 return kind == b"eXIf"
             file.seek(length + 4, os.SEEK_CUR)
+    finally:
+        file.seek(at)
     return False

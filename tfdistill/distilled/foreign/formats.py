@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from tfdistill.data import folders, tfds_sources
+from tfdistill.data import folders, pictures, tfds_sources
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.foreign import archives, torch_files
 from tfdistill.distilled.foreign.arrays import Found, found_in, in_python
@@ -203,15 +203,18 @@ def _cell(value, shape):
         value = value.get("bytes")
     if isinstance(value, bytes):
         with Image.open(io.BytesIO(value)) as picture:
-            if (picture.height, picture.width) != tuple(shape[:2]):
-                raise ValueError(
-                    f"its pictures have {picture.height} x {picture.width} pixels, but "
-                    f"the real images {shape[0]} x {shape[1]}"
-                )
-            if picture.mode[0] in "IF":
+            size = picture.height, picture.width
+            if pictures.is_deep(picture):
                 raise ValueError("its pictures have more than 8 bits per channel")
-            mode = "L" if shape[-1] == 1 else "RGB"
-            return np.atleast_3d(np.asarray(picture.convert(mode)))
+            if sorted(size) == sorted(shape[:2]):  # they may be on their side
+                found = pictures.decoded(picture, shape[-1] == 1)
+                size = found.shape[:2]
+            if size != tuple(shape[:2]):
+                raise ValueError(
+                    f"its pictures have {size[0]} x {size[1]} pixels, but the real "
+                    f"images {shape[0]} x {shape[1]}"
+                )
+            return found
     if isinstance(value, (int, float)):
         return value
     if isinstance(value, list):
