@@ -269,13 +269,13 @@ def test_no_network_of_a_pool_counts_twice(pool_folder):
         )
         return evaluator, evaluator(data, digits.test, count, **kwargs)
 
-    with pytest.warns(UserWarning, match="pool holds out 2 networks: more than 2"):
+    with pytest.warns(UserWarning, match="pool holds out 2 networks: 4 of 6 tests"):
         evaluator, ordered = test(first)
     assert ordered.num_students == 2 and ordered.accuracy_std > 0
     with pytest.warns(UserWarning, match="copies"):
         assert evaluator.untrained(digits.test, 5).num_students == 2
     # Pairs take the sets in turn: the third pair is the first one.
-    with pytest.warns(UserWarning, match="more than 4 tests would be copies"):
+    with pytest.warns(UserWarning, match="2 of 6 tests would be copies"):
         _, of_two = test([first, second])
     assert len({*of_two.losses}) == of_two.num_students == 4
     np.testing.assert_array_equal(of_two.accuracies[:2], ordered.accuracies)
@@ -286,7 +286,7 @@ def test_no_network_of_a_pool_counts_twice(pool_folder):
         assert len({*found.losses}) == found.num_students == 4
     # A single one learns from each set.
     alone = PretrainedWeights(dataclasses.replace(weights.pool, held_out=one))
-    with pytest.warns(UserWarning, match="holds out 1 network: more than 2 tests"):
+    with pytest.warns(UserWarning, match="holds out 1 network: 4 of 6 tests"):
         assert test([first, second], alone)[1].num_students == 2
     # Of fixed weights there is one.
     assert test(first, FixedWeights())[1].num_students == 1

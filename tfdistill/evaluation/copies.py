@@ -38,7 +38,7 @@ def warn(asked: int, tested: int, population: Population) -> None:
     starts = population.members[0][1].num_held_out
     if starts and population.is_random and tested < asked:
         warnings.warn(
-            f"The pool holds out {starts} network{'s' * (starts > 1)}: more than "
-            f"{tested} tests would be copies, and are left out.",
+            f"The pool holds out {starts} network{'s' * (starts > 1)}: "
+            f"{asked - tested} of {asked} tests would be copies, and are left out.",
             stacklevel=3,
         )
