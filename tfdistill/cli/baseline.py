@@ -120,7 +120,6 @@ def _resolve(configuration: Configuration) -> Configuration:
 
 def run(configuration: Configuration) -> None:
     """Runs the command."""
-    from tfdistill.runs.clock import Clock
     from tfdistill.runs.progress import Progress
 
     c = configuration
@@ -133,9 +132,9 @@ def run(configuration: Configuration) -> None:
         students.build(c.student, dataset)
         learned = _learned_rates(c, dataset)
         source = _source(c, dataset, start) if c.kind == "fada" else None
-        clock, journal, progress = Clock(), None, Progress()
+        clock = run_folder.clock(c.workdir, writes=not c.dry_run)
+        journal, progress = None, Progress()
         if not c.dry_run:
-            clock = Clock(os.path.join(c.workdir, "journal", "seconds.json"))
             journal = run_folder.journal(c.workdir, progress=progress, clock=clock)
         sets = _draw(c, dataset, start)
         with strategy.scope():

@@ -90,7 +90,6 @@ def run(configuration: Configuration) -> None:
 
     from tfdistill.runs import strategies
     from tfdistill.runs.backup import Backup
-    from tfdistill.runs.clock import Clock
     from tfdistill.runs.progress import Progress
 
     c = configuration
@@ -103,8 +102,7 @@ def run(configuration: Configuration) -> None:
     with checking(), strategy.scope():
         distiller, anneal = outer_loop.distiller(c, dataset), outer_loop.anneal(c)
     is_chief = strategies.is_chief(strategy)
-    times = os.path.join(c.workdir or "", "journal", "seconds.json")
-    clock = Clock(times if is_chief else None)
+    clock = run_folder.clock(c.workdir, writes=is_chief and not c.dry_run)
     if is_chief:
         rehearsal.of_distilled(_distilled(c, distiller), students.first(c, dataset))
     if c.dry_run:

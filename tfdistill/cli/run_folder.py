@@ -303,6 +303,13 @@ def is_unfinished(folder: str) -> bool:
         return bool(files.read_json(metrics).get("unfinished"))
 
 
+def clock(folder: str, writes: bool = True) -> "Clock":
+    """The `Clock` of a run, kept beside its journal if this process writes."""
+    from tfdistill.runs.clock import Clock
+
+    return Clock(os.path.join(folder, "journal", "seconds.json") if writes else None)
+
+
 def journal(
     folder: str,
     writes: bool = True,

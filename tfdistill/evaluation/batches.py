@@ -137,12 +137,11 @@ class Fits:
                 f"the test has {split.num_classes} classes, but the images that "
                 f"students learn from have {count}."
             )
+        if norm is None or norm.scale != 255:
+            return split
         own = split.normalization
-        if norm is None or own == norm or not own.scale == norm.scale == 255:
-            return split
-        if len(own.mean) != len(norm.mean):
-            return split
-        return split.normalized_by(norm, split.num_classes)
+        are_alike = own.scale == 255 and len(own.mean) == len(norm.mean)
+        return split.normalized_by(norm, count) if are_alike else split
 
 
 class LastPasses:
