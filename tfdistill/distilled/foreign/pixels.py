@@ -24,7 +24,6 @@ READINGS: Mapping[str, tuple[float, float] | None] = {
 # standard deviations. Distilled images may be paler or stronger than real ones.
 _FAR, _FAR_PICTURES, _NEARER = 1.6, 1.0, 0.35
 _FITTING = 0.98  # of the pixels within a range
-_SAMPLE = 2000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,11 +96,11 @@ def normalised(found: Found, dataset: Dataset, declared: Declared):
         for name, values in (("mean", mean), ("std", std))
     ]
     known = mean is not None
-    ends, real = black_and_white(dataset), some_real(dataset)
+    ends = black_and_white(dataset)
     if known:
         theirs = Normalization(tuple(numbers[0]), tuple(numbers[1]), 1.0)
         raw = theirs.denormalize(images)
-        raw, _ = ranges.in_real(raw, theirs, own, ends, own.denormalize(real))
+        raw, _ = ranges.in_real(raw, theirs, dataset, ends)
     else:
         raw = _raw(images, reading, own, ends)
     result = (raw - np.float32(own.mean)) / np.float32(own.std)
@@ -111,6 +110,7 @@ def normalised(found: Found, dataset: Dataset, declared: Declared):
     if zca is not None:
         words += ", whitened"
     if declared.check:
+        real = ranges.some_real(dataset)
         _check_whitening(stored, zca is not None, real)
         _check(images, result, reading, known, own, ends, real)
     return result.astype("float32"), words
@@ -225,13 +225,6 @@ def _check(images, result, reading, known, own, ends, real):
             "the mean= and std= that they were normalised by, or pixels= (or "
             "check=False if they are right)"
         )
-
-
-def some_real(dataset: Dataset) -> np.ndarray:
-    """Some of the real training images, normalised, `[n, H, W, C]`."""
-    count = dataset.train.num_examples
-    rows = np.random.default_rng(0).permutation(count)[:_SAMPLE]
-    return dataset.train.take(rows)
 
 
 def _distance(images, real):

@@ -3,7 +3,10 @@
 import numpy as np
 
 from tfdistill.data import ends as real_ends
+from tfdistill.data.dataset import Dataset
 from tfdistill.data.normalization import Normalization
+
+_SAMPLE = 2000  # real images
 
 
 def placed(images, of: tuple[float, float], ends: np.ndarray) -> np.ndarray:
@@ -22,9 +25,8 @@ def placed(images, of: tuple[float, float], ends: np.ndarray) -> np.ndarray:
 def in_real(
     images: np.ndarray,
     theirs: Normalization,
-    own: Normalization,
+    dataset: Dataset,
     ends: np.ndarray,
-    real: np.ndarray,
 ) -> tuple[np.ndarray, float]:
     """Images in the range of the real ones, by what their normalization tells.
 
@@ -35,17 +37,16 @@ def in_real(
     Args:
         images: `[..., C]`, as `theirs` denormalises them.
         theirs: The normalization that they had. Its scale tells the range if it is 255.
-        own: The normalization of the real data.
-        ends: What `data.ends.black_and_white` finds in these.
-        real: Some of these, `[n, H, W, C]`, as `own` denormalises them.
+        dataset: The real data.
+        ends: What `data.ends.black_and_white` finds in it.
 
     Returns:
-        The images, as `own` denormalises them, and the `apart` of what was guessed: 0
-        if nothing was.
+        The images, as the real data's normalization denormalises them, and the `apart`
+        of what was guessed: 0 if nothing was.
     """
     if theirs.scale == 255:
         return placed(images, (0.0, 1.0), ends), 0.0
-    mean, std = np.asarray(theirs.mean), np.asarray(theirs.std)
+    own, mean, std = dataset.normalization, np.array(theirs.mean), np.array(theirs.std)
     white = 255.0 if max(*theirs.mean, *theirs.std) > 2 else 1.0
     ways = [lambda x: placed(x, (0.0, white), ends)]
     same = np.allclose([mean, std], [own.mean, own.std], rtol=1e-4)
@@ -55,10 +56,18 @@ def in_real(
     if (std**2 > (1 + 1e-6) * mean * (white - mean)).any():
         axes = tuple(range(images.ndim - 1))
         mean, std = images.mean(axes), images.std(axes)
+    real = own.denormalize(some_real(dataset))
     moments = real.mean((0, 1, 2)), real.std((0, 1, 2))
     far = [apart((way(mean), way(mean + std) - way(mean)), moments) for way in ways]
     best = int(np.argmin(far))
     return ways[best](images), far[best]
+
+
+def some_real(dataset: Dataset) -> np.ndarray:
+    """Some of the real training images, normalised, `[n, H, W, C]`."""
+    count = dataset.train.num_examples
+    rows = np.random.default_rng(0).permutation(count)[:_SAMPLE]
+    return dataset.train.take(rows)
 
 
 def apart(moments, real) -> float:

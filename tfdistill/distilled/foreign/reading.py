@@ -164,9 +164,8 @@ def _renormalised(distilled, name, dataset, check):
     images, apart = ranges.in_real(
         before.denormalize(distilled.stored_images),
         before,
-        own,
+        dataset,
         black_and_white(dataset),
-        own.denormalize(pixels.some_real(dataset)),
     )
     if check and apart > _STRANGE:
         raise ValueError(
