@@ -303,7 +303,7 @@ def test_a_killed_audit_goes_on(finished, tmp_path):
     "flags, sentence",
     [
         (["--flip=1.5"], "flip"),
-        (["--in_memory=false"], "--in_memory=false is not for tfdistill audit"),
+        (["--in_memory=false"], "--noin_memory is not for tfdistill audit"),
         (["--student=none_such"], "none_such"),
         (["--model=missing.keras"], "missing.keras"),
         (["--dataset=digits", "--steps=99"], "class"),

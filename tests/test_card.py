@@ -246,7 +246,7 @@ class Weighted(tfdistill.Classification):
 def test_an_own_objective_is_named(digits, tmp_path):
     saved(digits, tmp_path / "data", objective=Weighted())
     text = (tmp_path / "data" / "README.md").read_text()
-    assert "an own objective, `weighted`" in text and "model.fit" not in text
+    assert "a custom objective, `weighted`" in text and "model.fit" not in text
 
 
 def made_by(method, digits):

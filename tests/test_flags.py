@@ -582,7 +582,7 @@ def test_flags_without_use_are_recorded_and_not_shown(arguments, shown, left_out
         (
             "--steps=10 --updates=2000",
             "--updates has no effect with --recipe=learned, which --method=unrolled "
-            "means: leave it out",
+            "sets: leave --updates out, or change --recipe",
         ),
         ("--method=unrolled --changes=flip", "--changes has no effect with --recipe"),
         ("--method=windows --penalty=0.1", "--penalty has no effect with --meta_grad"),

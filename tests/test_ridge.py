@@ -594,6 +594,7 @@ def test_students_of_a_pool_must_be_random():
         ({"changes": tfdistill.RandomChanges}, r"RandomChanges\(\), not the class"),
         ({"start": "random"}, "tfdistill.InitialWeights, not a str"),
         ({"start": tfdistill.RandomWeights}, r"RandomWeights\(\), not the class"),
+        ({"start": tfdistill.LearningStudents()}, "LearningStudents trains them, too"),
     ],
 )
 def test_arguments_of_another_kind_are_refused(options, says):

@@ -44,8 +44,9 @@ INTRODUCTION = """# Leaderboard: the sets that ship
 
 What fresh networks learn from each set of `tfdistill.load_distilled`, beside as many
 random, k-means and herded real images, by the protocol of [compare.md](compare.md): all
-is chosen on validation images, and test images decide nothing. Written by
-`python tools/leaderboard.py`.
+is chosen on validation images, and test images decide nothing. Random changes of the
+images are the same for all sets: not those of a set's own recipe, as in README's table.
+Written by `python tools/leaderboard.py`.
 
 """
 MEANING = "What the columns mean:"

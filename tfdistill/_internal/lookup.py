@@ -43,7 +43,7 @@ def name_by_class(kind: type, *means: str) -> None:
 
 
 def refuse_borrowed(what: str, value, known: Mapping[str, type], *means: str) -> None:
-    """Refuses an own class with the name of one that ships and does something else.
+    """Refuses a custom class with the name of one that ships and does something else.
 
     Args:
         what: What it is, for the error.

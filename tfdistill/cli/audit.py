@@ -125,7 +125,7 @@ def _as_before(given):
 def _resolve(configuration: Configuration) -> Configuration:
     if configuration.in_memory is False:
         raise InputError(
-            "--in_memory=false is not for tfdistill audit, which holds the images."
+            "--noin_memory is not for tfdistill audit: it holds the images in memory."
         )
     audit_copies.check(configuration)
     if configuration.resplit:

@@ -81,8 +81,8 @@ _RESULT = [
         "num_sets",
         int,
         10,
-        "Sets of images that are drawn, or kept of five times as many "
-        "(optimized_real). There is one average_real, and one herding.",
+        "Number of sets: drawn at random, or the best of five times as many "
+        "(optimized_real). average_real and herding have one.",
         lowest=1,
     ),
     Flag(

@@ -263,8 +263,8 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress, clock):
             "outer_steps": outer_steps,
             "seconds": anneal.elapsed + clock.seconds,
             "seconds_learning": anneal.elapsed,
-            "selection": "nothing on test images; the distilled images are those of "
-            "the last outer step; the learning rate of the random real images is the "
+            "selection": "nothing on test images; the distilled images are those at "
+            "the end of the run; the learning rate of the random real images is the "
             "best on held-out training images",
             "history": history,
         }
@@ -383,7 +383,7 @@ COMMAND = Command(
         ),
         Group("how long", methods.shown(outer_loop.FLAGS)),
         Group("result", methods.shown(_RESULT)),
-        Group("machine", _MACHINE),
+        Group("machine", methods.shown(_MACHINE)),
     ),
     run=run,
     resolve=_resolve,

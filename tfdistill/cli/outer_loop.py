@@ -138,8 +138,8 @@ FLAGS = [
         "ema",
         float,
         0.99,
-        "The result is a moving average of the images, which keeps this share at each "
-        "outer step; less, to average a tenth of the run at most. 0: none.",
+        "Decay of the moving average of the images, which is the result; lower in "
+        "short runs, to average a tenth of the run at most. 0: no average.",
         lowest=0,
         highest=0.99999,
     ),
@@ -147,10 +147,10 @@ FLAGS = [
         "report_every",
         int,
         None,
-        "Outer steps between backups and tests on validation images. With learned "
-        "steps, a tenth of the run, at most 500, or 100 with --minutes.",
+        "Outer steps between backups, with a test on validation images at each.",
         lowest=1,
-        shown="a quarter of the run; with --minutes, 1000",
+        shown="a quarter of the run, or 1000 with --minutes; with learned steps a "
+        "tenth, 500 at most, or 100",
     ),
 ]
 

@@ -112,8 +112,9 @@ FLAGS = [
     ),
     dataclasses.replace(
         INITIAL_WEIGHTS[0],
-        help="Networks are new (random); training on the images meanwhile (learning); "
-        "always the same (fixed); any of --pool (pretrained); or one of it.",
+        help="Networks start new (random), in the middle of training on the images "
+        "(learning), from one saved start (fixed), or from any or one of --pool "
+        "(pretrained, pretrained_fixed).",
         choices=("random", "learning", "fixed", "pretrained", "pretrained_fixed"),
     ),
     *INITIAL_WEIGHTS[1:],

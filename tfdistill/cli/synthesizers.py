@@ -172,7 +172,11 @@ def resolve(configuration: Configuration) -> Configuration:
         raise InputError(
             "--centred_labels and --objective=least_squares need each other."
         )
-    if c.enlarged > 1 and (not images or c.start == "k_means"):
+    if c.enlarged > 1 and not images:
+        raise InputError(
+            f"--enlarged is for --synthesizer=images, not {c.synthesizer}."
+        )
+    if c.enlarged > 1 and c.start == "k_means":
         raise InputError("--enlarged is for --start=real and --start=noise.")
     if c.images_per_step and c.start == "k_means" and images:
         raise InputError(

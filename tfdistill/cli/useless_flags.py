@@ -33,10 +33,10 @@ def check(
         others = [_said(command.flags[k], value) for k, value in unused[name].items()]
         means = ""
         if "method" in command.flags and not typed & {"flagfile", *unused[name]}:
-            means = f", which --method={configuration.method} means"
+            means = f", which --method={configuration.method} sets"
         raise InputError(
-            f"--{name} has no effect {' and '.join(others)}{means}: leave it out, or "
-            "change the other."
+            f"--{name} has no effect {' and '.join(others)}{means}: leave --{name} "
+            f"out, or change {' or '.join(f'--{k}' for k in unused[name])}."
         )
 
 

@@ -124,7 +124,7 @@ def check_learner(distilled, model: keras.Model) -> None:
 
 
 def unknown(distilled) -> dict[str, str]:
-    """What of a set is an own class that only a file names.
+    """What of a set is a custom class that only a file names.
 
     Args:
         distilled: A `DistilledDataset`; of an unknown class, it can only be viewed.

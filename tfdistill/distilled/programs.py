@@ -228,5 +228,5 @@ def labels(distilled) -> str:
 
 
 def _taught_by(objective):
-    own = f"The loss is that of an own objective, `{objective.name}`."
-    return _OBJECTIVES.get(objective.name, (None, "numbers of an own objective", own))
+    own = f"The loss is that of a custom objective, `{objective.name}`."
+    return _OBJECTIVES.get(objective.name, (None, "numbers of a custom objective", own))

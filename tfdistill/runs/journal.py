@@ -98,7 +98,7 @@ class Entry:
 
 
 def held(of: object) -> dict[str, Any]:
-    """What an own objective or inner optimizer holds, as a setting of an entry.
+    """What a custom objective or inner optimizer holds, as a setting of an entry.
 
     Learned hyperparameters are left out, for their values are among the arrays.
     """

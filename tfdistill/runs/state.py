@@ -32,7 +32,7 @@ class RunState:
 
         What may change while a run goes on, such as `students_per_step`, and where
         `BackGradient` saves memory, is not in it. Nor is what cannot be told from
-        another, such as a lambda of an own objective: else no run of it could go on.
+        another, such as a lambda of a custom objective: else no run of it could go on.
         """
         synthesizer, source = self.synthesizer, self.synthesizer.source
         inner = getattr(synthesizer, "inner_optimizer", None)

@@ -67,7 +67,7 @@ def require_kind(name: str, value, kind: type) -> None:
 
 
 def check_name(value, get: Callable) -> None:
-    """Checks an own object's name in files.
+    """Checks a custom object's name in files.
 
     Args:
         value: An object with the attribute `name`.

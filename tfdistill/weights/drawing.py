@@ -15,7 +15,7 @@ from tfdistill.inner.stateless import layer_seed
 _KNOWN = "keras.", "tfdistill."
 _WAY_OUT = (
     "use objects of keras.initializers (their seeds are replaced, also in the "
-    "attributes of an own Initializer), or FixedWeights()"
+    "attributes of a custom Initializer), or FixedWeights()"
 )
 
 

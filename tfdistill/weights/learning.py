@@ -34,10 +34,12 @@ class LearningStudents(InitialWeights):
         steps: Number of own steps that a student takes each time, at least 1.
         optimizer: How a student takes its own steps, an `InnerOptimizer` whose initial
             hyperparameters stay, or its name; Adam(3e-4, epsilon=1e-7) by default.
-        batch_size: Number of images that a student draws for an own step, at least 1;
-            all of them by default. A part of them costs that part of a step's time.
+        batch_size: Number of images that a student draws for a step of its own, at
+            least 1; all of them by default. A part of them costs that part of a
+            step's time.
         changes: `RandomChanges` to the images of each step; by default none.
-        start: The distribution of students of age 0; `RandomWeights()` by default.
+        start: The distribution of students of age 0; `RandomWeights()` by default. Not
+            another `LearningStudents`, or one with an `advance` of its own.
 
     Raises:
         ValueError: If a number is out of range, or an argument is of another kind.
@@ -79,6 +81,11 @@ class LearningStudents(InitialWeights):
             raise ValueError(
                 "start must be random: from fixed initial weights all students of the "
                 "pool would be the same."
+            )
+        if type(self._start).advance is not InitialWeights.advance:
+            raise ValueError(
+                "start must only draw students, but a "
+                f"{type(self._start).__name__} trains them, too, as this pool does."
             )
 
     def build(self, make_model, model):

@@ -16,7 +16,7 @@ def get(objective: Objective | str) -> Objective:
     """An objective as it is, or a new one by its name.
 
     Raises:
-        ValueError: If the name is unknown, or an own objective has that of another.
+        ValueError: If the name is unknown, or a custom objective has that of another.
     """
     if isinstance(objective, Objective):
         lookup.refuse_borrowed("objective", objective, OBJECTIVES, *TAUGHT)

@@ -14,7 +14,7 @@ def get(optimizer: InnerOptimizer | str) -> InnerOptimizer:
     """An inner optimizer as it is, or a new one by its name.
 
     Raises:
-        ValueError: If the name is unknown, or an own one has that of another.
+        ValueError: If the name is unknown, or a custom one has that of another.
     """
     if isinstance(optimizer, InnerOptimizer):
         lookup.refuse_borrowed("inner optimizer", optimizer, INNER_OPTIMIZERS, *STEPS)

@@ -90,7 +90,7 @@ def compare(
         >>> import tfdistill
         >>> digits = tfdistill.load_dataset("digits").of_classes([0, 1, 2, 3])
         >>> found = tfdistill.replay.compare(
-        ...     digits, {"random": tfdistill.replay.Reservoir()}, bytes_per_class=65,
+        ...     digits, {"reservoir": tfdistill.replay.Reservoir()}, bytes_per_class=65,
         ...     student="linear", updates=20, seeds=[0, 1], bounds=False,
         ... )
         >>> found.final("random").shape
