@@ -80,8 +80,8 @@ METHOD = Flag(
     "method",
     str,
     None,
-    "Sets the flags of the table in docs/methods.md that are not given. Images for any "
-    "order: ridge, windows; for a fixed one: unrolled; a network makes them: teaching.",
+    "Defaults of other flags (docs/methods.md). Images for any order: ridge, windows; "
+    "for a fixed one: unrolled; a network makes them: teaching.",
     choices=tuple(METHODS),
     shown="ridge; unrolled or teaching, if there are flags for these",
 )

@@ -147,10 +147,10 @@ FLAGS = [
         "report_every",
         int,
         None,
-        "Outer steps between backups, with a test on validation images at each.",
+        "Outer steps between backups, with a test on validation images at each. With "
+        "learned steps: a tenth of the run, 500 at most; with --minutes, 100.",
         lowest=1,
-        shown="a quarter of the run, or 1000 with --minutes; with learned steps a "
-        "tenth, 500 at most, or 100",
+        shown="a quarter of the run; with --minutes, 1000",
     ),
 ]
 

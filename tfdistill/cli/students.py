@@ -112,9 +112,8 @@ FLAGS = [
     ),
     dataclasses.replace(
         INITIAL_WEIGHTS[0],
-        help="Networks start new (random), in the middle of training on the images "
-        "(learning), from one saved start (fixed), or from any or one of --pool "
-        "(pretrained, pretrained_fixed).",
+        help="Networks start new (random), amid training on the images (learning), "
+        "always the same (fixed), or as any of --pool, or one of it.",
         choices=("random", "learning", "fixed", "pretrained", "pretrained_fixed"),
     ),
     *INITIAL_WEIGHTS[1:],
