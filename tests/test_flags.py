@@ -13,7 +13,7 @@ import pytest
 import tfdistill
 from tfdistill import distiller
 from tfdistill.cli import help as help_text
-from tfdistill.cli import main, outer_loop, run_folder, useless_flags
+from tfdistill.cli import main, outer_loop, run_folder, synthesizers, useless_flags
 from tfdistill.cli.command import TITLES, Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.content import Content
@@ -626,6 +626,29 @@ def test_flags_that_would_do_nothing_are_refused(arguments, says, tmp_path):
     name = re.match("--([a-z_]+)", says)[1]
     kept = [each for each in given if f"--{name}" not in each and each != "5"]
     assert command.differences(command.parse(kept), command.record(asked)) == []
+
+
+@pytest.mark.parametrize("synthesizer", ["images", "generator", "real"])
+def test_rates_are_learned_as_the_flag_says(synthesizer):
+    digits, distill = tfdistill.load_dataset("digits"), main.command("distill")
+
+    def parse(*flags):
+        return distill.parse(
+            ["--workdir=w", "--method=unrolled", f"--synthesizer={synthesizer}", *flags]
+            + ["--inner_optimizer=momentum", "--generator=gtn_generator@4-8-2"]
+        )
+
+    def learned(c):
+        made = synthesizers.make(c, digits)
+        return {"raw_rates", "raw_momenta"} & {v.name for v in made.trainable_variables}
+
+    assert len(learned(parse())) == 2
+    if synthesizer == "real":
+        with pytest.raises(InputError, match="of real images only the rates are learn"):
+            parse("--nolearned_rates")
+        return
+    c = parse("--nolearned_rates")
+    assert not learned(c) and "back_off" in distill.unused(c)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,16 @@ def test_meta_gradients_against_central_differences(
     check_against_central_differences(lambda: one_step(distiller, 0.0), *zip(*pairs))
 
 
+def test_rates_that_are_not_learned_stay():
+    synthesizer = generator(learned_rates=False, learning_rate=0.1)
+    before, latents = synthesizer.learning_rates, synthesizer.latents.numpy()
+    distiller = tfdistill.Distiller("linear", synthesizer)
+    distiller.compile(keras.optimizers.SGD(1.0), students_per_step=1)
+    distiller.train_on_batch(*real())
+    np.testing.assert_array_equal(synthesizer.learning_rates, before)
+    assert np.any(synthesizer.latents.numpy() != latents)
+
+
 def test_batch_norm_of_the_network_sees_the_batch_alone():
     synthesizer = generator()
     state = [v.numpy() for v in synthesizer.network.non_trainable_variables]

@@ -112,7 +112,10 @@ _UNUSED: list[tuple[dict[str, Any], set[str]]] = [
     ({"synthesizer": "generator"}, {"start", "enlarged"}),
     (
         {"synthesizer": "real"},
-        {"curriculum", "generator", "start", "enlarged", "soft_labels"},
+        {
+            *("curriculum", "generator", "start", "enlarged", "soft_labels"),
+            "learned_rates",
+        },
     ),
     ({"widths": None}, {"architectures"}),
     ({"pool": None}, {"pool_student", "new_head"}),

@@ -163,6 +163,11 @@ def resolve(configuration: Configuration) -> Configuration:
         raise InputError(
             "--soft_labels is for --synthesizer=images and generator, not for real."
         )
+    if c.synthesizer == "real" and not c.learned_rates:
+        raise InputError(
+            "--nolearned_rates is for --synthesizer=images and generator: of real "
+            "images only the rates are learned; leave it out."
+        )
     if not images and (c.centred_labels or c.recipe == "ordinary"):
         flag = "--centred_labels" if c.centred_labels else "--recipe=ordinary"
         raise InputError(f"{flag} is for --synthesizer=images, not {c.synthesizer}.")
@@ -209,7 +214,7 @@ def make(configuration: Configuration, dataset):
         return RealBatches(
             dataset, batch_size=images_per_step(c, dataset), **sizes, **going
         )
-    going["soft_labels"] = c.soft_labels
+    going |= {"soft_labels": c.soft_labels, "learned_rates": c.learned_rates}
     if c.synthesizer == "generator":
         return generator.Generator.of(
             dataset,
@@ -222,7 +227,6 @@ def make(configuration: Configuration, dataset):
     going |= {
         "epochs": c.epochs,
         "centred_labels": c.centred_labels,
-        "learned_rates": c.learned_rates,
         "enlarged": c.enlarged,
         "recipe": training.recipe(c, dataset.image_shape[-1]),
     }

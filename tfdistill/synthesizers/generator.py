@@ -110,6 +110,7 @@ class Generator(Synthesizer):
             step drops the same units in every outer step.
         inner_optimizer, learning_rate: Same as for `Schedule`.
         soft_labels: Whether labels are learned, too; not with the curriculum "none".
+        learned_rates: Whether the rates are learned; otherwise they stay.
         seed: Seed of the latents and, with "full", of stochastic layers.
         source: The `DataSource` of the images.
 
@@ -142,6 +143,7 @@ class Generator(Synthesizer):
         inner_optimizer: InnerOptimizer | str = "momentum",
         learning_rate: float | None = None,
         soft_labels: bool = False,
+        learned_rates: bool = True,
         seed: int = 0,
         source: DataSource | None = None,
         **kwargs,
@@ -168,6 +170,7 @@ class Generator(Synthesizer):
             steps,
             inner_optimizer=inner_optimizer,
             learning_rate=learning_rate,
+            learned=learned_rates,
             dtype=self.dtype_policy,
         )
         self.network = network(image_shape=self.image_shape, num_classes=num_classes)
