@@ -174,6 +174,19 @@ class Erring(tfdistill.Classification):
         return {"accuracy": 1 - super().metrics(labels, outputs)["accuracy"]}
 
 
+class Withheld(tfdistill.Classification):
+    """A test leaves out its second metric."""
+
+    metric_names = ("accuracy", "error")
+
+    def metrics(self, labels, outputs):
+        accuracy = super().metrics(labels, outputs)["accuracy"]
+        return {"accuracy": accuracy, "error": 1 - accuracy}
+
+    def figures(self, totals, num_examples):
+        return {"accuracy": super().figures(totals, num_examples)["accuracy"]}
+
+
 class Untrained(inner.BackGradient.__mro__[1]):
     """Shows what the student said before it learned."""
 
@@ -377,6 +390,7 @@ def digits():
             lambda: testing.check_objective(Erring()),
             "The figure accuracy must be the metric of that name",
         ),
+        (lambda: testing.check_objective(Withheld()), r"figures\(\) lacks error"),
         (
             lambda: testing.check_meta_gradient(Untrained(), xla=False),
             "outputs must be those of the trained student",

@@ -101,3 +101,28 @@ def test_least_squares_may_be_judged_by_cross_entropy():
     )
     with pytest.raises(ValueError, match="squared_distance"):
         LeastSquares("accuracy")
+
+
+class FirstTwo(Classification):
+    """Also measures whether the class is one of the two most likely."""
+
+    headline = "top2"
+    shares = metric_names = ("accuracy", "top2")
+
+    def metrics(self, labels, outputs):
+        hits = tf.cast(tf.math.in_top_k(labels, outputs, 2), outputs.dtype)
+        return {**super().metrics(labels, outputs), "top2": tf.reduce_mean(hits)}
+
+
+def test_metrics_that_a_subclass_adds_are_tested():
+    images = np.random.default_rng(0).normal(size=(7, 2, 2, 1)).astype("float32")
+    labels = np.arange(7, dtype="int32") % 3
+    model = tfdistill.students.linear((2, 2, 1), 3)
+    batches = [(images[:4], labels[:4]), (images[4:], labels[4:])]
+    result = tfdistill.evaluate_model(model, batches, objective=FirstTwo())
+    metrics = FirstTwo().metrics(tf.constant(labels), model(images))
+    assert result.mean() == pytest.approx(float(metrics["top2"]))
+    assert result.accuracy_mean == pytest.approx(float(metrics["accuracy"]))
+    assert 0 < result.accuracy_mean < result.mean() < 1
+    attacked = Attack(0, 1).totals(tf.constant(labels), model(images))
+    assert list(attacked) == ["confusion"]

@@ -20,8 +20,8 @@ def check_objective(
     Its losses must be means over the batch whose first derivatives are right, the inner
     one's second ones too (central differences in float64, 1e-6); its metrics must be
     those that it names, its totals must add up over batches, its figures must be
-    numbers of each student and those of the metrics' names the same as these, and its
-    Keras loss must be its inner loss.
+    numbers of each student, those of the metrics' names among them and the same as
+    these, and its Keras loss must be its inner loss.
 
     Args:
         objective: The object to be checked.
@@ -183,6 +183,11 @@ def _check_figures(objective, labels, said, real):
             f"The figure {name} must be the metric of that name, but of one batch "
             f"figures() gives {float(values[0]):.6g}, and metrics() {same:.6g}.",
         )
+    untested = sorted(set(metrics) - set(figures))
+    require(
+        not untested,
+        f"Metrics are tested, too, but figures() lacks {', '.join(untested)}.",
+    )
     require(
         objective.headline in {*figures, "loss"},
         f"headline must be one of the figures, {', '.join([*figures, 'loss'])}, not "

@@ -31,6 +31,7 @@ class Attack(Classification):
     shares = ("accuracy", "modified_accuracy", "attacked")
     metric_names = ("accuracy", "modified_accuracy")
     takes_class_numbers = True
+    _counted = metric_names
 
     def __init__(self, attack_class: int, target_class: int):
         classes = attack_class, target_class

@@ -13,7 +13,8 @@ _MOST_CLASSES = 100
 class Classification(Objective):
     """Cross-entropy, as inner loss and as meta-loss (Wang et al. 2018, equation 3).
 
-    A test counts a confusion matrix; its figure is the accuracy, in 0..1.
+    A test counts a confusion matrix; its figures are the accuracy, in 0..1, and the
+    metrics that a subclass adds.
 
     Example:
         >>> import tfdistill
@@ -26,6 +27,8 @@ class Classification(Objective):
     shares: tuple[str, ...] = ("accuracy",)
     metric_names: tuple[str, ...] = ("accuracy",)
     takes_logits = True
+    # Metrics that a test takes from the confusion matrix.
+    _counted: tuple[str, ...] = ("accuracy",)
 
     @property
     def takes_class_numbers(self) -> bool:
@@ -60,16 +63,23 @@ class Classification(Objective):
         return {"accuracy": tf.reduce_mean(tf.cast(hits, outputs.dtype))}
 
     def totals(self, labels, outputs):
-        """The confusion matrix, int64 `[true classes, predicted classes]`."""
+        """The confusion matrix, int64 `[true classes, predicted classes]`.
+
+        And the sums of the metrics that a subclass adds.
+        """
+        metrics = super().totals(labels, outputs).items()
+        added = {name: total for name, total in metrics if name not in self._counted}
         cells = tf.stack([labels, tf.argmax(outputs, -1, labels.dtype)], 1)
         # tf.math.confusion_matrix is this and eight checks of what is known.
         shape = 2 * [outputs.shape[-1]]
         ones = tf.ones_like(cells[:, 0], tf.int64)
-        return {"confusion": tf.scatter_nd(cells, ones, tf.cast(shape, cells.dtype))}
+        confusion = tf.scatter_nd(cells, ones, tf.cast(shape, cells.dtype))
+        return {"confusion": confusion, **added}
 
     def figures(self, totals, num_examples):
         hits = np.trace(totals["confusion"], axis1=1, axis2=2)
-        return {"accuracy": hits / num_examples}
+        added = {name: totals[name] for name in self.metric_names if name in totals}
+        return {"accuracy": hits / num_examples, **super().figures(added, num_examples)}
 
     def details(self, totals):
         """The recall of each class, and the confusion matrix of all students.
