@@ -353,6 +353,13 @@ def test_tuning_chooses_the_rate(data, digits):
     )
     assert tuned.recipe.learning_rate in tfdistill.baselines.TRAINING_RATES
     assert tuned.recipe.changes == data.recipe.changes
+    (tuned,) = tfdistill.baselines.tune(
+        [data], "linear", digits.validation, num_students=1, rates=(0.5,)
+    )
+    assert tuned.recipe.learning_rate == 0.5
+    for given in ({"epochs": (2,)}, {"learned": np.ones((1, 1))}):
+        with pytest.raises(ValueError, match="give rates only"):
+            tfdistill.baselines.tune([data], "linear", digits.validation, **given)
 
 
 @pytest.mark.parametrize("updates", [1, 7, 202, 211])

@@ -135,7 +135,7 @@ class Comparisons:
             [self._real],
             self._student,
             self._dataset.validation,
-            epochs=(c.epochs,),
+            epochs=(c.epochs,) if self._real.recipe.is_ordered else None,
             learned=learned,
             num_students=count,
             seed=c.seed,

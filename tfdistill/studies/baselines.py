@@ -241,8 +241,8 @@ def tune(
     student,
     validation: Split,
     *,
-    rates: Sequence = RATES,
-    epochs: Sequence[int] = EPOCHS,
+    rates: Sequence | None = None,
+    epochs: Sequence[int] | None = None,
     learned: np.ndarray | None = None,
     num_students: int = 4,
     initial_weights: InitialWeights | None = None,
@@ -252,8 +252,7 @@ def tune(
 ) -> list[DistilledDataset]:
     """Chooses the best rate and number of epochs for sets of one kind.
 
-    For sets with `OrdinaryTraining`, it chooses the rate of that, from
-    `TRAINING_RATES`.
+    For sets with `OrdinaryTraining`, it chooses the rate of that.
 
     One choice is made for all sets, by the mean accuracy of students on held-out
     training images; test data is not used.
@@ -262,9 +261,11 @@ def tune(
         sets: At least one, all of one shape.
         student: The student that learns from them, same as for `students.get`.
         validation: Held-out training data.
-        rates: Candidates for the rate of every step, > 0. Other hyperparameters stay:
-            further epochs have those of the last one.
-        epochs: Candidates for the number of epochs, at least 1.
+        rates: Candidates for the rate of every step, > 0; by default `RATES`, and
+            `TRAINING_RATES` for `OrdinaryTraining`. Other hyperparameters stay: further
+            epochs have those of the last one.
+        epochs: Candidates for the number of epochs, at least 1; by default `EPOCHS`.
+            Not for `OrdinaryTraining`, nor is `learned`.
         learned: One more candidate: rates `[epochs, steps]` that a distillation
             learned, with its own number of epochs.
         num_students: Number of students for each candidate, at least 1; pairs of them
@@ -280,24 +281,30 @@ def tune(
         mean accuracy for which it was chosen.
 
     Raises:
-        ValueError: If `learned` doesn't have the steps of the sets.
+        ValueError: If `learned` doesn't have the steps of the sets, or an argument is
+            not for their training.
     """
     steps, recipe = sets[0].steps, sets[0].recipe
     candidates: dict[str, dict]
     if isinstance(recipe, OrdinaryTraining):
+        if epochs is not None or learned is not None:
+            raise ValueError(
+                "epochs and learned are for sets with learned steps; of sets with "
+                "OrdinaryTraining the rate alone is chosen: give rates only."
+            )
         candidates = {
             f"{rate:g}": {"recipe": dataclasses.replace(recipe, learning_rate=rate)}
-            for rate in TRAINING_RATES
+            for rate in (TRAINING_RATES if rates is None else rates)
         }
     else:
         candidates = {
             f"{rate:g} x {count} epochs": {
                 "learning_rates": np.full((count, steps), rate)
             }
-            for count in epochs
-            for rate in rates
+            for count in (EPOCHS if epochs is None else epochs)
+            for rate in (RATES if rates is None else rates)
         }
-    if learned is not None and recipe.is_ordered:
+    if learned is not None:
         if np.ndim(learned) != 2 or np.shape(learned)[1] != steps:
             raise ValueError(
                 f"learned must have the shape [epochs, {steps}], "
