@@ -126,3 +126,16 @@ def test_metrics_that_a_subclass_adds_are_tested():
     assert 0 < result.accuracy_mean < result.mean() < 1
     attacked = Attack(0, 1).totals(tf.constant(labels), model(images))
     assert list(attacked) == ["confusion"]
+
+
+@pytest.mark.parametrize("objective", [Regression(), LeastSquares()])
+def test_models_regress_by_the_same_loss(objective):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(loss=objective.keras_loss())
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(7, 3)), rng.normal(size=(7, 2))
+    expected = np.square(model(rows) - labels).sum(1).mean() / 2
+    found = model.evaluate(rows, labels, batch_size=4, verbose=0)
+    assert found == pytest.approx(expected, rel=1e-5)
+    inner = objective.inner_loss(tf.constant(labels), model(rows))
+    assert float(inner) == pytest.approx(expected, rel=1e-5)

@@ -2,10 +2,13 @@
 
 from typing import final
 
-import keras
 import tensorflow as tf
 
 from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.objectives.squared_distance import (
+    HalfSquaredDistance,
+    half_squared_distances,
+)
 
 
 @final
@@ -51,8 +54,7 @@ class LeastSquares(Classification):
                 or learned numbers.
             outputs: float `[batch, classes]`.
         """
-        squares = tf.math.squared_difference(outputs, tf.cast(labels, outputs.dtype))
-        return tf.reduce_mean(tf.reduce_sum(squares, -1)) / 2
+        return tf.reduce_mean(half_squared_distances(labels, outputs))
 
     def meta_loss(self, labels, outputs):
         """Half the mean squared distance to the centred one-hot labels.
@@ -87,11 +89,3 @@ def centred(labels: tf.Tensor, num_classes: int, dtype=tf.float32) -> tf.Tensor:
         dtype: Type of the result, `[..., classes]`.
     """
     return tf.one_hot(labels, num_classes, dtype=dtype) - 1 / num_classes
-
-
-class HalfSquaredDistance(keras.losses.Loss):
-    """Half the squared distance between rows, a mean over the batch."""
-
-    def call(self, y_true, y_pred):
-        y_true = tf.cast(y_true, y_pred.dtype)
-        return tf.reduce_sum(tf.math.squared_difference(y_pred, y_true), -1) / 2

@@ -5,6 +5,10 @@ from typing import final
 import tensorflow as tf
 
 from tfdistill.inner.objectives.base import Objective
+from tfdistill.inner.objectives.squared_distance import (
+    HalfSquaredDistance,
+    half_squared_distances,
+)
 
 
 @final
@@ -31,12 +35,14 @@ class Regression(Objective):
             labels: float `[batch, outputs]`.
             outputs: float `[batch, outputs]`.
         """
-        squares = tf.math.squared_difference(outputs, tf.cast(labels, outputs.dtype))
-        return tf.reduce_mean(tf.reduce_sum(squares, -1)) / 2
+        return tf.reduce_mean(half_squared_distances(labels, outputs))
 
     def meta_loss(self, labels, outputs):
         """Same as `inner_loss`."""
         return self.inner_loss(labels, outputs)
+
+    def keras_loss(self):
+        return HalfSquaredDistance()
 
     def check_real(self, labels, num_classes):
         """Refuses what are not numbers `[batch, outputs]`: others would broadcast."""
