@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from tfdistill.inner.second_order.functions import normalized_locally
 
 
 @keras.saving.register_keras_serializable("tfdistill")
@@ -54,15 +55,12 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.k = k
 
     def call(self, inputs):
-        # TensorFlow's own op has no second derivative. A banded matrix sums the
-        # windows faster than shifted slices or pooling do; exp and log differentiate
-        # faster than a power.
+        # TensorFlow's own op has no second derivative.
         channel = np.arange(inputs.shape[-1])
         ahead = channel[:, None] - channel  # of the output channel
         window = (ahead >= -(self.size // 2)) & (ahead <= (self.size - 1) // 2)
-        window = tf.constant(window * (self.alpha / self.size), inputs.dtype)
-        energy = tf.tensordot(tf.square(inputs), window, 1)
-        return inputs * tf.exp(-self.beta * tf.math.log(self.k + energy))
+        window = window * (self.alpha / self.size)
+        return normalized_locally(inputs, window, self.k, self.beta)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -34,12 +34,24 @@ def local_response_normalization(
     with tf.name_scope(name or "lrn"):
         input = tf.convert_to_tensor(input)
         channel = np.arange(input.shape[-1])
-        # A banded matrix sums the windows faster than shifted slices or pooling do;
-        # exp and log differentiate faster than a power.
         window = np.abs(channel[:, None] - channel) <= depth_radius
-        window = tf.constant(window * float(alpha), input.dtype)
-        energy = tf.tensordot(tf.square(input), window, 1)
-        return input * tf.exp(-beta * tf.math.log(bias + energy))
+        return normalized_locally(input, window * float(alpha), bias, beta)
+
+
+def normalized_locally(x, window, bias, beta):
+    """Values over a power of the energy of their neighbours in the channels.
+
+    Args:
+        x: float tensor `[..., channels]`.
+        window: Array `[channels, channels]`: the weight of each channel's square in the
+            energy of each other one.
+        bias: What is added to the energy.
+        beta: The exponent.
+    """
+    # A banded matrix sums the windows faster than shifted slices or pooling do; exp
+    # and log differentiate faster than a power.
+    energy = tf.tensordot(tf.square(x), tf.constant(window, x.dtype), 1)
+    return x * tf.exp(-beta * tf.math.log(bias + energy))
 
 
 def softmax_cross_entropy_with_logits(labels, logits, axis=-1, name=None):
