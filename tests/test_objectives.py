@@ -41,7 +41,7 @@ def test_the_figures_of_an_attack():
     assert figures["attacked"] == 6 / 8
 
 
-@pytest.mark.parametrize("classes", [(1, 1), (-1, 0), (0, -2)])
+@pytest.mark.parametrize("classes", [(1, 1), (-1, 0), (0, -2), (True, 0)])
 def test_attacks_need_two_classes(classes):
     with pytest.raises(ValueError, match="two different classes"):
         Attack(*classes)

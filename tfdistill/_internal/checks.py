@@ -5,6 +5,12 @@ import re
 import numpy as np
 
 
+def is_int(value, minimum: int) -> bool:
+    """Whether a value is an integer of at least `minimum`, NumPy's too, and no bool."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return whole and minimum <= value < 2**63
+
+
 def check_int(name: str, value, minimum: int) -> int:
     """Checks an argument that must be an integer.
 
@@ -19,9 +25,9 @@ def check_int(name: str, value, minimum: int) -> int:
     Raises:
         ValueError: If the value is not such an integer.
     """
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or not minimum <= value < 2**63:
-        most = " and below 2**63" if whole and value >= 2**63 else ""
+    if not is_int(value, minimum):
+        huge = isinstance(value, (int, np.integer)) and value >= 2**63
+        most = " and below 2**63" if huge else ""
         raise ValueError(
             f"{name} must be an integer of at least {minimum}{most}, not {value!r}."
         )

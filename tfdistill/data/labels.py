@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import is_int
+
 _CAST = "cast them to integers, such as by labels.astype(int)"
 _TOO_LARGE = "labels must be integers from 0 to 2**31 - 1"
 _SOFT = "soft labels are not supported: take the likeliest class, labels.argmax(1)"
@@ -210,9 +212,7 @@ def new_numbers(classes: Sequence[int], num_classes: int) -> np.ndarray:
         ValueError: If a class does not exist or is named twice, or there are none.
     """
     classes = list(classes)
-    # A list of bools would be a mask.
-    whole = all(isinstance(x, (int, np.integer)) for x in classes)
-    whole = whole and not any(isinstance(x, bool) for x in classes)
+    whole = all(is_int(x, 0) for x in classes)  # a list of bools would be a mask
     known = whole and set(classes) <= set(range(num_classes))
     if not classes or not known or len(set(classes)) < len(classes):
         raise ValueError(

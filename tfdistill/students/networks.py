@@ -1,11 +1,11 @@
 """The papers' networks, sized from the data's images and classes."""
 
-import numbers
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 
+from tfdistill._internal.checks import check_int, is_int
 from tfdistill.inner.second_order.functions import normalized_locally
 
 
@@ -44,7 +44,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def __init__(self, size=4, alpha=0.001 / 9, beta=0.75, k=1.0, **kwargs):
         super().__init__(**kwargs)
-        _check_count("size", size)
+        check_int("size", size, 1)
         if not alpha >= 0:
             raise ValueError(f"alpha must be at least 0, not {alpha!r}.")
         if not k > 0:
@@ -189,8 +189,8 @@ def convnet(
     Raises:
         ValueError: If the images are too small, or a number is not an integer.
     """
-    _check_count("width", width)
-    _check_count("depth", depth)
+    check_int("width", width, 1)
+    check_int("depth", depth, 1)
     layers = []
     for _ in range(depth):
         layers += [
@@ -224,8 +224,7 @@ def wide_convnet(
     Raises:
         ValueError: If the images are too small, or a number is not an integer.
     """
-    if not isinstance(widths, Sequence) or not all(map(_is_count, widths)):
-        raise ValueError(f"widths must be whole numbers of at least 1, not {widths!r}.")
+    _check_counts("widths", widths)
     layers: list = []
     for width in widths:
         layers.append(_conv(width, 3, activation=None))
@@ -276,8 +275,7 @@ def mlp(
     Raises:
         ValueError: If a number is not an integer, or too small.
     """
-    if not isinstance(hidden, Sequence) or not all(map(_is_count, hidden)):
-        raise ValueError(f"hidden must be whole numbers of at least 1, not {hidden!r}.")
+    _check_counts("hidden", hidden)
     layers = [keras.layers.Flatten(), *(_dense(units) for units in hidden)]
     return _classifier("mlp", image_shape, layers, num_classes)
 
@@ -319,22 +317,16 @@ def _dense(units, activation="relu"):
 
 def _classifier(name, image_shape, layers, num_classes, smallest=1):
     _smallest_side(name, image_shape, smallest)
-    _check_count("num_classes", num_classes, at_least=2)
+    check_int("num_classes", num_classes, 2)
     images = outputs = keras.Input(tuple(image_shape), name="images")
     for layer in (*layers, _dense(num_classes, activation=None)):
         outputs = layer(outputs)
     return keras.Model(images, outputs, name=name)
 
 
-def _is_count(value, at_least=1):
-    return isinstance(value, numbers.Integral) and value >= at_least
-
-
-def _check_count(name, value, at_least=1):
-    if not _is_count(value, at_least):
-        raise ValueError(
-            f"{name} must be a whole number of at least {at_least}, not {value!r}."
-        )
+def _check_counts(name, values):
+    if not isinstance(values, Sequence) or not all(is_int(v, 1) for v in values):
+        raise ValueError(f"{name} must be integers of at least 1, not {values!r}.")
 
 
 def _smallest_side(name, image_shape, at_least):
@@ -343,7 +335,7 @@ def _smallest_side(name, image_shape, at_least):
     if (
         not isinstance(image_shape, Sequence)
         or len(image_shape) != len(floors)
-        or not all(map(_is_count, image_shape, floors))
+        or not all(map(is_int, image_shape, floors))
     ):
         raise ValueError(
             "image_shape must be (height, width, channels) with sides of at least "

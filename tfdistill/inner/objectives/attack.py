@@ -5,6 +5,7 @@ from typing import final
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import is_int
 from tfdistill.inner.objectives.classification import Classification
 
 
@@ -34,9 +35,8 @@ class Attack(Classification):
     _counted = metric_names
 
     def __init__(self, attack_class: int, target_class: int):
-        classes = attack_class, target_class
-        whole = all(isinstance(c, (int, np.integer)) for c in classes)
-        if not whole or min(classes) < 0 or attack_class == target_class:
+        whole = is_int(attack_class, 0) and is_int(target_class, 0)
+        if not whole or attack_class == target_class:
             raise ValueError(
                 "attack_class and target_class must be two different classes from 0 "
                 f"up, not {attack_class!r} and {target_class!r}."
