@@ -160,19 +160,12 @@ class DistilledPoints(Synthesizer, Curriculum):
             (0.0,) * self.image_shape[-1], (1.0,) * self.image_shape[-1], 1
         )
         self.source = DataSource("linear", identity, ("target",))
-        self.points = self._variable(points, "points")
-        self.targets = self._variable(np.reshape(targets, (-1, 1)), "targets")
+        self.points = self._learned(np.asarray(points), "points")
+        self.targets = self._learned(np.reshape(targets, (-1, 1)), "targets")
         self.schedule = Schedule(
             1, 1, learning_rate=learning_rate, dtype=self.dtype_policy
         )
         self.inner_optimizer = self.schedule.inner_optimizer
-
-    def _variable(self, start, name):
-        return self.add_weight(
-            shape=np.shape(start),
-            initializer=lambda shape, dtype: tf.cast(start, dtype),
-            name=name,
-        )
 
     def curriculum(self, seed):
         del seed

@@ -114,6 +114,14 @@ class Synthesizer(Face, keras.layers.Layer, abc.ABC):
             seed: Seed of all random draws, int32 tensor `[2]`, in a graph or eagerly.
         """
 
+    def _learned(self, start, name: str) -> keras.Variable:
+        """A trainable variable that starts as an array."""
+        return self.add_weight(
+            shape=start.shape,
+            initializer=lambda shape, dtype: tf.cast(start, dtype),
+            name=name,
+        )
+
     @property
     def sources(self) -> list[tf.Tensor]:
         """Its trainable variables: the sources, if it is its own `Curriculum`."""

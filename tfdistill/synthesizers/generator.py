@@ -183,19 +183,11 @@ class Generator(Synthesizer):
             start = np.random.default_rng(seed).standard_normal(
                 (steps, batch_size, self.latent_size)
             )
-            self.latents = self.add_weight(
-                shape=start.shape,
-                initializer=lambda shape, dtype: tf.cast(start, dtype),
-                name="latents",
-            )
+            self.latents = self._learned(start, "latents")
         if soft_labels:
             # 0.9 for the given class, as distilled images start.
             logits = np.log(9 * (num_classes - 1)) * self._one_hot
-            self.label_logits = self.add_weight(
-                shape=logits.shape,
-                initializer=lambda shape, dtype: tf.cast(logits, dtype),
-                name="label_logits",
-            )
+            self.label_logits = self._learned(logits, "label_logits")
 
     @classmethod
     def of(cls, dataset, **kwargs) -> "Generator":

@@ -108,11 +108,7 @@ class DistilledImages(Synthesizer, Curriculum):
         self.source, self.recipe = source, recipe
         labels = np.broadcast_to(labels, images.shape[:2])
         self.classes = labels.astype("int32")
-        self.images = self.add_weight(
-            shape=images.shape,
-            initializer=lambda shape, dtype: tf.cast(images, dtype),
-            name="images",
-        )
+        self.images = self._learned(images, "images")
         self.schedule = Schedule(
             epochs,
             self.steps,
@@ -126,19 +122,11 @@ class DistilledImages(Synthesizer, Curriculum):
         if centred_labels:
             values = np.eye(num_classes)[labels] - 1 / num_classes
             values /= np.sqrt(num_classes / 10)
-            self.label_values = self.add_weight(
-                shape=values.shape,
-                initializer=lambda shape, dtype: tf.cast(values, dtype),
-                name="label_values",
-            )
+            self.label_values = self._learned(values, "label_values")
         if soft_labels:
             odds = label_confidence * (num_classes - 1) / (1 - label_confidence)
             logits = np.log(odds) * np.eye(num_classes)[labels]
-            self.label_logits = self.add_weight(
-                shape=logits.shape,
-                initializer=lambda shape, dtype: tf.cast(logits, dtype),
-                name="label_logits",
-            )
+            self.label_logits = self._learned(logits, "label_logits")
 
     @classmethod
     def from_noise(
