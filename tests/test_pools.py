@@ -284,6 +284,10 @@ def test_no_network_of_a_pool_counts_twice(pool_folder):
     for data, kwargs in ((ordinary, {}), (first, {"shuffle_steps": True})):
         _, found = test(data, count=4, **kwargs)
         assert len({*found.losses}) == found.num_students == 4
+    # Who asks for the tests is warned, once.
+    with pytest.warns(UserWarning, match="copies") as warned:
+        tfdistill.evaluate(first, "linear", digits.test, 3, initial_weights=weights)
+    assert [warning.filename for warning in warned] == [__file__]
     # A single one learns from each set.
     alone = PretrainedWeights(dataclasses.replace(weights.pool, held_out=one))
     with pytest.warns(UserWarning, match="holds out 1 network: 4 of 6 tests"):

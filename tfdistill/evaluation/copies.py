@@ -1,8 +1,12 @@
 """Students that would be tested twice, since they would learn the same again."""
 
+import os
+import sys
 import warnings
 
 from tfdistill.weights.population import Population
+
+_FOLDER = os.path.dirname(__file__)
 
 
 def before(which: list[int], population: Population, group: int) -> list[int]:
@@ -40,5 +44,13 @@ def warn(asked: int, tested: int, population: Population) -> None:
         warnings.warn(
             f"The pool holds out {starts} network{'s' * (starts > 1)}: "
             f"{asked - tested} of {asked} tests would be copies, and are left out.",
-            stacklevel=3,
+            stacklevel=_levels(),
         )
+
+
+def _levels():
+    """How far up who asks for tests is: the first caller beyond this folder."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and os.path.dirname(frame.f_code.co_filename) == _FOLDER:
+        frame, level = frame.f_back, level + 1
+    return level

@@ -275,11 +275,7 @@ def evaluate(
         jit_compile=jit_compile,
         journal=journal,
     )
-    dealt = evaluator.dealt(
-        sets, num_students, shuffle_steps=kwargs.get("shuffle_steps", False)
-    )
-    copies.warn(num_students, len(dealt), evaluator._population)
-    return evaluator(sets, test, len(dealt), **kwargs)
+    return evaluator(sets, test, num_students, **kwargs)
 
 
 def evaluate_model(
