@@ -150,10 +150,10 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
                 averaged, at least 1; with fixed initial weights, one is enough. They
                 run in parallel. A strategy of several replicas shares them out evenly;
                 each replica judges its students on its own part of the real batch.
-            clip: The norm of each student's meta-gradient, variable by variable, is
-                clipped to this many times its running average (arXiv:2311.07025); None
-                for no clipping. Students whose loss or gradients are not finite are
-                left out.
+            clip: The norm of each student's meta-gradient, for each of its curriculum's
+                `sources`, is clipped to this many times its running average
+                (arXiv:2311.07025); None for no clipping. Students whose loss or
+                gradients are not finite are left out.
             back_off: When a student diverges (its meta-loss is not finite, or is more
                 than twice the usual one), all learned rates shrink about as far as this
                 many outer steps could move them. The meta-gradient does not see how

@@ -289,7 +289,8 @@ def evaluate_model(
 
     Args:
         model: A built model, for classification with logits.
-        test: Same as for `evaluate`.
+        test: A `Split`, which is normalised by its own normalization; or batches of
+            (images, labels), as the model takes them.
         objective: What is measured; `Classification()` by default.
         batch_size: Size of the test's batches, if `test` is a `Split`.
 

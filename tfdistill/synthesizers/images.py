@@ -144,10 +144,11 @@ class DistilledImages(Synthesizer, Curriculum):
 
         Args:
             dataset: A `tfdistill.Dataset`: gives image shape and classes.
-            images_per_class: Images of each class in each step, at least 1.
-            images_per_step: Images in each step, in place of `images_per_class`: of the
-                classes in turn. If they are fewer than the classes, the next step goes
-                on with the others.
+            images_per_class: Images of each class in each step, at least 1; with
+                `enlarged`, as many as take their room: enlarged ** 2 times as many.
+            images_per_step: Images in each step, in place of `images_per_class`, and
+                with `enlarged` in the same way more: of the classes in turn. If they
+                are fewer than the classes, the next step goes on with the others.
             steps, epochs: Same as for the constructor; at least 1.
             seed: Random seed.
             **kwargs: Other arguments of the constructor.
@@ -182,7 +183,8 @@ class DistilledImages(Synthesizer, Curriculum):
                 for `from_noise`.
 
         Raises:
-            ValueError: If a class has fewer than images_per_class * steps images.
+            ValueError: If a class has fewer than images_per_class * steps images, or
+                enlarged ** 2 times as many.
         """
         factor = _factor(dataset, kwargs)
         size = _images_per_step(dataset, images_per_class, images_per_step)

@@ -17,9 +17,9 @@ class InitialWeights(Face, abc.ABC):
     """A distribution over the initial weights of students.
 
     An object is bound to one architecture by `build`, then sampled any number of
-    times. `sample` is a pure function of its seed, so that a run is repeated, or
-    resumed, exactly. Distillers and evaluations bind copies (`copy.copy`), so that one
-    object may be given to several.
+    times. `sample` is a pure function of its seed and of `variables`, so that a run is
+    repeated, or resumed, exactly. Distillers and evaluations bind copies (`copy.copy`),
+    so that one object may be given to several.
 
     Attributes:
         is_random: Whether two students may start from different weights. If not, the

@@ -164,7 +164,9 @@ class LearningStudents(InitialWeights):
         learner = unroll.Learner(problem.weights, problem.state, slots)
         own = _Own(problem.curriculum, self, seed)
         problem = problem._replace(curriculum=own)
-        # Adam counts a student's steps from its first one in the pool.
+        # Adam corrects by age the averages of a student that began at 0. The first
+        # students begin at other ages, with averages of 0: their steps are about half
+        # to twice as long, until they are replaced. A count would be one more variable.
         if self.steps == 1:  # a loop would cost a fifth more
             learner = unroll.step(problem, age, learner)
         else:
