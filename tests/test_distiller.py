@@ -330,6 +330,27 @@ def test_a_rate_falls_as_far_as_its_bound_lets_it(low, high, fallen):
     assert (schedule.learning_rates.numpy() >= low).all()
 
 
+@pytest.mark.parametrize("bound", [0.0, 1.0])
+def test_what_was_rounded_to_a_bound_is_learned_again(bound):
+    schedule = tfdistill.Schedule(1, 2, inner_optimizer="momentum")
+    stored = {"learning_rate": np.zeros((1, 2)), "momentum": np.full((1, 2), bound)}
+    schedule.start(tfdistill.inner.Momentum(), stored)
+    for name, least in (("learning_rate", 0.0), ("momentum", bound)):
+        np.testing.assert_allclose(schedule.values()[name], least, atol=1e-6)
+        assert np.isfinite(schedule.raw(name)).all()
+    with tf.GradientTape() as tape:
+        values = [tf.reduce_sum(x) for x in schedule.values().values()]
+    for gradient in tape.gradient(values, schedule.trainable_variables):
+        assert (gradient.numpy() > 0).all()
+    rates = schedule.learning_rates.numpy()
+    schedule.scale_rates(tf.constant(0.5))
+    assert (schedule.learning_rates.numpy() < rates).all()
+    for _ in range(200):  # and is not raised, where it falls to 0
+        before = schedule.learning_rates.numpy()
+        schedule.scale_rates(tf.constant(0.3))
+        assert (schedule.learning_rates.numpy() <= before).all()
+
+
 @pytest.mark.slow
 def test_a_large_student_on_the_cpu():
     # With Grappler's rewrites the second step fails (AlreadyExistsError).

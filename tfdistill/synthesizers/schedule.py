@@ -126,7 +126,7 @@ class Schedule(keras.layers.Layer):
                 before = tf.convert_to_tensor(variable.value)
                 rates, least = hyperparameter.value(before), max(hyperparameter.low, 0)
                 scaled = hyperparameter.raw(least + factor * (rates - least))
-                falls = (factor < 1) & tf.math.is_finite(scaled)
+                falls = (factor < 1) & (scaled < before) & tf.math.is_finite(scaled)
                 variable.assign(tf.where(falls, scaled, before))
 
 

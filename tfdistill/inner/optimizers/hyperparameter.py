@@ -47,17 +47,29 @@ class Hyperparameter:
             raise ValueError(f"{self.name} must {bounds}, not be {start!r}.")
 
     def raw(self, value: tf.Tensor) -> tf.Tensor:
-        """The raw number of a value; in a graph, too."""
-        above = value - self.low
+        """The raw number of a value; in a graph, too.
+
+        A value at a bound, to which float32 rounds what is near, is taken a little
+        inside: its raw number would be infinite, and never learned again.
+        """
         if math.isinf(self.high):
+            above = _inside(value - self.low)
             return above + tf.math.log(-tf.math.expm1(-above))
-        return tf.math.log(above) - tf.math.log(self.high - value)
+        width = self.high - self.low
+        above = _inside(value - self.low, width)
+        below = _inside(self.high - value, width)
+        return tf.math.log(above) - tf.math.log(below)
 
     def value(self, raw: tf.Tensor) -> tf.Tensor:
         """The value of a raw number; in a graph, too."""
         if math.isinf(self.high):
             return self.low + tf.nn.softplus(raw)
         return self.low + (self.high - self.low) * tf.sigmoid(raw)
+
+
+def _inside(distance, width=1.0):
+    least = tf.cast(width * np.finfo(np.float32).eps, distance.dtype)
+    return tf.where(distance > 0, distance, least)
 
 
 def learning_rate(start: float = 0.02) -> Hyperparameter:
