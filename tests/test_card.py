@@ -191,6 +191,23 @@ def test_the_program_of_a_card_changes_images_as_the_library_does(
         np.testing.assert_allclose(figure(theirs, 0), figure(ours, 0), atol=0.04)
 
 
+def test_the_program_of_a_card_changes_a_whole_batch_alike(digits, tmp_path):
+    changes = tfdistill.RandomChanges(shift=0.2, flip=True, whole_batch=True)
+    recipe = tfdistill.OrdinaryTraining(1, changes=changes)
+    data = tfdistill.baselines.random_real(digits, steps=1).replace(recipe=recipe)
+    data.save(tmp_path / "data")
+    change = trained(tmp_path / "data")["change"]
+    images = np.repeat(data.images[0, 3:4], 5, 0)
+    changed, again = (change(tf.constant(images), tf.zeros([5, 10]))[0] for _ in "ab")
+    np.testing.assert_array_equal(changed, np.repeat(changed[:1], 5, 0))
+    assert not np.array_equal(changed, again)
+    # Alike is no change by itself.
+    none = tfdistill.RandomChanges(whole_batch=True)
+    recipe = tfdistill.OrdinaryTraining(1, changes=none)
+    data.replace(recipe=recipe).save(tmp_path / "none")
+    assert "change" not in trained(tmp_path / "none")
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 def test_learned_steps_are_taken_in_their_order(digits, tmp_path, optimizer):
     data = tfdistill.baselines.random_real(digits, images_per_class=2, steps=3)
@@ -229,12 +246,23 @@ def test_the_program_starts_from_the_fixed_weights(digits, tmp_path, ordinary):
 
 
 def test_a_program_that_ends_early_says_what_is_to_be_written(digits, tmp_path):
-    changes = tfdistill.RandomChanges(cutout=0.2)
-    saved(digits, tmp_path / "a", recipe=tfdistill.OrdinaryTraining(changes=changes))
-    saved(digits, tmp_path / "b", objective=Weighted())
-    for name, missing in (("a", "Changes of colour"), ("b", "The loss")):
+    saved(digits, tmp_path / "a", objective=Weighted())
+    for name, options in (
+        ("b", {"cutout": 0.2, "whole_batch": True}),
+        ("c", {"colour": 0.2, "flip": True}),
+        ("d", {"colour": 0.2, "cutout": 0.2}),
+    ):
+        changes = tfdistill.RandomChanges(**options)
+        recipe = tfdistill.OrdinaryTraining(changes=changes)
+        saved(digits, tmp_path / name, recipe=recipe)
+    for name, missing in (
+        ("a", "The loss and the training are"),
+        ("b", "Cutouts are"),
+        ("c", "Changes of colour are"),
+        ("d", "Changes of colour and cutouts are"),
+    ):
         (program,) = IN_PYTHON.findall((tmp_path / name / "README.md").read_text())
-        assert f"# {missing}" in program and "are for you to write" in program
+        assert f"# {missing} for you to write" in program
 
 
 class Weighted(tfdistill.Classification):

@@ -106,6 +106,20 @@ def test_a_whole_batch_changes_alike():
     assert np.abs(other - other[:1]).max() > 0.1
 
 
+@pytest.mark.parametrize("drawn", [0.0, -0.5])
+def test_an_image_is_mirrored_or_not_whatever_is_drawn(monkeypatch, drawn):
+    """A draw of 0 is no side: it made each row one colour."""
+    images = random_images()
+
+    def draw(shape, seed, low, high):
+        return tf.fill(shape, drawn * high)
+
+    monkeypatch.setattr(tf.random, "stateless_uniform", draw)
+    found = tfdistill.RandomChanges(flip=True)(images, SEED).numpy()
+    expected = images[:, :, ::-1] if drawn < 0 else images
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_changes_are_a_function_of_their_seed_and_differentiable():
     change = tfdistill.RandomChanges(
         shift=0.1, rotation=0.1, zoom=0.2, flip=True, cutout=0.3, colour=0.4

@@ -102,7 +102,9 @@ class RandomChanges:
         angle = 2 * math.pi * draws(1, self.rotation)
         scale = 1 + draws(2, self.zoom)
         down, right = height * draws(3, self.shift), width * draws(4, self.shift)
-        side = tf.sign(draws(5, 1.0)) if self.flip else tf.ones_like(angle)
+        side = tf.ones_like(angle)
+        if self.flip:
+            side = tf.where(draws(5, 1.0) < 0, -1.0, 1.0)
         # Where the pixel (x, y) comes from: turned and scaled about the middle.
         middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
         cosine, sine = scale * tf.cos(angle), scale * tf.sin(angle)

@@ -37,7 +37,7 @@ _CHANGE = """
 
 def change(images, labels):  # {what}: all at once
     count, (height, width) = tf.shape(images)[0], images.shape[1:3]
-    draw = lambda most: tf.random.uniform([count], -most, most)
+    draw = lambda most: {draw}
     zoom, angle = 1 + draw({zoom:g}), 2 * np.pi * draw({rotation:g})
     cos, sin = zoom * tf.cos(angle), zoom * tf.sin(angle)
     {side}
@@ -68,6 +68,8 @@ model.compile(
 model.fit(data, steps_per_epoch={updates}, shuffle=False)
 """
 _CHANGED = "data = data.map(change)\n"
+_FOR_EACH = "tf.random.uniform([count], -most, most)"
+_FOR_ALL = "tf.repeat(tf.random.uniform([1], -most, most), count)  # one for all"
 _STEPS = """
 batch = {batch}  # the images of a step
 images = images.reshape(-1, batch, *images.shape[1:])
@@ -113,8 +115,12 @@ _MOVES = {
     "zoom": "zoomed",
     "flip": "mirrored",
 }
+# What the program of a card leaves to its reader.
+_MISSING = {"colour": "Changes of colour", "cutout": "Cutouts"}
 _NOT_MIRRORED = "a, b = cos, -sin"
-_MIRRORED = "side = tf.sign(draw(1.0))\n    a, b = side * cos, -side * sin"
+_MIRRORED = (
+    "side = tf.where(draw(1.0) < 0, -1.0, 1.0)\n    a, b = side * cos, -side * sin"
+)
 _CLASSES = (
     "keras.losses.CategoricalCrossentropy(from_logits=True)",
     "distributions over the classes",
@@ -152,11 +158,12 @@ def program(distilled) -> str:
     values = {"loss": loss, "model": _model(distilled)}
     if isinstance(recipe, OrdinaryTraining):
         changes = recipe.changes.to_config()
-        if not set(changes) <= set(_MOVES):
-            return text + _REST.format("Changes of colour and cutouts")
+        if missing := [words for name, words in _MISSING.items() if name in changes]:
+            return text + _REST.format(" and ".join(missing).capitalize())
+        moves = not recipe.changes.changes_nothing
         return text + _ORDINARY.format(
-            change=_change(changes) if changes else "",
-            changed=_CHANGED if changes else "",
+            change=_change(changes) if moves else "",
+            changed=_CHANGED if moves else "",
             batch=min(recipe.batch_size, distilled.num_images),
             rate=recipe.learning_rate,
             updates=recipe.updates,
@@ -194,9 +201,10 @@ def _model(distilled):
 
 def _change(changes):
     """The function that changes a batch as `RandomChanges` of this config does."""
-    words = [_MOVES[name] for name in changes]
+    words = [word for name, word in _MOVES.items() if name in changes]
     return _CHANGE.format(
         what=", ".join(words),
+        draw=_FOR_ALL if "whole_batch" in changes else _FOR_EACH,
         side=_MIRRORED if "flip" in changes else _NOT_MIRRORED,
         **{name: float(changes.get(name, 0)) for name in ("shift", "rotation", "zoom")},
     )
