@@ -1,5 +1,8 @@
 """Students of several architectures: which is drawn, and what they start from."""
 
+import functools
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +10,9 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import FixedWeights, LearningStudents, RandomWeights
+from tfdistill._internal.seeds import Stream, key_of, student_seed
+from tfdistill.data import augmentation
+from tfdistill.students import teaching_networks
 from tfdistill.weights.population import Population
 
 SHAPE, CLASSES = (8, 8, 1), 10
@@ -26,6 +32,68 @@ def test_each_seed_draws_one_architecture():
     assert set(sizes) == {650, 8 * 8 * 128 + 128 + 128 * 128 + 128 + 1290}
     assert sizes == [int(size(tf.constant([7, n]))) for n in range(12)]
     assert size.experimental_get_tracing_count() == 1
+
+
+def test_no_two_draws_of_a_student_share_a_key(monkeypatch):
+    """Noise by the key of a kernel would be that kernel, times a constant."""
+    keys = []
+
+    def noting(draw):
+        def noted(shape, seed, *args, **kwargs):
+            keys.append((draw.__name__, *map(int, seed)))
+            return draw(shape, seed, *args, **kwargs)
+
+        return noted
+
+    digits = tfdistill.load_dataset("digits")
+    small = functools.partial(
+        teaching_networks.gtn_generator, latent_size=5, units=8, channels=4
+    )
+    options = {"steps": 2, "batch_size": 10}
+    synthesizers = [
+        tfdistill.RealBatches(digits, **options),
+        *(
+            tfdistill.Generator.of(digits, curriculum=kind, network=small, **options)
+            for kind in ("none", "all_shuffled", "shuffled_batch")
+        ),
+    ]
+    students = LearningStudents(size=5, batch_size=3)
+    population = Population(TWO, SHAPE, CLASSES, students)
+    data = tfdistill.baselines.random_real(digits, steps=3)
+    teacher = data.recipe.teacher(data)
+    teacher.assign(data, True)
+    for name in ("stateless_uniform", "stateless_normal", "stateless_truncated_normal"):
+        monkeypatch.setattr(tf.random, name, noting(getattr(tf.random, name)))
+    curricula = [s.curriculum for s in synthesizers] + [teacher.curriculum]
+    for curriculum, number in itertools.product(curricula, range(4)):
+        seed = tf.constant([1, number])
+        keys.clear()
+        curriculum(seed)
+        population.draw(seed, lambda *_: tf.zeros([]))
+        assert len(keys) > 3 and len({key[1:] for key in keys}) == len(keys)
+
+
+@pytest.mark.parametrize("large", [2**32 + 1, 2**40 + 1, 2**63 - 2**32 + 1])
+def test_all_bits_of_a_seed_count(large):
+    digits = tfdistill.load_dataset("digits")
+    images = digits.train.images[:3].astype("float32")
+
+    def drawn(seed):
+        options = {"steps": 1, "batch_size": 3, "seed": seed}
+        numbered = tf.constant([seed, 5], tf.int64)
+        return [
+            student_seed(seed, Stream.TRAINING, 4),
+            tfdistill.RealBatches(digits, **options).exported_seed(),
+            tfdistill.RandomChanges(shift=0.4).layer(seed)(images, training=True),
+            augmentation.crop_flip(images, numbered),
+        ]
+
+    for one, other in zip(drawn(1), drawn(large)):
+        assert not np.array_equal(one, other)
+    for small in (0, 7, 2**31, 2**32 - 1):  # whose draws are as in earlier versions
+        np.testing.assert_array_equal(
+            key_of(small, 3), np.uint32([small, 3]).view("i4")
+        )
 
 
 def test_data_for_two_architectures(tmp_path):

@@ -26,13 +26,17 @@ class Stream(enum.IntEnum):
 
 
 class Draw(enum.IntEnum):
-    """What is drawn for one student besides its weights, which use its seed itself."""
+    """What is drawn for one student besides its weights.
 
-    CURRICULUM = 1
-    ARCHITECTURE = 2
-    MEMBER = 3
+    Its k-th variable takes the number k, which other draws would repeat: so theirs are
+    larger. The smaller ones of earlier versions are only folded in further.
+    """
+
     CHANGES = 4
     ORDER = 5
+    CURRICULUM = 2**20 + 1
+    ARCHITECTURE = 2**20 + 2
+    MEMBER = 2**20 + 3
 
 
 #: Follows the seed in the NumPy generators of an audit.
@@ -54,10 +58,22 @@ def student_seed(seed, *address) -> tf.Tensor:
     """
     if not tf.is_tensor(seed):
         seed = check_int("seed", seed, 0)
-    key = tf.stack([tf.cast(seed, tf.int32), tf.constant(_ROOT)])
+    key = key_of(seed, _ROOT)
     for part in address:
         key = fold_in(key, part)
     return key
+
+
+def key_of(seed, number) -> tf.Tensor:
+    """A key, int32 `[2]`, for which all bits of a seed count.
+
+    Args:
+        seed: Below 2**63, an integer or an integer scalar.
+        number: Below 2**31, the same.
+    """
+    key = tf.stack([tf.cast(seed, tf.int32), tf.cast(number, tf.int32)])
+    upper = tf.cast(tf.bitwise.right_shift(tf.cast(seed, tf.int64), 32), tf.int32)
+    return tf.where(upper == 0, key, fold_in(key, upper))
 
 
 # XLA draws the same integers where no number of the seed is negative: TensorFlow

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.seeds import key_of
+
 
 def crop_flip(images: tf.Tensor, seed: tf.Tensor, padding: int = 4) -> tf.Tensor:
     """Pads images with zeros, crops them at random, and mirrors a random half.
@@ -20,7 +22,7 @@ def crop_flip(images: tf.Tensor, seed: tf.Tensor, padding: int = 4) -> tf.Tensor
         probability 1/2.
     """
     count, height, width = tf.unstack(tf.shape(images)[:3])
-    seeds = tf.random.experimental.stateless_split(tf.cast(seed, tf.int32), 3)
+    seeds = tf.random.experimental.stateless_split(key_of(*tf.unstack(seed)), 3)
 
     def positions(seed, size):
         first = tf.random.stateless_uniform(
@@ -54,7 +56,7 @@ def resized_crop_flip(
     """
     images = tf.convert_to_tensor(images)
     count, height, width = tf.unstack(tf.shape(images)[:3])
-    seeds = tf.random.experimental.stateless_split(tf.cast(seed, tf.int32), 4)
+    seeds = tf.random.experimental.stateless_split(key_of(*tf.unstack(seed)), 4)
     area = tf.random.stateless_uniform([count], seeds[0], smallest, 1.0)
     ratio = tf.exp(
         tf.random.stateless_uniform([count], seeds[1], *np.log([3 / 4, 4 / 3]))

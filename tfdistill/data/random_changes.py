@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.seeds import key_of
 from tfdistill.inner.second_order import projective_transform
 
 
@@ -190,7 +191,7 @@ class RandomlyChanged(keras.layers.Layer):
     def call(self, images, training=False):
         if not training:
             return images
-        return self._changes(images, tf.cast(self._seeds.next(), tf.int32))
+        return self._changes(images, key_of(*tf.unstack(self._seeds.next())))
 
 
 class _Draws:

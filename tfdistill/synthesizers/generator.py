@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfdistill import students
 from tfdistill._internal.checks import check_int
-from tfdistill._internal.seeds import Draw, fold_in
+from tfdistill._internal.seeds import Draw, fold_in, key_of
 from tfdistill.inner import stateless
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers.base import InnerOptimizer
@@ -162,7 +162,7 @@ class Generator(Synthesizer):
         seed = check_int("seed", seed, 0)
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
         self.num_steps = check_int("steps", steps, 1)
-        self.batch_size, self.source = batch_size, source
+        self.batch_size, self.source, self._seed = batch_size, source, seed
         self.kind = curriculum
         self.is_random = curriculum != "full"
         self.schedule = Schedule(
@@ -175,7 +175,7 @@ class Generator(Synthesizer):
         )
         self.network = network(image_shape=self.image_shape, num_classes=num_classes)
         self.latent_size = self._check_network()
-        self._exported = tf.cast([seed, 0], tf.int32)
+        self._exported = key_of(seed, 0)
         self.latents = self.label_logits = None
         if curriculum != "none":
             numbers = classes.in_turn(steps, batch_size, num_classes)
@@ -228,9 +228,10 @@ class Generator(Synthesizer):
         seed = fold_in(seed, Draw.CURRICULUM)
         if self.kind == "none":
             shape = (steps, size, self.latent_size)
-            latents = tf.random.stateless_normal(shape, seed, dtype=self.dtype)
+            seeds = tf.random.experimental.stateless_split(seed, 2)
+            latents = tf.random.stateless_normal(shape, seeds[0], dtype=self.dtype)
             drawn = tf.random.stateless_uniform(
-                shape[:2], seed, 0, self.num_classes, tf.int32
+                shape[:2], seeds[1], 0, self.num_classes, tf.int32
             )
             return latents, tf.one_hot(drawn, self.num_classes, dtype=self.dtype)
         labels = tf.constant(self._one_hot, self.dtype)

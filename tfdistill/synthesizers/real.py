@@ -6,7 +6,7 @@ from typing import final
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
-from tfdistill._internal.seeds import Draw, fold_in
+from tfdistill._internal.seeds import Draw, fold_in, key_of
 from tfdistill.data.normalization import Normalization
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers.base import InnerOptimizer
@@ -98,7 +98,8 @@ class RealBatches(Synthesizer):
         self.batch_size = check_int("batch_size", batch_size, 1)
         self.source = DataSource.of(dataset)
         self._real = dataset.train
-        self._exported = tf.cast([check_int("seed", seed, 0), 0], tf.int32)
+        self._seed = check_int("seed", seed, 0)
+        self._exported = key_of(self._seed, 0)
         self.schedule = Schedule(
             1,
             steps,
