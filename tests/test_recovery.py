@@ -709,6 +709,27 @@ def test_a_journal_tells_whether_xla_trained(tmp_path, monkeypatch):
     assert keys[0][-1] == recipe.to_config() and keys[1] == (*keys[0], "XLA")
 
 
+def test_a_journal_tells_how_many_take_a_set_at_once(tmp_path):
+    """Which of several sets, or networks, is a student's depends on that."""
+    digits = tfdistill.load_dataset("digits")
+    sets = [tfdistill.baselines.random_real(digits, steps=1, seed=n) for n in (0, 1)]
+
+    def losses(taken, student="linear", **options):
+        evaluator = tfdistill.Evaluator(student, sets[0], **options)
+        return evaluator(taken, digits.test, 4).losses
+
+    journal = Journal(tmp_path)
+    for options in ({"taken": sets}, {"taken": sets[0], "student": "linear,mlp"}):
+        for side_by_side in (1, 2):
+            options = {**options, "side_by_side": side_by_side}
+            found, expected = losses(**options, journal=journal), losses(**options)
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert len(list(tmp_path.iterdir())) == 4
+    for side_by_side in (1, 2):  # of one set and network it is the same
+        losses(sets[0], side_by_side=side_by_side, journal=journal)
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_a_journal_tells_long_arrays_apart(tmp_path):
     """NumPy prints neither their middle nor all of their digits."""
     middle, digits = np.zeros(2000), np.full(2000, 1e-9)

@@ -218,7 +218,7 @@ class _StepByStep(Teacher):
         count = tf.convert_to_tensor(self._num_steps)
         order = tf.cond(
             self._shuffle,
-            lambda: shuffled(fold_in(seed, Draw.ORDER), count),
+            lambda: shuffled(fold_in(fold_in(seed, Draw.ORDER), 0), count),
             lambda: tf.range(count),
         )
         return _InOrder(

@@ -218,8 +218,10 @@ class Evaluator:
         ]
         who = self._population.name, tested
         how = measured, *recipes, *["XLA"] * self._by_xla  # which draws other batches
-        # In earlier versions, those who learned side by side shared an order.
-        order = "each its own" if shuffle_steps else False
+        # In earlier versions, students shared an order, or drew it by a layer's key.
+        order = "each a draw of its own" if shuffle_steps else False
+        in_turn = len(sets) > 1 or len(self._population.members) > 1
+        how = *how, *[f"in groups of {self._students.group}"] * in_turn
         return self._journal.entry(arrays, *who, seed, order, len(sets), *how)
 
 
