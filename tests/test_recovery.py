@@ -22,7 +22,9 @@ from tfdistill.evaluation.ordinarily_trained import Architecture
 from tfdistill.runs import files
 from tfdistill.runs.clock import Clock
 from tfdistill.runs.journal import Journal
+from tfdistill.runs.state import RunState
 from tfdistill.studies import pretraining
+from tfdistill.synthesizers import generator as generators
 
 FLAGS = [
     "--student=mlp",
@@ -290,6 +292,76 @@ def test_the_state_of_another_run_is_refused(tmp_path):
     model.fit(batches, **run)
     model.fit(batches, **run)
     assert tfdistill.Backup(tmp_path).restore(made()) == 6
+
+
+def test_the_state_of_a_run_with_other_options_is_refused(tmp_path, monkeypatch):
+    digits = tfdistill.load_dataset("digits")
+    small = generators.network("gtn_generator@5-8-4")
+
+    def pooled(gradient=None, **changes):
+        options = {"size": 3, "changes": tfdistill.RandomChanges(shift=0.1), **changes}
+        images = tfdistill.DistilledImages.from_real(
+            digits, steps=1, epochs=1, centred_labels=True
+        )
+        gradient = {"meta_gradient": tfdistill.RidgeRegression(**(gradient or {}))}
+        weights = tfdistill.LearningStudents(**options)
+        return compiled(images, weights, "least_squares", **gradient)
+
+    def generated(gradient=None, **changes):
+        options = {"steps": 4, "batch_size": 10, "network": small, **changes}
+        images = tfdistill.Generator.of(digits, **options)
+        gradient = tfdistill.BackGradient(**(gradient or {}))
+        return compiled(images, tfdistill.RandomWeights(), meta_gradient=gradient)
+
+    def compiled(*parts, **kwargs):
+        model = tfdistill.Distiller("linear", *parts, **kwargs)
+        model.compile(keras.optimizers.SGD(0.1))
+        return model
+
+    adam, changes = tfdistill.inner.Adam, tfdistill.RandomChanges
+    nested = tfdistill.RandomWeights()
+    cases = {
+        pooled: [
+            ({"gradient": {"penalty": 1.0}}, "meta-gradient's penalty: 1e-06; here: 1"),
+            ({"gradient": {"margin": 0.5}}, "meta-gradient's margin"),
+            ({"max_age": 3}, "initial weights' max_age: 100; here: 3"),
+            ({"batch_size": 5}, "initial weights' batch_size: None; here: 5"),
+            ({"changes": changes(flip=True)}, "initial weights' changes"),
+            ({"optimizer": "sgd"}, "initial weights' optimizer: adam; here: sgd"),
+            ({"optimizer": adam(0.1, epsilon=1e-7)}, ".*optimizer's learning_rate"),
+            ({"optimizer": adam(3e-4)}, "initial weights' optimizer's _epsilon"),
+        ],
+        generated: [
+            ({"gradient": {"judgements": 2}}, "meta-gradient's judgements"),
+            ({"curriculum": "all_shuffled"}, "curriculum: full; here: all_shuffled"),
+            ({"seed": 2**32}, "synthesizer's seed"),
+        ],
+    }
+    alike = {pooled: {"start": nested}, generated: {"gradient": {"keep_every": 2}}}
+    for made, others in cases.items():
+        backup = tfdistill.Backup(tmp_path / made.__name__)
+        made().fit(digits.train.batch(50), steps_per_epoch=1, callbacks=[backup])
+        for options, difference in others:
+            with pytest.raises(ValueError, match=f"another run .its {difference}"):
+                backup.restore(made(**options))
+        again = made(**alike[made])
+        assert backup.restore(again) == 1
+    # Of what a state of an earlier version lacks, nothing is known.
+    told = RunState.identity.fget
+    earlier = [
+        n
+        for n in told(pooled())
+        if n.startswith(("meta-gradient'", "initial weights'"))
+    ]
+    monkeypatch.setattr(
+        RunState,
+        "identity",
+        property(lambda of: {n: v for n, v in told(of).items() if n not in earlier}),
+    )
+    backup = tfdistill.Backup(tmp_path / "earlier")
+    pooled().fit(digits.train.batch(50), steps_per_epoch=1, callbacks=[backup])
+    monkeypatch.undo()
+    assert backup.restore(pooled({"penalty": 1.0}, max_age=3)) == 1
 
 
 def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(

@@ -1,11 +1,15 @@
 """What a run's state holds, and what tells the run from another one."""
 
+import inspect
+
 import numpy as np
 
 from tfdistill._internal import identity
 
 # What earlier versions compare, too; of names that they lack they know nothing.
 _PLAIN = bool, int, float, str
+# Arguments that are compared by themselves, or that Keras gives to each object anew.
+_ELSEWHERE = "inner_optimizer", "recipe", "name"
 
 
 class StateError(ValueError):
@@ -36,9 +40,11 @@ class RunState:
         """
         synthesizer, source = self.synthesizer, self.synthesizer.source
         inner = getattr(synthesizer, "inner_optimizer", None)
-        recipe = synthesizer.recipe
+        schedule = getattr(synthesizer, "schedule", None)
+        taker = inner or getattr(schedule, "inner_optimizer", None)
+        weights, recipe = self.population.members[0][1], synthesizer.recipe
         measured, _ = identity.settings(self.objective)
-        taken, _ = identity.settings(inner, ["hyperparameters"]) if inner else ({}, [])
+        options, _ = identity.settings(self.meta_gradient, ["keep_every"])
         return {
             "student": self.population.name,
             "classes": list(map(str, source.class_names)) if source else None,
@@ -55,16 +61,50 @@ class RunState:
                 if not isinstance(value, _PLAIN)
             },
             "meta-gradient": type(self.meta_gradient).__name__,
-            "initial weights": type(self.population.members[0][1]).__name__,
+            "initial weights": type(weights).__name__,
             "synthesizer": type(synthesizer).__name__,
             "epochs": synthesizer.epochs,
             "inner optimizer": inner and inner.name,
-            **{f"inner optimizer's {n}": repr(value) for n, value in taken.items()},
+            **(_settings("inner optimizer's", taker) if taker else {}),
             "learned arrays": [list(v.shape) for v in synthesizer.trainable_variables],
             "recipe": recipe and recipe.to_config(),
             "outer optimizer": type(self.optimizer).__name__,
             "outer learning rate": self.base_rate,
+            **{f"meta-gradient's {n}": repr(value) for n, value in options.items()},
+            **_options("initial weights'", weights),
+            "steps": taker and taker.name,
+            "curriculum": getattr(synthesizer, "kind", None),
+            **_options("synthesizer's", synthesizer),
         }
+
+
+def _settings(whose, optimizer):
+    """What an inner optimizer holds besides what is learned."""
+    found, _ = identity.settings(optimizer, ["hyperparameters"])
+    return {f"{whose} {n}": repr(value) for n, value in found.items()}
+
+
+def _options(whose, of):
+    """What an object keeps of the arguments of its constructor.
+
+    Pools, data and networks are left out: they may have moved when a run goes on.
+    """
+    found = {}
+    for argument in inspect.signature(type(of).__init__).parameters:
+        kept = [vars(of)[n] for n in (argument, f"_{argument}") if n in vars(of)]
+        if not kept or argument in _ELSEWHERE:
+            continue
+        name, value = f"{whose} {argument}", kept[0]
+        if value is None or isinstance(value, _PLAIN):
+            found[name] = repr(value)
+        elif hasattr(value, "sample"):  # initial weights
+            found |= {name: type(value).__name__, **_options(f"{name}'s", value)}
+        elif hasattr(value, "hyperparameters"):  # an inner optimizer, not learned
+            found |= {name: value.name, **_settings(f"{name}'s", value)}
+            found |= {f"{name}'s {h.name}": h.start for h in value.hyperparameters}
+        elif callable(value) and hasattr(value, "to_config"):  # random changes
+            found[name] = value.to_config()
+    return found
 
 
 def _rounded(config):
