@@ -384,6 +384,23 @@ def test_labels_of_no_class_are_refused_wherever_they_are(digits, label, jit_com
     made.fit(Parts(good), verbose=0)  # what was wrong is forgotten
 
 
+def test_labels_of_no_class_are_refused_beside_a_callback_list(made):
+    images, labels = rows()
+    wrong = tf.data.Dataset.from_tensor_slices((images, labels)).batch(len(labels))
+    wrong = wrong.concatenate(wrong.map(lambda x, y: (x, y + 77)))
+    callbacks = keras.callbacks.CallbackList([], add_history=True, model=made)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="from 0 to 9, which .* of a batch"):
+            made.fit(wrong, verbose=0, callbacks=callbacks)
+    rates = made.synthesizer.schedule.trainable_variables[0]
+    before = rates.numpy()
+    rates.assign(before * np.nan)
+    with pytest.raises(FloatingPointError, match="became NaN"):
+        made.fit(wrong.take(1).repeat(), steps_per_epoch=12, callbacks=callbacks)
+    rates.assign(before)
+    assert len(callbacks.callbacks) == 1  # it is as it was given
+
+
 def test_labels_that_an_own_loop_has_trained_on_are_forgotten(made, digits):
     images, labels = rows()
     step = made.make_train_function()

@@ -151,8 +151,6 @@ def with_own(callbacks, objective, verbose) -> tuple:
         verbose: What a user passed; "auto" and 1 are one bar for the whole run.
     """
     found = prepared(callbacks, objective)
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return callbacks, verbose
     # A `History` of the user's comes later, and is what `fit` returns.
     own = [RefuseLabels(), StopWhenNotFinite(), SayWhenNoEnd(), HistoryOfEpochs()]
     found = [*own, *found]
@@ -168,12 +166,12 @@ def stopped_at_last(callbacks) -> Iterator[None]:
     Keras tells them when `fit` ends well, and not when something was raised in it.
 
     Args:
-        callbacks: Those of `fit`: a list, or a `keras.callbacks.CallbackList`.
+        callbacks: The list of those that Keras's `fit` is given.
     """
     try:
         yield
     finally:
-        for callback in getattr(callbacks, "callbacks", callbacks):
+        for callback in callbacks:
             holds = isinstance(callback, (Backup, ProgressBar))
             if holds and callback.model is not None:
                 callback.stop()
@@ -185,7 +183,8 @@ def prepared(callbacks, objective) -> list:
     Keras knows the direction of its own metrics only.
 
     Args:
-        callbacks: What a user passed.
+        callbacks: What a user passed; a `keras.callbacks.CallbackList` is the callbacks
+            in it.
         objective: The `Objective` whose figures they monitor.
 
     Raises:
