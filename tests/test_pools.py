@@ -156,6 +156,14 @@ def test_one_student_of_a_pool_is_a_fixed_start(pool_folder):
     np.testing.assert_array_equal(model.get_weights()[0], values[0])
     with pytest.raises(ValueError, match="students 0 to 4, not 5"):
         FixedWeights(str(pool_folder), 5).build(make_model, make_model())
+    with pytest.raises(ValueError, match="number must be an integer of at least 0"):
+        FixedWeights(str(pool_folder), 1.0)
+
+
+@pytest.mark.parametrize("others", [{"number": 7}, {"new_head": True}])
+def test_what_is_of_a_pool_needs_one(others):
+    with pytest.raises(ValueError, match="need a pool: give pretrained"):
+        FixedWeights(**others)
 
 
 @pytest.fixture(scope="module")

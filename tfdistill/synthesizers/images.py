@@ -30,7 +30,8 @@ class DistilledImages(Synthesizer, Curriculum):
         inner_optimizer, learning_rate: Same as for `Schedule`. The paper uses "sgd".
         soft_labels: Whether labels are learned, too. Each is a softmax over logits,
             which starts at `label_confidence` for the given class.
-        label_confidence: Initial probability of the given class, in (1 / classes, 1).
+        label_confidence: Initial probability of the given class, in (1 / classes, 1);
+            for soft labels.
         centred_labels: Whether labels are learned as plain numbers, for `LeastSquares`
             and `RidgeRegression`. They start as one-hot labels less 1 / classes, over
             the root of classes / 10 (Zhou et al. 2022).
@@ -99,6 +100,8 @@ class DistilledImages(Synthesizer, Curriculum):
                 f"label_confidence must lie between 1 / {num_classes} and 1, "
                 f"not {label_confidence}."
             )
+        if label_confidence != 0.9 and not soft_labels:
+            raise ValueError("label_confidence needs soft_labels: leave it out.")
         if soft_labels and centred_labels:
             raise ValueError("Labels are either soft_labels or centred_labels.")
         self.steps, self.epochs = images.shape[0], epochs

@@ -2,6 +2,7 @@
 
 from typing import final
 
+from tfdistill._internal.checks import check_int
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.pool import Pool
 
@@ -18,8 +19,8 @@ class FixedWeights(InitialWeights):
         new_head: Same as for `PretrainedWeights`.
 
     Raises:
-        ValueError: By `build`, if there is no such student, or it is of another
-            architecture.
+        ValueError: If there is a number or a new head and no pool; by `build`, if there
+            is no such student, or it is of another architecture.
 
     Example:
         >>> import tfdistill
@@ -38,7 +39,11 @@ class FixedWeights(InitialWeights):
         new_head: bool = False,
     ):
         self.pool = None if pretrained is None else Pool.of(pretrained)
-        self._number = number
+        self._number = check_int("number", number, 0)
+        if self.pool is None and (self._number or new_head):
+            raise ValueError(
+                "number and new_head need a pool: give pretrained, or leave them out."
+            )
         self._new_head = new_head
 
     def _facts(self):
@@ -49,7 +54,7 @@ class FixedWeights(InitialWeights):
         if self.pool is None:
             return
         members = self.pool.members
-        if not 0 <= self._number < len(members):
+        if self._number >= len(members):
             raise ValueError(
                 f"The pool has the students 0 to {len(members) - 1}, not "
                 f"{self._number}."
