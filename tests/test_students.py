@@ -485,6 +485,22 @@ def test_widths_are_part_of_the_name():
             students.build(wrong, (8, 8, 1), 4)
 
 
+def test_a_space_of_architectures_needs_the_number_of_a_draw():
+    for given in ("small_convnets", "cells@x"):
+        with pytest.raises(ValueError, match=f"{given}' is a space .*, such as .*@3"):
+            students.get(given)
+    with pytest.raises(ValueError, match="did you mean 'small_convnets@3'"):
+        students.get("small_convnet")
+    with pytest.raises(ValueError, match="a draw from small_convnets or cells"):
+        students.get("resnet")
+
+
+@pytest.mark.parametrize("none", [(), "mlp", None])
+def test_one_student_at_least_is_sampled(none):
+    with pytest.raises(ValueError, match="must be a tuple of one student or more"):
+        students.Sampled(none)
+
+
 def test_several_students_are_sampled():
     ranges = [(3, 5), (4, 4), (6, 9)]
     sampled = students.Sampled.of_widths("gtn_learner", ranges, count=3, seed=1)

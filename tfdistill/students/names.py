@@ -82,16 +82,24 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
     if isinstance(student, str) and ":" in student:
         return get(imported(student))
     name, _, widths = str(student).partition("@")
-    keys = {_key(name): name for name in STUDENTS}
-    key = _key(name)
-    if name in architecture_spaces.SPACES and widths.isdecimal():
+    spaces = architecture_spaces.SPACES
+    if name in spaces and widths.isdecimal():
         return architecture_spaces.drawn(name, int(widths))
-    if key in keys:
+    if name in spaces:
+        raise ValueError(
+            f"student {student!r} is a space of architectures: say which of them by "
+            f"the number of a draw, such as {name}@3."
+        )
+    keys = {_key(each): each for each in STUDENTS}
+    keys |= {_key(each): f"{each}@3" for each in spaces}
+    key = _key(name)
+    if keys.get(key) in STUDENTS:
         return _sized(STUDENTS[keys[key]], widths) if widths else STUDENTS[keys[key]]
     near = [repr(keys[match]) for match in difflib.get_close_matches(key, keys)]
     hint = f"; did you mean {' or '.join(near)}?" if near else "."
     raise ValueError(
-        f"student must be one of {', '.join(STUDENTS)}, 'package.module:function', "
+        f"student must be one of {', '.join(STUDENTS)}, a draw from "
+        f"{' or '.join(spaces)} ({next(iter(spaces))}@3), 'package.module:function', "
         f"the path of a .keras file or, in Python, a callable, not {student!r}{hint}"
     )
 
@@ -138,9 +146,19 @@ class Sampled:
 
     Attributes:
         students: Each the same as for `get`; at least one.
+
+    Raises:
+        ValueError: If there are none, or they are no tuple or list.
     """
 
     students: tuple[str | Callable[..., keras.Model], ...]
+
+    def __post_init__(self):
+        if not isinstance(self.students, (tuple, list)) or not self.students:
+            raise ValueError(
+                "students must be a tuple of one student or more, not "
+                f"{self.students!r}."
+            )
 
     @classmethod
     def of_widths(
