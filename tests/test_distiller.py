@@ -454,9 +454,38 @@ def test_the_outer_rate_is_annealed(digits):
     both = tfdistill.Anneal("constant", outer_steps=10, seconds=100)
     both.elapsed = 70
     assert both.progress_at(5) == 0.7 and both.progress_at(9) == 0.9
-    for limits in ({}, {"outer_steps": 0}, {"outer_steps": 5, "seconds": -1}):
-        with pytest.raises(ValueError, match="above 0"):
-            tfdistill.Anneal(**limits)
+    assert tfdistill.Anneal(outer_steps=np.int64(10)).counted(4)[:2] == (4, 10)
+    assert tfdistill.Anneal(seconds=np.float32(60)).counted(4)[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ({}, "Give outer_steps or seconds"),
+        ({"outer_steps": 0}, "outer_steps must be an integer of at least 1"),
+        ({"outer_steps": 10.5}, "outer_steps must be an integer of at least 1"),
+        ({"outer_steps": 5, "seconds": -1}, "seconds must be above 0"),
+        ({"seconds": True}, "seconds must be above 0, not True"),
+        ({"seconds": "60"}, "seconds must be above 0, not '60'"),
+    ],
+)
+def test_limits_of_a_run_are_checked(limits, says):
+    with pytest.raises(ValueError, match=says):
+        tfdistill.Anneal(**limits)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tfdistill.inner.learning_rate(True),
+        lambda: tfdistill.OrdinaryTraining(learning_rate=True),
+        lambda: tfdistill.RandomChanges(shift=True),
+        lambda: tfdistill.Attack(True, False),
+    ],
+)
+def test_a_bool_is_no_number(make):
+    with pytest.raises(ValueError, match="must .* not .*True"):
+        make()
 
 
 class Rates(keras.callbacks.Callback):
@@ -684,6 +713,7 @@ class TestDistilledImages:
             ({"images_per_class": 1.5}, "images_per_class"),
             ({"learning_rate": 0.0}, "learning_rate"),
             ({"label_confidence": 0.05}, "label_confidence"),
+            ({"label_confidence": 0.7}, "label_confidence needs soft_labels"),
         ],
     )
     def test_bad_numbers(self, digits, arguments, says):

@@ -1,5 +1,6 @@
 """Checks of arguments, and the messages of other libraries' errors."""
 
+import numbers
 import re
 
 import numpy as np
@@ -32,6 +33,11 @@ def check_int(name: str, value, minimum: int) -> int:
             f"{name} must be an integer of at least {minimum}{most}, not {value!r}."
         )
     return int(value)
+
+
+def is_number(value) -> bool:
+    """Whether a value is a real number, Python's or NumPy's; a bool is none."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def check_mask(mask, count: int) -> np.ndarray:

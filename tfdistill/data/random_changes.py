@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import is_number
 from tfdistill._internal.seeds import key_of
 from tfdistill.inner.second_order import projective_transform
 
@@ -59,8 +60,7 @@ class RandomChanges:
                 object.__setattr__(self, field.name, bool(value))
                 continue
             highest = {"rotation": 0.5, "zoom": 0.99}.get(field.name, 1.0)
-            number = isinstance(value, (int, float, np.number))
-            if not number or not 0 <= value <= highest:
+            if not is_number(value) or not 0 <= value <= highest:
                 raise ValueError(
                     f"{field.name} must lie in 0..{highest:g}, not be {value!r}."
                 )

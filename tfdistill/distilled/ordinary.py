@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import final
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_int, is_number
 from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Draw, fold_in, shuffled
 from tfdistill.data.random_changes import RandomChanges
@@ -57,8 +56,7 @@ class OrdinaryTraining(Recipe):
         for name in ("updates", "batch_size"):
             object.__setattr__(self, name, check_int(name, getattr(self, name), 1))
         rate = self.learning_rate
-        number = isinstance(rate, (int, float, np.number))
-        if not number or not 0 < rate < math.inf:
+        if not is_number(rate) or not 0 < rate < math.inf:
             raise ValueError(f"learning_rate must be above 0, not {rate!r}.")
         object.__setattr__(self, "learning_rate", float(rate))
         if not isinstance(self.changes, RandomChanges):

@@ -6,6 +6,7 @@ import time
 import keras
 
 from tfdistill._internal import lookup
+from tfdistill._internal.checks import check_int, is_number
 from tfdistill.runs import strategies
 
 SCHEDULES = ("cosine", "halving", "constant")
@@ -22,11 +23,12 @@ class Anneal(keras.callbacks.Callback):
     Args:
         schedule: "cosine" (to 0), "halving" (at every tenth of the run, as in Wang et
             al. 2018) or "constant".
-        outer_steps: Number of outer steps of the run.
-        seconds: Length of the run in seconds.
+        outer_steps: Number of outer steps of the run, at least 1.
+        seconds: Length of the run in seconds, > 0.
 
     Raises:
-        ValueError: If neither `outer_steps` nor `seconds` is given, or one is not > 0.
+        ValueError: If neither `outer_steps` nor `seconds` is given, or a number is out
+            of range.
 
     Example:
         >>> import tfdistill
@@ -44,16 +46,17 @@ class Anneal(keras.callbacks.Callback):
     ):
         super().__init__()
         lookup.find("schedule", schedule, dict.fromkeys(SCHEDULES))
-        limits = [limit for limit in (outer_steps, seconds) if limit is not None]
-        numbers = all(isinstance(limit, (int, float)) for limit in limits)
-        if not limits or not numbers or not all(limit > 0 for limit in limits):
-            raise ValueError(
-                "Give outer_steps or seconds or both, above 0, not "
-                f"{outer_steps!r} and {seconds!r}."
-            )
+        if outer_steps is None and seconds is None:
+            raise ValueError("Give outer_steps or seconds, or both.")
         self._schedule = schedule
-        self._outer_steps = outer_steps or math.inf
-        self._seconds = seconds or math.inf
+        self._outer_steps: float = math.inf
+        if outer_steps is not None:
+            self._outer_steps = check_int("outer_steps", outer_steps, 1)
+        self._seconds = math.inf
+        if seconds is not None:
+            if not is_number(seconds) or not seconds > 0:
+                raise ValueError(f"seconds must be above 0, not {seconds!r}.")
+            self._seconds = float(seconds)
         #: Seconds that the run has taken.
         self.elapsed = 0.0
 

@@ -3,8 +3,9 @@
 import dataclasses
 import math
 
-import numpy as np
 import tensorflow as tf
+
+from tfdistill._internal.checks import is_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Hyperparameter:
         if not self.variable:
             object.__setattr__(self, "variable", f"raw_{self.plural}")
         start = self.start
-        number = isinstance(start, (int, float, np.number)) and np.isfinite(start)
-        if not number or not self.low < start < self.high:
+        # The bounds are never reached, infinity neither.
+        if not is_number(start) or not self.low < start < self.high:
             bounds = f"lie between {self.low:g} and {self.high:g}"
             if math.isinf(self.high):
                 bounds = f"be above {self.low:g}"
