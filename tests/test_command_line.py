@@ -391,6 +391,10 @@ def test_help(command):
             ["--student must be one of", "'lenett'; did you mean 'lenet'"],
         ),
         (["distill", "--workdir=W", "--judgements=7"], ["--judgements must divide"]),
+        (
+            ["distill", "--workdir=W", "--meta_gradient=ridge", "--epochs=3"],
+            ["--meta_gradient=ridge", "--recipe=ordinary and --epochs=1"],
+        ),
         (["distill", "--workdir=W", "--student=alexnet"], ["alexnet", "63"]),
         (["distill", "--workdir=W", "--steps=0"], ["steps", "0"]),
         (["distill", "--workdir=W", "--images_per_class=-1"], ["images_per_class"]),

@@ -331,7 +331,9 @@ def test_what_files_call_an_own_class(digits, tmp_path):
 
 @pytest.mark.parametrize("meta_gradient", [None, "full", "ridge"])
 def test_a_loss_without_derivative_is_refused(meta_gradient, digits):
-    images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+    images = tfdistill.DistilledImages.from_real(
+        digits, steps=1, epochs=1, recipe=tfdistill.OrdinaryTraining()
+    )
     kinds = {"full": inner.FullUnroll, "ridge": tfdistill.RidgeRegression}
     distiller = tfdistill.Distiller(
         "mlp",
@@ -341,6 +343,19 @@ def test_a_loss_without_derivative_is_refused(meta_gradient, digits):
     )
     distiller.compile()
     with pytest.raises(ValueError, match="Counting.meta_loss has no derivative"):
+        distiller.fit(digits.train.batch(64), steps_per_epoch=1, verbose=0)
+
+
+def test_an_objective_is_not_blamed_for_a_student_without_derivative(digits):
+    def stopped(image_shape, num_classes):
+        images = keras.Input(image_shape)
+        outputs = keras.layers.Dense(num_classes)(keras.layers.Flatten()(images))
+        return keras.Model(images, keras.ops.stop_gradient(outputs))
+
+    images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+    distiller = tfdistill.Distiller(stopped, images)
+    distiller.compile()
+    with pytest.raises(ValueError, match="^The student's outputs depend on nothing"):
         distiller.fit(digits.train.batch(64), steps_per_epoch=1, verbose=0)
 
 

@@ -167,7 +167,11 @@ def test_a_student_without_features_is_refused_before_anything_is_traced():
     def distiller(student, features=None):
         digits = tfdistill.load_dataset("digits")
         images = tfdistill.DistilledImages.from_real(
-            digits, steps=1, epochs=1, centred_labels=True
+            digits,
+            steps=1,
+            epochs=1,
+            centred_labels=True,
+            recipe=tfdistill.OrdinaryTraining(),
         )
         return tfdistill.Distiller(
             student,
@@ -183,6 +187,47 @@ def test_a_student_without_features_is_refused_before_anything_is_traced():
     with pytest.raises(ValueError, match="no layer 'poled', but .*pooled"):
         distiller(convolution, "poled")
     distiller(convolution, "pooled")
+
+
+def images_and(**others):
+    def make(digits):
+        kinds = {"epochs": 1, "recipe": tfdistill.OrdinaryTraining(), **others}
+        return tfdistill.DistilledImages.from_real(digits, steps=1, **kinds)
+
+    return make
+
+
+def not_learned(digits):
+    images = images_and()(digits)
+    images.images.trainable = False
+    return images
+
+
+LEARNED = tfdistill.LearnedSchedule("sgd", {"learning_rate": np.full((1, 1), 0.1)})
+NO_STEPS = "no steps by which to train .*: give DistilledImages a recipe, recipe=tfd"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (images_and(recipe=None), NO_STEPS),
+        (images_and(recipe=LEARNED), NO_STEPS),
+        (
+            images_and(epochs=3),
+            "epochs must be 1, not 3: give Distilled",
+        ),
+        (not_learned, "images and labels, but DistilledImages has neither to learn"),
+        (
+            lambda digits: tfdistill.RealBatches(digits, steps=2),
+            "but RealBatches has n",
+        ),
+    ],
+)
+def test_what_a_regression_does_not_learn_is_refused(digits, make, says):
+    with pytest.raises(ValueError, match=says):
+        tfdistill.Distiller(
+            "linear", make(digits), meta_gradient=tfdistill.RidgeRegression()
+        )
 
 
 @pytest.mark.parametrize(
@@ -436,7 +481,11 @@ def test_ages_are_staggered(digits):
 def test_several_architectures_have_pools_of_their_own(digits):
     students = tfdistill.LearningStudents(size=2, max_age=10)
     images = tfdistill.DistilledImages.from_real(
-        digits, steps=1, epochs=1, centred_labels=True
+        digits,
+        steps=1,
+        epochs=1,
+        centred_labels=True,
+        recipe=tfdistill.OrdinaryTraining(),
     )
     made = tfdistill.Distiller(
         "convnet@4,wide_convnet_bn@4-8",
@@ -537,7 +586,12 @@ def test_windows_start_at_every_age(digits):
 def test_networks_in_half_precision_take_steps_like_others(digits):
     """The first steps of Adam are about as long as its rate, whatever the gradient."""
     images = tfdistill.DistilledImages.from_real(
-        digits, steps=1, images_per_class=10, centred_labels=True
+        digits,
+        steps=1,
+        epochs=1,
+        images_per_class=10,
+        centred_labels=True,
+        recipe=tfdistill.OrdinaryTraining(),
     )
     moves = {}
     for dtype in ("float16", "float32"):
@@ -633,6 +687,12 @@ def test_cross_entropy_judges_centred_labels(digits):
 
 @pytest.mark.parametrize("meta_gradient", [None, tfdistill.RidgeRegression()])
 def test_centred_labels_are_no_distributions(digits, meta_gradient):
-    images = tfdistill.DistilledImages.from_real(digits, steps=1, centred_labels=True)
+    images = tfdistill.DistilledImages.from_real(
+        digits,
+        steps=1,
+        epochs=1,
+        centred_labels=True,
+        recipe=tfdistill.OrdinaryTraining(),
+    )
     with pytest.raises(ValueError, match='for the objective "least_squares"'):
         tfdistill.Distiller("linear", images, meta_gradient=meta_gradient)

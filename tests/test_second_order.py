@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+import tfdistill
 from tfdistill import BackGradient, DistilledImages, Distiller, students
 from tfdistill.inner import StatelessModel, second_order
 from tfdistill.inner.second_order import functions, pooling
@@ -490,5 +491,36 @@ def test_a_distiller_refuses_at_once():
     def student():
         return student_with(REFUSED["tf.nn.dilation2d"]).model
 
-    with pytest.raises(ValueError, match="'mine' uses Dilation2D"):
+    with pytest.raises(ValueError, match="student: its layer 'mine' uses Dilation2D"):
         Distiller(student, images)
+
+
+def test_ridge_regression_needs_no_second_derivative():
+    images = DistilledImages(
+        np.random.default_rng(0).standard_normal((1, CLASSES, *SHAPE)),
+        np.arange(CLASSES),
+        CLASSES,
+        epochs=1,
+        centred_labels=True,
+        recipe=tfdistill.OrdinaryTraining(),
+    )
+    distiller = Distiller(
+        lambda: student_with(REFUSED["tf.nn.dilation2d"]).model,
+        images,
+        tfdistill.LearningStudents(size=1),
+        "least_squares",
+        meta_gradient=tfdistill.RidgeRegression(),
+    )
+    distiller.compile()
+    before = images.images.numpy()
+    real = np.random.default_rng(1).standard_normal((6, *SHAPE)).astype("float32")
+    batch = tf.data.Dataset.from_tensors((real, np.arange(6) % CLASSES))
+    distiller.fit(batch.repeat(2), verbose=0)  # and the student takes a step of its own
+    assert np.abs(images.images.numpy() - before).max() > 1e-4
+
+
+def test_ridge_regression_needs_a_first_derivative():
+    layer = layers.Lambda(lambda x: x + tf.raw_ops.Bitcast(input=x, type=x.dtype))
+    student = StatelessModel(student_with(layer).model, "own")
+    with pytest.raises(ValueError, match="own: .* uses Bitcast, whose deriv"):
+        tfdistill.RidgeRegression().check_student(student, SHAPE)

@@ -51,8 +51,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
 
     Raises:
         ValueError: If the student doesn't fit the synthesizer's images and classes, it
-            expects images in 0..255, the meta-gradient refuses its number of steps, or
-            the synthesizer has penalties, which would have no effect.
+            expects images in 0..255, the meta-gradient refuses it or the synthesizer,
+            or the synthesizer has penalties, which would have no effect.
 
     Example:
         >>> import tfdistill
@@ -92,7 +92,6 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
                 synthesizer.image_shape,
                 synthesizer.num_classes,
                 initial_weights,
-                differentiated=True,
                 logits=self.objective.takes_logits,
             )
         normalization = synthesizer.source and synthesizer.source.normalization
@@ -105,7 +104,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         stability.check_precision(variables)
         strategies.check_made_here("synthesizer", variables, self.distribute_strategy)
         curriculum = synthesizer.curriculum(student_seed(self.seed))
-        self.meta_gradient.check(curriculum.num_steps)
+        self.meta_gradient.check_synthesizer(synthesizer, curriculum)
         labels = curriculum.batch(tf.constant(0)).labels
         self.objective.check_labels(keras.ops.convert_to_numpy(labels)[None])
         check_penalties(type(synthesizer).__name__, synthesizer.losses)

@@ -146,6 +146,7 @@ def _distiller(cell, precision, weights):
             CLASSES,
             epochs=cell.epochs,
             centred_labels=cell.ridge,
+            recipe=tfdistill.OrdinaryTraining() if cell.ridge else None,
         )
     others = {}
     if cell.ridge:

@@ -150,6 +150,7 @@ def ridge(width: int, side: int, batch: int, repeats: int = 9) -> dict:
         10,
         epochs=1,
         centred_labels=True,
+        recipe=tfdistill.OrdinaryTraining(),
     )
     distiller = tfdistill.Distiller(
         f"wide_convnet@{width}-{2 * width}-{4 * width}",

@@ -185,6 +185,13 @@ def distiller(configuration: Configuration, dataset):
     from tfdistill.distiller import Distiller
 
     c = configuration
+    # Not in `resolve`, which reads the folders of earlier versions: they took it.
+    suits = c.synthesizer == "images" and c.recipe == "ordinary" and c.epochs == 1
+    if c.meta_gradient == "ridge" and not suits:
+        raise InputError(
+            "--meta_gradient=ridge regresses once on all images, and learns no steps: "
+            "it needs --synthesizer=images, --recipe=ordinary and --epochs=1."
+        )
     images, weights = synthesizers.make(c, dataset), students.weights(c)
     objective = objectives.make(c, dataset)
     with students.precision(c):

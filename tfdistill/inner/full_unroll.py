@@ -48,7 +48,8 @@ class FullUnroll(Unroll):
                         problem.objective.meta_loss(judges.labels[number], outputs)
                     )
             loss = tf.add_n(losses) / len(losses)
+        judged = judges.labels[judges.last], outputs
         gradients = unroll.derivatives(
-            tape, loss, curriculum.sources, problem, "meta_loss"
+            tape, loss, curriculum.sources, problem, "meta_loss", *judged
         )
-        return Judgement(loss, gradients, judges.labels[judges.last], outputs)
+        return Judgement(loss, gradients, *judged)

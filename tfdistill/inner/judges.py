@@ -40,8 +40,11 @@ class Unroll(MetaGradient):
     def __init__(self, *, judgements: int = 1):
         self.judgements = check_int("judgements", judgements, 1)
 
-    def check(self, num_steps):
+    def check_synthesizer(self, synthesizer, curriculum):
         """Refuses a T that J does not divide."""
+        self._check_steps(curriculum.num_steps)
+
+    def _check_steps(self, num_steps):
         if num_steps % self.judgements:
             raise ValueError(
                 f"judgements must divide the {num_steps} steps of a student evenly, "
@@ -49,7 +52,7 @@ class Unroll(MetaGradient):
             )
 
     def _judges(self, problem: Problem) -> Judges:
-        self.check(problem.curriculum.num_steps)
+        self._check_steps(problem.curriculum.num_steps)
         count = self.judgements
 
         def parts(examples):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfdistill._internal.faces import Face
+from tfdistill.inner import second_order
 from tfdistill.inner.curriculum import Curriculum
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.stateless import StatelessModel
@@ -87,26 +88,30 @@ class MetaGradient(Face, abc.ABC):
             problem: The student, what it learns from, and the real batch.
         """
 
-    def check(self, num_steps: int) -> None:
-        """Refuses a number of inner steps that it cannot differentiate.
+    def check_synthesizer(self, synthesizer, curriculum: Curriculum) -> None:
+        """Refuses a synthesizer that it cannot learn.
 
-        Called once, before anything is traced. By default any number is accepted.
+        Called once, before anything is traced. By default any is accepted. One that
+        takes no inner steps learns no rates: it refuses a synthesizer without a
+        `recipe` of its own, whose result would be trained on by such rates.
 
         Args:
-            num_steps: T, the number of inner steps of each student.
+            synthesizer: The `Synthesizer`.
+            curriculum: What one of its students learns from.
 
         Raises:
-            ValueError: If the number is refused.
+            ValueError: If the synthesizer, or its number of steps, is refused.
         """
-        del num_steps
+        del synthesizer, curriculum
 
     def check_student(
         self, student: StatelessModel, image_shape: Sequence[int]
     ) -> None:
         """Refuses a student that it cannot use.
 
-        Called once for each architecture, before anything is traced. By default any
-        student is accepted.
+        Called once for each architecture, before an outer step is traced. By default,
+        one whose steps cannot be differentiated: with an operation that has no second
+        derivative.
 
         Args:
             student: The network as a pure function.
@@ -115,4 +120,4 @@ class MetaGradient(Face, abc.ABC):
         Raises:
             ValueError: If the student is refused.
         """
-        del student, image_shape
+        second_order.check(student, image_shape, student.name)

@@ -5,7 +5,7 @@ from typing import final
 import keras
 import tensorflow as tf
 
-from tfdistill.inner import parts, unroll
+from tfdistill.inner import parts, second_order, unroll
 from tfdistill.inner.problem import Judgement, MetaGradient, Problem
 
 
@@ -23,7 +23,8 @@ class RidgeRegression(MetaGradient):
 
     The objective judges the outputs: `LeastSquares` by the squared distance, or by
     cross-entropy, for which learned centred labels are logits of a learned scale.
-    Learned rates are not used.
+    No steps are taken and no rates learned, so that the synthesizer has one epoch, and
+    a `recipe` by which to train on the result.
 
     A network's own training comes from the initial weights: `LearningStudents`.
 
@@ -43,7 +44,8 @@ class RidgeRegression(MetaGradient):
         >>> import tfdistill
         >>> digits = tfdistill.load_dataset("digits")
         >>> images = tfdistill.DistilledImages.from_real(
-        ...     digits, steps=1, epochs=1, centred_labels=True
+        ...     digits, steps=1, epochs=1, centred_labels=True,
+        ...     recipe=tfdistill.OrdinaryTraining(),
         ... )
         >>> distiller = tfdistill.Distiller(
         ...     "convnet@16", images, tfdistill.LearningStudents(), "least_squares",
@@ -66,6 +68,31 @@ class RidgeRegression(MetaGradient):
         self.penalty, self.margin = penalty, margin
         self.mirrored, self.features = mirrored, features
 
+    def check_synthesizer(self, synthesizer, curriculum):
+        """Refuses one without images to learn, of several epochs, or without recipe."""
+        name = type(synthesizer).__name__
+        # Of a strategy's variables, those of a replica can be watched.
+        own = tf.distribute.get_strategy().experimental_local_results
+        sources = [x for source in curriculum.sources for x in own(source)]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(sources)
+            made = _all_batches(curriculum)
+        if all(g is None for g in tape.gradient(made, sources)):
+            raise ValueError(
+                f"RidgeRegression learns images and labels, but {name} has neither to "
+                "learn: use BackGradient, which learns rates."
+            )
+        if synthesizer.epochs > 1:
+            raise ValueError(
+                "RidgeRegression regresses once on all images, so that epochs must be "
+                f"1, not {synthesizer.epochs}: give {name} epochs=1."
+            )
+        if synthesizer.recipe is None or synthesizer.recipe.is_ordered:
+            raise ValueError(
+                "RidgeRegression learns no steps by which to train on the result: give "
+                f"{name} a recipe, recipe=tfdistill.OrdinaryTraining()."
+            )
+
     def check_student(self, student, image_shape):
         """Refuses a network without features, or one that an option is not for."""
         if self.mirrored and len(image_shape) < 2:
@@ -77,6 +104,7 @@ class RidgeRegression(MetaGradient):
             raise ValueError(
                 "margin is for labels of several numbers, not of one: leave it out."
             )
+        second_order.check(student, image_shape, student.name, order=1)
         student.check_features(image_shape, self.features)
 
     def __call__(self, problem: Problem) -> Judgement:
@@ -101,8 +129,11 @@ class RidgeRegression(MetaGradient):
             if self.margin:
                 clear = tf.cast(_clearness(labels), loss.dtype)
                 loss -= self.margin * clear
-        gradients = unroll.derivatives(tape, loss, sources, problem, "meta_loss")
-        return Judgement(loss, gradients, problem.labels, outputs)
+        judged = problem.labels, outputs
+        gradients = unroll.derivatives(
+            tape, loss, sources, problem, "meta_loss", *judged
+        )
+        return Judgement(loss, gradients, *judged)
 
 
 def solution(features: tf.Tensor, labels: tf.Tensor, penalty: float) -> tf.Tensor:

@@ -130,10 +130,11 @@ class StatelessModel:
 
     Args:
         model: A built `keras.Model` with one input and one output.
+        name: What sentences call the student; by default as the model.
     """
 
-    def __init__(self, model: keras.Model):
-        self.model = model
+    def __init__(self, model: keras.Model, name: str | None = None):
+        self.model, self.name = model, name or model.name
 
     @property
     def weights(self) -> list[tf.Tensor]:

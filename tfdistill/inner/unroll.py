@@ -53,7 +53,8 @@ def step(problem: Problem, t, learner: Learner) -> Learner:
             learner.weights, learner.state, batch.images, training=True
         )
         loss = problem.objective.inner_loss(batch.labels, outputs) + penalty
-    gradients = derivatives(tape, loss, learner.weights, problem, "inner_loss")
+    judged = batch.labels, outputs
+    gradients = derivatives(tape, loss, learner.weights, problem, "inner_loss", *judged)
     weights, slots = problem.curriculum.inner_optimizer.take(
         t, batch.hyperparameters, gradients, learner.weights, learner.slots
     )
@@ -116,10 +117,12 @@ def judge(problem: Problem, learner: Learner, images, labels):
         tape.watch(sources)
         outputs = parts.side_by_side(network, images)
         loss = problem.objective.meta_loss(labels, outputs)
-    return loss, outputs, derivatives(tape, loss, sources, problem, "meta_loss")
+    judged = labels, outputs
+    gradients = derivatives(tape, loss, sources, problem, "meta_loss", *judged)
+    return loss, outputs, gradients
 
 
-def derivatives(tape, loss, sources, problem: Problem, method: str):
+def derivatives(tape, loss, sources, problem: Problem, method: str, labels, outputs):
     """d loss / d source, dense; zeros for those that it does not depend on.
 
     Args:
@@ -127,21 +130,34 @@ def derivatives(tape, loss, sources, problem: Problem, method: str):
         loss: A scalar, of the problem's objective.
         sources: Tensors or variables.
         problem: Whose objective it is.
-        method: The objective's method that computed the loss, for the error.
+        method: The objective's method that computed the loss.
+        labels, outputs: What it computed the loss from.
 
     Raises:
         ValueError: If it depends on none of them.
     """
     gradients = tape.gradient(loss, sources)
     if sources and all(g is None for g in gradients):
-        name = type(problem.objective).__name__
-        raise ValueError(
-            f"{name}.{method} has no derivative: nothing can be learned from a loss of "
-            "argmax, rounded or compared outputs, or of numbers from outside "
-            "TensorFlow's operations."
-        )
+        raise ValueError(_why_none(problem.objective, method, labels, outputs))
     pairs = zip(sources, gradients)
     return dense([tf.zeros_like(s) if g is None else g for s, g in pairs])
+
+
+def _why_none(objective, method, labels, outputs):
+    """Why a loss does not depend on what is learned: by the objective, or before it."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(outputs)
+        loss = getattr(objective, method)(labels, outputs)
+    if tape.gradient(loss, outputs) is None:
+        return (
+            f"{type(objective).__name__}.{method} has no derivative: nothing can be "
+            "learned from a loss of argmax, rounded or compared outputs, or of numbers "
+            "from outside TensorFlow's operations."
+        )
+    return (
+        "The student's outputs depend on nothing that is learned: a layer stops "
+        "gradients, or computes outside TensorFlow's operations."
+    )
 
 
 def dense(gradients) -> list[tf.Tensor]:

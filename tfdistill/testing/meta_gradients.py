@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.distiller import Distiller
 from tfdistill.inner.problem import Judgement, MetaGradient
 from tfdistill.synthesizers.images import DistilledImages
@@ -43,7 +44,8 @@ def check_meta_gradient(
         ... )
     """
     measures.require_kind("meta_gradient", meta_gradient, MetaGradient)
-    meta_gradient.check(6)
+    fitting = _images(steps=6, epochs=1)
+    meta_gradient.check_synthesizer(fitting, fitting)
     with measures.double_precision():
         synthesizer = _images()
         problem = measures.problem(synthesizer)
@@ -98,6 +100,7 @@ def _images(steps=2, epochs=3):
         epochs=epochs,
         learning_rate=0.1,
         soft_labels=True,
+        recipe=OrdinaryTraining(),
     )
 
 
@@ -170,7 +173,9 @@ def _check_replicas(meta_gradient, strategy):
         data = np.tile(images, (count, 1, 1, 1)), np.tile(labels, count)
         with where.scope():
             distiller = Distiller(
-                measures.small_student, _images(), meta_gradient=meta_gradient
+                measures.small_student,
+                _images(steps=6, epochs=1),
+                meta_gradient=meta_gradient,
             )
             distiller.compile(
                 keras.optimizers.SGD(1.0),

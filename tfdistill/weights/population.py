@@ -10,7 +10,6 @@ import tensorflow as tf
 from tfdistill import students
 from tfdistill._internal.checks import check_kind
 from tfdistill._internal.seeds import Draw, fold_in
-from tfdistill.inner import second_order
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.fixed import FixedWeights
@@ -32,13 +31,11 @@ class Population:
         initial_weights: p(theta_0); `RandomWeights()` by default.
         saved: Arrays of fixed initial weights: used if they fit the student and no
             `initial_weights` are given.
-        differentiated: Whether the students' learning will be differentiated. They are
-            then searched for operations without a second derivative.
         logits: Same as for `students.build`.
 
     Raises:
-        ValueError: If a student doesn't fit the data, its learning can't be
-            differentiated, or several are to start from weights that are not random.
+        ValueError: If a student doesn't fit the data, or several are to start from
+            weights that are not random.
     """
 
     def __init__(
@@ -50,7 +47,6 @@ class Population:
         saved: Sequence[np.ndarray] | None = None,
         *,
         logits: bool = True,
-        differentiated: bool = False,
     ):
         if initial_weights is not None:
             check_kind("initial_weights", initial_weights, InitialWeights)
@@ -65,10 +61,7 @@ class Population:
                 )
 
             model = make_model()
-            learner = StatelessModel(model)
-            if differentiated:
-                name = students.name_of(architecture)
-                second_order.check(learner, image_shape, name)
+            learner = StatelessModel(model, students.name_of(architecture))
             weights = initial_weights
             if weights is None:
                 fits = saved is not None and students.assign(model, saved)

@@ -4,6 +4,7 @@ For such an operation, TensorFlow either fails in the middle of a trace, or sile
 leaves out a part of the meta-gradient.
 """
 
+import contextlib
 import re
 import warnings
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ _INSTEAD = {
 }
 
 
-def check(student, image_shape: Sequence[int], name: str) -> None:
+def check(student, image_shape: Sequence[int], name: str, *, order: int = 2) -> None:
     """Searches a student's first gradient for what can't be differentiated again.
 
     The gradient is traced, not computed.
@@ -49,6 +50,7 @@ def check(student, image_shape: Sequence[int], name: str) -> None:
         student: A `StatelessModel`.
         image_shape: (height, width, channels).
         name: What the sentences call the student.
+        order: 1 to search its outputs alone, for what has no derivative at all.
 
     Raises:
         ValueError: If a meta-gradient through the student is impossible or wrong.
@@ -57,7 +59,7 @@ def check(student, image_shape: Sequence[int], name: str) -> None:
         UserWarning: If a layer stops gradients.
     """
     try:
-        traced = _traced(student, image_shape)
+        traced = _traced(student, image_shape, order)
     except (TypeError, ValueError, NotImplementedError, tf.errors.OpError):
         return  # not this check's concern: the real trace fails in the same way
     operations = list(on_paths(*traced))
@@ -67,7 +69,8 @@ def check(student, image_shape: Sequence[int], name: str) -> None:
             kind = re.sub("(Grad|Backprop).*", "", operation.type)
             # The gradients of functions do not carry the names of layers.
             paths = [path, *(p for op, p in operations if op.type == kind)]
-            raise ValueError(_sentence(name, kind, _layer(student.model, paths)))
+            layer = _layer(student.model, paths)
+            raise ValueError(_sentence(name, kind, layer, order))
     # The derivative of logsumexp does not depend on what is stopped in it.
     stops = [path for _, path in found if "ReduceLogSumExp" not in path]
     for layer in sorted({_layer(student.model, [path]) for path in stops}):
@@ -78,8 +81,8 @@ def check(student, image_shape: Sequence[int], name: str) -> None:
         )
 
 
-def _traced(student, image_shape):
-    """A graph of the first gradient; its sources; and what depends on them."""
+def _traced(student, image_shape, order):
+    """A graph of what is differentiated; its sources; and what depends on them."""
     model = student.model
     graph = func_graph.FuncGraph("second_order")
     with graph.as_default():
@@ -94,10 +97,11 @@ def _traced(student, image_shape):
             outputs, state, penalty = student(weights, state, images, training=True)
             # Its gradient depends on the outputs, as that of any inner loss does.
             loss = -tf.reduce_sum(tf.nn.log_softmax(outputs)[:, 0]) + penalty
-        try:
-            gradients = tape.gradient(loss, weights)
-        except LookupError:  # there is not even a first derivative
-            gradients = [loss]
+        gradients = [loss]
+        if order == 2:
+            # Without a first derivative, that is what the search finds.
+            with contextlib.suppress(LookupError):
+                gradients = tape.gradient(loss, weights)
         targets = [
             tf.convert_to_tensor(x) for x in (*gradients, *state) if x is not None
         ]
@@ -121,12 +125,13 @@ def _is_wrong(operation):
         return True
 
 
-def _sentence(name, kind, layer):
+def _sentence(name, kind, layer, order):
     found = (use for start, use in _INSTEAD.items() if kind.startswith(start))
-    instead = next(found, "functions that can be differentiated twice")
+    which, often = ("second derivative", " twice") if order == 2 else ("derivative", "")
+    instead = next(found, f"functions that can be differentiated{often}")
     return (
-        f"student {name}: {layer} uses {kind}, whose second derivative TensorFlow does "
-        f"not have, so images cannot be distilled through it: use {instead}."
+        f"student {name}: {layer} uses {kind}, whose {which} TensorFlow does not have, "
+        f"so images cannot be distilled through it: use {instead}."
     )
 
 
