@@ -41,7 +41,7 @@ class Attack(Classification):
                 "attack_class and target_class must be two different classes from 0 "
                 f"up, not {attack_class!r} and {target_class!r}."
             )
-        self.attack_class, self.target_class = map(int, classes)
+        self.attack_class, self.target_class = int(attack_class), int(target_class)
 
     def meta_loss(self, labels, outputs):
         """Mean cross-entropy against the modified labels."""
