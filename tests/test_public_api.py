@@ -23,9 +23,9 @@ def members(value, name):
     """(name, object, class) of a public object and of what is public in it."""
     yield name, value, None
     if isinstance(value, types.ModuleType):
-        for key, item in vars(value).items():
-            home = getattr(item, "__module__", None)
-            if not key.startswith("_") and home == value.__name__:
+        for key in dir(value):
+            item = getattr(value, key)
+            if not key.startswith("_") and not isinstance(item, types.ModuleType):
                 yield from members(item, f"{name}.{key}")
     if inspect.isclass(value):
         for key, item in vars(value).items():
@@ -43,6 +43,19 @@ PUBLIC = [
     for name in tfdistill.__all__
     for member in members(getattr(tfdistill, name), name)
 ]
+
+
+def test_a_face_shows_nothing_that_it_only_works_with():
+    """To `dir` and tab completion."""
+    faces = [getattr(tfdistill, name) for name in tfdistill.__all__]
+    for face in filter(inspect.ismodule, faces):
+        for key in (key for key in dir(face) if not key.startswith("_")):
+            item = getattr(face, key)
+            if inspect.ismodule(item):  # a folder shows its modules
+                assert item.__name__ == f"{face.__name__}.{key}"
+            elif getattr(item, "__module__", face.__name__) != face.__name__:
+                assert f"{key} as {key}" in inspect.getsource(face), (face, key)
+    assert {"RATES", "NearestNeighbours", "tune"} <= set(dir(tfdistill.baselines))
 
 
 def test_every_public_name_has_a_docstring():

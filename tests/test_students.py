@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfdistill import inner, students
 from tfdistill.cli.errors import own_frames
+from tfdistill.students.names import each_of
 from tfdistill.students.networks import LocalResponseNormalization, XavierNormal
 
 # Small images that each student can still take.
@@ -507,8 +508,8 @@ def test_several_students_are_sampled():
     assert sampled == students.Sampled.of_widths("gtn_learner", ranges, 3, seed=1)
     name = students.name_of(sampled)
     assert name.count("gtn_learner@") == 3 and name.count("-4-") == 3
-    assert [students.name_of(s) for s in students.each_of(name)] == name.split(",")
-    assert students.each_of(students.lenet) == [students.lenet]
+    assert [students.name_of(s) for s in each_of(name)] == name.split(",")
+    assert each_of(students.lenet) == [students.lenet]
     with pytest.raises(ValueError, match="5-3"):
         students.Sampled.of_widths("gtn_learner", [(5, 3)])
 

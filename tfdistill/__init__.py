@@ -10,7 +10,7 @@ import importlib
 import os
 from pathlib import Path
 
-from tfdistill._internal import keras_setup
+from tfdistill._internal import faces, keras_setup
 
 # oneDNN's convolutions make the outer step two to three times faster on CPUs where
 # TensorFlow leaves them off. Has no effect once TensorFlow (or Keras) is imported.
@@ -34,11 +34,14 @@ def __getattr__(name):
     keras_setup.check()
     module, original = _HOMES[name]
     try:
-        return importlib.import_module(f"{module}.{original}")  # a module
+        found = importlib.import_module(f"{module}.{original}")  # a module
     except ModuleNotFoundError as error:
         if error.name != f"{module}.{original}":
             raise
-    return getattr(importlib.import_module(module), original)
+        return getattr(importlib.import_module(module), original)
+    if not hasattr(found, "__path__"):  # a folder imports nothing for itself
+        faces.show_own(found)
+    return found
 
 
 def __dir__():

@@ -1,7 +1,9 @@
-"""How objects show themselves: in a line, and as a table in a notebook."""
+"""How things show themselves: objects in a line and as a table, modules by names."""
 
+import ast
 import html
 import inspect
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,6 +81,25 @@ def lines(title: str, facts: Mapping[str, Any]) -> str:
 def size(shape) -> str:
     """A shape in words: "28 x 28 x 1"."""
     return " x ".join(map(str, shape))
+
+
+def show_own(module: types.ModuleType) -> None:
+    """Lets `dir` and tab completion show a module's own names, not what it works with.
+
+    What it imports for others, as "name as name", is its own; other imports are not.
+    """
+    used = {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+        if alias.asname != alias.name
+    }
+
+    def own():
+        return [x for x in vars(module) if not x.startswith("_") and x not in used]
+
+    vars(module)["__dir__"] = own
 
 
 def _text(value):

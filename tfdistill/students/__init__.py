@@ -8,9 +8,7 @@ from tfdistill.students.building import check as check
 from tfdistill.students.frozen import frozen as frozen
 from tfdistill.students.names import STUDENTS as STUDENTS
 from tfdistill.students.names import Sampled as Sampled
-from tfdistill.students.names import each_of as each_of
 from tfdistill.students.names import get as get
-from tfdistill.students.names import imported as imported
 from tfdistill.students.names import name_of as name_of
 from tfdistill.students.networks import alex_cifar_net as alex_cifar_net
 from tfdistill.students.networks import alexnet as alexnet

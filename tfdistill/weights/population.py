@@ -11,6 +11,7 @@ from tfdistill import students
 from tfdistill._internal.checks import check_kind
 from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.inner.stateless import StatelessModel
+from tfdistill.students.names import each_of
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.fixed import FixedWeights
 from tfdistill.weights.random import RandomWeights
@@ -51,7 +52,7 @@ class Population:
         if initial_weights is not None:
             check_kind("initial_weights", initial_weights, InitialWeights)
         self.name = students.name_of(student)
-        architectures = students.each_of(student)
+        architectures = each_of(student)
         self.members: list[tuple[StatelessModel, InitialWeights]] = []
         for architecture in architectures:
 

@@ -23,7 +23,7 @@ from tfdistill.evaluation import networks
 from tfdistill.evaluation.evaluator import Evaluator, evaluate_model
 from tfdistill.runs import files
 from tfdistill.runs.backup import Backup
-from tfdistill.students import architecture_spaces, saving
+from tfdistill.students import architecture_spaces, names, saving
 from tfdistill.studies.architecture_search import kept, oracles
 from tfdistill.studies.architecture_search.candidates import Agreement, Candidate
 from tfdistill.studies.pretraining import Recipe, pretrain
@@ -383,7 +383,7 @@ def _found(space):
     if callable(space):
         return space
     if ":" in space:
-        return students.imported(space, "space")
+        return names.imported(space, "space")
     known = architecture_spaces.SPACES
     if space not in known:
         raise ValueError(

@@ -13,6 +13,7 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.distiller import Distiller
 from tfdistill.inner.ridge import RidgeRegression
+from tfdistill.students.names import each_of
 from tfdistill.studies.replay.memories import Kept, Memory, Reservoir
 from tfdistill.synthesizers.base import DataSource
 from tfdistill.synthesizers.images import DistilledImages
@@ -57,7 +58,7 @@ class Distillation:
             raise ValueError(
                 f"learning_rate must be above 0, not {self.learning_rate}."
             )
-        students.each_of(self.student)
+        each_of(self.student)
 
     def __repr__(self):
         fields = dataclasses.asdict(self)
