@@ -93,7 +93,7 @@ def compare(
         ...     digits, {"reservoir": tfdistill.replay.Reservoir()}, bytes_per_class=65,
         ...     student="linear", updates=20, seeds=[0, 1], bounds=False,
         ... )
-        >>> found.final("random").shape
+        >>> found.final("reservoir").shape
         (2,)
     """
     changes = usual_changes(dataset) if changes is None else changes
