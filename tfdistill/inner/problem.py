@@ -86,6 +86,9 @@ class MetaGradient(Face, abc.ABC):
 
         Args:
             problem: The student, what it learns from, and the real batch.
+
+        Returns:
+            The meta-loss, with its derivative by each of `problem.curriculum.sources`.
         """
 
     def check_synthesizer(self, synthesizer, curriculum: Curriculum) -> None:

@@ -106,6 +106,10 @@ def alex_cifar_net(
 ) -> keras.Model:
     """The student for CIFAR-10 (Wang et al. 2018, section 4).
 
+    Two convolutions of 64 channels, 5 x 5, each with overlapping max pooling and local
+    response normalisation, and dense layers of 384 and 192: the layers of TensorFlow's
+    tutorial on CIFAR-10, after Krizhevsky et al. 2012.
+
     Args:
         image_shape: (height, width, channels).
         num_classes: Number of classes, at least 2.
@@ -140,6 +144,9 @@ def alexnet(
     image_shape: Sequence[int] = (224, 224, 3), num_classes: int = 10
 ) -> keras.Model:
     """AlexNet in one tower, without dropout (Wang et al. 2018, section 4).
+
+    Five convolutions, of 64, 192, 384, 256 and 256 channels, and two dense layers of
+    4096, as in torchvision's, which follows Krizhevsky 2014 (arXiv:1404.5997).
 
     Args:
         image_shape: (height, width, channels), sides of at least 63.
@@ -176,6 +183,9 @@ def convnet(
     depth: int = 3,
 ) -> keras.Model:
     """Convolutions with instance norm: the usual student of later distillation work.
+
+    Zhao, Mopuri and Bilen 2021 (arXiv:2006.05929) took it from Gidaris and Komodakis
+    2018 (arXiv:1804.09458), and introduced it to distillation.
 
     Args:
         image_shape: (height, width, channels), sides of at least 2 ** depth.

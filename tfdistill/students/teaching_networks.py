@@ -78,7 +78,10 @@ def gtn_learner(
     *,
     widths: Sequence[int] = (64, 128, 256),
 ) -> keras.Model:
-    """The paper's learner: two convolutions and two dense layers, weight-normalised.
+    """The learner of Such et al. 2019 (arXiv:1912.07768) for MNIST.
+
+    Two convolutions, each with max pooling, a batch norm of means only and a leaky
+    ReLU, and two dense layers; the weights of all are normalised.
 
     Args:
         image_shape: (height, width, channels), sides of at least 7.

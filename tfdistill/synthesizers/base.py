@@ -112,6 +112,10 @@ class Synthesizer(Face, keras.layers.Layer, abc.ABC):
 
         Args:
             seed: Seed of all random draws, int32 tensor `[2]`, in a graph or eagerly.
+
+        Returns:
+            A `Curriculum`, whose `sources` the meta-gradient is taken by. Its batches
+            are those of the classes and shapes that the synthesizer has.
         """
 
     def _learned(self, start, name: str) -> keras.Variable:
