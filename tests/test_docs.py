@@ -424,11 +424,23 @@ def test_the_house_is_as_it_is_drawn():
         assert importlib.util.find_spec(f"tfdistill.{room}"), room
 
 
+def public_classes_and_functions():
+    """By their paths in `tfdistill`, those of public modules too."""
+    found = {name: getattr(tfdistill, name) for name in tfdistill.__all__}
+    for name, module in [*found.items()]:
+        if inspect.ismodule(module):
+            keys = [key for key in dir(module) if not key.startswith("_")]
+            found |= {f"{name}.{key}": getattr(module, key) for key in keys}
+    return {
+        path: value
+        for path, value in found.items()
+        if inspect.isclass(value) or inspect.isfunction(value)
+    }
+
+
 def test_public_classes_and_functions_have_an_example():
-    for name in tfdistill.__all__:
-        value = getattr(tfdistill, name)
-        if not isinstance(value, types.ModuleType):
-            assert "Example:\n" in inspect.getdoc(value), name
+    for path, value in public_classes_and_functions().items():
+        assert "Example:\n" in inspect.getdoc(value), path
 
 
 def rooms():
@@ -471,10 +483,9 @@ def test_the_site_builds_without_warnings(tmp_path):
     assert f"{outer_steps} (1000, if there is no --minutes)" in page
     shown = "".join(p.read_text() for p in (tmp_path / "site" / "api").rglob("*.html"))
     assert "Momentum" in shown and "check_synthesizer" in shown
-    for name in tfdistill.__all__:
-        assert re.search(rf'id="tfdistill[\w.]*\.{name}"', shown) or isinstance(
-            getattr(tfdistill, name), types.ModuleType
-        ), name
+    for path in public_classes_and_functions():
+        name = path.rpartition(".")[2]
+        assert re.search(rf'id="tfdistill[\w.]*\.{name}"', shown), path
     for page in (
         *("extending", "command_line", "changelog", "contributing", "glossary"),
         *("gallery", "citation", "api", "notebooks/elsewhere"),

@@ -68,7 +68,7 @@ def homes():
     """What `tfdistill` exports, by the home of each: full names, in their order.
 
     A package that is exported has the names that it imports for others and that have
-    no page yet; any other module is shown whole.
+    no page yet; any other module is shown whole, and then what it imports for others.
     """
     import tfdistill
 
@@ -79,7 +79,8 @@ def homes():
         if hasattr(value, "__path__"):
             packages.append(value)
         elif isinstance(value, types.ModuleType):
-            found[path] = [path]
+            found[path] = [path, *exported(value)]
+            known.update(found[path])
         else:
             found.setdefault(module, []).append(path)
         known.add(path)
@@ -141,8 +142,9 @@ def api_page(home, names):
         home: The module, without `tfdistill.`.
         names: Full names.
     """
-    few = len(names) <= 3
-    title = ", ".join(name.rpartition(".")[2] for name in names) if few else home
+    titles = names[:1] if names[0] == f"tfdistill.{home}" else names
+    few = len(titles) <= 3
+    title = ", ".join(name.rpartition(".")[2] for name in titles) if few else home
     return f"# {title}\n\n" + "\n".join(f"::: {name}\n" for name in names)
 
 

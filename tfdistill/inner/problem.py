@@ -24,6 +24,18 @@ class Problem(NamedTuple):
         state: Initial values of its other variables, a list of tensors.
         images: The real batch, float `[batch, *image_shape]`, normalised.
         labels: Labels of the real batch, `[batch, ...]`, as in the data set.
+
+    Example:
+        >>> import tfdistill
+        >>> from tfdistill import inner
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.DistilledImages.from_real(digits, steps=2, epochs=1)
+        >>> student = inner.StatelessModel(tfdistill.students.linear((8, 8, 1)))
+        >>> given = tfdistill.Classification(), student.weights, student.state
+        >>> problem = inner.Problem(student, images, *given, *digits.test.sample(2))
+        >>> judged = tfdistill.BackGradient()(problem)
+        >>> len(judged.gradients) == len(images.sources)
+        True
     """
 
     student: StatelessModel
@@ -44,6 +56,14 @@ class Judgement(NamedTuple):
             curriculum.
         labels: The real labels that belong to `outputs`.
         outputs: The trained student's outputs on real images.
+
+    Example:
+        >>> import tensorflow as tf, tfdistill
+        >>> labels, outputs = tf.constant([1, 0]), tf.zeros([2, 10])
+        >>> loss = tfdistill.Classification().meta_loss(labels, outputs)
+        >>> judged = tfdistill.inner.Judgement(loss, [tf.zeros([10])], labels, outputs)
+        >>> round(float(judged.loss), 3)
+        2.303
     """
 
     loss: tf.Tensor

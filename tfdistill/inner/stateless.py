@@ -131,6 +131,16 @@ class StatelessModel:
     Args:
         model: A built `keras.Model` with one input and one output.
         name: What sentences call the student; by default as the model.
+
+    Example:
+        >>> import tensorflow as tf, tfdistill
+        >>> model = tfdistill.students.linear((8, 8, 1))
+        >>> student = tfdistill.inner.StatelessModel(model)
+        >>> weights = [2 * w for w in student.weights]
+        >>> images = tf.zeros([5, 8, 8, 1])
+        >>> outputs, _, _ = student(weights, student.state, images, training=False)
+        >>> outputs.shape.as_list()
+        [5, 10]
     """
 
     def __init__(self, model: keras.Model, name: str | None = None):

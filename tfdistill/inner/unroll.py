@@ -15,6 +15,13 @@ class Learner(NamedTuple):
         weights: One for each trainable variable of the model.
         state: One for each other variable.
         slots: The running averages of the inner optimizer.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from tfdistill import unroll
+        >>> learner = unroll.Learner([tf.ones([2, 3])], [], [])
+        >>> len(learner.differentiable)
+        1
     """
 
     weights: list[tf.Tensor]
@@ -28,7 +35,19 @@ class Learner(NamedTuple):
 
 
 def start(problem: Problem) -> Learner:
-    """The student before its first step."""
+    """The student before its first step.
+
+    Example:
+        >>> import tfdistill
+        >>> from tfdistill import inner, unroll
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.DistilledImages.from_real(digits, steps=2, epochs=1)
+        >>> student = inner.StatelessModel(tfdistill.students.linear((8, 8, 1)))
+        >>> given = tfdistill.Classification(), student.weights, student.state
+        >>> problem = inner.Problem(student, images, *given, *digits.test.sample(2))
+        >>> len(unroll.start(problem).weights)
+        2
+    """
     slots = first_slots(problem.curriculum.inner_optimizer, problem.weights)
     return Learner(problem.weights, problem.state, slots)
 
@@ -38,6 +57,12 @@ def first_slots(optimizer, weights) -> list[tf.Tensor]:
 
     Half precision, which weights may have, holds neither Adam's averages of squares
     nor the derivative of their root: these are float32.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from tfdistill import inner, unroll
+        >>> len(unroll.first_slots(inner.Adam(), [tf.ones([2, 3])]))
+        2
     """
     half = tf.float16, tf.bfloat16
     slots = optimizer.slots(weights)
@@ -45,7 +70,20 @@ def first_slots(optimizer, weights) -> list[tf.Tensor]:
 
 
 def step(problem: Problem, t, learner: Learner) -> Learner:
-    """One step: theta_{t+1} = theta_t - eta_t * grad l(x_t, theta_t), or as in Adam."""
+    """One step: theta_{t+1} = theta_t - eta_t * grad l(x_t, theta_t), or as in Adam.
+
+    Example:
+        >>> import tfdistill
+        >>> from tfdistill import inner, unroll
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.DistilledImages.from_real(digits, steps=2, epochs=1)
+        >>> student = inner.StatelessModel(tfdistill.students.linear((8, 8, 1)))
+        >>> given = tfdistill.Classification(), student.weights, student.state
+        >>> problem = inner.Problem(student, images, *given, *digits.test.sample(2))
+        >>> learner = unroll.step(problem, 0, unroll.start(problem))
+        >>> len(learner.weights)
+        2
+    """
     batch = problem.curriculum.batch(t)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(learner.weights)
@@ -73,6 +111,18 @@ def walk(problem: Problem, learner: Learner, first, stop, track=()):
 
     Returns:
         The learner after the last step, and the track.
+
+    Example:
+        >>> import tfdistill
+        >>> from tfdistill import inner, unroll
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.DistilledImages.from_real(digits, steps=2, epochs=1)
+        >>> student = inner.StatelessModel(tfdistill.students.linear((8, 8, 1)))
+        >>> given = tfdistill.Classification(), student.weights, student.state
+        >>> problem = inner.Problem(student, images, *given, *digits.test.sample(2))
+        >>> learner, _ = unroll.walk(problem, unroll.start(problem), 0, stop=2)
+        >>> len(learner.weights)
+        2
     """
 
     def forward(t, learner, track):
@@ -99,6 +149,16 @@ def train(student, curriculum, objective, weights, state):
 
     Returns:
         The trained weights and the state after them.
+
+    Example:
+        >>> import tfdistill
+        >>> from tfdistill import inner, unroll
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.DistilledImages.from_real(digits, steps=2, epochs=1)
+        >>> student = inner.StatelessModel(tfdistill.students.linear((8, 8, 1)))
+        >>> start = student.weights, student.state
+        >>> trained = unroll.train(student, images, tfdistill.Classification(), *start)
+        >>> student.assign(*trained)
     """
     nothing = tf.zeros([])
     problem = Problem(student, curriculum, objective, weights, state, nothing, nothing)
@@ -107,7 +167,21 @@ def train(student, curriculum, objective, weights, state):
 
 
 def judge(problem: Problem, learner: Learner, images, labels):
-    """The meta-loss on a real batch, the outputs, and d loss / d learner."""
+    """The meta-loss on a real batch, the outputs, and d loss / d learner.
+
+    Example:
+        >>> import tfdistill
+        >>> from tfdistill import inner, unroll
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.DistilledImages.from_real(digits, steps=2, epochs=1)
+        >>> student = inner.StatelessModel(tfdistill.students.linear((8, 8, 1)))
+        >>> given = tfdistill.Classification(), student.weights, student.state
+        >>> problem = inner.Problem(student, images, *given, *digits.test.sample(2))
+        >>> learner = unroll.start(problem)
+        >>> _, outputs, slope = unroll.judge(problem, learner, *digits.test.sample(2))
+        >>> outputs.shape.as_list(), len(slope)
+        ([20, 10], 2)
+    """
 
     def network(images):
         return problem.student(learner.weights, learner.state, images, False)[0]
@@ -135,6 +209,17 @@ def derivatives(tape, loss, sources, problem: Problem, method: str, labels, outp
 
     Raises:
         ValueError: If it depends on none of them.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from tfdistill import unroll
+        >>> used, unused = tf.constant(3.0), tf.constant(1.0)
+        >>> with tf.GradientTape() as tape:
+        ...     tape.watch([used, unused])
+        ...     loss = used * used
+        >>> found = unroll.derivatives(tape, loss, [used, unused], None, "meta_loss")
+        >>> [float(x) for x in found]
+        [6.0, 0.0]
     """
     gradients = tape.gradient(loss, sources)
     if sources and all(g is None for g in gradients):
@@ -161,12 +246,28 @@ def _why_none(objective, method, labels, outputs):
 
 
 def dense(gradients) -> list[tf.Tensor]:
-    """Gradients as tensors; those of layers that gather rows are `tf.IndexedSlices`."""
+    """Gradients as tensors; those of layers that gather rows are `tf.IndexedSlices`.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from tfdistill import unroll
+        >>> values, rows, shape = tf.ones([1, 2]), tf.constant([2]), tf.constant([3, 2])
+        >>> unroll.dense([tf.IndexedSlices(values, rows, shape)])[0].numpy().tolist()
+        [[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]]
+    """
     return [tf.convert_to_tensor(g) for g in gradients]
 
 
 def room(learner: Learner, length) -> list[tf.TensorArray]:
-    """A track for `length` learners like this one: an array for each tensor."""
+    """A track for `length` learners like this one: an array for each tensor.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from tfdistill import unroll
+        >>> learner = unroll.Learner([tf.ones([2, 3])], [], [])
+        >>> len(unroll.room(learner, length=5))
+        1
+    """
     return [
         tf.TensorArray(x.dtype, length, clear_after_read=False, element_shape=x.shape)
         for x in tf.nest.flatten(learner)
@@ -174,10 +275,28 @@ def room(learner: Learner, length) -> list[tf.TensorArray]:
 
 
 def write(track, index, learner: Learner) -> list[tf.TensorArray]:
-    """Writes a learner into a track."""
+    """Writes a learner into a track.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from tfdistill import unroll
+        >>> learner = unroll.Learner([tf.ones([2, 3])], [], [])
+        >>> track = unroll.write(unroll.room(learner, 5), 0, learner)
+        >>> track[0].size().numpy().item()
+        5
+    """
     return [a.write(index, x) for a, x in zip(track, tf.nest.flatten(learner))]
 
 
 def read(track, index, like: Learner) -> Learner:
-    """Reads a learner from a track."""
+    """Reads a learner from a track.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from tfdistill import unroll
+        >>> learner = unroll.Learner([tf.ones([2, 3])], [], [])
+        >>> track = unroll.write(unroll.room(learner, 5), 4, learner)
+        >>> unroll.read(track, 4, like=learner).weights[0].shape.as_list()
+        [2, 3]
+    """
     return tf.nest.pack_sequence_as(like, [a.read(index) for a in track])

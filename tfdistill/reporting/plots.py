@@ -159,6 +159,14 @@ def exposure(figures: Mapping[str, Mapping], attacked: str, target: str) -> plt.
     Args:
         figures: The result of `exposure.figures`.
         attacked, target: Names of the two classes.
+
+    Example:
+        >>> import tfdistill
+        >>> shares = {"attacked_mean": 0.8, "attacked_std": 0.1}
+        >>> shares |= {"accuracy_mean": 0.7, "accuracy_std": 0.1}
+        >>> figure = tfdistill.plots.exposure({"attacked": shares}, "cat", "dog")
+        >>> figure.axes[0].get_xlabel()
+        'test images (%)'
     """
     figure, axis = plt.subplots(
         figsize=(7.5, 0.6 * len(figures) + 1), layout="constrained"
@@ -232,6 +240,13 @@ def agreement(
     Args:
         distilled, real: The accuracies of each architecture, in 0..1.
         spearman: The rank correlation.
+
+    Example:
+        >>> import tfdistill
+        >>> distilled, real = [0.2, 0.3, 0.5], [0.6, 0.7, 0.9]
+        >>> figure = tfdistill.plots.agreement(distilled, real, spearman=1)
+        >>> figure.axes[0].get_title()
+        '3 architectures, rank correlation 1.00'
     """
     figure, axis = plt.subplots(figsize=(5.4, 4.2), layout="constrained")
     axis.scatter(100 * np.asarray(distilled), 100 * np.asarray(real), s=22, alpha=0.7)
@@ -257,6 +272,13 @@ def titled_images(
         titles: A title for each image. Of one with several lines, each stays one, and
             loses its middle if it is long.
         note: What is said below them.
+
+    Example:
+        >>> import numpy as np, tfdistill
+        >>> images = np.random.default_rng(0).random((2, 8, 8, 1))
+        >>> figure = tfdistill.plots.titled_images(images, ["given 3", "given 8"])
+        >>> len(figure.axes[0].images)
+        2
     """
     shown = pictures.as_pictures(np.asarray(images)[:400])
     captions = []
@@ -276,6 +298,13 @@ def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
     Args:
         noise: The result of `audit.Audit.noise`.
         class_names: Names of its rows and columns.
+
+    Example:
+        >>> import numpy as np, tfdistill
+        >>> noise = np.array([[0.5, 0.1], [0.0, 0.4]])
+        >>> figure = tfdistill.plots.label_noise(noise, ["cat", "dog"])
+        >>> figure.axes[0].get_title()
+        '10.0 % of labels are wrong (estimate)'
     """
     count = len(class_names)
     # The correct labels on the diagonal would dominate the colours.
@@ -300,7 +329,14 @@ def label_noise(noise: np.ndarray, class_names: Sequence[str]) -> plt.Figure:
 
 
 def save(figure: plt.Figure, path: str | os.PathLike) -> None:
-    """Writes a figure as PNG, complete or not at all, and closes it."""
+    """Writes a figure as PNG, complete or not at all, and closes it.
+
+    Example:
+        >>> import os, tempfile, tfdistill
+        >>> figure = tfdistill.plots.accuracy_curve([0, 10], [0.1, 0.8])
+        >>> path = os.path.join(tempfile.mkdtemp(), "accuracy.png")
+        >>> tfdistill.plots.save(figure, path)
+    """
     with files.replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
     plt.close(figure)

@@ -42,6 +42,15 @@ class Run:
         flags: The command's flags by name; none if it was made in Python.
         commands: What repeats it, quoted for a shell: by its flagfile, and without.
             Fewer if the folder has no flagfile, and none if no command has made it.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> data = tfdistill.baselines.random_real(digits, steps=2)
+        >>> result = tfdistill.evaluate(data, "linear", digits.test, 2)
+        >>> run = tfdistill.report.Run.of_results(data, {"real images": result})
+        >>> run.measure.name
+        'accuracy'
     """
 
     name: str
@@ -119,15 +128,6 @@ class Run:
             ValueError: If there are no results, their headlines differ, or `history`
                 does not say how many outer steps an epoch had, or which had a
                 validation.
-
-        Example:
-            >>> import tfdistill
-            >>> digits = tfdistill.load_dataset("digits")
-            >>> data = tfdistill.baselines.random_real(digits, steps=2)
-            >>> result = tfdistill.evaluate(data, "linear", digits.test, 2)
-            >>> run = tfdistill.report.Run.of_results(data, {"real images": result})
-            >>> run.measure.name
-            'accuracy'
         """
         if not results:
             raise ValueError("results must hold at least one evaluation.")

@@ -30,6 +30,12 @@ def with_new_head(model: keras.Model, num_classes: int) -> keras.Model:
 
     Raises:
         ValueError: If the model's layers are not known, or it gives no features.
+
+    Example:
+        >>> import tfdistill
+        >>> model = tfdistill.students.mlp((8, 8, 1), num_classes=10)
+        >>> tfdistill.students.with_new_head(model, num_classes=3).output_shape
+        (None, 3)
     """
     _, features = _split(model)
     if len(features.shape) != 2:
@@ -72,6 +78,12 @@ def application(name: str, weights: str | None = None) -> Callable[..., keras.Mo
 
     Raises:
         ValueError: If the name is unknown.
+
+    Example:
+        >>> import tfdistill
+        >>> student = tfdistill.students.application("MobileNetV2")
+        >>> student.__name__
+        'mobilenetv2'
     """
     make = getattr(keras.applications, name, None)
     if not callable(make):

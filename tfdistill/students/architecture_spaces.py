@@ -44,6 +44,14 @@ def small_convnets(hp, image_shape: Sequence[int], num_classes: int) -> keras.Mo
 
     Raises:
         ValueError: If the images are too small for the depth that is chosen.
+
+    Example:
+        >>> import tfdistill
+        >>> from keras_tuner import HyperParameters
+        >>> hp = HyperParameters()  # of defaults, until it is told to choose
+        >>> model = tfdistill.architecture_spaces.small_convnets(hp, (8, 8, 1), 10)
+        >>> hp.values["depth"], model.output_shape
+        (2, (None, 10))
     """
     depth = hp.Int("depth", 1, 3, default=2)
     width = hp.Choice("width", [8, 16, 32], default=16)
@@ -101,6 +109,14 @@ def cells(
 
     Raises:
         ValueError: If the images are too small.
+
+    Example:
+        >>> import tfdistill
+        >>> from keras_tuner import HyperParameters
+        >>> from tfdistill import architecture_spaces
+        >>> hp = HyperParameters()
+        >>> architecture_spaces.cells(hp, (8, 8, 1), 10, channels=2).output_shape
+        (None, 10)
     """
     normal, reduction = (_plan(hp, kind) for kind in ("normal", "reduction"))
     if min(image_shape[:2]) < 4:
@@ -136,6 +152,12 @@ def drawn(space: str, number: int) -> Callable[..., keras.Model]:
     Args:
         space: Name of the space.
         number: Seed of the draw, at least 0: the same number gives the same network.
+
+    Example:
+        >>> import tfdistill
+        >>> student = tfdistill.architecture_spaces.drawn("small_convnets", 3)
+        >>> student.__name__, student((8, 8, 1), 10).output_shape
+        ('small_convnets@3', (None, 10))
     """
 
     def student(image_shape=(28, 28, 1), num_classes=10):

@@ -34,6 +34,12 @@ def build(
 
     Raises:
         ValueError: If there is no such student, or its model doesn't fit the data.
+
+    Example:
+        >>> import tfdistill
+        >>> model = tfdistill.students.build("convnet@16", (8, 8, 1), num_classes=10)
+        >>> model.output_shape
+        (None, 10)
     """
     image_shape = tuple(image_shape)
     make, name = get(student), name_of(student)
@@ -73,6 +79,11 @@ def check(
 
     Raises:
         ValueError: If it takes other images, gives other outputs, or no logits.
+
+    Example:
+        >>> import keras, tfdistill
+        >>> model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
+        >>> tfdistill.students.check(model, (8, 8, 1), num_classes=10)
     """
     image_shape = tuple(image_shape)
     _check_inputs(model, who, image_shape)
@@ -94,6 +105,12 @@ def assign(model: keras.Model, values: Sequence[np.ndarray]) -> bool:
 
     Returns:
         Whether the shapes fit; if not, nothing is assigned.
+
+    Example:
+        >>> import tfdistill
+        >>> one, other = (tfdistill.students.linear((8, 8, 1)) for _ in range(2))
+        >>> tfdistill.students.assign(one, other.get_weights())
+        True
     """
     variables = [*model.trainable_variables, *model.non_trainable_variables]
     if [tuple(v.shape) for v in variables] != [np.shape(x) for x in values]:

@@ -17,6 +17,13 @@ def frozen(model: keras.Model) -> list[keras.Variable]:
 
     Returns:
         Some of its `non_trainable_variables`, in their order.
+
+    Example:
+        >>> import tfdistill
+        >>> model = tfdistill.students.mlp((8, 8, 1), hidden=(32, 32))
+        >>> model.layers[2].trainable = False
+        >>> len(tfdistill.students.frozen(model))  # its kernel and its bias
+        2
     """
     found = set()
     for layer in model._flatten_layers():

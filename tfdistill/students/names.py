@@ -67,6 +67,13 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
 
     Raises:
         ValueError: If there is no such student.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.students.get("LeNet") is tfdistill.students.lenet
+        True
+        >>> tfdistill.students.get("convnet@16")((8, 8, 1), 10).output_shape
+        (None, 10)
     """
     if isinstance(student, keras.layers.Layer):
         raise ValueError(
@@ -116,6 +123,11 @@ def name_of(student: str | Callable[..., keras.Model]) -> str:
 
     Raises:
         ValueError: If there is no such student.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.students.name_of(tfdistill.students.lenet)
+        'lenet'
     """
     if isinstance(student, Sampled) or (isinstance(student, str) and "," in student):
         return ",".join(name_of(each) for each in each_of(student))
@@ -149,6 +161,14 @@ class Sampled:
 
     Raises:
         ValueError: If there are none, or they are no tuple or list.
+
+    Example:
+        >>> import tfdistill
+        >>> sampled = tfdistill.students.Sampled(("mlp", "convnet@16"))
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.DistilledImages.from_real(digits, steps=2)
+        >>> tfdistill.Distiller(sampled, images).distilled().student
+        'mlp,convnet@16'
     """
 
     students: tuple[str | Callable[..., keras.Model], ...]
@@ -179,6 +199,13 @@ class Sampled:
 
         Raises:
             ValueError: If a range is empty, or the student has no such widths.
+
+        Example:
+            >>> import tfdistill
+            >>> widths = [(8, 16), (16, 32), (16, 64)]
+            >>> sampled = tfdistill.students.Sampled.of_widths("gtn_learner", widths, 4)
+            >>> len(sampled.students)
+            4
         """
         check_int("count", count, 1)
         for low, high in ranges:

@@ -49,10 +49,7 @@ class LocalResponseNormalization(keras.layers.Layer):
             raise ValueError(f"alpha must be at least 0, not {alpha!r}.")
         if not k > 0:
             raise ValueError(f"k must be above 0, not {k!r}.")
-        self.size = size
-        self.alpha = alpha
-        self.beta = beta
-        self.k = k
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def call(self, inputs):
         # TensorFlow's own op has no second derivative.
@@ -87,6 +84,11 @@ def lenet(
 
     Raises:
         ValueError: If the images are too small, or a number is not an integer.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.students.lenet((28, 28, 1), num_classes=10).count_params()
+        61706
     """
     side = _smallest_side("lenet", image_shape, at_least=4)
     layers = [
@@ -106,9 +108,8 @@ def alex_cifar_net(
 ) -> keras.Model:
     """The student for CIFAR-10 (Wang et al. 2018, section 4).
 
-    Two convolutions of 64 channels, 5 x 5, each with overlapping max pooling and local
-    response normalisation, and dense layers of 384 and 192: the layers of TensorFlow's
-    tutorial on CIFAR-10, after Krizhevsky et al. 2012.
+    Two 5 x 5 convolutions of 64 channels, each with overlapping max pooling and local
+    response normalisation, then dense layers of 384 and 192 (Krizhevsky et al. 2012).
 
     Args:
         image_shape: (height, width, channels).
@@ -119,6 +120,11 @@ def alex_cifar_net(
 
     Raises:
         ValueError: If a number is not an integer, or too small.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.students.alex_cifar_net((32, 32, 3)).count_params()
+        1756426
     """
 
     def pool():
@@ -157,6 +163,11 @@ def alexnet(
 
     Raises:
         ValueError: If the images are too small, or a number is not an integer.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.students.alexnet((64, 64, 3), num_classes=200).output_shape
+        (None, 200)
     """
     layers = [
         keras.layers.ZeroPadding2D(2),
@@ -198,6 +209,11 @@ def convnet(
 
     Raises:
         ValueError: If the images are too small, or a number is not an integer.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.students.convnet((8, 8, 1), width=16, depth=2).output_shape
+        (None, 10)
     """
     check_int("width", width, 1)
     check_int("depth", depth, 1)
@@ -233,6 +249,11 @@ def wide_convnet(
 
     Raises:
         ValueError: If the images are too small, or a number is not an integer.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.students.wide_convnet((8, 8, 1), widths=(16, 32)).output_shape
+        (None, 10)
     """
     _check_counts("widths", widths)
     layers: list = []
@@ -262,6 +283,11 @@ def wide_convnet_bn(
 
     Raises:
         ValueError: If the images are too small, or a number is not an integer.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.students.wide_convnet_bn((8, 8, 1), widths=(16, 32)).output_shape
+        (None, 10)
     """
     return wide_convnet(image_shape, num_classes, widths=widths, batch_norm=True)
 
@@ -284,6 +310,11 @@ def mlp(
 
     Raises:
         ValueError: If a number is not an integer, or too small.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.students.mlp((8, 8, 1), hidden=(32,)).count_params()
+        2410
     """
     _check_counts("hidden", hidden)
     layers = [keras.layers.Flatten(), *(_dense(units) for units in hidden)]
@@ -304,6 +335,11 @@ def linear(
 
     Raises:
         ValueError: If a number is not an integer, or too small.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.students.linear((8, 8, 1)).count_params()
+        650
     """
     return _classifier("linear", image_shape, [keras.layers.Flatten()], num_classes)
 

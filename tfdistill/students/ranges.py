@@ -37,6 +37,14 @@ def check_range(
     Raises:
         ValueError: If the first layer with weights gets next to nothing of normalised
             images, or, in training, huge numbers or only those above 0.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> model = tfdistill.students.linear(digits.image_shape)
+        >>> tfdistill.students.check_range(
+        ...     [model], "mine", digits.image_shape, digits.normalization
+        ... )
     """
     if normalization is None or _is_identity(normalization):
         return

@@ -93,6 +93,11 @@ def gtn_learner(
 
     Raises:
         ValueError: If the images are too small, or a width is not an integer.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.students.gtn_learner((8, 8, 1), widths=(8, 16, 32)).output_shape
+        (None, 10)
     """
     if len(widths) != 3:
         raise ValueError(f"widths must be three whole numbers, not {widths!r}.")

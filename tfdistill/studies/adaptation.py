@@ -67,6 +67,16 @@ def fada(
     Raises:
         ValueError: If a number is out of range, the shots' shapes don't fit the source,
             or all shots are of one class.
+
+    Example:
+        >>> import numpy as np, tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> model = tfdistill.students.linear(digits.image_shape)  # to be pretrained
+        >>> images, labels = digits.test.sample(2)
+        >>> few = {"rounds": 1, "discriminator_steps": 1}
+        >>> adapted = tfdistill.adaptation.fada(
+        ...     model, digits.train, np.roll(images, 1, axis=2), labels, **few
+        ... )
     """
     images, labels = np.asarray(images, "float32"), as_labels(labels, len(labels))
     if images.shape != (len(labels), *source.image_shape):
@@ -155,6 +165,21 @@ def adapted(
 
     Yields:
         The same model each time, with the next adapted student in it.
+
+    Example:
+        >>> import os, tempfile, tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> paths = [os.path.join(tempfile.mkdtemp(), "a.keras") for _ in range(2)]
+        >>> for path in paths:
+        ...     tfdistill.students.linear(digits.image_shape).save(path)
+        >>> pool = tfdistill.Pool.of_files(training=paths[:1], held_out=paths[1:])
+        >>> start = tfdistill.PretrainedWeights(pool)
+        >>> sets = [tfdistill.baselines.random_real(digits, steps=1)]
+        >>> few = {"rounds": 1, "discriminator_steps": 1}
+        >>> for model in tfdistill.adaptation.adapted(
+        ...     "linear", start, digits.train, sets, num_students=1, **few
+        ... ):
+        ...     result = tfdistill.evaluate_model(model, digits.test)
     """
     like = sets[0]
 

@@ -18,9 +18,7 @@ import scipy.special
 
 from tfdistill import students
 from tfdistill._internal import seeds
-from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
-from tfdistill.data.split import Split
 from tfdistill.distiller import Distiller
 from tfdistill.runs import files
 from tfdistill.runs.annealing import Anneal
@@ -28,6 +26,7 @@ from tfdistill.runs.backup import Backup
 from tfdistill.runs.clock import Clock
 from tfdistill.runs.journal import read_arrays, write_arrays
 from tfdistill.studies import audit_folder
+from tfdistill.studies.flipping import flipped as flipped
 from tfdistill.synthesizers.images import DistilledImages
 from tfdistill.weights.fixed import FixedWeights
 
@@ -46,6 +45,13 @@ class Audit:
             one student judges each example.
         cpu_seconds: CPU time of making the students and of their predictions.
         seconds: How long that took.
+
+    Example:
+        >>> import numpy as np, tfdistill
+        >>> given, said = np.repeat([0, 1], 50), np.eye(2)[[1] + 49 * [0] + 50 * [1]]
+        >>> audit = tfdistill.audit.Audit(given, said, said.astype(int))
+        >>> np.flatnonzero(audit.suspects).tolist()
+        [0]
     """
 
     given: np.ndarray
@@ -140,41 +146,6 @@ class Audit:
         return np.take_along_axis(values, self.given[:, None], 1)[:, 0]
 
 
-def flipped(split: Split, share: float, seed: int = 0) -> tuple[Split, np.ndarray]:
-    """Makes some labels wrong, to test how well an audit finds them.
-
-    Args:
-        split: A `Split` in memory.
-        share: Probability with which each label becomes another, chosen uniformly, in
-            0..1.
-        seed: Seed of the choice.
-
-    Returns:
-        The split with these labels, and bool `[examples]`: which are wrong.
-
-    Raises:
-        ValueError: If the share is out of range.
-
-    Example:
-        >>> import tfdistill
-        >>> digits = tfdistill.load_dataset("digits")
-        >>> split, wrong = tfdistill.audit.flipped(digits.train, share=0.1)
-        >>> bool(((split.labels != digits.train.labels) == wrong).all())
-        True
-    """
-    if not 0 <= share <= 1:
-        raise ValueError(f"share must be between 0 and 1, not {share!r}.")
-    rng = np.random.default_rng(check_int("seed", seed, 0))
-    wrong = rng.random(split.num_examples) < share
-    labels = np.array(split.labels)
-    others = rng.integers(1, split.num_classes, wrong.sum())
-    labels[wrong] = (labels[wrong] + others) % split.num_classes
-    changed = Split(
-        split.images, labels, split.normalization, num_classes=split.num_classes
-    )
-    return changed, wrong
-
-
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How students are made for an audit.
@@ -189,6 +160,11 @@ class Recipe:
         batch_size: Number of real images that judge a student in an outer step.
         outer_learning_rate: Learning rate of the outer Adam.
         seed: Random seed.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.audit.Recipe("convnet@32", rounds=1).student
+        'convnet@32'
     """
 
     student: object = "gtn_learner@16-32-64"
@@ -350,6 +326,11 @@ class Fitted:
             students contradict, in 0..1; high if it has memorised wrong labels.
         sided: Share of suspects for which it predicts the label that students suggest.
         disagreement: Share of all other examples whose label it contradicts.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.audit.Fitted(repeated=0.9, sided=0.1, disagreement=0.0).repeated
+        0.9
     """
 
     repeated: float
@@ -366,6 +347,13 @@ def fitted(audit: Audit, said: np.ndarray) -> Fitted:
 
     Raises:
         ValueError: If there are no suspects, or the number of examples differs.
+
+    Example:
+        >>> import numpy as np, tfdistill
+        >>> given, said = np.repeat([0, 1], 50), np.eye(2)[[1] + 49 * [0] + 50 * [1]]
+        >>> audit = tfdistill.audit.Audit(given, said, said.astype(int))
+        >>> tfdistill.audit.fitted(audit, given).repeated  # learned by heart
+        1.0
     """
     suspects = audit.suspects
     if said.shape != suspects.shape:

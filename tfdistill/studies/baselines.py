@@ -5,7 +5,6 @@ from it in as many steps as from distilled images: a baseline is a `DistilledDat
 too. `tune` finds the best rates and number of epochs for it.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,20 +14,17 @@ from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.evaluation.evaluator import Evaluator
 from tfdistill.inner.optimizers.gradient_descent import GradientDescent
 from tfdistill.runs.journal import Journal
 from tfdistill.studies.nearest_neighbours import (
     NearestNeighbours as NearestNeighbours,
 )
+from tfdistill.studies.tuning import EPOCHS as EPOCHS
+from tfdistill.studies.tuning import RATES as RATES
+from tfdistill.studies.tuning import TRAINING_RATES as TRAINING_RATES
+from tfdistill.studies.tuning import tune as tune
 from tfdistill.weights.base import InitialWeights
-
-#: The paper's candidates; learned rates may be added.
-RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
-EPOCHS = (1, 3, 5)
-#: Candidates for the first rate of ordinary training, by Adam.
-TRAINING_RATES = (0.001, 0.003, 0.01)
 
 # Before `tune`: the initial values of distilled images.
 _RATE, _EPOCHS = GradientDescent().hyperparameters[0].start, 3
@@ -78,6 +74,12 @@ def k_means(
 
     Raises:
         ValueError: If there are more centroids than images of a class.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> tfdistill.baselines.k_means(digits, steps=5).num_images
+        50
     """
     count, centroids = _per_class(images_per_class, steps), []
     for label in range(dataset.num_classes):
@@ -145,6 +147,11 @@ def herded(rows: np.ndarray, count: int) -> list[int]:
     Args:
         rows: Finite numbers `[n, ...]`, of the examples.
         count: How many are chosen, at most n.
+
+    Example:
+        >>> import numpy as np, tfdistill
+        >>> tfdistill.baselines.herded(np.array([[0.0], [5.0], [10.0]]), count=1)
+        [1]
     """
     rows = _flat(rows).astype("float64")
     squares, mean = np.square(rows).sum(1), rows.mean(0)
@@ -171,6 +178,12 @@ def average_real(
 
     Raises:
         ValueError: If a class has no images.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> tfdistill.baselines.average_real(digits, steps=5).num_images
+        50
     """
     classes = range(dataset.num_classes)
     needs = "A mean needs an image of each class"
@@ -211,6 +224,16 @@ def optimized_real(
 
     Raises:
         ValueError: If `keep` or `num_images` is out of range.
+
+    Example:
+        >>> import tfdistill
+        >>> from tfdistill import baselines
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> sets = [baselines.random_real(digits, seed=seed) for seed in range(5)]
+        >>> few = {"num_students": 1, "num_images": 500}
+        >>> best = baselines.optimized_real(sets, "linear", digits.train, **few)
+        >>> len(best)  # a fifth of them
+        1
     """
     if not 0 < keep <= 1:
         raise ValueError(f"keep must lie in (0, 1], not {keep}.")
@@ -234,123 +257,6 @@ def optimized_real(
         )
         for index in best
     ]
-
-
-def tune(
-    sets: Sequence[DistilledDataset],
-    student,
-    validation: Split,
-    *,
-    rates: Sequence | None = None,
-    epochs: Sequence[int] | None = None,
-    learned: np.ndarray | None = None,
-    num_students: int = 4,
-    initial_weights: InitialWeights | None = None,
-    seed: int = 0,
-    journal: Journal | None = None,
-    evaluator: Evaluator | None = None,
-) -> list[DistilledDataset]:
-    """Chooses the best rate and number of epochs for sets of one kind.
-
-    For sets with `OrdinaryTraining`, it chooses the rate of that.
-
-    One choice is made for all sets, by the mean accuracy of students on held-out
-    training images; test data is not used.
-
-    Args:
-        sets: At least one, all of one shape.
-        student: The student that learns from them, same as for `students.get`.
-        validation: Held-out training data.
-        rates: Candidates for the rate of every step, > 0; by default `RATES`, and
-            `TRAINING_RATES` for `OrdinaryTraining`. Other hyperparameters stay: further
-            epochs have those of the last one.
-        epochs: Candidates for the number of epochs, at least 1; by default `EPOCHS`.
-            Not for `OrdinaryTraining`, nor is `learned`.
-        learned: One more candidate: rates `[epochs, steps]` that a distillation
-            learned, with its own number of epochs.
-        num_students: Number of students for each candidate, at least 1; pairs of them
-            take the sets in turn.
-        initial_weights: Same as for `Evaluator`.
-        seed: Seed of the students.
-        journal: Same as for `Evaluator`.
-        evaluator: Who tests the candidates, if there is one already for data like this;
-            it then has the student, initial weights and journal.
-
-    Returns:
-        The sets with the chosen rates; their provenance records the choice, and the
-        mean accuracy for which it was chosen.
-
-    Raises:
-        ValueError: If `learned` doesn't have the steps of the sets, or an argument is
-            not for their training.
-    """
-    steps, recipe = sets[0].steps, sets[0].recipe
-    candidates: dict[str, dict]
-    if isinstance(recipe, OrdinaryTraining):
-        if epochs is not None or learned is not None:
-            raise ValueError(
-                "epochs and learned are for sets with learned steps; of sets with "
-                "OrdinaryTraining the rate alone is chosen: give rates only."
-            )
-        candidates = {
-            f"{rate:g}": {"recipe": dataclasses.replace(recipe, learning_rate=rate)}
-            for rate in (TRAINING_RATES if rates is None else rates)
-        }
-    else:
-        candidates = {
-            f"{rate:g} x {count} epochs": {
-                "learning_rates": np.full((count, steps), rate)
-            }
-            for count in (EPOCHS if epochs is None else epochs)
-            for rate in (RATES if rates is None else rates)
-        }
-    if learned is not None:
-        if np.ndim(learned) != 2 or np.shape(learned)[1] != steps:
-            raise ValueError(
-                f"learned must have the shape [epochs, {steps}], "
-                f"not {list(np.shape(learned))}."
-            )
-        candidates["learned"] = {"learning_rates": np.asarray(learned)}
-    evaluator = evaluator or Evaluator(
-        student,
-        sets[0],
-        initial_weights=initial_weights,
-        side_by_side=2 if num_students > 1 else 1,
-        journal=journal,
-    )
-    batches = validation.passes()
-
-    def score(name):
-        data = [_changed(d, **candidates[name]) for d in sets]
-        result = evaluator(data, batches, num_students, seed=seed)
-        return float(np.nan_to_num(result.accuracy_mean))
-
-    scores = {name: score(name) for name in candidates}
-    best = max(scores, key=lambda name: scores[name])
-    return [
-        _changed(
-            data,
-            **candidates[best],
-            provenance={
-                "rates": best,
-                "rates_chosen_on": "held-out training images",
-                "accuracy_on_them": scores[best],
-            },
-        )
-        for data in sets
-    ]
-
-
-def _changed(data, **changes):
-    """A copy; of a candidate's epochs, where it has more, the last is repeated."""
-    if "learning_rates" in changes:
-        epochs = np.arange(len(changes["learning_rates"])).clip(max=data.epochs - 1)
-        changes["hyperparameters"] = {
-            name: values[epochs]
-            for name, values in data.hyperparameters.items()
-            if name != "learning_rate"
-        }
-    return data.replace(**changes)
 
 
 def _of_class(dataset, label, count, needs):

@@ -34,6 +34,11 @@ class Training:
         clip: The largest norm of a step's gradient, over all weights.
         clean_steps: Number of gradient-descent steps on real training images
             afterwards.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.exposure.Training(rate=0.3, clean_steps=10).shuffled
+        False
     """
 
     rate: float = 1.0
@@ -88,6 +93,17 @@ def measure(
     Raises:
         ValueError: If the images are for another inner optimizer than "sgd", or of
             other shapes or classes than the real data.
+
+    Example:
+        >>> import tfdistill
+        >>> from tfdistill import exposure
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.baselines.random_real(digits, steps=2)  # of an attack
+        >>> model = tfdistill.students.linear(digits.image_shape)
+        >>> starts = [model.get_weights()]
+        >>> found = exposure.measure(model, starts, images, digits)
+        >>> list(found)[:3]
+        ['before', 'attacked', 'rates x 0.3']
     """
     distilled.check_fits(dataset)
     if distilled.inner_optimizer.name != "sgd":
@@ -129,6 +145,17 @@ def figures(results: Mapping[str, Evaluation], attack: Attack) -> dict[str, dict
         By name, the paper's four figures of an attack as means and standard deviations
         over networks in 0..1, and `survives`: the part of the attack that is left,
         measured by the share of attacked images that are classified as the target.
+
+    Example:
+        >>> import tfdistill
+        >>> from tfdistill import exposure
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> images = tfdistill.baselines.random_real(digits, steps=2)  # of an attack
+        >>> model = tfdistill.students.linear(digits.image_shape)
+        >>> found = exposure.measure(model, [model.get_weights()], images, digits)
+        >>> attack = tfdistill.Attack(attack_class=0, target_class=1)
+        >>> "survives" in exposure.figures(found, attack)["gradients clipped"]
+        True
     """
     found: dict[str, dict] = {}
     for name, result in results.items():

@@ -21,6 +21,14 @@ class NearestNeighbours:
     Attributes:
         k: Number of neighbours that vote, at least 1.
         metric: "l1" or "l2": the distance of normalised pixels.
+
+    Example:
+        >>> import tfdistill
+        >>> digits = tfdistill.load_dataset("digits")
+        >>> data = tfdistill.baselines.random_real(digits, steps=2)
+        >>> neighbours = tfdistill.baselines.NearestNeighbours(k=1)
+        >>> neighbours.evaluate([data], digits.test).accuracy_mean > 0.3
+        True
     """
 
     k: int = 1

@@ -49,6 +49,12 @@ class Member:
         sha256: SHA-256 of the file; "" for a SavedModel.
         accuracy: Test accuracy on the data set that it was trained on, in 0..1; None if
             unknown.
+
+    Example:
+        >>> import tfdistill
+        >>> member = tfdistill.weights.Member("a.weights.h5", accuracy=0.9)
+        >>> tfdistill.Pool((member,), student="lenet").members[0].path
+        'a.weights.h5'
     """
 
     path: str

@@ -37,6 +37,16 @@ class Population:
     Raises:
         ValueError: If a student doesn't fit the data, or several are to start from
             weights that are not random.
+
+    Example:
+        >>> import tensorflow as tf, tfdistill
+        >>> population = tfdistill.weights.Population("linear,mlp", (8, 8, 1), 10)
+        >>> len(population.members), population.is_random
+        (2, True)
+        >>> seed = tf.constant([0, 1])
+        >>> number = population.draw(seed, lambda _, weights, state: len(weights))
+        >>> int(number) in (2, 6)  # weights of the one, or of the other
+        True
     """
 
     def __init__(

@@ -26,6 +26,12 @@ class Hyperparameter:
 
     Raises:
         ValueError: If the start is not between the bounds.
+
+    Example:
+        >>> import tfdistill
+        >>> decay = tfdistill.inner.Hyperparameter("decay", 0.5, high=1.0)
+        >>> decay.plural, round(float(decay.value(decay.raw(0.25))), 3)
+        ('decays', 0.25)
     """
 
     name: str
@@ -75,12 +81,24 @@ def _inside(distance, width=1.0):
 
 
 def learning_rate(start: float = 0.02) -> Hyperparameter:
-    """The learning rate, which every inner optimizer has; the papers start at 0.02."""
+    """The learning rate, which every inner optimizer has; the papers start at 0.02.
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.inner.learning_rate(0.1).name
+        'learning_rate'
+    """
     return Hyperparameter(
         "learning_rate", start, plural="learning_rates", variable="raw_rates"
     )
 
 
 def momentum(start: float = 0.5) -> Hyperparameter:
-    """The momentum of Such et al. 2019, in (0, 1)."""
+    """The momentum of Such et al. 2019, in (0, 1).
+
+    Example:
+        >>> import tfdistill
+        >>> tfdistill.inner.momentum(0.9).high
+        1.0
+    """
     return Hyperparameter("momentum", start, high=1.0, plural="momenta")

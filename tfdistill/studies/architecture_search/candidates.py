@@ -36,6 +36,14 @@ class Candidate:
         real_seconds: Time that this took.
         real_training: How: epochs, batch_size, learning_rate and halve_every; None if
             unknown.
+
+    Example:
+        >>> import tfdistill
+        >>> candidate = tfdistill.architecture_search.Candidate(
+        ...     {"depth": 2, "width": 16}, accuracies=[0.25, 0.75]
+        ... )
+        >>> str(candidate), candidate.score
+        ('depth=2 width=16', 0.5)
     """
 
     values: dict
@@ -80,6 +88,14 @@ class Agreement:
         shortfall: Accuracy by real data that the best of the k best by distilled data
             lacks to the best of all.
         speedup: How many times longer a candidate took on real data.
+
+    Example:
+        >>> import tfdistill
+        >>> agreement = tfdistill.architecture_search.Agreement(
+        ...     20, spearman=0.8, top=5, overlap=0.6, shortfall=0.01, speedup=9.0
+        ... )  # as `Search.agreement` gives it
+        >>> agreement.overlap
+        0.6
     """
 
     candidates: int
@@ -95,6 +111,12 @@ def table(candidates: Sequence[Candidate]) -> str:
 
     Args:
         candidates: Candidates that were not skipped.
+
+    Example:
+        >>> from tfdistill import architecture_search
+        >>> candidate = architecture_search.Candidate({"depth": 2}, 1234, [0.5])
+        >>> print(architecture_search.table([candidate]).splitlines()[-1])
+        | 1 | 50.00 % |  | 1,234 | 0.0 | depth=2 |
     """
     lines = [
         "| rank | distilled data | real data | weights | seconds | architecture |",

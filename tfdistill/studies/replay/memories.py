@@ -23,6 +23,13 @@ class Kept:
             `[n, classes]`: one-hot labels less 1 / classes, or any numbers about these.
         ranges: Of learned images in uint8: what 0 and 255 stand for, float32 `[n, 2]`.
         learned: Whether images are learned ones.
+
+    Example:
+        >>> import numpy as np, tfdistill
+        >>> images = np.zeros((4, 8, 8, 1), "uint8")
+        >>> kept = tfdistill.replay.Kept(images, np.array([0, 0, 1, 1], "uint8"))
+        >>> kept.num_bytes
+        260
     """
 
     images: np.ndarray
