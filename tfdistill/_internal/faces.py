@@ -88,9 +88,13 @@ def show_own(module: types.ModuleType) -> None:
 
     What it imports for others, as "name as name", is its own; other imports are not.
     """
+    try:
+        source = inspect.getsource(module)
+    except OSError:  # installed without sources
+        return
     used = {
         (alias.asname or alias.name).partition(".")[0]
-        for node in ast.parse(inspect.getsource(module)).body
+        for node in ast.parse(source).body
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
         if alias.asname != alias.name
