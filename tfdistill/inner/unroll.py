@@ -217,7 +217,8 @@ def derivatives(tape, loss, sources, problem: Problem, method: str, labels, outp
         >>> with tf.GradientTape() as tape:
         ...     tape.watch([used, unused])
         ...     loss = used * used
-        >>> found = unroll.derivatives(tape, loss, [used, unused], None, "meta_loss")
+        >>> judged = None, "meta_loss", None, None  # for the error alone
+        >>> found = unroll.derivatives(tape, loss, [used, unused], *judged)
         >>> [float(x) for x in found]
         [6.0, 0.0]
     """
