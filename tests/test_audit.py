@@ -70,8 +70,9 @@ def test_the_folder_of_another_audit_is_refused(digits, tmp_path):
     first = audit.examine(few, recipe, folder=tmp_path)
     again = audit.examine(few, recipe, folder=tmp_path)
     np.testing.assert_array_equal(first.scores, again.scores)
-    assert again.seconds > first.seconds > 0
-    assert again.cpu_seconds > first.cpu_seconds > 0
+    # Of all processes, but for what the last moments of each took.
+    assert again.seconds > 0.9 * first.seconds > 0
+    assert again.cpu_seconds > 0.9 * first.cpu_seconds > 0
     with pytest.raises(ValueError, match="holds parts of another audit"):
         audit.examine(few, dataclasses.replace(recipe, seed=1), folder=tmp_path)
 

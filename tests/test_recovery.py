@@ -301,7 +301,11 @@ def test_the_state_of_a_run_with_other_options_is_refused(tmp_path, monkeypatch)
     def pooled(gradient=None, **changes):
         options = {"size": 3, "changes": tfdistill.RandomChanges(shift=0.1), **changes}
         images = tfdistill.DistilledImages.from_real(
-            digits, steps=1, epochs=1, centred_labels=True
+            digits,
+            steps=1,
+            epochs=1,
+            centred_labels=True,
+            recipe=tfdistill.OrdinaryTraining(),
         )
         gradient = {"meta_gradient": tfdistill.RidgeRegression(**(gradient or {}))}
         weights = tfdistill.LearningStudents(**options)

@@ -60,6 +60,7 @@ class Hyperparameter:
         A value at a bound, to which float32 rounds what is near, is taken a little
         inside: its raw number would be infinite, and never learned again.
         """
+        value = tf.convert_to_tensor(value)
         if math.isinf(self.high):
             above = _inside(value - self.low)
             return above + tf.math.log(-tf.math.expm1(-above))
