@@ -222,6 +222,14 @@ def test_a_memory_sees_one_task_and_no_test_image(digits):
         assert task.normalization == seen[0].normalization != digits.normalization
 
 
+def test_memories_without_a_limit_are_compared_as_others(digits):
+    memories = {"none": replay.Nothing(), "all": replay.Everything()}
+    given = {**QUICK, "updates": 5, "bytes_per_class": 1}
+    result = replay.compare(digits, memories, seeds=[3], bounds=False, **given)
+    assert [about["limited"] for about in result.memories.values()] == [False, False]
+    assert result.accuracies["none"].shape == result.accuracies["all"].shape
+
+
 def test_a_study_goes_on_where_it_was(digits, found, made_once, tmp_path, monkeypatch):
     class Killed(Exception):
         pass

@@ -111,14 +111,13 @@ def compare(
     classes = _in_tasks(dataset.num_classes, classes_per_task)
     tasks = _tasks(dataset, classes)
     check_int("bytes_per_class", bytes_per_class, 1)
+    if bounds:
+        added = _UPPER if alone else {**_LOWER, **_UPPER}
+        memories = {**memories, **added}
     counts = {
         name: _images_per_class(name, memory, tasks, bytes_per_class)
         for name, memory in memories.items()
     }
-    if bounds:
-        added = _UPPER if alone else {**_LOWER, **_UPPER}
-        memories = {**memories, **added}
-        counts.update(dict.fromkeys(added, 1))
     dataset = _normalised(dataset, tasks[0])
     architecture = Architecture(student, dataset)
     run = _Run(dataset, tasks, classes, architecture, training, alone, folder)
@@ -197,6 +196,8 @@ def _normalised(dataset, first):
 
 
 def _images_per_class(name, memory, tasks, limit):
+    if not memory.limited:  # it keeps all of a task, or nothing
+        return 1
     each = max(memory.bytes_per_image(task) for task in tasks)
     if each > limit:
         raise ValueError(
