@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import FixedWeights, LearningStudents, RandomWeights
-from tfdistill._internal.seeds import Stream, key_of, student_seed
+from tfdistill._internal.seeds import Stream, key_of, set_for_keras, student_seed
 from tfdistill.data import augmentation
 from tfdistill.students import teaching_networks
 from tfdistill.weights.population import Population
@@ -90,6 +90,11 @@ def test_all_bits_of_a_seed_count(large):
 
     for one, other in zip(drawn(1), drawn(large)):
         assert not np.array_equal(one, other)
+    starts = []
+    for seed in (1, large):
+        set_for_keras(seed)
+        starts.append(tfdistill.students.linear((8, 8, 1)).get_weights()[0])
+    assert not np.array_equal(*starts)
     for small in (0, 7, 2**31, 2**32 - 1):  # whose draws are as in earlier versions
         np.testing.assert_array_equal(
             key_of(small, 3), np.uint32([small, 3]).view("i4")

@@ -10,6 +10,8 @@ import enum
 import random
 from collections.abc import Iterator
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
@@ -74,6 +76,17 @@ def key_of(seed, number) -> tf.Tensor:
     key = tf.stack([tf.cast(seed, tf.int32), tf.cast(number, tf.int32)])
     upper = tf.cast(tf.bitwise.right_shift(tf.cast(seed, tf.int64), 32), tf.int32)
     return tf.where(upper == 0, key, fold_in(key, upper))
+
+
+def set_for_keras(seed: int) -> None:
+    """Sets the seeds of Keras, NumPy and Python, which take 32 bits of it.
+
+    Args:
+        seed: An integer of at least 0, all of whose bits count.
+    """
+    if seed >= 2**31:
+        seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    keras.utils.set_random_seed(seed)
 
 
 # XLA draws the same integers where no number of the seed is negative: TensorFlow

@@ -86,8 +86,7 @@ def _resolve(configuration: Configuration) -> Configuration:
 
 def run(configuration: Configuration) -> None:
     """Runs the command."""
-    import keras
-
+    from tfdistill._internal.seeds import set_for_keras
     from tfdistill.runs import strategies
     from tfdistill.runs.backup import Backup
     from tfdistill.runs.progress import Progress
@@ -96,7 +95,7 @@ def run(configuration: Configuration) -> None:
     # Networks that go through a pool learn one after the other.
     machine.set_threads(c, c.threads if c.initial_weights == "learning" else 1)
     strategy = machine.strategy(c, COMMAND.compared(c))
-    keras.utils.set_random_seed(c.seed % 2**31)
+    set_for_keras(c.seed)
     dataset = data.load(c)
     c = students.with_student(c, dataset)
     with checking(), strategy.scope():

@@ -326,14 +326,13 @@ def with_start(configuration: Configuration, sets: list, start) -> list:
         sets: `DistilledDataset`s of one shape.
         start: The `weights` of the configuration; if random, the sets stay as they are.
     """
-    import keras
-
+    from tfdistill._internal.seeds import set_for_keras
     from tfdistill.inner.stateless import StatelessModel
 
     if start.is_random:
         return sets
     make_model = functools.partial(build, configuration.student, sets[0])
-    keras.utils.set_random_seed(configuration.seed % 2**31)
+    set_for_keras(configuration.seed)
     model = make_model()
     start.build(make_model, model)
     student = StatelessModel(model)

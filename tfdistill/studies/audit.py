@@ -267,7 +267,7 @@ def _judge(dataset, held, recipe, number, backup_folder, more):
     """
     known, judged = dataset.train.subset(~held), dataset.train.subset(held)
     seed = recipe.seed + 1000 * number
-    keras.utils.set_random_seed(seed % 2**31)
+    seeds.set_for_keras(seed)
     distiller = Distiller(
         recipe.student,
         DistilledImages.from_real(

@@ -3,9 +3,9 @@
 import hashlib
 import os
 
-import keras
 import numpy as np
 
+from tfdistill._internal.seeds import set_for_keras
 from tfdistill.data import fingerprints
 from tfdistill.data.dataset import Dataset
 from tfdistill.evaluation import networks
@@ -30,7 +30,7 @@ def claim(folder: str | os.PathLike, dataset: Dataset, recipe) -> None:
     if not isinstance(student, str):  # its text may hold an address
         settings["student"] = getattr(student, "__qualname__", type(student).__name__)
         # Keras draws fixed weights: so the same in every process.
-        keras.utils.set_random_seed(recipe.seed % 2**31)
+        set_for_keras(recipe.seed)
         settings["networks"] = networks.key(student, dataset, FixedWeights())
     labels = np.asarray(train.labels, np.int64)
     settings["labels"] = hashlib.sha256(labels.tobytes()).hexdigest()
