@@ -88,22 +88,26 @@ def show_own(module: types.ModuleType) -> None:
 
     What it imports for others, as "name as name", is its own; other imports are not.
     """
+
+    def own():
+        used = _imported_for_itself(module)
+        return [x for x in vars(module) if not x.startswith("_") and x not in used]
+
+    vars(module)["__dir__"] = own
+
+
+def _imported_for_itself(module):
     try:
         source = inspect.getsource(module)
     except OSError:  # installed without sources
-        return
-    used = {
+        return set()
+    return {
         (alias.asname or alias.name).partition(".")[0]
         for node in ast.parse(source).body
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
         if alias.asname != alias.name
     }
-
-    def own():
-        return [x for x in vars(module) if not x.startswith("_") and x not in used]
-
-    vars(module)["__dir__"] = own
 
 
 def _text(value):
