@@ -154,6 +154,16 @@ def test_what_follows_the_last_layer_may_scale_and_cast(change, policy):
     assert features_of(student.model, tf.zeros([2, 8, 8, 1])).shape == (2, 12)
 
 
+def for_regression(digits):
+    return tfdistill.DistilledImages.from_real(
+        digits,
+        steps=1,
+        epochs=1,
+        centred_labels=True,
+        recipe=tfdistill.OrdinaryTraining(),
+    )
+
+
 def test_a_student_without_features_is_refused_before_anything_is_traced():
     def convolution(image_shape, num_classes):
         return keras.Sequential(
@@ -166,13 +176,7 @@ def test_a_student_without_features_is_refused_before_anything_is_traced():
 
     def distiller(student, features=None):
         digits = tfdistill.load_dataset("digits")
-        images = tfdistill.DistilledImages.from_real(
-            digits,
-            steps=1,
-            epochs=1,
-            centred_labels=True,
-            recipe=tfdistill.OrdinaryTraining(),
-        )
+        images = for_regression(digits)
         return tfdistill.Distiller(
             student,
             images,
@@ -480,13 +484,7 @@ def test_ages_are_staggered(digits):
 
 def test_several_architectures_have_pools_of_their_own(digits):
     students = tfdistill.LearningStudents(size=2, max_age=10)
-    images = tfdistill.DistilledImages.from_real(
-        digits,
-        steps=1,
-        epochs=1,
-        centred_labels=True,
-        recipe=tfdistill.OrdinaryTraining(),
-    )
+    images = for_regression(digits)
     made = tfdistill.Distiller(
         "convnet@4,wide_convnet_bn@4-8",
         images,
@@ -687,12 +685,6 @@ def test_cross_entropy_judges_centred_labels(digits):
 
 @pytest.mark.parametrize("meta_gradient", [None, tfdistill.RidgeRegression()])
 def test_centred_labels_are_no_distributions(digits, meta_gradient):
-    images = tfdistill.DistilledImages.from_real(
-        digits,
-        steps=1,
-        epochs=1,
-        centred_labels=True,
-        recipe=tfdistill.OrdinaryTraining(),
-    )
+    images = for_regression(digits)
     with pytest.raises(ValueError, match='for the objective "least_squares"'):
         tfdistill.Distiller("linear", images, meta_gradient=meta_gradient)
