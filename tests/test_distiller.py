@@ -1,6 +1,7 @@
 """The outer loop, through compile and fit; fresh students on what comes out."""
 
 import contextlib
+import itertools
 
 import keras
 import numpy as np
@@ -16,7 +17,7 @@ from tfdistill import (
     stability,
 )
 from tfdistill.cli import main, synthesizers
-from tfdistill.inner import Problem
+from tfdistill.inner import Problem, StatelessModel
 from tfdistill.runs.averaging import AveragingAdam
 
 
@@ -794,6 +795,22 @@ class TestRandomWeights:
         np.testing.assert_array_equal(bias[40:80], 1)  # the forget gate's
         for value, variable in zip(state, model.non_trainable_variables):
             assert value.dtype == variable.dtype and value.shape == variable.shape
+
+    @pytest.mark.parametrize("kind", [RandomWeights, tfdistill.FixedWeights])
+    def test_no_mask_of_dropout_is_that_of_another_layer_or_step(self, kind):
+        def two_masks():
+            ones = keras.Input((200,))
+            masks = [keras.layers.Dropout(0.5)(ones) for _ in range(2)]
+            return keras.Model(ones, keras.layers.Concatenate()(masks))
+
+        weights, student = kind(), StatelessModel(two_masks())
+        weights.build(two_masks, student.model)
+        state, masks = weights.sample(tf.constant([1, 0]))[1], []
+        for _ in range(3):
+            outputs, state, _ = student([], state, tf.ones([1, 200]), training=True)
+            masks += np.split(outputs.numpy().ravel() > 0, 2)
+        agree = [np.mean(a == b) for a, b in itertools.combinations(masks, 2)]
+        assert 0.3 < min(agree) <= max(agree) < 0.7  # by chance, a half
 
     @pytest.mark.parametrize("kind", [Halved, Counting])
     def test_seeds_that_an_own_initialiser_holds_are_replaced(self, kind):

@@ -20,6 +20,15 @@ def layer_seed(seed: tf.Tensor, number: int) -> tf.Tensor:
     return tf.cast(fold_in(seed, number), tf.int64)
 
 
+def first_state(seed: tf.Tensor) -> tf.Tensor:
+    """What a seed generator's variable, int64 `[2]`, starts from.
+
+    Keras counts its second number up with every draw. That of `layer_seed` is the
+    layer's own, so that a mask would be that of the layer before one step later.
+    """
+    return tf.cast(fold_in(tf.cast(seed, tf.int32), 0), tf.int64)
+
+
 def reseeded(model: keras.Model, state, seed: tf.Tensor) -> list[tf.Tensor]:
     """A state in which stochastic layers (dropout) have seeds derived from `seed`.
 
@@ -29,7 +38,7 @@ def reseeded(model: keras.Model, state, seed: tf.Tensor) -> list[tf.Tensor]:
         seed: int32 `[2]`.
     """
     return [
-        layer_seed(seed, index) if variable.name == SEED_STATE else value
+        first_state(layer_seed(seed, index)) if variable.name == SEED_STATE else value
         for index, (variable, value) in enumerate(
             zip(model.non_trainable_variables, state)
         )

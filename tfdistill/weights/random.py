@@ -5,7 +5,7 @@ import warnings
 import keras
 import tensorflow as tf
 
-from tfdistill.inner.stateless import SEED_STATE
+from tfdistill.inner.stateless import SEED_STATE, first_state
 from tfdistill.students.frozen import constants, frozen
 from tfdistill.weights import drawing
 from tfdistill.weights.base import InitialWeights
@@ -114,7 +114,7 @@ class RandomWeights(InitialWeights):
 
     def _one(self, variable, initializer, seeds):
         if variable.name == SEED_STATE:
-            return seeds.next()
+            return first_state(seeds.next())
         if id(variable) in self._kept:
             return tf.convert_to_tensor(variable.value)
         return drawing.draw(initializer, variable, seeds)
