@@ -15,7 +15,8 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 import tfdistill
-from tfdistill.distilled import card, shipped
+from tfdistill.distilled import card, programs, shipped
+from tfdistill.inner.objectives import OBJECTIVES
 from tfdistill.inner.objectives.unknown import UnknownObjective
 from tfdistill.synthesizers import generator
 
@@ -263,6 +264,26 @@ def test_a_program_that_ends_early_says_what_is_to_be_written(digits, tmp_path):
     ):
         (program,) = IN_PYTHON.findall((tmp_path / name / "README.md").read_text())
         assert f"# {missing} for you to write" in program
+
+
+def test_the_program_of_a_regression_trains_as_the_library_does(digits, tmp_path):
+    data = saved(digits, tmp_path / "data", objective="regression")
+    text = (tmp_path / "data" / "README.md").read_text()
+    assert "half the squared distance" in text and "custom" not in text
+    keras.utils.set_random_seed(1)
+    found = trained(tmp_path / "data")
+    keras.utils.set_random_seed(1)
+    own = data.replace(objective="regression").train(
+        tfdistill.students.mlp((8, 8, 1), 10)
+    )
+    for a, b in zip(found["model"].get_weights(), own.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_no_objective_that_ships_is_called_custom(digits, name):
+    data = tfdistill.baselines.random_real(digits, steps=1).replace(objective=name)
+    assert "custom" not in programs.instructions(data) + programs.labels(data)
 
 
 class Weighted(tfdistill.Classification):

@@ -126,16 +126,21 @@ _CLASSES = (
     "distributions over the classes",
     "The loss is the cross-entropy.",
 )
+_SQUARED = "lambda y, outputs: tf.reduce_sum((outputs - y) ** 2, -1) / 2"
+_HALF = (
+    "The loss is half the squared distance between outputs and labels, summed over "
+    "outputs"
+)
 # Of each objective that ships: the loss in Keras, what labels are, the loss in words.
 _OBJECTIVES = {
     "classification": _CLASSES,
     "attack": _CLASSES,
     "least_squares": (
-        "lambda y, outputs: tf.reduce_sum((outputs - y) ** 2, -1) / 2",
+        _SQUARED,
         "learned numbers to regress onto",
-        "The loss is half the squared distance between outputs and labels, summed over "
-        "outputs: by cross-entropy networks learn little from such labels.",
+        f"{_HALF}: by cross-entropy networks learn little from such labels.",
     ),
+    "regression": (_SQUARED, "numbers to regress onto", f"{_HALF}."),
 }
 
 
