@@ -262,6 +262,17 @@ def test_split_is_disjoint_stratified_and_repeatable(make):
     assert held.sample(2)[0].shape == (6, 6, 5, 3)
 
 
+def test_what_is_held_out_does_not_normalise_the_rest():
+    images = np.float32(np.arange(40))[:, None, None, None] ** 3
+    fresh, seen = (Split(images, np.arange(40) % 2) for _ in range(2))
+    seen.sample(1)
+    assert not fresh.is_normalized and not seen.is_normalized
+    parts = [split.split(0.5) for split in (fresh, seen)]
+    own = Split(parts[0][0].images, parts[0][0].labels).normalization
+    assert {part.normalization for pair in parts for part in pair} == {own}
+    assert own != seen.normalization == fresh.normalization
+
+
 def test_split_keeps_a_class_of_two_in_both_parts():
     split = Split(np.zeros((12, 2, 2, 1)), [0] * 10 + [1] * 2)
     rest, held = split.split(0.01)

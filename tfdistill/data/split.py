@@ -154,11 +154,9 @@ class Split(faces.SplitFace):
     def knows_labels(self) -> bool:
         return self._examples.knows_labels
 
-    @property
+    @functools.cached_property
     def normalization(self) -> Normalization:
-        if self._normalization is None:
-            self._normalization = measure(self._examples.chunks())
-        return self._normalization
+        return self._normalization or measure(self._examples.chunks())
 
     @functools.cached_property
     def num_classes(self) -> int:
