@@ -319,6 +319,8 @@ class Bounded(tfdistill.InnerOptimizer):
         (0.08, np.inf, 0.086),
         (0.0, 0.5, 0.03),
         (-1.0, 0.5, 0.03),
+        (-np.inf, 0.5, 0.03),
+        (-np.inf, np.inf, 0.03),
     ],
 )
 def test_a_rate_falls_as_far_as_its_bound_lets_it(low, high, fallen):
@@ -329,6 +331,27 @@ def test_a_rate_falls_as_far_as_its_bound_lets_it(low, high, fallen):
         schedule.scale_rates(tf.constant(0.3))
     assert np.isfinite(schedule.raw_learning_rates).all()
     assert (schedule.learning_rates.numpy() >= low).all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(-1, np.inf), (-1, 2), (-np.inf, 2), (-np.inf, np.inf)],
+)
+def test_a_hyperparameter_has_one_bound_or_two_or_none(low, high):
+    tilt = tfdistill.inner.Hyperparameter("tilt", 0.5, low=low, high=high)
+    values = tf.constant([-0.9, 0.5, 1.9])
+    raw = tilt.raw(values)
+    with tf.GradientTape() as tape:
+        tape.watch(raw)
+        again = tilt.value(raw)
+    np.testing.assert_allclose(again, values, rtol=1e-5)
+    assert (tape.gradient(again, raw).numpy() > 0).all()
+    far = tilt.value(tf.constant([-1000.0, 1000.0])).numpy()
+    np.testing.assert_allclose(far, [max(low, -1000), min(high, 1000)], atol=2)
+    ends = [end for end in (low, high) if np.isfinite(end)]
+    assert np.isfinite(tilt.raw(np.float32(ends))).all()
+    with pytest.raises(ValueError, match="learning_rates must"):
+        tfdistill.LearnedSchedule(Bounded(low, high), {"learning_rate": [[-np.inf]]})
 
 
 @pytest.mark.parametrize("bound", [0.0, 1.0])

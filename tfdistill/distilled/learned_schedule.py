@@ -165,10 +165,11 @@ def _check_range(hyperparameter: Hyperparameter, values: np.ndarray) -> None:
     plural, low, high = (
         getattr(hyperparameter, name) for name in ("plural", "low", "high")
     )
-    if np.isinf(high) and not (np.isfinite(values) & (values > low)).all():
+    finite = np.isfinite(values)
+    if np.isinf(high) and not (finite & (values > low)).all():
         raise ValueError(f"{plural} must all be finite and above {low:g}.")
     # float32 rounds a sigmoid to its bounds.
-    if not ((values >= low) & (values <= high)).all():
+    if not (finite & (values >= low) & (values <= high)).all():
         raise ValueError(f"{plural} must lie in {low:g}..{high:g}.")
 
 

@@ -13,13 +13,14 @@ from tfdistill._internal.checks import is_number
 class Hyperparameter:
     """A learned number between two bounds; each inner step has its own value.
 
-    What is learned is a raw number without bounds: a softplus keeps the value above
-    `low`, a sigmoid between `low` and a finite `high`.
+    What is learned is a raw number without bounds: a sigmoid keeps the value between
+    two finite bounds, a softplus above `low` or below `high` where the other is
+    infinite. Without bounds it is the value itself.
 
     Attributes:
         name: Its name in a `Batch` and in files, such as "weight_decay".
         start: Initial value, between the bounds.
-        low, high: The bounds; neither is ever reached.
+        low, high: The bounds, finite or infinite; neither is ever reached.
         plural: Name in files of the values of all steps; by default the name with an
             "s".
         variable: Name of the raw variable; by default "raw_" and the plural.
@@ -61,9 +62,12 @@ class Hyperparameter:
         inside: its raw number would be infinite, and never learned again.
         """
         value = tf.convert_to_tensor(value)
+        if math.isinf(self.low) and math.isinf(self.high):
+            return value
         if math.isinf(self.high):
-            above = _inside(value - self.low)
-            return above + tf.math.log(-tf.math.expm1(-above))
+            return _inverse_softplus(_inside(value - self.low))
+        if math.isinf(self.low):
+            return -_inverse_softplus(_inside(self.high - value))
         width = self.high - self.low
         above = _inside(value - self.low, width)
         below = _inside(self.high - value, width)
@@ -71,14 +75,22 @@ class Hyperparameter:
 
     def value(self, raw: tf.Tensor) -> tf.Tensor:
         """The value of a raw number; in a graph, too."""
+        if math.isinf(self.low) and math.isinf(self.high):
+            return tf.convert_to_tensor(raw)
         if math.isinf(self.high):
             return self.low + tf.nn.softplus(raw)
+        if math.isinf(self.low):
+            return self.high - tf.nn.softplus(-raw)
         return self.low + (self.high - self.low) * tf.sigmoid(raw)
 
 
 def _inside(distance, width=1.0):
     least = tf.cast(width * np.finfo(np.float32).eps, distance.dtype)
     return tf.where(distance > 0, distance, least)
+
+
+def _inverse_softplus(value):
+    return value + tf.math.log(-tf.math.expm1(-value))
 
 
 def learning_rate(start: float = 0.02) -> Hyperparameter:
