@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tfdistill.data import loading as datasets
+from tfdistill.data.split import Split
 
 
 def write_usps(folder, digits, name="usps.bz2"):
@@ -41,6 +42,10 @@ def test_usps_is_built_and_read_back(tmp_path):
     flat = data.train.images.reshape(30, 256)
     np.testing.assert_array_equal(flat[:, :10].argmax(1), data.train.labels)
     assert set(flat[:, 255]) == {64} and set(flat.ravel()) == {0, 64, 255}
+    # The mean that the literature uses is that of images with a margin.
+    assert (
+        data.normalization == Split(data.train.images, data.train.labels).normalization
+    )
     resized = datasets.load_dataset("usps", data_dir=data_dir)
     assert resized.image_shape == (28, 28, 1)
     # Like MNIST's digits, these have a margin.

@@ -33,7 +33,9 @@ def read(source: Source, form: Form, in_memory: bool | None, seed: int) -> Datas
     if form.image_size is None:
         form = dataclasses.replace(source.form, channels=form.channels)
     names = source.class_names
-    normalization = form.of_normalization(source.normalization)
+    # Black margins count in the mean: it is that of images with the same ones.
+    known = source.normalization if form.margin == source.form.margin else None
+    normalization = form.of_normalization(known)
     classes = None if names is None else len(names)
     splits, extents, made, verify = [], [], {}, source.verify
     for part, found in source.parts.items():
