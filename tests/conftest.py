@@ -73,6 +73,17 @@ def grappler():
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
+@pytest.fixture
+def global_policy(request):
+    """Keras's policy of a test, which names it."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_old_is_looked_at_again():
     """Graphs and pictures of a file end with it; a million objects stay."""

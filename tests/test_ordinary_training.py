@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
+from tfdistill._internal.seeds import key_of
 from tfdistill.evaluation import fresh_students
 from tfdistill.testing import measures
 
@@ -418,6 +419,20 @@ def test_a_model_with_random_changes_is_saved(tmp_path):
     np.testing.assert_array_equal(
         again(images, training=True), model(images, training=True)
     )
+
+
+@pytest.mark.parametrize("global_policy", ["mixed_bfloat16", "float64"], indirect=True)
+def test_random_changes_are_the_same_under_any_policy(global_policy):
+    changes = tfdistill.RandomChanges(shift=0.1, flip=True, colour=0.5)
+    images = np.random.default_rng(0).random((4, 8, 8, 1), "float32")
+    seed = key_of(*tf.unstack(keras.random.SeedGenerator(3).next()))
+    layer = changes.layer(3)
+    # As files of earlier versions have it.
+    old = type(layer).from_config({**layer.get_config(), "dtype": global_policy})
+    for each in (layer, old):
+        changed = each(images, training=True)
+        assert changed.dtype == tf.float32
+        np.testing.assert_array_equal(changed, changes(images, seed))
 
 
 def test_steps_in_place_of_ordinary_training_are_saved_as_they_are(tmp_path):

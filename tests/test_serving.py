@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import students
-from tfdistill.distilled import exports
+from tfdistill.distilled import exports, serving
 from tfdistill.evaluation import statistics
 from tfdistill.runs import files
 
@@ -79,6 +79,44 @@ def test_what_goes_in_and_out_has_a_name(make, probabilities, distilled, tmp_pat
         tfdistill.export_student(distilled, model, folder)
     with pytest.raises(ValueError, match="version must be"):
         tfdistill.export_student(distilled, model, tmp_path / "no", version=0)
+
+
+@pytest.mark.parametrize("global_policy", ["mixed_bfloat16", "float64"], indirect=True)
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_raw_images_are_normalised_in_full_precision(
+    global_policy, probabilities, tmp_path
+):
+    raw = np.random.default_rng(0).normal(1000, 1, (40, 8, 8, 1)).astype("float32")
+    part = raw, np.arange(40) % 2
+    dataset = tfdistill.from_arrays(part, part)
+    data = tfdistill.baselines.random_real(dataset, steps=1)
+    if probabilities:
+        data = data.replace(labels=data.labels - 0.5, objective="least_squares")
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(2))
+    wanted = tf.cast(model(dataset.normalization.normalize(raw)), tf.float32)
+    if probabilities:
+        wanted = tf.nn.softmax(wanted * np.log(99))
+    served = data.serving_model(model, probabilities=probabilities)
+    served.save(tmp_path / "served.keras")
+    tfdistill.export_student(
+        data, model, tmp_path / "served", probabilities=probabilities
+    )
+    signature = tf.saved_model.load(tmp_path / "served" / "1").signatures[
+        "serving_default"
+    ]
+    (exported,) = signature(images=tf.constant(raw)).values()
+    again = keras.saving.load_model(tmp_path / "served.keras")
+    for found in (served(raw), again(raw), exported):
+        assert found.dtype == tf.float32
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_files_of_earlier_versions_normalise_in_full_precision():
+    layer = serving.Normalize(tfdistill.Normalization([1000], [1], scale=1))
+    config = {**layer.get_config(), "dtype": "mixed_bfloat16"}
+    found = serving.Normalize.from_config(config)(np.float32([[999.5]]))
+    np.testing.assert_allclose(found, [[-0.5]], rtol=1e-5)
 
 
 def test_probabilities_of_least_squares_are_calibrated():

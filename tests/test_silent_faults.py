@@ -467,14 +467,6 @@ def digits_learner(policy):
     return learner
 
 
-@pytest.fixture
-def global_policy(request):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(request.param)
-    yield request.param
-    keras.config.set_dtype_policy(before)
-
-
 def learned(policy):
     """The accuracy of a network that learned from a few distilled digits."""
     digits = tfdistill.load_dataset("digits")

@@ -178,7 +178,8 @@ class RandomlyChanged(keras.layers.Layer):
     """
 
     def __init__(self, changes: RandomChanges | Mapping, seed: int = 0, **kwargs):
-        super().__init__(**kwargs)
+        # What comes in is changed as it is, whatever Keras's policy.
+        super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
         if isinstance(changes, Mapping):
             changes = RandomChanges.from_config(changes)
         self._changes, self._seed = changes, seed

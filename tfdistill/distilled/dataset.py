@@ -304,7 +304,8 @@ class DistilledDataset(faces.DistilledFace):
 
         Returns:
             A model of `[batch, *image_shape]`: uint8 where the normalization's scale
-            is 255, else float32. `model.export(folder)` writes it as a SavedModel.
+            is 255, else float32. What it returns is float32. `model.export(folder)`
+            writes it as a SavedModel.
 
         Raises:
             ValueError: If the model doesn't fit, or the objective has no probabilities.

@@ -15,14 +15,15 @@ from tfdistill.runs import files
 
 @keras.saving.register_keras_serializable("tfdistill", "_Normalize")
 class Normalize(keras.layers.Layer):
-    """Normalises raw images.
+    """Normalises raw images, in float32 whatever Keras's policy.
 
     Args:
         normalization: A `Normalization`, or its config.
     """
 
     def __init__(self, normalization, **kwargs):
-        super().__init__(**kwargs)
+        # Files of earlier versions hold the policy of their time.
+        super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
         if isinstance(normalization, dict):
             normalization = Normalization.from_config(normalization)
         self.normalization = normalization
@@ -62,11 +63,13 @@ def model_of(distilled, model: keras.Model, probabilities: bool) -> keras.Model:
     dtype = "uint8" if normalization.scale == 255 else "float32"
     inputs = keras.Input(distilled.image_shape, dtype=dtype, name="images")
     outputs = model(Normalize(normalization)(inputs))
+    factor = 1
     if probabilities:
         factor = _factor(distilled.objective, distilled.num_classes)
-        if factor != 1:
-            outputs = keras.layers.Rescaling(factor)(outputs)
-        outputs = keras.layers.Softmax()(outputs)
+    if factor != 1 or outputs.dtype != "float32":
+        outputs = keras.layers.Rescaling(factor, dtype="float32")(outputs)
+    if probabilities:
+        outputs = keras.layers.Softmax(dtype="float32")(outputs)
     return Served(inputs, outputs)
 
 
