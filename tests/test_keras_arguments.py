@@ -336,6 +336,9 @@ def test_real_data_of_another_kind_are_refused(made, digits, kind):
             fit(made, digits, x=batches, steps_per_epoch=None)
         with pytest.raises(ValueError, match=says):
             fit(made, digits, validation_data=batches)
+    for batches in (Parts(pair), (batch for batch in [pair])):
+        with pytest.raises(ValueError, match=says):
+            fit(made, digits, x=batches)
     with pytest.raises(ValueError, match=says) as error:
         fit(made, digits, x=pair[0], y=pair[1], steps_per_epoch=None)
     assert "\n" not in str(error.value)
@@ -363,6 +366,18 @@ class Parts(keras.utils.PyDataset):
         return self.pairs[index]
 
 
+def test_the_batch_of_a_generator_that_was_looked_at_is_trained_on(digits):
+    seen = Seen("linear", tfdistill.DistilledImages.from_real(digits, steps=1))
+    seen.compile(students_per_step=1, run_eagerly=True)
+    images, labels = rows()
+    thirds = [(images[k::3], labels[k::3]) for k in range(3)]
+    seen.fit((third for third in thirds), steps_per_epoch=1, verbose=0)
+    assert np.array_equal(seen.seen, thirds[0][1])
+    for nothing in (Parts(), (third for third in [])):
+        with pytest.raises(ValueError, match="holds no batches"):
+            seen.fit(nothing, steps_per_epoch=1, verbose=0)
+
+
 @pytest.mark.parametrize("label", [-1, 10])
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_labels_of_no_class_are_refused_wherever_they_are(digits, label, jit_compile):
@@ -375,7 +390,7 @@ def test_labels_of_no_class_are_refused_wherever_they_are(digits, label, jit_com
         made.fit(*bad, verbose=0)
     assert not int(made.optimizer.iterations.numpy())
     stream = tf.data.Dataset.from_tensor_slices(bad).batch(100)
-    for batches in (stream, Parts(bad, good)):
+    for batches in (stream, Parts(good, bad)):
         with pytest.raises(
             ValueError, match="from 0 to 9, which 1 of a batch"
         ) as error:

@@ -326,7 +326,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             FloatingPointError: If the meta-loss or its gradient becomes NaN or
                 infinite. The synthesizer's variables keep their last finite state.
         """
-        if (batch := normalised.first_batch(x, y)) is not None:
+        batch, x = normalised.first_batch(x, y)
+        if batch is not None:
             self._check_batch(*batch)
         if y is not None:
             self.objective.check_real(np.asarray(y), self.synthesizer.num_classes)

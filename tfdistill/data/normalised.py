@@ -1,5 +1,9 @@
 """Are the batches that `fit` is given normalised images, as students expect them?"""
 
+import itertools
+import types
+
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -13,17 +17,18 @@ _HUGE = 20.0  # deviation of what was not normalised
 _DARK = -0.25  # what black becomes, if it can be told from the mean
 
 
-def first_batch(batches, labels=None) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """The first batch of what `fit` is given.
+def first_batch(batches, labels=None) -> tuple[tuple | None, object]:
+    """The first batch of what `fit` is given, and that again, with its first batch.
 
     Args:
-        batches: What `fit` is given: a `tf.data.Dataset` of batches (images, labels),
-            or an array of images; anything else is not looked at.
+        batches: What `fit` is given: batches (images, labels) of a `tf.data.Dataset`, a
+            `keras.utils.PyDataset` or a generator, or an array of images; anything else
+            is not looked at.
         labels: The labels, if it is an array.
 
     Returns:
-        Its arrays (images, labels), with None for labels that are missing; None if the
-        first batch is not known.
+        Its arrays (images, labels), with None for labels that are missing, or None if
+        the first batch is not known; and what to give to `fit` in place of `batches`.
 
     Raises:
         ValueError: If these are single images, or no batches at all.
@@ -38,16 +43,23 @@ def first_batch(batches, labels=None) -> tuple[np.ndarray, np.ndarray | None] | 
             "a Split is not batches: give split.batch(256, shuffle=True, repeat=True), "
             "and steps_per_epoch."
         )
+    batch = None
     if isinstance(batches, tf.data.Dataset):
         batch = _first(batches)
-    else:
-        is_array = isinstance(batches, np.ndarray | tf.Tensor)
-        few = None if labels is None else labels[:256]
-        batch = (batches[:256], few) if is_array else None
+    elif isinstance(batches, keras.utils.PyDataset):
+        batch = _pair(None if batches.num_batches == 0 else batches[0])
+    elif isinstance(batches, types.GeneratorType):
+        first = next(batches, None)
+        batch = _pair(first)
+        # Keras takes generators, and no other iterators.
+        batches = (batch for batch in itertools.chain([first], batches))
+    elif isinstance(batches, np.ndarray | tf.Tensor):
+        batch = batches[:256], None if labels is None else labels[:256]
     if batch is None:
-        return None
+        return None, batches
     images, labels = batch
-    return np.asarray(images), None if labels is None else np.asarray(labels)
+    arrays = np.asarray(images), None if labels is None else np.asarray(labels)
+    return arrays, batches
 
 
 def check_images(images: np.ndarray, normalization: Normalization | None) -> None:
@@ -78,6 +90,14 @@ def _first(batches):
     for batch in batches.take(1):
         return batch[:2] if len(batch) > 1 else None
     raise ValueError("the dataset holds no batches.")
+
+
+def _pair(batch):
+    """Images and labels of a batch; None if it is no pair, which a step refuses."""
+    if batch is None:
+        raise ValueError("the dataset holds no batches.")
+    is_pair = isinstance(batch, tuple | list) and len(batch) > 1
+    return tuple(batch[:2]) if is_pair else None
 
 
 def _check_numbers(images, normalization):
