@@ -471,6 +471,18 @@ def test_a_class_in_place_of_an_object_is_refused(digits):
         testing.check_synthesizer(images)
 
 
+@pytest.mark.parametrize("recipe", [tfdistill.OrdinaryTraining, "ordinary"])
+@pytest.mark.parametrize("meta_gradient", [None, tfdistill.RidgeRegression()])
+def test_a_recipe_that_is_none_is_refused_before_training(
+    digits, recipe, meta_gradient
+):
+    images = tfdistill.DistilledImages.from_real(
+        digits, steps=1, epochs=1, recipe=recipe
+    )
+    with pytest.raises(ValueError, match="recipe must be an object"):
+        tfdistill.Distiller("linear", images, meta_gradient=meta_gradient)
+
+
 @pytest.mark.parametrize("weights", [None, tfdistill.FixedWeights()])
 def test_data_that_trains_nothing_is_found(weights, digits, monkeypatch):
     """From fixed weights, too: to begin from them is not to learn."""

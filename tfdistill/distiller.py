@@ -8,7 +8,7 @@ from tfdistill import stability, students
 from tfdistill._internal.checks import check_int, check_kind
 from tfdistill._internal.seeds import Stream, drawn_by_keras, student_seed
 from tfdistill.data import normalised
-from tfdistill.distilled import citations
+from tfdistill.distilled import citations, synthesized
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.faces import DistillerFace
 from tfdistill.evaluation.batches import Fits, LastPasses
@@ -52,7 +52,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
     Raises:
         ValueError: If the student doesn't fit the synthesizer's images and classes, it
             expects images in 0..255, the meta-gradient refuses it or the synthesizer,
-            or the synthesizer has penalties, which would have no effect.
+            its recipe is none, or it has penalties, which would have no effect.
 
     Example:
         >>> import tfdistill
@@ -78,7 +78,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_kind("synthesizer", synthesizer, Synthesizer)
+        synthesized.check(synthesizer)
         self.synthesizer = synthesizer
         self.objective = objectives.get(objective)
         self.meta_gradient = meta_gradient or BackGradient()

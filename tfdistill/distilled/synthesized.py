@@ -3,7 +3,23 @@
 import numpy as np
 from keras.ops import convert_to_numpy
 
+from tfdistill._internal.checks import check_kind
+from tfdistill.distilled.recipe import Recipe
 from tfdistill.synthesizers.base import Synthesizer
+
+
+def check(synthesizer: Synthesizer) -> None:
+    """Refuses what makes no data, or data that nobody could be trained on.
+
+    Args:
+        synthesizer: What was passed.
+
+    Raises:
+        ValueError: If it is no `Synthesizer`, or its recipe no `Recipe`.
+    """
+    check_kind("synthesizer", synthesizer, Synthesizer)
+    if synthesizer.recipe is not None:
+        check_kind("recipe", synthesizer.recipe, Recipe)
 
 
 def made_by(synthesizer: Synthesizer) -> dict:
