@@ -748,6 +748,9 @@ class TestDistilledImages:
         good = np.zeros((1, 2, 4, 4, 1))
         with pytest.raises(ValueError, match="NaN"):
             DistilledImages(good * np.nan, np.arange(2), 2)
+        for raw in (np.uint8(good), good > 0):
+            with pytest.raises(ValueError, match="normalised, not (uint8|bool): give"):
+                DistilledImages(raw, np.arange(2), 2)
         with pytest.raises(ValueError, match="0..1"):
             DistilledImages(good, np.array([0, 2]), 2)
         with pytest.raises(ValueError, match="integers"):

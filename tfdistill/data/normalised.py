@@ -1,4 +1,4 @@
-"""Are the batches that `fit` is given normalised images, as students expect them?"""
+"""Are images that students are given normalised, as they expect them?"""
 
 import itertools
 import types
@@ -60,6 +60,22 @@ def first_batch(batches, labels=None) -> tuple[tuple | None, object]:
     images, labels = batch
     arrays = np.asarray(images), None if labels is None else np.asarray(labels)
     return arrays, batches
+
+
+def refuse_integers(images: np.ndarray) -> None:
+    """Refuses images of whole numbers, which nobody has normalised.
+
+    Args:
+        images: Those that students are to learn from.
+
+    Raises:
+        ValueError: If these are integers or bools.
+    """
+    if images.dtype.kind in "biu":
+        raise ValueError(
+            f"images must be normalised, not {images.dtype}: give "
+            "normalization.normalize(images)."
+        )
 
 
 def check_images(images: np.ndarray, normalization: Normalization | None) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfdistill import students
 from tfdistill._internal.checks import check_kind
+from tfdistill.data import normalised
 from tfdistill.data.labels import as_text
 from tfdistill.distilled import untrusted
 from tfdistill.distilled.recipe import Recipe
@@ -145,11 +146,7 @@ def pixels(values) -> np.ndarray:
         ValueError: If they are not floats.
     """
     images = np.asarray(values)
-    if images.dtype.kind in "biu":
-        raise ValueError(
-            f"images must be normalised, not {images.dtype}: give "
-            "normalization.normalize(images)."
-        )
+    normalised.refuse_integers(images)
     return images if images.dtype == np.float16 else numbers("images", images)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
+from tfdistill.data import normalised
 from tfdistill.inner import enlarging
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers.base import InnerOptimizer
@@ -44,7 +45,7 @@ class DistilledImages(Synthesizer, Curriculum):
         source: The `DataSource` of the images; `from_noise` and `from_real` set it.
 
     Raises:
-        ValueError: If a shape is wrong, or a number is out of range.
+        ValueError: If a shape is wrong, a number out of range, or images are no floats.
 
     Example:
         >>> import tfdistill
@@ -79,7 +80,8 @@ class DistilledImages(Synthesizer, Curriculum):
                 "images must have the shape [steps, batch, *image_shape] with at least "
                 f"one step and one image, not {list(images.shape)}."
             )
-        if images.dtype.kind not in "biuf":
+        normalised.refuse_integers(images)
+        if images.dtype.kind != "f":
             raise ValueError(f"images must be numbers, not {images.dtype}.")
         if not np.all(np.isfinite(images)):
             raise ValueError("images must be finite; some pixels are NaN or infinite.")
