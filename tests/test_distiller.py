@@ -972,6 +972,54 @@ def test_learning_goes_on_from_what_was_distilled(digits, kind):
     np.testing.assert_allclose(plain.learning_rates, 0.1, rtol=1e-5)
 
 
+def labelled(labels, objective):
+    """A distilled set of an image for each label."""
+    images = np.zeros((1, len(labels), 4, 4, 1))
+    outputs = len(labels[0])
+    return tfdistill.DistilledDataset(
+        images,
+        [labels],
+        [[0.1]],
+        objective=objective,
+        normalization=tfdistill.Normalization((0,), (1,), 1),
+        class_names=[f"{k}" for k in range(outputs)],
+    )
+
+
+@pytest.mark.parametrize(
+    "labels", [[[3, -1], [0.5, 2], [-2, -3]], [[2.5], [-1]], [[0.3, 0.7], [1, 0]]]
+)
+def test_labels_of_a_regression_go_on_as_they_are(labels):
+    def student():
+        dense = keras.layers.Dense(len(labels[0]))
+        return keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), dense])
+
+    images = DistilledImages.from_distilled(labelled(labels, "regression"))
+    made = Distiller(student, images, objective="regression").distilled()
+    np.testing.assert_allclose(made.labels, [labels], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("objective", "soft"),
+    [("regression", True), ("regression", False), ("least_squares", True)],
+)
+def test_plain_numbers_are_no_shares_of_classes(objective, soft):
+    data = labelled([[3, -1], [0.5, 2]], objective)
+    with pytest.raises(ValueError, match="plain numbers.* centred_labels=True"):
+        DistilledImages.from_distilled(data, soft_labels=soft, centred_labels=False)
+
+
+def test_soft_labels_go_on_as_centred_ones():
+    data = labelled([[0.9, 0.1], [0.5, 0.5]], "classification")
+    images = DistilledImages.from_distilled(
+        data, soft_labels=False, centred_labels=True
+    )
+    expected = np.float32([[[0.4, -0.4], [0, 0]]]) * np.sqrt(5)
+    np.testing.assert_allclose(images.labels, expected, atol=1e-6)
+    made = Distiller("linear", images, objective="least_squares").distilled()
+    np.testing.assert_allclose(made.labels, expected, atol=1e-6)
+
+
 def test_images_of_another_size_are_the_means_of_their_pixels(digits):
     data = tfdistill.baselines.random_real(digits, steps=2)
     small = DistilledImages.from_distilled(data, enlarged=2)

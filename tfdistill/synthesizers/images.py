@@ -9,6 +9,7 @@ from tfdistill._internal.checks import check_int
 from tfdistill.data import normalised
 from tfdistill.inner import enlarging
 from tfdistill.inner.curriculum import Batch, Curriculum
+from tfdistill.inner.objectives.classification import Classification, are_shares
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.synthesizers import classes
 from tfdistill.synthesizers.base import DataSource, Synthesizer
@@ -97,7 +98,7 @@ class DistilledImages(Synthesizer, Curriculum):
                 f"labels must lie in 0..{num_classes - 1}, "
                 f"not in {labels.min()}..{labels.max()}."
             )
-        if not 1 / num_classes < label_confidence < 1:
+        if not (centred_labels or 1 / num_classes < label_confidence < 1):
             raise ValueError(
                 f"label_confidence must lie between 1 / {num_classes} and 1, "
                 f"not {label_confidence}."
@@ -125,8 +126,7 @@ class DistilledImages(Synthesizer, Curriculum):
         self.inner_optimizer = self.schedule.inner_optimizer
         self.label_logits = self.label_values = None
         if centred_labels:
-            values = np.eye(num_classes)[labels] - 1 / num_classes
-            values /= np.sqrt(num_classes / 10)
+            values = _centred(np.eye(num_classes)[labels])
             self.label_values = self._learned(values, "label_values")
         if soft_labels:
             odds = label_confidence * (num_classes - 1) / (1 - label_confidence)
@@ -219,11 +219,14 @@ class DistilledImages(Synthesizer, Curriculum):
                 rates of the last one; another inner optimizer, from its own.
 
         Raises:
-            ValueError: If `enlarged` does not divide the sides of the images.
+            ValueError: If `enlarged` does not divide the sides of the images, or plain
+                numbers, as labels, are to become soft ones, or those of a regression
+                classes.
         """
         numbers, num_classes = distilled.labels.argmax(-1), distilled.num_classes
         learned = not np.array_equal(distilled.labels, np.eye(num_classes)[numbers])
-        centred = learned and distilled.objective.name == "least_squares"
+        by_squares = distilled.objective.name == "least_squares"
+        plain = learned and (by_squares or not are_shares(distilled.labels))
         recipe = distilled.recipe
         given = {
             "epochs": distilled.epochs,
@@ -232,8 +235,8 @@ class DistilledImages(Synthesizer, Curriculum):
             "inner_optimizer": distilled.inner_optimizer
             if recipe.is_ordered
             else "sgd",
-            "centred_labels": centred,
-            "soft_labels": learned and not centred,
+            "centred_labels": plain,
+            "soft_labels": learned and not plain,
             "source": DataSource(
                 distilled.provenance.get("dataset", ""),
                 distilled.normalization,
@@ -247,16 +250,23 @@ class DistilledImages(Synthesizer, Curriculum):
             images = _shrunk(distilled.images.astype("float32"), factor)
         made = cls(images, numbers, num_classes, **given)
         if learned:
-            made._start_labels(distilled.labels)
+            made._start_labels(distilled.labels, distilled.objective)
         if recipe.is_ordered and "learning_rate" not in kwargs:
             made.schedule.start(distilled.inner_optimizer, distilled.hyperparameters)
         return made
 
-    def _start_labels(self, labels):
+    def _start_labels(self, labels, objective):
         """Labels as an earlier distillation has learned them."""
+        shares, of_classes = are_shares(labels), isinstance(objective, Classification)
         if self.label_values is not None:
-            self.label_values.assign(labels)
-        if self.label_logits is not None:
+            values = _centred(labels) if shares and of_classes else labels
+            self.label_values.assign(values)
+        elif not shares and (self.label_logits is not None or not of_classes):
+            raise ValueError(
+                "the labels of the data are plain numbers, and no shares of classes: "
+                "go on with centred_labels=True and soft_labels=False."
+            )
+        elif self.label_logits is not None:
             self.label_logits.assign(np.log(np.clip(labels, 1e-12, None)))
 
     @classmethod
@@ -300,6 +310,12 @@ class DistilledImages(Synthesizer, Curriculum):
             labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))
         images = enlarging.enlarged(tf.gather(self.images.value, step), self.enlarged)
         return Batch(images, labels, self.schedule.at(t))
+
+
+def _centred(shares):
+    """Plain numbers to start from (Zhou et al. 2022): smaller ones for more classes."""
+    num_classes = shares.shape[-1]
+    return (shares - 1 / num_classes) / np.sqrt(num_classes / 10)
 
 
 def _factor(dataset, options):

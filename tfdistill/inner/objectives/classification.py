@@ -105,7 +105,7 @@ class Classification(Objective):
         return keras.losses.CategoricalCrossentropy(from_logits=True)
 
     def check_labels(self, labels):
-        if not ((labels >= 0).all() and np.allclose(labels.sum(-1), 1, atol=1e-3)):
+        if not are_shares(labels):
             raise ValueError(
                 "labels must be distributions: rows >= 0 that sum to 1. (Centred ones "
                 'are for the objective "least_squares".)'
@@ -125,6 +125,15 @@ class Classification(Objective):
         if label[best] >= 0.995:
             return names[best]
         return f"{names[best]} {100 * label[best]:.0f} %"
+
+
+def are_shares(labels: np.ndarray) -> bool:
+    """Whether labels are one-hot or soft: rows >= 0 that sum to 1.
+
+    Args:
+        labels: float `[..., classes]`.
+    """
+    return bool((labels >= 0).all() and np.allclose(labels.sum(-1), 1, atol=1e-3))
 
 
 def check_numbers(labels: np.ndarray, num_classes: int) -> None:
