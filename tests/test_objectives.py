@@ -128,6 +128,22 @@ def test_metrics_that_a_subclass_adds_are_tested():
     assert list(attacked) == ["confusion"]
 
 
+@pytest.mark.parametrize("objective", ["least_squares", LeastSquares("cross_entropy")])
+def test_least_squares_teaches_what_it_judges_by(objective):
+    digits = tfdistill.load_dataset("digits")
+    make = tfdistill.DistilledImages.from_real
+    for images in (
+        make(digits, steps=1),
+        make(digits, steps=1, soft_labels=True),
+        tfdistill.RealBatches(digits, steps=1, batch_size=4),
+        tfdistill.Generator.of(digits, steps=1, batch_size=10),
+    ):
+        with pytest.raises(ValueError, match="with centred_labels=True, or"):
+            tfdistill.Distiller("linear", images, objective=objective)
+    images = make(digits, steps=1, centred_labels=True)
+    tfdistill.Distiller("linear", images, objective=objective)
+
+
 @pytest.mark.parametrize("objective", [Regression(), LeastSquares()])
 def test_models_regress_by_the_same_loss(objective):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])

@@ -1,9 +1,11 @@
 """Objectives: how a student is taught, and what it is judged on."""
 
+import numpy as np
+
 from tfdistill._internal import lookup
 from tfdistill.inner.objectives.attack import Attack as Attack
 from tfdistill.inner.objectives.base import TAUGHT, Objective
-from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.objectives.classification import Classification, are_shares
 from tfdistill.inner.objectives.least_squares import LeastSquares
 from tfdistill.inner.objectives.regression import Regression
 
@@ -22,3 +24,24 @@ def get(objective: Objective | str) -> Objective:
         lookup.refuse_borrowed("objective", objective, OBJECTIVES, *TAUGHT)
         return objective
     return lookup.find("objective", objective, OBJECTIVES)()
+
+
+def check_start(objective: Objective, labels: np.ndarray) -> None:
+    """Refuses labels that a synthesizer starts with and students are not judged by.
+
+    Files of earlier versions may hold such ones, so that `check_labels` takes them.
+
+    Args:
+        objective: The objective that students are taught and judged by.
+        labels: float `[steps, batch, classes]`.
+
+    Raises:
+        ValueError: If the labels are refused.
+    """
+    objective.check_labels(labels)
+    if isinstance(objective, LeastSquares) and are_shares(labels):
+        raise ValueError(
+            'labels must be centred for the objective "least_squares", which judges by '
+            "centred ones: make DistilledImages with centred_labels=True, or take "
+            "another objective."
+        )

@@ -19,7 +19,7 @@ class LeastSquares(Classification):
     and in the judgement: half the squared distance, a mean over images (Zhou et al.
     2022, section 3). A student's answer is the class of its largest output. Labels of
     distilled images may be any numbers, so that a ridge regression, or any optimizer,
-    learns from them without a softmax.
+    learns from them without a softmax; they start centred, too.
 
     Args:
         judged_by: "squared_distance"; or "cross_entropy", by which a trained student's
