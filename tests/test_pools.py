@@ -15,6 +15,7 @@ from commands import run as tfdistill_command
 import tfdistill
 from tfdistill import FixedWeights, Pool, PretrainedWeights, students
 from tfdistill._internal.seeds import Stream, student_seed
+from tfdistill.runs.journal import Journal
 from tfdistill.studies import pretraining
 from tfdistill.weights import pool as pools
 
@@ -303,6 +304,24 @@ def test_no_network_of_a_pool_counts_twice(pool_folder):
     # Of fixed weights there is one.
     assert test(first, FixedWeights())[1].num_students == 1
     assert test(first, None, count=3)[1].num_students == 3
+
+
+def test_a_journal_tells_pools_apart_by_all_that_are_held_out(pool_folder, tmp_path):
+    pool, digits = Pool.load(pool_folder), tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    journal = Journal(tmp_path)
+    first, *others = pool.members[:4]
+
+    def test(one, other, journal):
+        own = dataclasses.replace(pool, training=(first,), held_out=(one, other))
+        start = PretrainedWeights(own)
+        return tfdistill.evaluate(
+            data, "linear", digits.test, 2, initial_weights=start, journal=journal
+        ).accuracies
+
+    for pair in (others[:2], others[::2], others[:2]):
+        np.testing.assert_array_equal(test(*pair, journal), test(*pair, None))
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.slow

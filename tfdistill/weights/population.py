@@ -131,7 +131,9 @@ class Population:
         return kept
 
     def depends(self, seed: tf.Tensor, images) -> list:
-        """What results depend on: of each architecture a start, and what it computes.
+        """What results depend on: of each architecture starts, and what it computes.
+
+        All starts that there are to test with; one, if there is no end of them.
 
         Args:
             seed: Of the start, int32 `[2]`.
@@ -144,6 +146,9 @@ class Population:
         for student, weights in self.members:
             start = weights.sample_held_out(seed, tf.constant(0))
             found += [*start[0], *start[1], *student.traits(*start, images)]
+            for number in range(1, weights.num_held_out or 1):
+                trained, state = weights.sample_held_out(seed, tf.constant(number))
+                found += [*trained, *state]
         return found
 
     def record(self) -> dict:
