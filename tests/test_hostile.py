@@ -257,6 +257,7 @@ def test_features_of_data_found_by_name_are_tfds_own(tmp_path, monkeypatch, plac
         {"channels": "2"},
         {"classes": [1, 2]},
         {"pool": 3},
+        {"pool_content": 3},
     ],
     ids=repr,
 )

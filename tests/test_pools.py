@@ -15,6 +15,7 @@ from commands import run as tfdistill_command
 import tfdistill
 from tfdistill import FixedWeights, Pool, PretrainedWeights, students
 from tfdistill._internal.seeds import Stream, student_seed
+from tfdistill.cli import evaluation_files
 from tfdistill.runs.journal import Journal
 from tfdistill.studies import pretraining
 from tfdistill.weights import pool as pools
@@ -212,7 +213,7 @@ def test_adaptation_beats_no_adaptation(pool_folder, shifted, tmp_path):
     assert f"{100 * metrics['accuracy_mean']:.2f}" in again.stdout
     # Another pool does not replace what its own has reached.
     kept = (tmp_path / "run" / "metrics.json").read_text()
-    shutil.copytree(pool_folder, tmp_path / "other")
+    of_other_students(shutil.copytree(pool_folder, tmp_path / "other"))
     other = tfdistill_command(
         *("evaluate", f"--workdir={tmp_path / 'run'}", "--num_students=4"),
         f"--pool={tmp_path / 'other'}",
@@ -226,6 +227,42 @@ def test_adaptation_beats_no_adaptation(pool_folder, shifted, tmp_path):
     with np.load(shifted) as file:
         said = served.serve(tf.cast(file["x_test"], tf.uint8)).numpy().argmax(-1)
         assert np.mean(said == file["y_test"]) > 0.6
+
+
+def of_other_students(folder):
+    """One more student is held out."""
+    known = json.loads((folder / pools.MANIFEST).read_text())
+    known["held_out"] += 1
+    (folder / pools.MANIFEST).write_text(json.dumps(known))
+
+
+def test_a_run_knows_its_pool_wherever_it_is(copied, tmp_path):
+    def command(name, *flags):
+        process = tfdistill_command(name, "--workdir=run", *flags, cwd=tmp_path)
+        assert process.returncode == 0, process.stderr
+        files = (tmp_path / "run").glob("metrics*.json")
+        found = {path.name: json.loads(path.read_text()) for path in files}
+        return {name: content["num_students"] for name, content in found.items()}
+
+    flags = ["--steps=1", "--num_sets=1", "--num_students=2"]
+    flags.append("--initial_weights=pretrained")
+    own = {"metrics.json": 2}
+    assert command("baseline", *flags, "--pool=pool") == own
+    other = shutil.copytree(copied, tmp_path / "other")
+    of_other_students(other)
+    copied.rename(tmp_path / "moved")
+    assert command("evaluate", "--pool=moved", "--num_students=2") == own
+    own["metrics-pool-other.json"] = 3
+    assert command("evaluate", "--pool=other", "--num_students=3") == own
+    # Nor is it its own because it lies where that was.
+    other.rename(copied)
+    own["metrics-pool-pool.json"] = 3
+    assert command("evaluate", "--num_students=3") == own
+    # An earlier version said only where it lay.
+    known = {"load": {"pool": str(tmp_path / "gone")}}
+    for name, is_other in (("gone", False), ("moved", True)):
+        found = evaluation_files.of_other_pool(known, str(tmp_path / name), "a hash")
+        assert found == is_other
 
 
 def test_what_is_for_a_pool_is_not_compared_from_other_starts(pool_folder):

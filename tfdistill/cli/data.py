@@ -250,8 +250,8 @@ def as_recorded(configuration: Configuration, provenance: Mapping) -> Configurat
         name = known.get("dataset") or ""
         if re.search(":(?![0-9])", name) and not os.path.exists(name):
             raise ValueError("dataset names code of others, which TFDS would run")
-        for name in ("pool", "new_head"):
-            kind = str if name == "pool" else bool
+        kinds = {"pool": str, "pool_content": str, "new_head": bool}
+        for name, kind in kinds.items():
             if not isinstance(known.get(name), (kind, NoneType)):
                 raise ValueError(f"{name} cannot be {str(known[name])[:80]!r}")
     except ValueError as error:

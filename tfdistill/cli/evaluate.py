@@ -152,9 +152,7 @@ def _run(c):
         if c.ordinary:
             recipe = training.ordinary(c, distilled.image_shape[-1])
             distilled = distilled.replace(recipe=recipe)
-        is_other = evaluation_files.differ(given, known.get("pool"))
-        other_pool = given if is_other else None
-        _test(c, distilled, dataset, known.get("new_head", False), other_pool)
+        _test(c, distilled, dataset, known.get("new_head", False))
 
 
 def _compare_names(distilled, dataset):
@@ -186,7 +184,7 @@ def _one_if_alike(c, distilled):
     return c.replace(num_students=1, seed=seed)
 
 
-def _test(c, distilled, dataset, new_head, other_pool):
+def _test(c, distilled, dataset, new_head):
     """Tests fresh networks; shows the result and writes it."""
     from tfdistill.evaluation.evaluator import Evaluator
     from tfdistill.runs.progress import Progress
@@ -252,10 +250,12 @@ def _test(c, distilled, dataset, new_head, other_pool):
     ):
         found["other_data"] = True
         name += "-on-" + evaluation_files.plain(dataset.name)
-    if other_pool:
-        found["other_pool"] = os.path.basename(os.path.normpath(other_pool))
-        found["start"] = content.of_path(students.pool_list(c))
-        name += "-pool-" + evaluation_files.base(other_pool)
+    if c.pool:
+        start = content.of_path(students.pool_list(c))
+        if evaluation_files.of_other_pool(distilled.provenance, c.pool, start):
+            found["other_pool"] = os.path.basename(os.path.normpath(c.pool))
+            found["start"] = start
+            name += "-pool-" + evaluation_files.base(c.pool)
     sets = evaluation_files.known(c.workdir, "metrics").get("num_sets", 1)
     if sets > 1:
         found["num_sets"] = 1

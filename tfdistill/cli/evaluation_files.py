@@ -42,11 +42,21 @@ def known(folder: str, name: str) -> dict:
         return files.read_json(path) if os.path.isfile(path) else {}
 
 
-def differ(given: str | None, recorded: str | None) -> bool:
-    """Whether a path is another one than the recorded one, which may have moved."""
-    if not given or (recorded and not os.path.exists(recorded)):
-        return False
-    return not recorded or os.path.realpath(given) != os.path.realpath(recorded)
+def of_other_pool(provenance: Mapping, pool: str, start: str) -> bool:
+    """Whether a pool is another one than the run's.
+
+    The run says what its pool holds; one of an earlier version, where it lies.
+
+    Args:
+        provenance: Of the run's distilled data.
+        pool: The folder of the pool.
+        start: A hash of its list, as of `content.of_path`.
+    """
+    known = provenance.get("load", {})
+    if own := known.get("pool_content"):
+        return own != start
+    recorded = known.get("pool")
+    return not recorded or os.path.realpath(pool) != os.path.realpath(recorded)
 
 
 def of_other_data(folder: str, provenance: Mapping, dataset, path: str) -> bool:
@@ -69,7 +79,9 @@ def of_other_data(folder: str, provenance: Mapping, dataset, path: str) -> bool:
     if name not in (None, dataset.name):
         return True
     recorded = provenance.get("load", {}).get("dataset")
-    return bool(recorded) and differ(path, recorded)
+    if not recorded or not os.path.exists(recorded):  # it may have moved
+        return False
+    return os.path.realpath(path) != os.path.realpath(recorded)
 
 
 def write(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 from tfdistill._internal import code
+from tfdistill.cli import content
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -246,7 +247,11 @@ def record(configuration: Configuration) -> dict:
     """What finds the pretrained students of a result again, as JSON."""
     drawn = configuration.initial_weights == "pretrained"
     pool = configuration.pool if drawn else None
-    return {"pool": pool, "new_head": configuration.new_head}
+    found = {"pool": pool, "new_head": configuration.new_head}
+    if pool:
+        with contextlib.suppress(OSError):  # by the end of a run it may be gone
+            found["pool_content"] = content.of_path(pool_list(configuration))
+    return found
 
 
 def with_student(configuration: Configuration, dataset) -> Configuration:
