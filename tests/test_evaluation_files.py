@@ -119,6 +119,32 @@ def test_files_of_other_models_of_the_same_name_stay(tmp_path):
     }
 
 
+def test_files_of_networks_whose_names_look_alike_stay(tmp_path):
+    def write(student, count, name=None):
+        found = {"student": student, "num_students": count, "seed": 0, TEST: "a"}
+        name = name or f"metrics-{evaluation_files.plain(student)}"
+        return evaluation_files.write(str(tmp_path), name, found)[0]
+
+    def kept():
+        rows = read(tmp_path).values()
+        return sorted((row["student"], row["num_students"]) for row in rows)
+
+    assert write("convnet@2", 1) == "metrics-convnet@2"
+    # As an earlier version called it.
+    assert write("convnet@2", 3, "metrics-convnet-2") == "metrics-convnet-2"
+    assert write("convnet", 2) == "metrics-convnet"
+    assert write("convnet", 3) == "metrics-convnet"
+    smaller = write("convnet", 2)
+    assert smaller.startswith("metrics-convnet-2-") and len(read(tmp_path)) == 4
+    # One name in a file's, but not for who learns.
+    assert write("nets/a.keras", 2) == "metrics-nets-a.keras"
+    assert write("nets-a.keras", 1).startswith("metrics-nets-a.keras-")
+    assert kept() == [
+        *(("convnet", 2), ("convnet", 3), ("convnet@2", 1), ("convnet@2", 3)),
+        *(("nets-a.keras", 1), ("nets/a.keras", 2)),
+    ]
+
+
 def test_a_run_without_a_student_asks_for_one(tmp_path):
     baseline(tmp_path, "--nearest_neighbours", "--num_sets=1")
     process = commands.run("evaluate", "--workdir=run", cwd=tmp_path)

@@ -10,6 +10,8 @@ from tfdistill.runs import files, headings
 
 #: In a file of results: what the test part holds, as `content.of_part` says.
 TEST = "test_data"
+# Of what it is, besides its name; all but the last are hashes.
+_OF = (TEST, "start", "student")
 #: What `evaluate` and `report` write into a run folder.
 WRITTEN = (
     *("metrics*.json", "exposure*.json", "images/exposure*.png"),
@@ -19,7 +21,7 @@ WRITTEN = (
 
 def plain(name: str) -> str:
     """A name as a part of a file's."""
-    return "".join(c if c.isalnum() or c in "_." else "-" for c in name)
+    return "".join(c if c.isalnum() or c in "_.@" else "-" for c in name)
 
 
 def base(path: str) -> str:
@@ -90,8 +92,8 @@ def write(
     """Writes an evaluation beside others of other numbers of networks.
 
     The one of the most networks has the plain name. A file of other data, or of another
-    model or pool, that are called the same is left as it is: the name of this one ends
-    in a few digits of what it is of.
+    network, model or pool, that is called the same is left as it is: the name of this
+    one ends in a few digits of what it is of.
 
     Args:
         folder: The run folder.
@@ -104,11 +106,8 @@ def write(
         The name of the file that was written, and what was in the file of the plain
         name before.
     """
+    name = _own(folder, name, found)
     before = known(folder, name)
-    marks = [str(found[key]) for key in (TEST, "start") if _differs(key, before, found)]
-    if marks:
-        name += "-" + "-".join(mark[:8] for mark in marks)
-        before = known(folder, name)
 
     def put(name, found):
         with run_folder.writing(folder):
@@ -116,16 +115,17 @@ def write(
 
     def beside(of):
         seed = f"-seed{of['seed']}" if of.get("seed") else ""
-        return f"{name}-{of[counted]}{seed}"
+        return _own(folder, f"{name}-{of[counted]}{seed}", of)
 
     count, most = found[counted], before.get(counted, 0)
     if count < most or (count == most and found["seed"] != before.get("seed", 0)):
-        put(beside(found), found)
+        written = beside(found)
+        put(written, found)
         print(
             f"{name}.json keeps the result of {most} network{'s' if most > 1 else ''}; "
-            f"this one, of {count}, is in {beside(found)}.json."
+            f"this one, of {count}, is in {written}.json."
         )
-        return beside(found), before
+        return written, before
     if most and count > most:
         put(beside(before), {key: before[key] for key in found if key in before})
     put(name, {**before, **found})
@@ -139,8 +139,22 @@ def forget(folder: str) -> None:
             files.remove(path)
 
 
+def _own(folder, name, found):
+    """A name, with digits of what this is of if that file is of something else."""
+    before = known(folder, name)
+    marks = [_mark(key, found) for key in _OF if _differs(key, before, found)]
+    return "-".join([name, *marks])
+
+
 def _differs(key, before, found):
     """Whether a file is known to be of something else."""
     if key not in before or key not in found:
         return False
+    if key == "student":
+        return before[key] != found[key]
     return not content.is_same(str(before[key]), str(found[key]))
+
+
+def _mark(key, found):
+    value = str(found[key])
+    return (content.of_values([value]) if key == "student" else value)[:8]
