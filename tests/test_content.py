@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tfdistill
-from tfdistill.cli import content, data, main, run_folder
+from tfdistill.cli import compared_sets, content, data, main, run_folder
 from tfdistill.cli.content import Content
 from tfdistill.cli.errors import InputError
 from tfdistill.data import fingerprints
@@ -95,7 +95,7 @@ def test_a_folder_of_an_earlier_version_goes_on(digits, tmp_path):
     known = data.content(digits)
     arguments = [f"--workdir={tmp_path}", "--dataset=here/digits.npz"]
     moved = [f"--workdir={tmp_path}", "--dataset=elsewhere/digits.npz"]
-    claim("distill", arguments, dataclasses.replace(known, now=known.earlier))
+    claim("distill", arguments, dataclasses.replace(known, now=known.earlier[0]))
     claim("distill", moved, known)
     flags = (tmp_path / "flags.txt").read_text()
     assert flags.endswith(f"# content: {known.now}\n")
@@ -182,3 +182,33 @@ def test_a_set_that_was_made_anew_is_judged_anew(command, flag, tmp_path):
     flags = path.read_text().splitlines(keepends=True)
     path.write_text("".join(x for x in flags if "# content" not in x))
     assert "finished" in commands.succeed(*command, moved, cwd=tmp_path)
+
+
+def test_the_files_of_sets_are_content(digits, tmp_path):
+    """Labels that nobody named, too; and a plus may be a part of a name."""
+    (tmp_path / "c++").mkdir()
+    images, labels = digits.train.images[:20] / 255, digits.train.labels[:20]
+    paths = {name: str(tmp_path / name) for name in ("images.npy", "labels.npy")}
+    paths["a+b.npz"] = str(tmp_path / "c++" / "a+b.npz")
+    np.save(paths["images.npy"], images)
+    np.save(paths["labels.npy"], labels)
+    np.savez(paths["a+b.npz"], images=images, labels=labels)
+
+    def held(*sets):
+        flags = [f"--sets={','.join(sets)}", "--pixels=0..1", "--workdir=w"]
+        c = main.command("compare").parse(flags)
+        return set(compared_sets.read(c, digits)), compared_sets.content(c, digits)
+
+    alone, pair = paths["images.npy"], f"{paths['images.npy']}+{paths['labels.npy']}"
+    names, of_pair = held(pair)
+    assert names == {"images"} and held(alone)[1].now == of_pair.now
+    names, known = held(alone, paths["a+b.npz"])
+    assert names == {"images", "a+b"}
+    flags = [f"--workdir={tmp_path / 'run'}", f"--sets={alone}"]
+    before = content.of_values([("images", [content.of_path(alone), None])])
+    claim("compare", flags, data.content(digits, sets=before))  # an earlier version
+    claim("compare", flags, held(alone)[1])
+    np.save(paths["labels.npy"], np.roll(labels, 1))
+    assert held(alone, paths["a+b.npz"])[1].now != known.now
+    with pytest.raises(InputError, match="different: what --dataset or --sets holds"):
+        claim("compare", flags, held(alone)[1])

@@ -18,70 +18,24 @@ is never run. Writes:
 
 import math
 import os
-import re
 
-from tfdistill.cli import content, data, dry_run, machine, results, run_folder, training
+from tfdistill.cli import (
+    compared_sets,
+    data,
+    dry_run,
+    machine,
+    results,
+    run_folder,
+    training,
+)
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
-from tfdistill.cli.typed import listed
 from tfdistill.runs import files
 
 _RESULT = "comparison.json"
 _OWNED = (_RESULT, "comparison.md", "comparison.html", "journal", "teacher")
 _COMPARE = "studies.comparison.compare:compare"
-_SETS = [
-    Flag(
-        "sets",
-        list,
-        None,
-        "The sets to judge: folders or files, each the path, or NAME=PATH.",
-        value="FOLDER,...",
-        missing="name the sets, e.g. --sets=run,other.npz.",
-    ),
-    Flag(
-        "pixels",
-        list,
-        None,
-        "What pixels are: standardised, 0..1, 0..255 or -1..1; of all sets, or of "
-        "some, as NAME:0..1.",
-        value="[NAME:]KIND,...",
-        shown="0..255 for whole numbers, else standardised",
-    ),
-    Flag(
-        "mean",
-        list,
-        None,
-        "What was subtracted from images in 0..1, channels with slashes between them, "
-        "such as 0.49/0.48/0.45.",
-        value="[NAME:]X/X/X,...",
-        shown="the file's, or the real data's",
-    ),
-    Flag(
-        "std",
-        list,
-        None,
-        "What they were divided by then.",
-        value="[NAME:]X/X/X,...",
-        shown="the file's, or the real data's",
-    ),
-    Flag(
-        "zca",
-        list,
-        None,
-        "The whitening of the images, a .npz, .npy or .pt file with the matrix, and "
-        "what is subtracted.",
-        value="[NAME:]PATH,...",
-        shown="the file's, if it has one",
-    ),
-    Flag(
-        "check",
-        bool,
-        True,
-        "Refuse sets whose pixels look like something else than they are said to be.",
-        library="distilled.foreign.reading:read_distilled.check",
-    ),
-]
 _WHO_LEARNS = [
     Flag(
         "architectures",
@@ -163,9 +117,7 @@ _WHAT_IS_LEARNED = [
 
 def _resolve(configuration: Configuration) -> Configuration:
     c = configuration
-    sets = _named(c.sets)
-    for flag in ("pixels", "mean", "std", "zca"):
-        _of_each(flag, getattr(c, flag), sets)
+    compared_sets.said(c)
     for flag, kind in (("rates", float), ("updates", int)):
         try:
             values = [kind(value) for value in getattr(c, flag)]
@@ -185,60 +137,18 @@ def run(configuration: Configuration) -> None:
     c = configuration
     machine.set_threads(c)
     dataset = data.load(c)
-    sets = _read(c, dataset)
+    sets = compared_sets.read(c, dataset)
     kinds, protocol = _options(c, dataset)
     with checking():
         learners = networks.chosen(c.architectures, sets, dataset)
     if c.dry_run:
         return _dry_run(c, sets, dataset, kinds, protocol, learners)
-    held = data.content(dataset, sets=_content(c))
+    held = compared_sets.content(c, dataset)
     run_folder.claim(COMMAND, c, _OWNED, held)
     if run_folder.is_finished(c.workdir, _RESULT, "comparison"):
         return
     found = _compare(c, sets, dataset, kinds, protocol)
     _finish(c, found)
-
-
-def _read(c, dataset):
-    """The sets, in the normalisation of the real data."""
-    from tfdistill.distilled.foreign.reading import read_distilled
-    from tfdistill.studies.comparison import competitors
-
-    paths = _named(c.sets)
-    said = {
-        flag: _of_each(flag, getattr(c, flag), paths)
-        for flag in ("pixels", "mean", "std", "zca")
-    }
-    found = {}
-    for name, path in paths.items():
-        declared = {flag: values.get(name) for flag, values in said.items()}
-        try:
-            found[name] = read_distilled(path, dataset, **declared, check=c.check)
-        except (ValueError, OSError) as error:
-            raise InputError(_in_flags(str(error), name, len(paths))) from error
-        how = found[name].provenance
-        print(
-            f"{name}: {found[name].num_images} images"
-            + (f", {how['pixels']}, {how['labels']} labels" if "pixels" in how else ""),
-            flush=True,
-        )
-        run_folder.refuse_own(found[name], f"--sets={path}")
-    with checking():
-        competitors.given(found, dataset)
-    return found
-
-
-def _content(c):
-    """A hash of the sets, by their names, and of what whitened them."""
-    paths = _named(c.sets)
-    whitening = _of_each("zca", c.zca, paths)
-    with checking():
-        found = {
-            # Images and labels may be two files, with a plus between them.
-            name: [*map(content.of_path, [*path.split("+"), whitening.get(name)])]
-            for name, path in paths.items()
-        }
-    return content.of_values(found.items())
 
 
 def _options(c, dataset):
@@ -327,62 +237,11 @@ def _finish(c, found):
     print(f"\nEverything is in {c.workdir}.")
 
 
-def _named(sets):
-    """The path of each set, by its name: the given one, or the end of its path."""
-    found: dict[str, str] = {}
-    for item in sets:
-        name, equals, path = item.partition("=")
-        if not equals:
-            path = item
-            name = os.path.basename(os.path.normpath(item.partition("+")[0]))
-            name = re.sub(r"\.(npz|npy|pt|pth|parquet)$", "", name)
-        if name in found or not name:
-            raise InputError(
-                f"--sets={listed(sets)} has two sets that are called {name!r}: name "
-                "them, as in --sets=one=a/run,two=b/run."
-            )
-        found[name] = path
-    return found
-
-
-def _of_each(flag, items, sets):
-    """The values of a flag by the names of sets."""
-    found = {}
-    for item in items or []:
-        name, colon, value = item.partition(":")
-        names = [name] if colon else list(sets)
-        if colon and name not in sets:
-            raise InputError(
-                f"--{flag}={item} is for the set {name!r}, but there are "
-                f"{', '.join(sets)}."
-            )
-        value = value if colon else item
-        for one in names:
-            if flag in ("mean", "std"):
-                try:
-                    found[one] = [float(number) for number in value.split("/")]
-                except ValueError:
-                    raise InputError(
-                        f"--{flag}={item} must be numbers with slashes between them."
-                    ) from None
-            else:
-                found[one] = value
-    return found
-
-
-def _in_flags(sentence, name, count):
-    """A sentence about arguments of `read_distilled`, which are flags of one set."""
-    of = f"{name}:" if count > 1 else ""
-    sentence = " ".join(sentence.split())
-    sentence = sentence.replace("check=False", "--nocheck")
-    return re.sub(r"\b(pixels|mean|std|zca)=", rf"--\1={of}", sentence)
-
-
 COMMAND = Command(
     name="compare",
     about=__doc__,
     groups=(
-        Group("data", [*_SETS, *data.flags(), data.VALIDATION]),
+        Group("data", [*compared_sets.FLAGS, *data.flags(), data.VALIDATION]),
         Group("who learns", _WHO_LEARNS),
         Group("what is learned", _WHAT_IS_LEARNED),
         Group("result", [*run_folder.flags("comparison"), results.SEED]),

@@ -19,14 +19,14 @@ class Content:
         now: A hash of it.
         flags: Names of the flags whose paths it answers for: these may change on the
             way, if the hash is the same.
-        earlier: The hash of earlier versions, of the data's and the pool's form alone;
-            empty if they had none.
+        earlier: The hashes of earlier versions, which know less: one of the data's and
+            the pool's form alone.
         test: Of the test part alone, as `of_part` says; empty if there is none.
     """
 
     now: str
     flags: tuple[str, ...] = ("dataset", "pool")
-    earlier: str = ""
+    earlier: tuple[str, ...] = ()
     test: str = ""
 
     def may_move(self, known: str) -> tuple[str, ...] | None:
@@ -40,7 +40,7 @@ class Content:
         """
         if known == self.now:
             return self.flags
-        return ("dataset", "pool") if known and known == self.earlier else None
+        return ("dataset", "pool") if known in self.earlier else None
 
 
 def of_values(values: Iterable) -> str:

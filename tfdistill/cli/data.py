@@ -221,7 +221,7 @@ def content(dataset, *paths: str | None, **others: str | None) -> Content:
     return Content(
         contents.of_values([*about, parts, known]),
         ("dataset", "pool", *known),
-        contents.of_values(about),
+        (contents.of_values(about),),
         contents.of_part(dataset.test),
     )
 

@@ -5,22 +5,16 @@ import io
 import json
 import os
 import pathlib
-import re
 
 import numpy as np
 
 from tfdistill.data import folders, pictures, tfds_sources
 from tfdistill.data.dataset import Dataset
-from tfdistill.distilled.foreign import archives, torch_files
+from tfdistill.distilled.foreign import archives, pairs, torch_files
 from tfdistill.distilled.foreign.arrays import Found, found_in, in_python
 from tfdistill.distilled.foreign.stored import Stored, load
 
 _SUFFIXES = (".npz", ".npy", ".pt", ".pth", ".parquet")
-# What the other file of a pair is called, after the one with the images.
-_PAIRS = (
-    *(("images", "labels"), ("image", "label"), ("x", "y"), ("data", "labels")),
-    *(("data", "targets"), ("images", "targets")),
-)
 
 
 def find(path: str, dataset: Dataset, limit: int) -> Found:
@@ -36,8 +30,8 @@ def find(path: str, dataset: Dataset, limit: int) -> Found:
         FileNotFoundError: If it isn't there.
         ValueError: If it is none of these, or cannot be read.
     """
-    both = path.split("+")
-    if len(both) == 2 and not os.path.exists(path):
+    both = pairs.named(path)
+    if len(both) == 2:
         images, labels = (_single(one, limit) for one in both)
         return found_in({"images": images, "labels": labels}, limit)
     _there(path)
@@ -50,7 +44,7 @@ def find(path: str, dataset: Dataset, limit: int) -> Found:
         return _of_parquet(path, dataset, limit)
     arrays = arrays_in(path)
     if set(arrays) == {"array"}:
-        other = _partner(path)
+        other = pairs.labels_beside(path)
         if other is None:
             raise ValueError(
                 "it holds one array; name the file of the labels, too, with a + "
@@ -90,18 +84,6 @@ def _single(path, limit):
         raise ValueError(f"{path} must hold one array, not {len(arrays)}")
     ((name, array),) = arrays.items()
     return Stored.of(load(name, array, limit))
-
-
-def _partner(path):
-    """The file of the labels beside that of the images."""
-    folder, name = os.path.split(path)
-    for images, labels in _PAIRS:
-        other = re.sub(
-            rf"(?<![A-Za-z]){images}(?![A-Za-z])", labels, name, flags=re.IGNORECASE
-        )
-        if other != name and os.path.isfile(os.path.join(folder, other)):
-            return os.path.join(folder, other)
-    return None
 
 
 def _of_tfds(builder, limit):
