@@ -517,6 +517,12 @@ def test_another_search_in_the_folder_is_refused(digits, distilled, tmp_path):
     other = distilled.replace(images=distilled.images + 1)
     with pytest.raises(ValueError, match="another search"):
         Search(widths, other, digits, tmp_path).explore(1)
+    for other in (
+        distilled.replace(inner_optimizer="adam", hyperparameters={}),
+        distilled.replace(objective=tfdistill.LeastSquares()),
+    ):
+        with pytest.raises(ValueError, match="another search"):
+            Search(widths, other, digits, tmp_path).explore(1)
     (tmp_path / "candidates.json").write_text("{")
     with pytest.raises(ValueError, match="damaged"):
         Search(widths, distilled, digits, tmp_path).explore(1)
@@ -535,6 +541,12 @@ def test_spaces_and_data_of_one_name_are_told_apart(digits, distilled, tmp_path)
     part = digits.validation
     labels = np.roll(part.labels, 1)
     part = Split(part.images, labels, digits.normalization, num_classes=CLASSES)
+    halves = tfdistill.Normalization((0.5,), (0.5,))
+    parts = {
+        name: getattr(digits, name).normalized_by(halves, CLASSES)
+        for name in ("train", "test", "validation")
+    }
+    darker = dataclasses.replace(digits, **parts, normalization=halves)
     others = [
         (space(2), digits),
         (space(1), dataclasses.replace(digits, validation=part)),
@@ -542,9 +554,13 @@ def test_spaces_and_data_of_one_name_are_told_apart(digits, distilled, tmp_path)
     for other, data in others:
         with pytest.raises(ValueError, match="belongs to another search"):
             Search(other, distilled, data, tmp_path).explore(1)
+    of_darker = distilled.replace(normalization=halves)
+    with pytest.raises(ValueError, match="belongs to another search"):
+        Search(space(1), of_darker, darker, tmp_path).explore(1)
     path = tmp_path / "candidates.json"
     content = json.loads(path.read_text())
-    for name in ("networks", "images"):  # as earlier versions wrote it
+    # As earlier versions wrote it.
+    for name in ("networks", "images", "normalization", "learning"):
         del content["settings"][name]
     path.write_text(json.dumps(content))
     assert len(Search(space(1), distilled, digits, tmp_path).candidates) == 1

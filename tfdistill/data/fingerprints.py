@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 
+from tfdistill.data.normalization import Normalization
 from tfdistill.data.split import Split
 
 # Evenly spaced images of a part, which stand for all of them.
@@ -25,3 +26,9 @@ def of_split(split: Split) -> list[str]:
         weights = np.linspace(1, 2, images.shape[1])
         found += [f"{mean:.4g}" for mean in images @ (weights / weights.sum())]
     return found
+
+
+def of_normalization(normalization: Normalization) -> list[str]:
+    """What tells a `Normalization` from others: a few digits of its numbers."""
+    numbers = *normalization.mean, *normalization.std, normalization.scale
+    return [f"{number:.4g}" for number in numbers]

@@ -36,13 +36,17 @@ def claim(folder: str | os.PathLike, dataset: Dataset, recipe) -> None:
     settings["labels"] = hashlib.sha256(labels.tobytes()).hexdigest()
     settings["image_shape"] = str(tuple(train.image_shape))
     settings["images"] = " ".join(fingerprints.of_split(train))
+    settings["normalization"] = " ".join(
+        fingerprints.of_normalization(train.normalization)
+    )
     path = os.path.join(files.local(folder), "audit.json")
     if not os.path.isfile(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         files.write_json(path, settings)
         return
     known = files.read_json(path)
-    for name in ("networks", "images"):  # which earlier versions don't say
+    # Earlier versions don't say these.
+    for name in ("networks", "images", "normalization"):
         if name not in known:
             settings.pop(name, None)
     if known != settings:

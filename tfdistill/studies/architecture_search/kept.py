@@ -12,6 +12,7 @@ from tfdistill.data import fingerprints
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.runs import files
+from tfdistill.runs.journal import held
 from tfdistill.studies.architecture_search.candidates import Candidate
 
 _FILE = "candidates.json"
@@ -38,13 +39,20 @@ def settings(
         key.update(np.ascontiguousarray(array))
     if not distilled.recipe.is_ordered:
         key.update(repr(distilled.recipe.to_config()).encode())
+    objective = distilled.objective
+    learning = [type(objective).__name__, sorted(held(objective).items())]
+    if distilled.recipe.is_ordered:
+        optimizer = distilled.inner_optimizer
+        learning += [optimizer.name, sorted(held(optimizer).items())]
     parts = dataset.train, dataset.validation
     return {
         "space": space,
         "networks": told,
         "images": [fingerprints.of_split(part) for part in parts if part],
+        "normalization": fingerprints.of_normalization(dataset.normalization),
         "dataset": dataset.name,
         "distilled": key.hexdigest(),
+        "learning": hashlib.sha256(repr(learning).encode()).hexdigest(),
         "score_images": score_images,
         "seed": seed,
     }
@@ -68,8 +76,8 @@ def read(folder: str, settings: dict) -> list[Candidate]:
         raise ValueError(
             f"{path} is damaged: remove it to start the search again."
         ) from error
-    # Earlier versions don't say what follows a name.
-    unsaid = {"networks", "images"} - {*known}
+    # Earlier versions don't say what follows a name, and how networks learn.
+    unsaid = {"networks", "images", "normalization", "learning"} - {*known}
     if known != {k: v for k, v in settings.items() if k not in unsaid}:
         raise ValueError(
             f"{path} belongs to another search: distilled data, space, data "
