@@ -214,6 +214,10 @@ def test_a_set_is_not_copied_into_another_run(run, tmp_path):
     refused(process, "is a run of tfdistill distill")
     (tmp_path / "file").write_text("precious")
     refused(tfdistill(*command, f"--workdir={tmp_path / 'file'}"), "is a file")
+    (tmp_path / "distilled").mkdir()
+    (tmp_path / "distilled" / "mine").touch()
+    refused(tfdistill(*command, f"--workdir={tmp_path}"), "holds no distilled set")
+    assert (tmp_path / "distilled" / "mine").exists()
 
 
 def test_evaluate_on_other_data(run, tmp_path):

@@ -341,6 +341,70 @@ def test_a_folder_of_an_older_version_is_resumed(command, tmp_path):
     run_folder._held.pop().close()
 
 
+@pytest.mark.parametrize(
+    ("name", "precious"),
+    [
+        ("audit", "images/0/1.png"),
+        ("distill", "distilled/mine"),
+        ("baseline", "metrics.json"),
+        ("search", "architecture-1.keras"),
+        ("pretrain", "student-0001.weights.h5"),
+        ("compare", "teacher/mine"),
+        ("audit", "flags.txt"),
+    ],
+)
+def test_only_what_a_run_wrote_is_overwritten(name, precious, tmp_path):
+    """Whether or not there are flags, which anybody may write; other names stay."""
+    command, path = main.command(name), tmp_path / "w" / precious
+    owned = ["images", "distilled", "metrics*.json", "architecture-*.keras"]
+    owned += ["student-*.weights.h5", "teacher"]
+    needed = {"search": ["--distilled=x"], "compare": ["--sets=x"]}
+    flags = [f"--workdir={tmp_path / 'w'}", "--overwrite", *needed.get(name, [])]
+    path.parent.mkdir(parents=True)
+    path.write_text("precious")
+    (tmp_path / "w" / "notes").touch()
+
+    def claim():
+        try:
+            run_folder.claim(command, command.parse(flags), owned)
+        finally:
+            while run_folder._held:
+                run_folder._held.pop().close()
+
+    top = precious.partition("/")[0]
+    with pytest.raises(InputError, match=f"would remove {top} .* tfdistill {name}"):
+        claim()
+    assert path.read_text() == "precious"
+    (tmp_path / "w" / top).rename(tmp_path / "elsewhere")
+    claim()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    claim()
+    assert path.exists() == (top == "flags.txt") and (tmp_path / "w" / "notes").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("audit", "--dataset=w/images/set"),
+        ("audit", "--model=w/images/set"),
+        ("distill", "--dataset=link"),
+        ("baseline", "--student=w/images/set"),
+        ("compare", "--sets=a=none+w/images/set"),
+    ],
+)
+def test_what_a_run_reads_is_not_overwritten(name, flag, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w" / "images" / "set").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("w/images/set")
+    (tmp_path / "w" / "flags.txt").write_text(f"# command: {name}\n")
+    command = main.command(name)
+    configuration = command.parse(["--workdir=w", "--overwrite", flag])
+    with pytest.raises(InputError, match=f"{flag.partition('=')[0]} leads to "):
+        run_folder.claim(command, configuration, ["images"])
+    assert (tmp_path / "w" / "images" / "set").exists() and not run_folder._held
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=main.COMMANDS)
 def test_the_machine_is_no_part_of_a_run(command):
     """What is grouped under "machine", and where things lie, may change on the way."""

@@ -16,7 +16,7 @@ import tensorflow as tf
 import tfdistill
 from tfdistill import DistilledDataset
 from tfdistill._internal import identity
-from tfdistill.cli import main, run_folder
+from tfdistill.cli import main, own_names
 from tfdistill.distilled import learned_schedule
 from tfdistill.evaluation.ordinarily_trained import Architecture
 from tfdistill.runs import files
@@ -621,11 +621,18 @@ def test_a_run_that_replaces_another_has_its_own_seconds(tmp_path):
 
 
 def test_what_a_killed_run_left_is_tidied_up(tmp_path):
-    names = "flags.txt.tmp", "distilled.0a1b.tmp", "distilled.0a1b.tmp.old", "mine.tmp"
-    for name in (*names, "distilled"):
+    left = [
+        *("flags.0123abcd.tmp.txt", "distilled.0123abcd.tmp"),
+        *("distilled.0123abcd.tmp.old", "student-0001.0123abcd.tmp.weights.h5"),
+    ]
+    others = [
+        *("mine.0123abcd.tmp", "notes.tmp.txt", "results.tmp", "flags.tmp.txt"),
+        *("student-0001.tmp.weights.h5", "mine.0123abcd.tmp.weights.h5", "distilled"),
+    ]
+    for name in (*left, *others):
         (tmp_path / name).mkdir()
-    run_folder.tidy(tmp_path, ["flags.txt", "distilled"])
-    assert sorted(os.listdir(tmp_path)) == ["distilled", "mine.tmp"]
+    own_names.tidy(tmp_path, ["flags.txt", "distilled", "student-*.weights.h5"])
+    assert sorted(os.listdir(tmp_path)) == sorted(others)
 
 
 def test_what_stepped_aside_is_put_back(tmp_path, monkeypatch):
@@ -648,9 +655,9 @@ def test_what_stepped_aside_is_put_back(tmp_path, monkeypatch):
                 os.mkdir(temporary)
         assert os.listdir(target) == ["precious"][: number < 3]
     assert len(os.listdir(tmp_path)) == 3
-    (tmp_path / "run1.d").rename(tmp_path / "run1.0a1b.tmp.d.old")
-    (tmp_path / "run1.0a1b.tmp.d").mkdir()
-    run_folder.tidy(tmp_path, ["run1.d"])
+    (tmp_path / "run1.d").rename(tmp_path / "run1.0123abcd.tmp.d.old")
+    (tmp_path / "run1.0123abcd.tmp.d").mkdir()
+    own_names.tidy(tmp_path, ["run1.d"])
     assert len(os.listdir(tmp_path)) == 3
     assert os.listdir(tmp_path / "run1.d") == ["precious"]
 

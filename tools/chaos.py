@@ -112,7 +112,7 @@ class Run:
     def _whole(self, pattern):
         """Paths in the folder whose names say that all of them is written."""
         paths = glob.glob(os.path.join(self.folder, pattern))
-        return [path for path in paths if not files.is_temporary(path)]
+        return [path for path in paths if not files.final_name(path)]
 
     def look(self):
         """Checks every file that has its final name."""

@@ -34,6 +34,8 @@ def run(configuration: Configuration) -> None:
     run_folder.refuse_file(c.workdir)
     run_folder.refuse_another(c.workdir, "distilled")
     folder = os.path.join(c.workdir, "distilled")
+    if os.path.lexists(folder) and not os.path.isfile(f"{folder}/tfdistill.json"):
+        raise InputError(f"{folder} holds no distilled set; choose another folder.")
     try:
         os.makedirs(c.workdir, exist_ok=True)
         run_folder.lock(c.workdir)

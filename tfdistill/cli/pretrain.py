@@ -117,7 +117,7 @@ def run(configuration: Configuration) -> None:
     _rehearse(c, dataset, model, name)
     if c.dry_run:
         return _dry_run(c, dataset, recipe)
-    owned = ["flags.txt", pools.MANIFEST, "backup", "*.weights.h5"]
+    owned = ["flags.txt", pools.MANIFEST, "backup", "student-*.weights.h5"]
     content = data.content(dataset)
     run_folder.claim(COMMAND, c, owned, content)
     if run_folder.is_finished(c.workdir, pools.MANIFEST, "pool"):

@@ -2,13 +2,13 @@
 
 import contextlib
 import fcntl
-import fnmatch
 import os
 import shlex
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from tfdistill._internal import spread
+from tfdistill.cli import own_names
 from tfdistill.cli.command import Command, Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.content import Content
@@ -83,7 +83,8 @@ def claim(
 
     Raises:
         InputError: If the folder holds another run or other files, with --overwrite a
-            run of another command, or cannot be written.
+            run of another command, or names in `owned` that no run of this one wrote or
+            that the flags lead to; or if it cannot be written.
     """
     folder, overwrite = configuration.workdir, configuration.overwrite
     path = os.path.join(folder, FLAGS)
@@ -92,6 +93,7 @@ def claim(
         refuse_file(folder)
         refuse_another(folder, command.name)
         if overwrite:
+            own_names.check_overwrite(command, configuration, owned)
             return
         if os.path.isfile(path):
             with open(path, encoding="utf-8", errors="replace") as file:
@@ -104,9 +106,11 @@ def claim(
                     f"folder, pass {given} to resume it, or --overwrite to replace it."
                 )
         elif os.path.isdir(folder) and _contents(folder):
+            way_out = ", or pass --overwrite to write into it"
+            way_out *= not own_names.present(folder, owned)
             raise InputError(
                 f"--workdir={folder} is not empty and holds no run of tfdistill; "
-                "choose another folder, or pass --overwrite to write into it."
+                f"choose another folder{way_out}."
             )
 
     with writing(folder):
@@ -114,11 +118,9 @@ def claim(
         os.makedirs(folder, exist_ok=True)
         lock(folder)
         check()  # what another process may have done meanwhile
-        tidy(folder, owned)
+        own_names.tidy(folder, owned)
         if overwrite:
-            for name in os.listdir(folder):
-                if any(fnmatch.fnmatch(name, pattern) for pattern in owned):
-                    files.remove(os.path.join(folder, name))
+            own_names.remove(folder, owned)
         text = f"{headings.COMMAND}{command.name}\n{command.record(configuration)}"
         if content:
             text += f"{headings.TEST}{content.test}\n" * bool(content.test)
@@ -201,24 +203,6 @@ def lock(folder: str) -> None:
     except OSError:  # a file system without locks
         pass
     _held.append(file)
-
-
-def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
-    """Removes what processes that were killed have left under temporary names.
-
-    What was to be replaced is put back, if nothing is in its place yet.
-
-    Args:
-        folder: Where.
-        owned: Patterns of the names that a run has there; others' temporary files are
-            kept.
-    """
-    stems = {name.partition(".")[0] for name in owned}
-    for name in os.listdir(folder):
-        stem = name.partition(".")[0]
-        known = any(fnmatch.fnmatch(stem, pattern) for pattern in stems)
-        if known and files.is_temporary(name):
-            files.sweep(os.path.join(folder, name))
 
 
 def load_distilled(folder: str, given: str):

@@ -45,7 +45,7 @@ _OWNED = (
     "images",
     "tuner",
     "backup",
-    "*.keras",
+    "architecture-*.keras",
 )
 # Fewer have no ranking to compare.
 _FEWEST = 3

@@ -13,6 +13,13 @@ from collections.abc import Iterator
 
 from tfdistill._internal import fields
 
+# The end of the name under which what is replaced steps aside.
+_ASIDE = ".old"
+# What `replacing` makes of the name STEM.REST.
+_TEMPORARY = re.compile(
+    r"(?P<stem>[^.]*)\.[0-9a-f]{8}\.tmp(?P<rest>(\..*?)??)(\.old)?", re.DOTALL
+)
+
 
 def local(path: str | os.PathLike) -> str:
     """A path of this machine, as a string; "~" is the user's home.
@@ -103,7 +110,7 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[st
         ) from None
     stem, dot, rest = name.partition(".")
     temporary = os.path.join(folder, f"{stem}.{uuid.uuid4().hex[:8]}.tmp{dot}{rest}")
-    old = f"{temporary}.old"
+    old = f"{temporary}{_ASIDE}"
     try:
         yield temporary
         if os.path.isdir(temporary) and os.path.lexists(path):
@@ -119,9 +126,13 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[st
         raise
 
 
-def is_temporary(path: str | os.PathLike) -> bool:
-    """Whether a path has a name such as `replacing` gives until all is written."""
-    return "tmp" in os.path.basename(path).split(".")[1:]
+def final_name(temporary: str | os.PathLike) -> str | None:
+    """The name that is to be written, by a name such as `replacing` gives until then.
+
+    Of what stepped aside for it, too. None of all other names.
+    """
+    parts = _TEMPORARY.fullmatch(os.path.basename(temporary))
+    return parts and parts["stem"] + parts["rest"]
 
 
 def sweep(temporary: str | os.PathLike) -> None:
@@ -130,8 +141,8 @@ def sweep(temporary: str | os.PathLike) -> None:
     If that is what was there before, and nothing is in its place, it is put back.
     """
     folder, name = os.path.split(temporary)
-    aside = re.fullmatch(r"([^.]*)\.\w+\.tmp(.*)\.old", name, re.DOTALL)
-    path = os.path.join(folder, aside[1] + aside[2]) if aside else temporary
+    final = final_name(name) if name.endswith(_ASIDE) else None
+    path = os.path.join(folder, final) if final else temporary
     if os.path.lexists(path) or not os.path.lexists(temporary):
         remove(temporary)
     else:
