@@ -206,3 +206,18 @@ def test_images_of_other_classes_are_no_attack(attack):
     two = tfdistill.load_dataset("digits").of_classes([3, 8])
     with pytest.raises(ValueError, match="have 10 classes, but .* has 2"):
         exposure.measure(tfdistill.students.linear((8, 8, 1)), [], attack, two)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--shuffle_steps"], "--shuffle_steps is not for --attack"),
+        (["--model=m.keras", "--pool=p"], "--model and --pool exclude each other"),
+    ],
+)
+def test_flags_that_an_exposure_does_not_read_are_refused(flags, says):
+    from tfdistill.cli import main
+    from tfdistill.cli.errors import InputError
+
+    with pytest.raises(InputError, match=says):
+        main.command("evaluate").parse(["--workdir=w", "--attack", *flags])

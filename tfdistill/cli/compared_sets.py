@@ -162,7 +162,7 @@ def _named(sets):
 def _of_each(flag, items, sets):
     """The values of a flag by the names of sets."""
     found = {}
-    for item in items or []:
+    for item in sorted(items or [], key=lambda item: ":" in item):  # of all sets first
         name, colon, value = item.partition(":")
         names = [name] if colon else list(sets)
         if colon and name not in sets:

@@ -98,6 +98,12 @@ def _resolve(configuration: Configuration) -> Configuration:
     for name in ("attack", "shuffle_steps"):
         if c.ordinary and getattr(c, name):
             raise InputError(f"--{name} is not for --ordinary, which has no steps.")
+    if c.attack and c.shuffle_steps:
+        raise InputError(
+            "--shuffle_steps is not for --attack, which orders them itself."
+        )
+    if c.model and c.pool:
+        raise InputError("--model and --pool exclude each other: whose exposure is it?")
     if c.attack and c.dry_run:
         raise InputError("--dry_run is not for --attack, which is short.")
     if c.attack and c.strategy != "none":
