@@ -18,8 +18,9 @@ from search_spaces import never, widths
 
 import tfdistill
 from tfdistill import architecture_search, architecture_spaces, baselines
-from tfdistill.cli import search
+from tfdistill.cli import search, search_data
 from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError
 from tfdistill.data.split import Split
 from tfdistill.studies.architecture_search import oracles
 from tfdistill.studies.architecture_search.search import Candidate, Search
@@ -507,9 +508,24 @@ def test_refusals(digits, distilled, tmp_path):
 @pytest.mark.parametrize("name", tfdistill.distilled_names())
 def test_a_set_that_ships_can_be_searched_with(name):
     given = {f.name: f.default for group in search.COMMAND.groups for f in group.flags}
-    found = search._as_distilled(Configuration(given), tfdistill.load_distilled(name))
+    made = tfdistill.load_distilled(name)
+    found = search_data.as_distilled(Configuration(given), made)
     # Those that were learned from all training images say 0.
     assert found.dataset == name.partition("/")[0] and found.validation == 0.1
+
+
+def test_a_seed_of_the_search_ranks_by_no_image_that_was_learned_from(folder):
+    made = search_data.load_distilled(folder)
+    flags = ["--workdir=w", f"--distilled={folder}", "--seed=1"]
+    c, found = search_data.load(search.COMMAND.parse(flags), made)
+    assert c.seed == 1 and c.validation == 0.2
+    own = tfdistill.load_dataset("digits").hold_out(0.2, seed=0)
+    np.testing.assert_array_equal(found.validation.images, own.validation.images)
+    for given in ("--validation=0.2", "--validation=0.1"):
+        c = search.COMMAND.parse([*flags, given])
+        other = pytest.raises(InputError, match="would rank by images that the dist")
+        with other if given.endswith("1") else contextlib.nullcontext():
+            search_data.as_distilled(c, made)
 
 
 def test_another_search_in_the_folder_is_refused(digits, distilled, tmp_path):

@@ -19,7 +19,6 @@ After a crash the same command goes on after the last candidate.
 """
 
 import contextlib
-import dataclasses
 import os
 import shutil
 
@@ -31,6 +30,7 @@ from tfdistill.cli import (
     rehearsal,
     results,
     run_folder,
+    search_data,
     search_result,
 )
 from tfdistill.cli.command import Command, Flag, Group
@@ -143,13 +143,6 @@ _HOW_LONG = [
         library=f"{_SEARCH}.retrained.learning_rate",
     ),
 ]
-_SEED = Flag("seed", int, None, "Random seed.", lowest=0, shown="the run's, or 0")
-_VALIDATION = dataclasses.replace(
-    data.VALIDATION,
-    default=None,
-    shown=f"the run's, or {data.VALIDATION.default}",
-    library="",
-)
 
 
 def _resolve(configuration: Configuration) -> Configuration:
@@ -175,9 +168,8 @@ def run(configuration: Configuration) -> None:
 
     machine.set_threads(configuration, within=configuration.threads)
     strategy = machine.strategy(configuration)
-    distilled = _distilled(configuration.distilled)
-    c = _as_distilled(configuration, distilled)
-    dataset = data.load(c)
+    distilled = search_data.load_distilled(configuration.distilled)
+    c, dataset = search_data.load(configuration, distilled)
     if c.dry_run:
         return _dry_run(c, distilled, dataset, strategy)
     search = _search(c, c.workdir, distilled, dataset, strategy)
@@ -192,36 +184,6 @@ def run(configuration: Configuration) -> None:
         agreement = _compare(c, search, progress) if c.real_candidates else None
         kept = _keep(c, search, dataset, progress)
     search_result.finish(c, search, dataset, agreement, kept, progress)
-
-
-def _distilled(folder):
-    given = f"--distilled={folder}"
-    if not os.path.isfile(os.path.join(folder, "tfdistill.json")):
-        run_folder.check_run(folder, "distilled")
-        folder = os.path.join(folder, "distilled")
-    return run_folder.load_distilled(folder, given)
-
-
-def _as_distilled(c, distilled):
-    """The configuration, with the data of the distillation where no flag is given."""
-    made_of = distilled.provenance
-    c = data.as_recorded(c, made_of)
-    # The validation images must be those that the distillation did not learn from.
-    for line in made_of.get("flags", "").splitlines():
-        name, _, value = line.removeprefix("--").partition("=")
-        for flag in (_SEED, _VALIDATION):
-            if name == flag.name and getattr(c, name) is None:
-                with checking():
-                    found = flag.kind(value)
-                    # A set may be learned from all training images.
-                    if flag is _SEED or found:
-                        flag.check_recorded(found)
-                        c = c.replace(**{name: found})
-    if c.seed is None:
-        c = c.replace(seed=0)
-    if c.validation is None:
-        c = c.replace(validation=data.VALIDATION.default)
-    return c
 
 
 def _search(c, folder, distilled, dataset, strategy):
@@ -385,10 +347,10 @@ COMMAND = Command(
     name="search",
     about=__doc__,
     groups=(
-        Group("data", [_DISTILLED, *data.flags(None), _VALIDATION]),
+        Group("data", [_DISTILLED, *data.flags(None), search_data.VALIDATION]),
         Group("who learns", _WHO_LEARNS),
         Group("how long", _HOW_LONG),
-        Group("result", [*run_folder.flags("search"), _SEED]),
+        Group("result", [*run_folder.flags("search"), search_data.SEED]),
         Group("machine", [machine.strategy_flag(), *machine.LONG]),
     ),
     run=run,
