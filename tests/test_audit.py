@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 import tfdistill
 from tfdistill import audit
 from tfdistill.cli import audit_listing
-from tfdistill.studies import origins
+from tfdistill.studies import audit_folder, origins
 
 FLAGS = ["--dataset=digits", "--student=mlp", "--rounds=1", "--outer_steps=50"]
 
@@ -105,6 +105,17 @@ def test_networks_and_images_of_another_audit_are_told(digits, tmp_path):
     path.write_text(json.dumps(known))
     again = audit.examine(few, recipe, folder=tmp_path)
     np.testing.assert_array_equal(first.probabilities, again.probabilities)
+
+
+def test_another_network_in_the_same_file_is_another_audit(digits, tmp_path):
+    file = tmp_path / "net.keras"
+    file.write_bytes(b"one network")
+    recipe = audit.Recipe(str(file))
+    for _ in range(2):
+        audit_folder.claim(tmp_path, digits, recipe)
+    file.write_bytes(b"another one")
+    with pytest.raises(ValueError, match="holds parts of another audit"):
+        audit_folder.claim(tmp_path, digits, recipe)
 
 
 @pytest.mark.parametrize("share", [0.004, 0.02, 0.2])

@@ -610,8 +610,8 @@ def test_bad_flags_are_refused(arguments, says):
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_value_for_one_set_goes_before_that_for_all(order):
-    from tfdistill.cli import compare
+    from tfdistill.cli import compared_sets
 
     items = ["one:0..255", "0..1"][::order]
-    found = compare._of_each("pixels", items, {"one": "a", "two": "b"})
+    found = compared_sets._of_each("pixels", items, {"one": "a", "two": "b"})
     assert found == {"one": "0..255", "two": "0..1"}

@@ -90,6 +90,24 @@ def test_data_with_other_labels_are_another_run(name, digits, tmp_path):
             claim(name, arguments, data.content(corrected))
 
 
+@pytest.mark.parametrize("name", ["distill", "baseline", "pretrain", "audit"])
+def test_another_network_in_the_same_file_is_another_run(name, digits, tmp_path):
+    """Folders of earlier versions, which say nothing of it, go on."""
+    file = tmp_path / "net.keras"
+    arguments = [f"--workdir={tmp_path / 'w'}", f"--student={file}"]
+
+    def found():
+        return data.content(digits, students={"student": ["linear", str(file)]})
+
+    file.write_bytes(b"one network")
+    claim(name, arguments, data.content(digits))
+    claim(name, arguments, found())
+    claim(name, arguments, found())
+    file.write_bytes(b"another one")
+    with pytest.raises(InputError, match="or --student holds"):
+        claim(name, arguments, found())
+
+
 def test_a_folder_of_an_earlier_version_goes_on(digits, tmp_path):
     """It has a hash of the data's form alone; from now on it has the whole one."""
     known = data.content(digits)
@@ -145,6 +163,22 @@ COACHED = [
     *("baseline", "--workdir=judged", "--student=linear", "--kind=average_real"),
     *("--steps=1", "--num_students=1"),
 ]
+
+
+@pytest.mark.parametrize("command", [COMPARED, COACHED], ids=["compare", "baseline"])
+def test_a_student_that_was_saved_anew_learns_anew(command, tmp_path):
+    flags = [x for x in command if not x.startswith(("--student", "--architectures"))]
+    flags += ["--architectures=net.keras", "--sets=made"] * (command is COMPARED)
+    flags += ["--student=net.keras"] * (command is COACHED)
+    digits = tfdistill.load_dataset("digits")
+    made = tfdistill.baselines.random_real(digits, steps=1)
+    made.save(tmp_path / "made" / "distilled")
+    tfdistill.students.linear((8, 8, 1), 10).save(tmp_path / "net.keras")
+    commands.succeed(*flags, cwd=tmp_path)
+    assert "finished" in commands.succeed(*flags, cwd=tmp_path)
+    tfdistill.students.mlp((8, 8, 1), 10, hidden=(4,)).save(tmp_path / "net.keras")
+    process = commands.run(*flags, cwd=tmp_path)
+    assert process.returncode == 2 and "holds another run (diff" in process.stderr
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,9 @@ def run(configuration: Configuration) -> None:
     _rehearse(dataset, places)
     if c.dry_run:
         return _dry_run(c, dataset)
-    held = data.content(dataset, model=content.of_path(c.model))
+    held = data.content(
+        dataset, students={"student": [c.student]}, model=content.of_path(c.model)
+    )
     run_folder.claim(COMMAND, c, _OWNED, held)
     then = "--apply follows its audit.csv" if c.apply else run_folder.REPEATED
     if run_folder.is_finished(c.workdir, what="audit", then=then):

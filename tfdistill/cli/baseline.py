@@ -144,7 +144,12 @@ def run(configuration: Configuration) -> None:
     if c.dry_run:
         return _dry_run(c, sets, dataset, learned, evaluator)
     rates = content.of_path(c.learned_rates)
-    held = data.content(dataset, students.pool_list(c), learned_rates=rates)
+    held = data.content(
+        dataset,
+        students.pool_list(c),
+        students={"student": c.student.split(",")},
+        learned_rates=rates,
+    )
     run_folder.claim(COMMAND, c, _OWNED, held)
     if run_folder.is_finished(c.workdir):
         return

@@ -143,7 +143,7 @@ def run(configuration: Configuration) -> None:
         learners = networks.chosen(c.architectures, sets, dataset)
     if c.dry_run:
         return _dry_run(c, sets, dataset, kinds, protocol, learners)
-    held = compared_sets.content(c, dataset)
+    held = compared_sets.content(c, dataset, learners.names)
     run_folder.claim(COMMAND, c, _OWNED, held)
     if run_folder.is_finished(c.workdir, _RESULT, "comparison"):
         return

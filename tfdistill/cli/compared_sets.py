@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+from collections.abc import Sequence
 
 from tfdistill.cli import content as contents
 from tfdistill.cli import data, run_folder
@@ -112,12 +113,13 @@ def read(c: Configuration, dataset) -> dict:
     return found
 
 
-def content(c: Configuration, dataset) -> Content:
-    """What the real data and the sets hold, and what whitened these.
+def content(c: Configuration, dataset, learners: Sequence[str]) -> Content:
+    """What the real data and the sets hold, what whitened these, and who learns.
 
     Args:
         c: The command's.
         dataset: The real data.
+        learners: The names of all networks.
     """
     paths, whitening = _named(c.sets), said(c)["zca"]
 
@@ -127,7 +129,11 @@ def content(c: Configuration, dataset) -> Content:
                 name: [*map(contents.of_path, [*of[name], whitening.get(name)])]
                 for name in paths
             }
-        return data.content(dataset, sets=contents.of_values(found.items()))
+        return data.content(
+            dataset,
+            students={"architectures": learners},
+            sets=contents.of_values(found.items()),
+        )
 
     as_named = {name: pairs.named(path) for name, path in paths.items()}
     whole = {name: pairs.members(path) for name, path in paths.items()}

@@ -16,7 +16,7 @@ class Content:
     """What the paths among a run's flags lead to.
 
     Attributes:
-        now: A hash of it.
+        now: A hash of it; behind a dash, one of `of_students`, if there are any.
         flags: Names of the flags whose paths it answers for: these may change on the
             way, if the hash is the same.
         earlier: The hashes of earlier versions, which know less: one of the data's and
@@ -38,9 +38,10 @@ class Content:
         Returns:
             Names of flags; None if the paths lead to something else.
         """
-        if known == self.now:
+        if known and is_same(known, self.now):
             return self.flags
-        return ("dataset", "pool") if known in self.earlier else None
+        is_earlier = known and any(is_same(known, one) for one in self.earlier)
+        return ("dataset", "pool") if is_earlier else None
 
 
 def of_values(values: Iterable) -> str:
@@ -70,6 +71,12 @@ def of_path(path: str | None) -> str | None:
     return of_values(sorted(found))
 
 
+def of_students(names: Iterable[str]) -> str | None:
+    """A hash of the .keras files among students' names; None if there are none."""
+    found = [of_path(name) for name in names if name.endswith(".keras")]
+    return of_values(found) if found else None
+
+
 def of_part(split) -> str:
     """A hash of a `Split`: of its labels and, behind a dash, of images in memory."""
     from tfdistill.data import fingerprints
@@ -81,6 +88,7 @@ def of_part(split) -> str:
 def is_same(one: str, other: str) -> bool:
     """Whether two hashes are of the same, as far as both say.
 
-    Of two of `of_part`, one may be of images that were not in memory.
+    Of two of `of_part`, one may be of images that were not in memory; of two of
+    `Content`, one may be of an earlier version, which had none of students.
     """
     return all(a == b for a, b in zip(one.split("-"), other.split("-")))

@@ -195,12 +195,18 @@ def labels(classes: Sequence[str], names: Sequence[str]) -> list[int]:
     return found
 
 
-def content(dataset, *paths: str | None, **others: str | None) -> Content:
+def content(
+    dataset,
+    *paths: str | None,
+    students: Mapping[str, Sequence[str]] | None = None,
+    **others: str | None,
+) -> Content:
     """What data hold, and files beside them, wherever they are.
 
     Args:
         dataset: A `Dataset`.
         *paths: Files, such as the list of a pool; None is left out.
+        students: By the flag that says so, the names of who learns; some may be files.
         **others: By a flag's name, the hash of what its path leads to; None is left
             out.
     """
@@ -218,9 +224,11 @@ def content(dataset, *paths: str | None, **others: str | None) -> Content:
     ]
     known = {flag: found for flag, found in others.items() if found}
     parts = [fingerprints.of_split(split) for split in splits if split]
+    named = students or {}
+    networks = contents.of_students(sum(map(list, named.values()), []))
     return Content(
-        contents.of_values([*about, parts, known]),
-        ("dataset", "pool", *known),
+        "-".join(filter(None, [contents.of_values([*about, parts, known]), networks])),
+        ("dataset", "pool", *known, *(named if networks else ())),
         (contents.of_values(about),),
         contents.of_part(dataset.test),
     )

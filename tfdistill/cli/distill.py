@@ -107,7 +107,9 @@ def run(configuration: Configuration) -> None:
     if c.dry_run:
         return _dry_run(c, distiller, dataset)
     if is_chief:
-        content = data.content(dataset, students.pool_list(c))
+        content = data.content(
+            dataset, students.pool_list(c), students={"student": c.student.split(",")}
+        )
         run_folder.claim(COMMAND, c, _OWNED, content)
     strategies.meet(strategy)
     if run_folder.is_finished(c.workdir):

@@ -118,7 +118,7 @@ def run(configuration: Configuration) -> None:
     if c.dry_run:
         return _dry_run(c, dataset, recipe)
     owned = ["flags.txt", pools.MANIFEST, "backup", "student-*.weights.h5"]
-    content = data.content(dataset)
+    content = data.content(dataset, students={"student": [c.student]})
     run_folder.claim(COMMAND, c, owned, content)
     if run_folder.is_finished(c.workdir, pools.MANIFEST, "pool"):
         return

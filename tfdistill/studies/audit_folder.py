@@ -32,6 +32,8 @@ def claim(folder: str | os.PathLike, dataset: Dataset, recipe) -> None:
         # Keras draws fixed weights: so the same in every process.
         set_for_keras(recipe.seed)
         settings["networks"] = networks.key(student, dataset, FixedWeights())
+    elif student.endswith(".keras"):  # another network may be called the same
+        settings["networks"] = files.sha256(student)
     labels = np.asarray(train.labels, np.int64)
     settings["labels"] = hashlib.sha256(labels.tobytes()).hexdigest()
     settings["image_shape"] = str(tuple(train.image_shape))

@@ -34,6 +34,12 @@ class Networks:
     own: Mapping[str, students.Sampled]
     left_out: tuple[str, ...]
 
+    @property
+    def names(self) -> list[str]:
+        """Of all who learn, whom the sets were made for among them."""
+        own = [student for one in self.own.values() for student in one.students]
+        return [*(one.name for one in self.architectures), *map(students.name_of, own)]
+
 
 def chosen(
     architectures: Sequence | None,
