@@ -231,7 +231,8 @@ def test_the_files_of_sets_are_content(digits, tmp_path):
     def held(*sets):
         flags = [f"--sets={','.join(sets)}", "--pixels=0..1", "--workdir=w"]
         c = main.command("compare").parse(flags)
-        return set(compared_sets.read(c, digits)), compared_sets.content(c, digits)
+        held = compared_sets.content(c, digits, ["linear"])
+        return set(compared_sets.read(c, digits)), held
 
     alone, pair = paths["images.npy"], f"{paths['images.npy']}+{paths['labels.npy']}"
     names, of_pair = held(pair)
