@@ -156,6 +156,28 @@ def test_noise_by_pairs(digits):
     assert wrong[8, 3] == pytest.approx(len(threes[::5]) / len(labels), rel=0.5)
 
 
+def test_students_forget_the_labels_that_they_load(tmp_path):
+    """Weights that know the labels by heart side with them, right or wrong."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((60, 8, 8, 1), "float32"), np.arange(60) % 2
+    noise = tfdistill.from_arrays((images, labels), (images, labels))
+    flat = noise.normalization.normalize(images).numpy().reshape(60, -1)
+    model = tfdistill.students.linear((8, 8, 1), 2)
+    wanted = 20 * np.eye(2)[labels] - 10
+    model.set_weights([np.linalg.lstsq(flat, wanted, rcond=None)[0], np.zeros(2)])
+    assert (model(flat.reshape(images.shape)).numpy().argmax(1) == labels).all()
+    model.save(tmp_path / "mine.keras")
+    recipe = audit.Recipe(
+        str(tmp_path / "mine.keras"), rounds=1, outer_steps=2, steps=2
+    )
+    with pytest.warns(UserWarning, match="weights that the student loads are not"):
+        found = audit.examine(noise, recipe)
+    assert found.agreement.mean() < 0.7
+    recipe = dataclasses.replace(recipe, student=lambda: model)
+    with pytest.raises(ValueError, match="the same layers twice"):
+        audit.examine(noise, recipe)
+
+
 def test_each_example_is_judged_by_all_rounds_that_did_not_see_it(digits):
     recipe = audit.Recipe("linear", rounds=2, outer_steps=5)
     found = audit.examine(digits, recipe)

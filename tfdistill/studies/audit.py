@@ -29,6 +29,7 @@ from tfdistill.studies import audit_folder
 from tfdistill.studies.flipping import flipped as flipped
 from tfdistill.synthesizers.images import DistilledImages
 from tfdistill.weights.fixed import FixedWeights
+from tfdistill.weights.random import RandomWeights
 
 # Below 1, students are surer than they say: few outer steps make them so. Above, less.
 _TEMPERATURES = np.geomspace(0.25, 8, 41)
@@ -151,7 +152,8 @@ class Recipe:
     """How students are made for an audit.
 
     Attributes:
-        student: Same as for `Distiller`.
+        student: Same as for `Distiller`. Weights that it loads are not used, but for
+            those of frozen layers, which must not have learned from the audited labels.
         rounds: How often the data is halved, each time at random. Each half is
             distilled once, for initial weights of its own, and each example is judged
             by this many students.
@@ -283,6 +285,7 @@ def _judge(dataset, held, recipe, number, backup_folder, more):
         FixedWeights(),
         seed=seed,
     )
+    _forget_loaded(distiller, recipe.student, dataset, seed)
     distiller.compile(
         keras.optimizers.Adam(
             recipe.outer_learning_rate, beta_1=0.5, use_ema=True, ema_momentum=0.97
@@ -315,6 +318,25 @@ def _judge(dataset, held, recipe, number, backup_folder, more):
             "outer learning rate."
         )
     return scipy.special.softmax(logits, axis=1)
+
+
+def _forget_loaded(distiller, student, dataset, seed):
+    """Draws the fixed start if the student loads it: it may know the labels by heart.
+
+    Frozen layers keep their values, as they do wherever weights are drawn.
+    """
+    ((learner, _),) = distiller.population.members
+
+    def make_model():
+        return students.build(student, dataset.image_shape, dataset.num_classes)
+
+    # What is drawn is another value in each model, unless all numbers are one.
+    pairs = zip(learner.weights, make_model().trainable_variables)
+    if any(np.ptp(one) and np.array_equal(one, other) for one, other in pairs):
+        weights = RandomWeights()
+        weights.build(make_model, learner.model)
+        address = seed, seeds.Stream.TRAINING
+        learner.assign(*weights.sample(seeds.student_seed(*address)))
 
 
 @dataclasses.dataclass(frozen=True)
