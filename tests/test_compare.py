@@ -1,6 +1,7 @@
 """The referee: what it chooses on, what it says, and that it goes on."""
 
 import dataclasses
+import itertools
 import json
 import math
 
@@ -16,6 +17,7 @@ from tfdistill.data.split import Split
 from tfdistill.evaluation import batches, fresh_students, statistics
 from tfdistill.evaluation.attacked import PixelAttack, pixel_ends, robustness_ratio
 from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
+from tfdistill.evaluation.pairs import judged
 from tfdistill.runs.journal import Journal
 from tfdistill.studies.comparison import cells, competitors, networks, page
 from tfdistill.studies.comparison.settings import Settings
@@ -449,6 +451,18 @@ def test_attacks_are_as_strong_on_floats_as_on_the_same_bytes(digits):
     assert others[2].clean.mean() > others[2].fgsm.mean() + 0.03
 
 
+def test_equal_sets_are_rarely_called_better_by_two_networks():
+    """Differences of one image that two networks share are no certainty."""
+    rng = np.random.default_rng(0)
+    names = list(itertools.combinations(range(4), 2))
+    alarms = []
+    for _ in range(200):
+        hits = np.round(360 * rng.normal(0.9, 0.01, (4, 2)))
+        found = judged(dict(enumerate(hits / 360)), names)
+        alarms.append(any(pair["better"] is not None for pair in found))
+    assert np.mean(alarms) <= 0.05
+
+
 def test_statistics_are_those_of_the_books():
     rng = np.random.default_rng(0)
     first, second = rng.normal(0.9, 0.02, 5), rng.normal(0.87, 0.02, 5)
@@ -460,7 +474,8 @@ def test_statistics_are_those_of_the_books():
     assert found == pytest.approx(stats.ttest_rel(first, second).pvalue)
     assert statistics.paired_p([0.5], [0.1]) == 1
     assert statistics.paired_p([0.5, 0.6], [0.5, 0.6]) == 1
-    assert statistics.paired_p([0.5, 0.6], [0.4, 0.5]) == 0
+    assert statistics.paired_p([0.5, 0.6], [0.4, 0.5]) == 0.5
+    assert statistics.paired_p([0.9] * 20, [0.1] * 20) < 1e-5
     assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     # Sure of all, right in half: half a point off.
     logits, labels = np.float32([[50, 0]] * 4), np.array([0, 0, 1, 1])

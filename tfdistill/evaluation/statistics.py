@@ -30,6 +30,9 @@ def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
 def paired_p(first: ArrayLike, second: ArrayLike) -> float:
     """The p-value of the paired t-test: how likely by chance is such a difference?
 
+    Accuracies are multiples of 1 / test images, so a few differences are equal by
+    chance, and show no spread to test with: then only their signs count (sign test).
+
     Args:
         first, second: Of networks with the same initial weights, in one order.
 
@@ -42,7 +45,7 @@ def paired_p(first: ArrayLike, second: ArrayLike) -> float:
     if len(differences) < 2:
         return 1.0
     if np.ptp(differences) < 1e-12:
-        return float(abs(differences[0]) < 1e-12)
+        return 1.0 if abs(differences[0]) < 1e-12 else 2.0 ** (1 - len(differences))
     return float(stats.ttest_1samp(differences, 0.0).pvalue)
 
 
