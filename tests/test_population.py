@@ -189,3 +189,21 @@ def test_validation_reaches_each_architecture_whatever_was_asked_before():
 def test_validation_counts_no_copies():
     (found,) = validated("linear", 5, initial_weights=FixedWeights())
     assert len(found) == 1
+
+
+def dropping(image_shape, num_classes):
+    layers = keras.layers.Flatten(), keras.layers.Dropout(0.5)
+    last = keras.layers.Dense(num_classes)
+    return keras.Sequential([keras.Input(image_shape), *layers, last])
+
+
+def test_networks_with_dropout_are_no_copies_of_each_other():
+    (found,) = validated(dropping, 4, initial_weights=FixedWeights())
+    assert len({*found}) > 1 and len(found) == 4
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=2)
+    evaluator = tfdistill.Evaluator(dropping, data, initial_weights=FixedWeights())
+    found = evaluator(data, digits.test, 4)
+    assert len({*found.losses}) == found.num_students == 4
+    # Who does not learn drops nothing.
+    assert evaluator.untrained(digits.test, 4).num_students == 1

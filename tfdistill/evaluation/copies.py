@@ -4,9 +4,19 @@ import os
 import sys
 import warnings
 
+from tfdistill.inner.stateless import SEED_STATE
 from tfdistill.weights.population import Population
 
 _FOLDER = os.path.dirname(__file__)
+
+
+def draws(population: Population) -> bool:
+    """Whether networks draw something themselves while they learn (dropout)."""
+    return any(
+        variable.name == SEED_STATE
+        for learner, _ in population.members
+        for variable in learner.model.non_trainable_variables
+    )
 
 
 def before(which: list[int], population: Population, group: int) -> list[int]:

@@ -157,7 +157,8 @@ class Evaluator:
         asked, group = check_int("num_students", num_students, 1), self._students.group
         which = [number // group % max(1, len(sets)) for number in range(asked)]
         if any(
-            data.recipe.draws(data.num_images)
+            copies.draws(self._population)
+            or data.recipe.draws(data.num_images)
             or (shuffle_steps and data.recipe.is_ordered and data.num_steps > 1)
             for data in sets
         ):
@@ -207,8 +208,7 @@ class Evaluator:
         arrays = self._population.depends(key, images)
         for data in sets:
             arrays += [data.images, data.labels, *data.hyperparameters.values()]
-        settings = sorted(held(self._objective).items())
-        measured = type(self._objective).__name__, settings
+        measured = type(self._objective).__name__, sorted(held(self._objective).items())
         # Learned steps are in the arrays, but for who takes them.
         recipes = [
             {"name": s.inner_optimizer.name, **held(s.inner_optimizer)}
@@ -247,7 +247,8 @@ def evaluate(
             normalised as the distilled images are, whatever its own normalization.
         num_students: Number of students, at least 1. The paper tests 200. Fewer are
             tested where more would be copies: one of fixed weights, and of a pool those
-            that are held out. A warning says so of a pool.
+            that are held out, if nothing is drawn while they learn (dropout, batches).
+            A warning says so of a pool.
         objective, initial_weights, jit_compile, journal: Same as for `Evaluator`.
         **kwargs: `shuffle_steps`: whether each student takes the steps in a random
             order of its own; `seed`: seed of initial weights and orders; `batch_size`:

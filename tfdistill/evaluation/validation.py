@@ -24,10 +24,12 @@ class Validation:
         self._distiller, self._distilled, self._teacher = distiller, distilled, None
         recipe = distiller.synthesizer.recipe
         # Whether students that start alike may learn something else.
-        self._draws = distiller.synthesizer.is_random
-        if recipe is not None:
+        self._draws = copies.draws(distiller.population)
+        if recipe is None:
+            self._draws |= distiller.synthesizer.is_random
+        else:
             data = distilled()
-            self._draws = recipe.draws(data.num_images)
+            self._draws |= recipe.draws(data.num_images)
             with distiller.distribute_strategy.scope():
                 self._teacher = data.recipe.teacher(data)
         self._by_xla = jit_compile and by_xla(recipe)
