@@ -144,6 +144,30 @@ def test_least_squares_teaches_what_it_judges_by(objective):
     tfdistill.Distiller("linear", images, objective=objective)
 
 
+def test_fresh_students_learn_by_no_objective_that_labels_are_not_for():
+    digits = tfdistill.load_dataset("digits")
+    one_hot = tfdistill.baselines.random_real(digits, steps=1)
+    centred = one_hot.replace(
+        recipe=tfdistill.OrdinaryTraining(updates=2),
+        labels=one_hot.labels - 0.1,
+        objective=LeastSquares(),
+    )
+    for data, objective, says in (
+        (centred, Classification(), "labels must be distributions"),
+        (centred, Attack(0, 1), "labels must be distributions"),
+        (one_hot, LeastSquares(), "labels must be centred"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            tfdistill.evaluate(data, "linear", digits.test, 1, objective=objective)
+    for data, objective in (
+        (centred, LeastSquares("cross_entropy")),
+        (one_hot, Attack(0, 1)),
+        # Of an earlier version, which took them.
+        (one_hot.replace(objective=LeastSquares()), LeastSquares()),
+    ):
+        tfdistill.evaluate(data, "linear", digits.test, 1, objective=objective)
+
+
 @pytest.mark.parametrize("objective", [Regression(), LeastSquares()])
 def test_models_regress_by_the_same_loss(objective):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])

@@ -15,6 +15,7 @@ from tfdistill.evaluation import copies
 from tfdistill.evaluation.batches import Fits, Passes, check_labels, content
 from tfdistill.evaluation.fresh_students import FreshStudents, by_xla
 from tfdistill.evaluation.result import Evaluation
+from tfdistill.inner import objectives
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
 from tfdistill.inner.stateless import in_precision
@@ -33,7 +34,7 @@ class Evaluator:
         student: Same as for `Distiller`.
         like: A `DistilledDataset` with the shape and the classes of all data sets to
             test.
-        objective: What is measured; by default what `like` was distilled for.
+        objective: What students learn by and are judged on; by default that of `like`.
         initial_weights: Where students start. By default, what `like` was distilled
             for: its saved weights if they fit the student (then all students are the
             same, and one is enough), otherwise random ones.
@@ -126,7 +127,8 @@ class Evaluator:
                     f"Data sets that an Evaluator tests have the same {different} as "
                     "the one that it was made for: make another one for each."
                 )
-
+            if not identity.alike(self._objective, data.objective):
+                objectives.check_start(self._objective, data.labels)
         dealt = self.dealt(sets, num_students, shuffle_steps=shuffle_steps)
         copies.warn(num_students, len(dealt), self._population)
 
@@ -258,7 +260,7 @@ def evaluate(
         An `Evaluation`.
 
     Raises:
-        ValueError: If the student doesn't fit the data.
+        ValueError: If the student doesn't fit the data, or the objective the labels.
 
     Example:
         >>> import tfdistill

@@ -27,7 +27,7 @@ def get(objective: Objective | str) -> Objective:
 
 
 def check_start(objective: Objective, labels: np.ndarray) -> None:
-    """Refuses labels that a synthesizer starts with and students are not judged by.
+    """Refuses labels that students are to learn from, but are not judged by.
 
     Files of earlier versions may hold such ones, so that `check_labels` takes them.
 
