@@ -417,6 +417,38 @@ def test_no_more_images_score_than_asked_for(digits, distilled, tmp_path, most):
     assert most / 2 < scored <= most or scored == len(digits.validation)
 
 
+def test_candidates_are_scored_in_the_normalization_of_the_set(
+    digits, distilled, tmp_path
+):
+    halves = tfdistill.Normalization((0.5,), (0.5,))
+    parts = {
+        name: getattr(digits, name).normalized_by(halves, CLASSES)
+        for name in ("train", "test", "validation")
+    }
+    other = dataclasses.replace(digits, **parts, normalization=halves)
+    found = Search(widths, distilled, other, tmp_path)
+    found.explore(1)
+    (candidate,) = found.candidates
+    expected = tfdistill.evaluate(
+        distilled,
+        lambda image_shape, num_classes: found.build(candidate),
+        other.validation,
+        1,
+    )
+    assert candidate.accuracies == expected.accuracies.tolist()
+    # An earlier version scored them in the normalization of the data set.
+    path = tmp_path / "candidates.json"
+    content = json.loads(path.read_text())
+    del content["settings"]["scored"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="belongs to another search"):
+        Search(widths, distilled, other, tmp_path).explore(1)
+    content["settings"] = Search(widths, distilled, digits, tmp_path)._settings
+    del content["settings"]["scored"]
+    path.write_text(json.dumps(content))
+    assert len(Search(widths, distilled, digits, tmp_path).candidates) == 1
+
+
 def test_the_figures_of_an_agreement(digits, distilled, tmp_path):
     search = Search(widths, distilled, digits, tmp_path)
     # In the order of distilled data; the best on real data is the third.
@@ -576,7 +608,7 @@ def test_spaces_and_data_of_one_name_are_told_apart(digits, distilled, tmp_path)
     path = tmp_path / "candidates.json"
     content = json.loads(path.read_text())
     # As earlier versions wrote it.
-    for name in ("networks", "images", "normalization", "learning"):
+    for name in ("networks", "images", "normalization", "scored", "learning"):
         del content["settings"][name]
     path.write_text(json.dumps(content))
     assert len(Search(space(1), distilled, digits, tmp_path).candidates) == 1

@@ -233,6 +233,23 @@ def test_optimized_real_tests_on_each_of_so_many_images_once(tiny, monkeypatch):
     assert [len(images) for images in tested] == [5, 12]
 
 
+def test_sets_are_chosen_on_images_that_are_normalised_as_theirs(digits):
+    def split(part):
+        return part.images // 3, part.labels
+
+    dim = tfdistill.from_arrays(split(digits.train), split(digits.test)).hold_out(0.1)
+    assert dim.normalization != digits.normalization
+    data = baselines.random_real(digits, steps=3)
+    few = {"num_students": 2, "seed": 3}
+    only = {"rates": [0.1], "epochs": [3], **few}
+    (tuned,) = baselines.tune([data], "linear", dim.validation, **only)
+    result = tfdistill.evaluate(tuned, "linear", dim.validation, **few)
+    assert tuned.provenance["accuracy_on_them"] == result.accuracy_mean
+    (best,) = baselines.optimized_real([tuned], "linear", dim.train, **few)
+    result = tfdistill.evaluate(tuned, "linear", dim.train, **few)
+    assert best.provenance["score"] == result.accuracy_mean
+
+
 def test_nearest_neighbours(digits, tiny):
     sets = [baselines.k_means(digits, steps=5, seed=seed) for seed in range(2)]
     best = baselines.NearestNeighbours.tuned(sets, digits.validation)

@@ -144,6 +144,20 @@ class Fits:
         return split.normalized_by(norm, count) if are_alike else split
 
 
+def fitted(split: Split, distilled) -> Split:
+    """A `Split`, normalised as distilled images are: same as `Fits.of_split`.
+
+    Args:
+        split: The real data that students are judged on.
+        distilled: A `DistilledDataset`, which they learn from.
+
+    Raises:
+        ValueError: If it was made for another number of classes.
+    """
+    fits = Fits(distilled, distilled.objective, distilled.normalization)
+    return fits.of_split(split)
+
+
 class LastPasses:
     """The `Passes` of the last test set, so that an iterator is read only once.
 

@@ -14,6 +14,7 @@ from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.batches import fitted
 from tfdistill.evaluation.evaluator import Evaluator
 from tfdistill.inner.optimizers.gradient_descent import GradientDescent
 from tfdistill.runs.journal import Journal
@@ -210,7 +211,8 @@ def optimized_real(
     Args:
         sets: Many random sets, of one shape, tuned.
         student: The student that learns from each, same as for `students.get`.
-        training: The real training data on which students are tested.
+        training: The real training data on which students are tested, normalised as
+            by `evaluate`.
         keep: Share of the sets to keep, in (0, 1].
         num_students: Number of students for each set, at least 1.
         num_images: Number of random training images on which students are tested, at
@@ -239,7 +241,8 @@ def optimized_real(
         raise ValueError(f"keep must lie in (0, 1], not {keep}.")
     check_int("num_images", num_images, 1)
     order = np.random.default_rng(seed).permutation(len(training))
-    batches = training.subset(order < num_images).batch(1000).cache()
+    tested = fitted(training.subset(order < num_images), sets[0])
+    batches = tested.batch(1000).cache()
     evaluator = Evaluator(
         student,
         sets[0],

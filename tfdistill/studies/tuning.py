@@ -8,6 +8,7 @@ import numpy as np
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.ordinary import OrdinaryTraining
+from tfdistill.evaluation.batches import fitted
 from tfdistill.evaluation.evaluator import Evaluator
 from tfdistill.runs.journal import Journal
 from tfdistill.weights.base import InitialWeights
@@ -43,7 +44,7 @@ def tune(
     Args:
         sets: At least one, all of one shape.
         student: The student that learns from them, same as for `students.get`.
-        validation: Held-out training data.
+        validation: Held-out training data, which is normalised as by `evaluate`.
         rates: Candidates for the rate of every step, > 0; by default `RATES`, and
             `TRAINING_RATES` for `OrdinaryTraining`. Other hyperparameters stay: further
             epochs have those of the last one.
@@ -111,7 +112,7 @@ def tune(
         side_by_side=2 if num_students > 1 else 1,
         journal=journal,
     )
-    batches = validation.passes()
+    batches = fitted(validation, sets[0]).passes()
 
     def score(name):
         data = [_changed(d, **candidates[name]) for d in sets]

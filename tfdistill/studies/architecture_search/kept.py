@@ -11,6 +11,7 @@ from tfdistill._internal import fields
 from tfdistill.data import fingerprints
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.batches import fitted
 from tfdistill.runs import files
 from tfdistill.runs.journal import held
 from tfdistill.studies.architecture_search.candidates import Candidate
@@ -45,11 +46,14 @@ def settings(
         optimizer = distilled.inner_optimizer
         learning += [optimizer.name, sorted(held(optimizer).items())]
     parts = dataset.train, dataset.validation
+    assert dataset.validation is not None  # `Search` says so
+    scored = fitted(dataset.validation, distilled).normalization
     return {
         "space": space,
         "networks": told,
         "images": [fingerprints.of_split(part) for part in parts if part],
         "normalization": fingerprints.of_normalization(dataset.normalization),
+        "scored": fingerprints.of_normalization(scored),
         "dataset": dataset.name,
         "distilled": key.hexdigest(),
         "learning": hashlib.sha256(repr(learning).encode()).hexdigest(),
@@ -76,8 +80,11 @@ def read(folder: str, settings: dict) -> list[Candidate]:
         raise ValueError(
             f"{path} is damaged: remove it to start the search again."
         ) from error
+    # Earlier versions scored on images that were normalised as the real data are.
+    if "normalization" in known:
+        known.setdefault("scored", known["normalization"])
     # Earlier versions don't say what follows a name, and how networks learn.
-    unsaid = {"networks", "images", "normalization", "learning"} - {*known}
+    unsaid = {"networks", "images", "normalization", "scored", "learning"} - {*known}
     if known != {k: v for k, v in settings.items() if k not in unsaid}:
         raise ValueError(
             f"{path} belongs to another search: distilled data, space, data "

@@ -20,6 +20,7 @@ from tfdistill._internal.checks import check_int, first_sentence
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation import networks
+from tfdistill.evaluation.batches import fitted
 from tfdistill.evaluation.evaluator import Evaluator, evaluate_model
 from tfdistill.runs import files
 from tfdistill.runs.backup import Backup
@@ -308,7 +309,7 @@ class Search:
             # Rounded class by class, they may be a few more.
             order = np.random.default_rng(self._seed).permutation(len(images))
             images = images.subset(order < most)
-        return images.passes()
+        return fitted(images, self._distilled).passes()
 
     def _build(self, hyperparameters):
         def candidate(image_shape, num_classes):
