@@ -368,6 +368,64 @@ def test_the_state_of_a_run_with_other_options_is_refused(tmp_path, monkeypatch)
     assert backup.restore(pooled({"penalty": 1.0}, max_age=3)) == 1
 
 
+class Labelled(tfdistill.Synthesizer, tfdistill.Curriculum):
+    """Images of own labels, which stay."""
+
+    num_steps, num_classes, image_shape = 1, 10, (8, 8, 1)
+
+    def __init__(self, labels):
+        super().__init__()
+        self.labels = labels
+        self.schedule = tfdistill.Schedule(1, 1)
+        self.inner_optimizer = self.schedule.inner_optimizer
+        self.images = self.add_weight(shape=(10, 8, 8, 1), initializer="normal")
+
+    def curriculum(self, seed):
+        return self
+
+    def batch(self, t):
+        labels = tf.one_hot(self.labels, 10)
+        return tfdistill.Batch(self.images.value, labels, self.schedule.at(t))
+
+
+def test_the_state_of_other_labels_is_refused(tmp_path):
+    digits = tfdistill.load_dataset("digits")
+    batches = digits.train.batch(50)
+    images = np.zeros((1, 10, 8, 8, 1), "float32")
+    source = tfdistill.DataSource.of(digits)
+
+    def given(labels, **options):
+        options = {"epochs": 1, "source": source, **options}
+        return tfdistill.DistilledImages(images, labels, 10, **options)
+
+    def gone_on_with(labels, **options):
+        distilled = tfdistill.Distiller("linear", given(labels)).distilled()
+        return tfdistill.DistilledImages.from_distilled(distilled, **options)
+
+    def learned(labels):
+        return given(labels, soft_labels=True)
+
+    def restored(folder, synthesizer):
+        model = tfdistill.Distiller("linear", synthesizer)
+        model.compile()
+        backup = tfdistill.Backup(tmp_path / folder)
+        if not backup.restore(model):
+            model.fit(batches, steps_per_epoch=1, verbose=0, callbacks=[backup])
+        return model
+
+    in_turn = np.arange(10)
+    for made in (given, gone_on_with, Labelled):
+        restored(made.__name__, made(in_turn))
+        with pytest.raises(ValueError, match="another run .its synthesizer's labels: "):
+            restored(made.__name__, made(in_turn[::-1].copy()))
+    # The same ones for every step, or for each.
+    restored("given", given(in_turn[None].astype("uint8")))
+    # Those that are learned are restored.
+    before = restored("learned", learned(in_turn)).synthesizer.labels
+    after = restored("learned", learned(in_turn[::-1])).synthesizer.labels
+    np.testing.assert_array_equal(after, before)
+
+
 def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(
     tmp_path, caplog
 ):

@@ -91,8 +91,10 @@ class Backup(keras.callbacks.Callback):
 
         Raises:
             ValueError: If there are states and none can be read, or they are those of
-                another run: of other data, another student, seed, objective, outer
-                optimizer or outer learning rate, of other numbers to be learned.
+                another run: of data of another name, classes or normalization, another
+                student, seed, objective, outer optimizer or outer learning rate, of
+                other labels, or other numbers to be learned. Which images are the
+                training part is not compared.
         """
         self._restored = model
         failures = []

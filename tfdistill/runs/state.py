@@ -87,7 +87,9 @@ def _settings(whose, optimizer):
 def _options(whose, of):
     """What an object keeps of the arguments of its constructor.
 
-    Pools, data and networks are left out: they may have moved when a run goes on.
+    Pools, data and networks are left out: they may have moved when a run goes on. Of
+    arrays, whole numbers are compared, such as labels; others are most often learned,
+    and their last digits depend on the machine.
     """
     found = {}
     for argument in inspect.signature(type(of).__init__).parameters:
@@ -97,6 +99,8 @@ def _options(whose, of):
         name, value = f"{whose} {argument}", kept[0]
         if value is None or isinstance(value, _PLAIN):
             found[name] = repr(value)
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "iu":
+            found[name] = repr(identity.told(value))
         elif hasattr(value, "sample"):  # initial weights
             found |= {name: type(value).__name__, **_options(f"{name}'s", value)}
         elif hasattr(value, "hyperparameters"):  # an inner optimizer, not learned

@@ -113,7 +113,8 @@ class DistilledImages(Synthesizer, Curriculum):
         self.image_shape = enlarging.enlarged_shape(images.shape[2:], enlarged)
         self.source, self.recipe = source, recipe
         labels = np.broadcast_to(labels, images.shape[:2])
-        self.classes = labels.astype("int32")
+        fixed = not (soft_labels or centred_labels)
+        self._labels = labels.astype("int32") if fixed else None
         self.images = self._learned(images, "images")
         self.schedule = Schedule(
             epochs,
@@ -292,7 +293,7 @@ class DistilledImages(Synthesizer, Curriculum):
             return self.label_values.value
         if self.label_logits is not None:
             return tf.nn.softmax(self.label_logits)
-        return tf.one_hot(self.classes, self.num_classes, dtype=self.dtype)
+        return tf.one_hot(self._labels, self.num_classes, dtype=self.dtype)
 
     def curriculum(self, seed):
         del seed
@@ -304,7 +305,7 @@ class DistilledImages(Synthesizer, Curriculum):
         if self.label_values is not None:
             labels = tf.gather(self.label_values.value, step)
         elif self.label_logits is None:
-            own = tf.gather(self.classes, step)
+            own = tf.gather(self._labels, step)
             labels = tf.one_hot(own, self.num_classes, dtype=self.dtype)
         else:
             labels = tf.nn.softmax(tf.gather(self.label_logits.value, step))
