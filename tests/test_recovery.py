@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import os
 import signal
@@ -20,6 +21,7 @@ from tfdistill.cli import main, own_names
 from tfdistill.distilled import learned_schedule
 from tfdistill.evaluation.ordinarily_trained import Architecture
 from tfdistill.runs import files
+from tfdistill.runs.averaging import AveragingAdam
 from tfdistill.runs.clock import Clock
 from tfdistill.runs.journal import Journal
 from tfdistill.runs.state import RunState
@@ -424,6 +426,82 @@ def test_the_state_of_other_labels_is_refused(tmp_path):
     before = restored("learned", learned(in_turn)).synthesizer.labels
     after = restored("learned", learned(in_turn[::-1])).synthesizer.labels
     np.testing.assert_array_equal(after, before)
+
+
+def test_the_state_of_another_outer_optimizer_is_refused(tmp_path, monkeypatch):
+    """Its variables are restored by their numbers: others would be taken for them."""
+    digits = tfdistill.load_dataset("digits")
+    batches = digits.train.batch(50)
+    adam, sgd = keras.optimizers.Adam, keras.optimizers.SGD
+    cosine = keras.optimizers.schedules.CosineDecay
+
+    class Own(sgd):
+        def __init__(self, size, **kwargs):
+            super().__init__(functools.partial(float, 0.01), **kwargs)
+            self.size, self.sizes = size, np.ones(2)
+
+    def averaging(beta_1=0.5):
+        return AveragingAdam(0.01, beta_1=beta_1, ema_momentum=0.9)
+
+    def model(optimizer):
+        images = tfdistill.DistilledImages.from_real(
+            digits, steps=1, epochs=1, learned_rates=False
+        )
+        made = tfdistill.Distiller("linear", images)
+        made.compile(optimizer)
+        return made
+
+    def saved(optimizer, folder, epochs=1):
+        backup, anneal = tfdistill.Backup(folder), tfdistill.Anneal(outer_steps=9)
+        callbacks = [backup] if callable(optimizer._learning_rate) else [backup, anneal]
+        run = {"steps_per_epoch": 1, "verbose": 0, "callbacks": callbacks}
+        model(optimizer).fit(batches, epochs=epochs, **run)
+
+    cases = [
+        (
+            lambda: adam(0.01, use_ema=True),
+            [
+                (adam(0.01), "outer optimizer's use_ema: True; here: False"),
+                (adam(0.01, 0.5, use_ema=True), "outer optimizer's beta_1: 0.9; here"),
+                (adam(0.1, use_ema=True), "outer learning rate: "),
+            ],
+        ),
+        (
+            lambda: sgd(0.01),
+            [
+                (sgd(0.01, momentum=0.9), "outer optimizer's momentum: 0.0; here: 0.9"),
+                (sgd(0.01, weight_decay=0.1), "outer optimizer's weight_decay"),
+                (sgd(cosine(0.01, 9)), "outer learning rate's kind: number; here: sch"),
+            ],
+        ),
+        (lambda: sgd(cosine(0.01, 9)), [(sgd(0.01), "outer learning rate's kind")]),
+        (averaging, [(averaging(0.9), "outer optimizer's beta_1")]),
+        (
+            lambda: Own(1),
+            [
+                (Own(1, use_ema=True), "outer optimizer's use_ema"),
+                (Own(2), "outer optimizer's size: 1; here: 2"),
+            ],
+        ),
+    ]
+    for k, (made, others) in enumerate(cases):
+        folder = tmp_path / str(k)
+        for done in (1, 2):  # the second time, from the state of the first
+            saved(made(), folder, epochs=done)
+            assert tfdistill.Backup(folder).restore(model(made())) == done
+        for other, difference in others:
+            with pytest.raises(ValueError, match=f"another run .its {difference}"):
+                tfdistill.Backup(folder).restore(model(other))
+    # States of earlier versions say less.
+    told = RunState.identity.fget
+    kept = property(
+        lambda of: {n: v for n, v in told(of).items() if "outer optimizer'" not in n}
+    )
+    monkeypatch.setattr(RunState, "identity", kept)
+    saved(sgd(0.01), tmp_path / "earlier")
+    monkeypatch.undo()
+    again = model(sgd(0.01, weight_decay=0.1))
+    assert tfdistill.Backup(tmp_path / "earlier").restore(again) == 1
 
 
 def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(

@@ -70,12 +70,31 @@ class RunState:
             "recipe": recipe and recipe.to_config(),
             "outer optimizer": type(self.optimizer).__name__,
             "outer learning rate": self.base_rate,
+            **_outer(self.optimizer),
             **{f"meta-gradient's {n}": repr(value) for n, value in options.items()},
             **_options("initial weights'", weights),
             "steps": taker and taker.name,
             "curriculum": getattr(synthesizer, "kind", None),
             **_options("synthesizer's", synthesizer),
         }
+
+
+def _outer(optimizer):
+    """The settings of an outer optimizer, on which depends which variables it has.
+
+    Of its rate, which `Anneal` changes, only whether it is one of them. Its
+    `get_config` fails for some rates that are functions.
+    """
+    fixed = hasattr(optimizer.learning_rate, "assign")
+    return {
+        "outer learning rate's kind": "number" if fixed else "schedule",
+        **{
+            f"outer optimizer's {name}": value
+            for name, value in vars(optimizer).items()
+            if (value is None or isinstance(value, _PLAIN))
+            and not (name.startswith("_") or name in ("name", "built"))
+        },
+    }
 
 
 def _settings(whose, optimizer):
