@@ -447,13 +447,19 @@ def test_steps_in_place_of_ordinary_training_are_saved_as_they_are(tmp_path):
     assert epsilons[0] == epsilons[1]
 
 
-def test_learned_steps_take_no_adam_that_files_would_not_keep():
+def test_learned_steps_take_no_adam_that_files_would_not_keep(tmp_path):
     digits = tfdistill.load_dataset("digits")
     data = tfdistill.baselines.random_real(digits, steps=2)
+    data.replace(inner_optimizer="adam").save(tmp_path / "set")
+    rates = data.recipe.hyperparameters
     own = tfdistill.inner.Adam(epsilon=1e-2)
     for make in (
         lambda adam: tfdistill.DistilledImages.from_real(digits, inner_optimizer=adam),
         lambda adam: data.replace(inner_optimizer=adam),
+        lambda adam: tfdistill.LearnedSchedule(adam, rates),
+        lambda adam: tfdistill.DistilledDataset.load(
+            tmp_path / "set", inner_optimizer=adam
+        ),
     ):
         with pytest.raises(ValueError, match="epsilon of 0.0001, not 0.01: files"):
             make(own)

@@ -91,8 +91,7 @@ class DistilledDataset(faces.DistilledFace):
             raise ValueError("Give either learning_rates or a recipe.")
         if learning_rates is not None:
             rates = {"learning_rate": learning_rates, **(hyperparameters or {})}
-            known = optimizers.get_for_files(inner_optimizer)
-            recipe = LearnedSchedule(known, rates)
+            recipe = LearnedSchedule(optimizers.get(inner_optimizer), rates)
         self.recipe: Recipe = recipe
         self.objective = objectives.get(objective)
         self.normalization = normalization

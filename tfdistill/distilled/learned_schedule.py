@@ -32,7 +32,8 @@ class LearnedSchedule(Recipe):
 
     Raises:
         ValueError: If a hyperparameter is missing or is not the optimizer's, shapes
-            differ, or a value is not finite or out of its bounds.
+            differ, a value is not finite or out of its bounds, or Adam's epsilon is
+            not that of learned steps.
 
     Example:
         >>> import numpy as np, tfdistill
@@ -51,7 +52,7 @@ class LearnedSchedule(Recipe):
     is_ordered = True
 
     def __post_init__(self):
-        optimizer = optimizers.get(self.inner_optimizer)
+        optimizer = optimizers.get_for_files(self.inner_optimizer)
         object.__setattr__(self, "inner_optimizer", optimizer)
         known = {h.name: h for h in optimizer.hyperparameters}
         if set(known) != set(self.hyperparameters):
