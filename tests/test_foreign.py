@@ -380,6 +380,19 @@ def test_our_own_files_are_read(digits, tmp_path):
     assert tfdistill.read_distilled(data, digits).normalization == digits.normalization
 
 
+@pytest.mark.parametrize("shape", [(1, 64, 1), (64, 2, 3)])
+def test_our_own_parquet_of_long_images_is_read(shape, tmp_path):
+    """The pictures to look at beside the images are thicker than these."""
+    pytest.importorskip("datasets")
+    images = np.random.default_rng(0).random((60, *shape), "float32")
+    real = tfdistill.from_arrays((images, np.arange(60) % 2))
+    data = tfdistill.baselines.random_real(real, steps=2)
+    data.to_parquet(tmp_path / "a.parquet")
+    found = read(tmp_path / "a.parquet", real)
+    expected = data.images.reshape(found.images.shape)
+    np.testing.assert_allclose(found.images, expected, atol=1e-5)
+
+
 def test_real_data_that_are_streamed_class_by_class(monkeypatch):
     monkeypatch.setattr(streamed, "_SHUFFLE_LIMIT", 1)
     rng, count = np.random.default_rng(0), 2500

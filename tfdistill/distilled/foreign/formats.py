@@ -15,6 +15,8 @@ from tfdistill.distilled.foreign.arrays import Found, found_in, in_python
 from tfdistill.distilled.foreign.stored import Stored, load
 
 _SUFFIXES = (".npz", ".npy", ".pt", ".pth", ".parquet")
+# Stands for an encoded picture that is not decoded yet.
+_PICTURE = object()
 
 
 def find(path: str, dataset: Dataset, limit: int) -> Found:
@@ -151,11 +153,18 @@ def _of_parquet(path, dataset, limit):
     for batch in table.iter_batches(batch_size=16):
         for row in batch.to_pylist():
             for name, value in row.items():
-                columns[name].append(_cell(value, shape))
+                columns[name].append(_cell(value))
     arrays = {}
     for name, values in columns.items():
         shapes = {np.shape(value) for value in values}
-        if all(v is not None for v in values) and len(shapes) == 1:
+        if values and all(value is _PICTURE for value in values):
+            # Pictures beside the images may be to look at, of any size.
+            arrays[name] = Stored(
+                (count, *shape[:2], 1 if shape[-1] == 1 else 3),
+                1,
+                lambda name=name: _pictures(table, name, shape),
+            )
+        elif all(v is not None for v in values) and len(shapes) == 1:
             array = np.asarray(values)
             if array.dtype.kind in "biuf":
                 arrays[name] = Stored.of(array)
@@ -177,28 +186,48 @@ def _names(metadata):
     return None
 
 
-def _cell(value, shape):
-    """A number, an array, or the pixels of an encoded picture; None for all else."""
-    from PIL import Image
-
-    if isinstance(value, dict):
-        value = value.get("bytes")
-    if isinstance(value, bytes):
-        with Image.open(io.BytesIO(value)) as picture:
-            size = picture.height, picture.width
-            if pictures.is_deep(picture):
-                raise ValueError("its pictures have more than 8 bits per channel")
-            if sorted(size) == sorted(shape[:2]):  # they may be on their side
-                found = pictures.decoded(picture, shape[-1] == 1)
-                size = found.shape[:2]
-            if size != tuple(shape[:2]):
-                raise ValueError(
-                    f"its pictures have {size[0]} x {size[1]} pixels, but the real "
-                    f"images {shape[0]} x {shape[1]}"
-                )
-            return found
+def _cell(value):
+    """A number, an array, or `_PICTURE` for an encoded one; None for all else."""
+    if _encoded(value) is not None:
+        return _PICTURE
     if isinstance(value, (int, float)):
         return value
     if isinstance(value, list):
         return np.asarray(value, dtype="float32")
     return None
+
+
+def _encoded(value):
+    """The bytes of a picture, as they are or as Hugging Face writes them; or None."""
+    if isinstance(value, dict):
+        value = value.get("bytes")
+    return value if isinstance(value, bytes) else None
+
+
+def _pictures(table, name, shape):
+    """The pixels of a column of encoded pictures, of the size of the real images."""
+    return np.stack(
+        [
+            _decoded(_encoded(row[name]), shape)
+            for batch in table.iter_batches(batch_size=16, columns=[name])
+            for row in batch.to_pylist()
+        ]
+    )
+
+
+def _decoded(encoded, shape):
+    from PIL import Image
+
+    with Image.open(io.BytesIO(encoded)) as picture:
+        size = picture.height, picture.width
+        if pictures.is_deep(picture):
+            raise ValueError("its pictures have more than 8 bits per channel")
+        if sorted(size) == sorted(shape[:2]):  # they may be on their side
+            found = pictures.decoded(picture, shape[-1] == 1)
+            size = found.shape[:2]
+        if size != tuple(shape[:2]):
+            raise ValueError(
+                f"its pictures have {size[0]} x {size[1]} pixels, but the real "
+                f"images {shape[0]} x {shape[1]}"
+            )
+        return found
