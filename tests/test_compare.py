@@ -630,3 +630,26 @@ def test_the_value_for_one_set_goes_before_that_for_all(order):
     items = ["one:0..255", "0..1"][::order]
     found = compared_sets._of_each("pixels", items, {"one": "a", "two": "b"})
     assert found == {"one": "0..255", "two": "0..1"}
+
+
+def test_what_is_said_of_all_sets_is_not_of_our_own(digits, soft, tmp_path):
+    from tfdistill.cli import compared_sets, main
+    from tfdistill.cli.errors import InputError
+
+    raw = digits.normalization.denormalize(soft.images[0])
+    np.savez(tmp_path / "theirs.npz", images=raw, labels=soft.labels[0])
+    soft.save(tmp_path / "run" / "distilled")
+    both = f"ours={tmp_path}/run,{tmp_path}/theirs.npz"
+
+    def read(sets, pixels):
+        arguments = ["--workdir=w", f"--sets={sets}", f"--pixels={pixels}"]
+        c = main.command("compare").parse(arguments)
+        return compared_sets.read(c, digits)
+
+    found = read(both, "0..1")
+    np.testing.assert_array_equal(found["ours"].images, soft.images)
+    np.testing.assert_allclose(found["theirs"].images, soft.images, atol=1e-5)
+    with pytest.raises(InputError, match="leave out --pixels=ours:"):
+        read(both, "0..1,ours:0..255")
+    with pytest.raises(InputError, match="leave out --pixels=."):
+        read(f"{tmp_path}/run", "0..1")

@@ -380,6 +380,21 @@ def test_our_own_files_are_read(digits, tmp_path):
     assert tfdistill.read_distilled(data, digits).normalization == digits.normalization
 
 
+def test_our_own_sets_say_themselves_what_their_images_are(digits, tmp_path):
+    data = tfdistill.baselines.random_real(digits, steps=2)
+    data.save(tmp_path / "run" / "distilled")
+    recipe = tfdistill.OrdinaryTraining(updates=7)
+    for source in (data, tmp_path / "run", tmp_path / "run" / "distilled"):
+        for given in ({"pixels": "0-1"}, {"mean": [0.5]}, {"std": [1]}):
+            with pytest.raises(ValueError, match=f"leave out {min(given)}=."):
+                tfdistill.read_distilled(source, digits, **given)
+        says = refusal(source, digits, pixels="0..1", zca=np.eye(64))
+        assert "leave out pixels= and zca=." in says
+        found = tfdistill.read_distilled(source, digits, recipe=recipe)
+        assert found.recipe == recipe
+        np.testing.assert_array_equal(found.images, data.images)
+
+
 @pytest.mark.parametrize("shape", [(1, 64, 1), (64, 2, 3)])
 def test_our_own_parquet_of_long_images_is_read(shape, tmp_path):
     """The pictures to look at beside the images are thicker than these."""

@@ -90,13 +90,20 @@ def read(c: Configuration, dataset) -> dict:
     Raises:
         InputError: If one cannot be read.
     """
-    from tfdistill.distilled.foreign.reading import read_distilled
+    from tfdistill.distilled.foreign.reading import own_folder, read_distilled
     from tfdistill.studies.comparison import competitors
 
     paths, values = _named(c.sets), said(c)
+    with checking():
+        own = {name for name, path in paths.items() if own_folder(path)}
     found = {}
     for name, path in paths.items():
         declared = {flag: of_sets.get(name) for flag, of_sets in values.items()}
+        if name in own and own != {*paths}:  # what is said of all is for the others
+            declared = {
+                flag: value if _is_by_name(name, getattr(c, flag)) else None
+                for flag, value in declared.items()
+            }
         try:
             found[name] = read_distilled(path, dataset, **declared, check=c.check)
         except (ValueError, OSError) as error:
@@ -188,6 +195,10 @@ def _of_each(flag, items, sets):
             else:
                 found[one] = value
     return found
+
+
+def _is_by_name(name, items):
+    return any(item.startswith(f"{name}:") for item in items or [])
 
 
 def _in_flags(sentence, name, count):

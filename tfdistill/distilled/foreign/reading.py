@@ -50,11 +50,13 @@ def read_distilled(
         zca: The whitening that the images have: a matrix `[D, D]`, a pair of it and
             what was subtracted before, `[D]`, or a .npz, .npy or .pt file of these.
             It acts on images that are flat as they lie in the file, after `mean` and
-            `std`, and is undone. By default the one in the file, if any.
+            `std`, and is undone. By default the one in the file, if any. Folders of
+            `DistilledDataset.save` say themselves what their images are, and so does a
+            `DistilledDataset`: they take none of `pixels`, `mean`, `std` and `zca`.
         check: Whether a set whose moments look like something else is refused; also of
             a `DistilledDataset` whose images were floats.
-        recipe: How to train on it; `OrdinaryTraining()` by default. Folders of
-            `DistilledDataset.save` know their own.
+        recipe: How to train on it; by default the own one of a folder of
+            `DistilledDataset.save` or a `DistilledDataset`, else `OrdinaryTraining()`.
 
     Returns:
         The `DistilledDataset`; its provenance says how it was read.
@@ -77,24 +79,52 @@ def read_distilled(
         ...     print("pass pixels=0..1" in str(error))
         True
     """
-    if isinstance(source, DistilledDataset):
-        return _renormalised(source, "the set", dataset, check)
-    if isinstance(source, (tuple, list)):
+    declared = {"pixels": pixels, "mean": mean, "std": std}
+    own = source if isinstance(source, DistilledDataset) else None
+    if own is not None:
+        name, path = "the set", None
+    elif isinstance(source, (tuple, list)):
         name, path = "the arrays", None
     else:
         name = path = files.local(source)
-        for folder in (path, os.path.join(path, "distilled")):
-            if os.path.isfile(os.path.join(folder, "tfdistill.json")):
-                own = DistilledDataset.load(folder)
-                return _renormalised(own, path, dataset, check)
+        folder = own_folder(path)
+        own = None if folder is None else DistilledDataset.load(folder)
+    if own is not None:
+        _refuse_declared(name, {**declared, "zca": zca})
+        found = _renormalised(own, name, dataset, check)
+        return found if recipe is None else found.replace(recipe=recipe)
     return _read(
         name,
         source if path is None else path,
         dataset,
-        {"pixels": pixels, "mean": mean, "std": std, "check": check},
+        {**declared, "check": check},
         zca,
         recipe,
     )
+
+
+def own_folder(path: str) -> str | None:
+    """Where `DistilledDataset.save` wrote: the folder itself, or in a run folder.
+
+    Args:
+        path: Of anything.
+
+    Returns:
+        Path of the saved set; None if there is none.
+    """
+    for folder in (files.local(path), os.path.join(files.local(path), "distilled")):
+        if os.path.isfile(os.path.join(folder, "tfdistill.json")):
+            return folder
+    return None
+
+
+def _refuse_declared(name, declared):
+    given = [f"{what}=" for what, value in declared.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"{name}: a set of this library says itself what its images are: leave "
+            f"out {' and '.join(given)}."
+        )
 
 
 def _read(name, source, dataset, declared, zca, recipe):
