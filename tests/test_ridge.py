@@ -314,6 +314,36 @@ def test_the_loss_is_that_of_the_closed_form(mirrored):
     assert float(found.loss) == pytest.approx(loss, abs=1e-4)
 
 
+@pytest.mark.parametrize("real_type", ["float32", "float64"])
+def test_a_student_in_double_precision_is_judged_on_real_images_of_any(real_type):
+    start = network(num_classes=3).get_weights()
+
+    def judged(kind, real_type):
+        keras.config.set_dtype_policy(kind)
+        try:
+            model = network(num_classes=3)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        model.set_weights(start)
+        rng = np.random.default_rng(0)
+        images, real = rng.standard_normal([2, 6, 8, 8, 1])
+        task = problem(
+            tfdistill.DistilledImages(
+                images[None], np.arange(6) % 3, 3, centred_labels=True, dtype=kind
+            ),
+            model,
+            images=tf.constant(real, real_type),
+            labels=tf.range(6) % 3,
+        )
+        return tfdistill.RidgeRegression(penalty=0.1)(task)
+
+    single, found = judged("float32", "float32"), judged("float64", real_type)
+    assert found.loss.dtype == found.outputs.dtype == real_type
+    assert {g.dtype for g in found.gradients} >= {tf.float64}
+    np.testing.assert_allclose(found.outputs, single.outputs, atol=1e-4)
+    np.testing.assert_allclose(found.gradients[0], single.gradients[0], atol=1e-4)
+
+
 def advanced(students, task, seed):
     """A student of a pool takes its own steps; what it was, and its weights then."""
     weights, state = students.sample(seed)

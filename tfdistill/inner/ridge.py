@@ -124,7 +124,9 @@ class RidgeRegression(MetaGradient):
             synthetic = features(images)
             targets = tf.concat([labels, labels], 0) if self.mirrored else labels
             targets = tf.cast(targets, synthetic.dtype)
-            outputs = real @ solution(synthetic, targets, self.penalty)
+            # The real images' type is that of the loss, as in other meta-gradients.
+            found = solution(synthetic, targets, self.penalty)
+            outputs = real @ tf.cast(found, real.dtype)
             loss = problem.objective.meta_loss(problem.labels, outputs)
             if self.margin:
                 clear = tf.cast(_clearness(labels), loss.dtype)
