@@ -282,7 +282,7 @@ def test_threads_share_a_large_real_batch(monkeypatch):
         sizes.append(len(images))
         return tf.reduce_mean(images, [1, 2, 3])
 
-    outputs = parts.side_by_side(network, setting.images)
+    outputs = parts.side_by_side(setting.student, network, setting.images)
     assert sizes == [266, 267, 267]
     np.testing.assert_array_equal(outputs, network(setting.images))
     setting.meta_gradient = lambda kind: kind()
@@ -290,6 +290,43 @@ def test_threads_share_a_large_real_batch(monkeypatch):
     np.testing.assert_allclose(ours.outputs, reference.outputs, atol=1e-5)
     for a, b in zip(ours.gradients, reference.gradients):
         assert np.linalg.norm(a - b) < 1e-5 * np.linalg.norm(b)
+
+
+def own_statistics():
+    """In inference, too, the mean that is subtracted is that of the batch."""
+    inputs = keras.Input(SHAPE)
+    hidden = layers.Dense(6)(layers.Flatten()(inputs))
+    hidden -= keras.ops.mean(hidden, 0, keepdims=True)
+    outputs = layers.Dense(CLASSES, kernel_initializer="zeros")(hidden)
+    return keras.Model(inputs, outputs)
+
+
+def test_a_student_that_mixes_images_is_judged_on_whole_batches(monkeypatch):
+    threads = tf.config.threading
+    monkeypatch.setattr(threads, "get_inter_op_parallelism_threads", lambda: 3)
+    setting = Setting(own_statistics, judgements=40)
+    setting.images += tf.linspace(0.0, 3.0, len(setting.images))[:, None, None, None]
+    setting.meta_gradient = lambda kind: kind()
+    ours, reference = setting(BackGradient), setting(FullUnroll)
+    np.testing.assert_allclose(ours.outputs, reference.outputs, atol=1e-5)
+    for a, b in zip(ours.gradients, reference.gradients):
+        assert np.linalg.norm(a - b) < 1e-4 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize(
+    ("make_model", "sizes"), [(batch_norm, {128}), (own_statistics, {256})]
+)
+def test_parts_follow_one_another_of_a_student_that_mixes_no_images(make_model, sizes):
+    model, seen = make_model(), set()
+
+    def network(images):
+        seen.add(images.shape[0])
+        return model(images)
+
+    images = tf.random.stateless_normal([256, *SHAPE], [0, 0])
+    found = parts.one_by_one(StatelessModel(model), network, images)
+    assert seen == sizes
+    np.testing.assert_allclose(found, model(images), atol=1e-5)
 
 
 def test_a_regulariser_counts():

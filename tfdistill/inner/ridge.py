@@ -114,7 +114,8 @@ class RidgeRegression(MetaGradient):
             )
 
         # Real features depend on no source.
-        real = tf.stop_gradient(parts.one_by_one(features, problem.images))
+        real = parts.one_by_one(problem.student, features, problem.images)
+        real = tf.stop_gradient(real)
         sources = problem.curriculum.sources
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)

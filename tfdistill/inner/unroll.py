@@ -189,7 +189,7 @@ def judge(problem: Problem, learner: Learner, images, labels):
     sources = learner.differentiable
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(sources)
-        outputs = parts.side_by_side(network, images)
+        outputs = parts.side_by_side(problem.student, network, images)
         loss = problem.objective.meta_loss(labels, outputs)
     judged = labels, outputs
     gradients = derivatives(tape, loss, sources, problem, "meta_loss", *judged)
