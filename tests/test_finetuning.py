@@ -132,6 +132,46 @@ def test_pretrained_students_get_new_heads(tmp_path):
         tfdistill.PretrainedWeights(pool).build(make_model, make_model())
 
 
+def without_bias(image_shape, num_classes):
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            keras.layers.Flatten(),
+            keras.layers.Dense(8, "relu"),
+            keras.layers.Dense(num_classes, use_bias=False),
+        ]
+    )
+
+
+def small_gtn_learner(image_shape, num_classes):
+    return students.gtn_learner(image_shape, num_classes, widths=(2, 3, 4))
+
+
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
+@pytest.mark.parametrize("architecture", [without_bias, small_gtn_learner])
+def test_a_new_head_is_of_the_kind_of_the_old_one(tmp_path, architecture, ending):
+    paths = [str(tmp_path / f"{k}{ending}") for k in range(2)]
+    for path in paths:
+        model = architecture((8, 8, 1), 5)
+        (model.save if ending == ".keras" else model.save_weights)(path)
+    pool = tfdistill.Pool.of_files(paths[:1], paths[1:], num_classes=5)
+
+    def make_model():
+        return architecture((8, 8, 1), 3)
+
+    start = make_model()
+    fixed = tfdistill.FixedWeights(pool, 1, new_head=True)
+    fixed.build(make_model, start)
+    np.testing.assert_array_equal(start.get_weights()[0], model.get_weights()[0])
+    images = tf.random.stateless_normal([6, 8, 8, 1], [0, 0])
+    with tf.GradientTape() as tape:
+        outputs = start(images)
+        loss = tf.reduce_sum(tf.nn.log_softmax(outputs)[:, 0])
+    assert not np.any(outputs)
+    own = [v.value for v in applications.head(start).trainable_variables]
+    assert any(np.any(g) for g in tape.gradient(loss, own))
+
+
 def test_a_network_of_keras_applications():
     model = students.build("keras.applications:MobileNetV2", (32, 32, 3), 20)
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")

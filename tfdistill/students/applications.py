@@ -62,6 +62,25 @@ def head(model: keras.Model) -> keras.layers.Layer:
     return last
 
 
+def with_head_for(model: keras.Model, num_classes: int) -> keras.Model:
+    """A network whose last layer is of the same kind, for other classes.
+
+    Args:
+        model: One that ends in a dense layer.
+        num_classes: At least 1.
+
+    Returns:
+        A model to `[batch, num_classes]`, for the weights of one that knows these.
+
+    Raises:
+        ValueError: Same as of `head`.
+    """
+    last = head(model)
+    _, features = _split(model)
+    other = type(last).from_config({**last.get_config(), "units": num_classes})
+    return keras.Model(model.inputs[0], other(features), name=model.name)
+
+
 def application(name: str, weights: str | None = None) -> Callable[..., keras.Model]:
     """A network of `keras.applications` as a student, with a new head.
 

@@ -20,7 +20,8 @@ from tfdistill._internal.checks import first_sentence
 from tfdistill._internal.faces import Face
 from tfdistill.data.normalization import Normalization
 from tfdistill.runs import files
-from tfdistill.students.applications import head, with_new_head
+from tfdistill.students.applications import head, with_head_for
+from tfdistill.students.teaching_networks import WeightNormalizedDense
 
 MANIFEST = "pool.json"
 _FORMAT = 1
@@ -214,9 +215,9 @@ class Pool(Face):
         if not new_head:
             return [_read(member, model) for member in members]
         last = head(model)
-        known = with_new_head(make_model(), self.num_classes or last.units)
+        known = with_head_for(make_model(), self.num_classes or last.units)
         fresh = {
-            index: np.zeros(variable.shape, variable.dtype)
+            index: _first(last, variable)
             for index, variable in enumerate(_in_order(model))
             if any(variable is v for v in last.trainable_variables)
         }
@@ -275,6 +276,16 @@ def _member(folder, entry):
     if not name.endswith((".weights.h5", ".keras")) or "\0" in name:
         raise ValueError(f"{name!r} must end in .weights.h5 or .keras")
     return Member(os.path.join(folder, name), entry["sha256"], entry["accuracy"])
+
+
+def _first(last, variable):
+    """What a variable of a new head starts from: the head's outputs are zero."""
+    if isinstance(last, WeightNormalizedDense) and variable is last._kernel:
+        # A direction of zero would never learn: the gain is zero. Always the same one,
+        # for a run that goes on.
+        rng, scale = np.random.default_rng(0), (2 / variable.shape[0]) ** 0.5
+        return (scale * rng.standard_normal(variable.shape)).astype(variable.dtype)
+    return np.zeros(variable.shape, variable.dtype)
 
 
 def _keys(member):
