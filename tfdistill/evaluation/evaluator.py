@@ -145,9 +145,8 @@ class Evaluator:
     ) -> list[int]:
         """Which set each student learns from, of those that are tested.
 
-        Groups of students that learn side by side take the sets in turn. It ends before
-        a student that would be the copy of another: with the same start, which a pool
-        has a limited number of, and nothing that is drawn while it learns.
+        Groups that learn side by side take the sets in turn. It ends before the copy
+        of another student: with the same start, and nothing drawn while it learns.
 
         Args:
             sets: `DistilledDataset`s; none for students that are tested untrained.
