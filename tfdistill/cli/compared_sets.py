@@ -90,12 +90,12 @@ def read(c: Configuration, dataset) -> dict:
     Raises:
         InputError: If one cannot be read.
     """
-    from tfdistill.distilled.foreign.reading import own_folder, read_distilled
+    from tfdistill.distilled.foreign.reading import read_distilled
     from tfdistill.studies.comparison import competitors
 
     paths, values = _named(c.sets), said(c)
     with checking():
-        own = {name for name, path in paths.items() if own_folder(path)}
+        own = {name for name, path in paths.items() if pairs.saved_set(path)}
     found = {}
     for name, path in paths.items():
         declared = {flag: of_sets.get(name) for flag, of_sets in values.items()}

@@ -5,10 +5,8 @@ import hashlib
 import os
 from collections.abc import Iterable
 
+from tfdistill.distilled.foreign import pairs
 from tfdistill.runs import files
-
-# A distilled set that tfdistill wrote; it has the hashes of the files beside it.
-_SET = "tfdistill.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +56,9 @@ def of_path(path: str | None) -> str | None:
     if path is None:
         return None
     path = files.local(path)
-    for folder in (path, os.path.join(path, "distilled")):
-        if os.path.isfile(os.path.join(folder, _SET)):
-            return files.sha256(os.path.join(folder, _SET))
+    if folder := pairs.saved_set(path):
+        # It has the hashes of the files beside it.
+        return files.sha256(os.path.join(folder, "tfdistill.json"))
     if not os.path.isdir(path):
         return files.sha256(path)
     found = []

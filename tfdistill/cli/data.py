@@ -1,6 +1,7 @@
 """The flags that name the real data, and the data that they name."""
 
 import dataclasses
+import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -225,7 +226,7 @@ def content(
     known = {flag: found for flag, found in others.items() if found}
     parts = [fingerprints.of_split(split) for split in splits if split]
     named = students or {}
-    networks = contents.of_students(sum(map(list, named.values()), []))
+    networks = contents.of_students(itertools.chain(*named.values()))
     return Content(
         "-".join(filter(None, [contents.of_values([*about, parts, known]), networks])),
         ("dataset", "pool", *known, *(named if networks else ())),

@@ -52,7 +52,7 @@ def of_other_pool(provenance: Mapping, pool: str, start: str) -> bool:
     Args:
         provenance: Of the run's distilled data.
         pool: The folder of the pool.
-        start: A hash of its list, as of `content.of_path`.
+        start: The hash of its pool.json, by `content.of_path`.
     """
     known = provenance.get("load", {})
     if own := known.get("pool_content"):

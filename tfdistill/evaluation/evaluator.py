@@ -157,9 +157,8 @@ class Evaluator:
         """
         asked, group = check_int("num_students", num_students, 1), self._students.group
         which = [number // group % max(1, len(sets)) for number in range(asked)]
-        if any(
-            copies.draws(self._population)
-            or data.recipe.draws(data.num_images)
+        if (sets and copies.draws(self._population)) or any(
+            data.recipe.draws(data.num_images)
             or (shuffle_steps and data.recipe.is_ordered and data.num_steps > 1)
             for data in sets
         ):

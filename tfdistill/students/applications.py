@@ -73,7 +73,7 @@ def with_head_for(model: keras.Model, num_classes: int) -> keras.Model:
         A model to `[batch, num_classes]`, for the weights of one that knows these.
 
     Raises:
-        ValueError: Same as of `head`.
+        ValueError: If it does not end in one.
     """
     last = head(model)
     _, features = _split(model)

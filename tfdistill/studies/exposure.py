@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.evaluation.batches import Fits
+from tfdistill.evaluation.batches import fitted
 from tfdistill.evaluation.evaluator import evaluate_model
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.attack import Attack
@@ -112,8 +112,7 @@ def measure(
             f"{distilled.inner_optimizer.name!r}."
         )
     variables = [*model.trainable_variables, *model.non_trainable_variables]
-    fits = Fits(distilled, Classification(), distilled.normalization)
-    train, test = map(fits.of_split, (dataset.train, dataset.test))
+    train, test = (fitted(part, distilled) for part in (dataset.train, dataset.test))
     step, test = _step(model), test.batch(1000).cache()
     found = {name: [] for name in trainings}
     for number, values in enumerate(starts):

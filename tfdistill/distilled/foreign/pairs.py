@@ -1,4 +1,4 @@
-"""Which files a path means: one, or one of images and one of their labels."""
+"""Which files a path means: a saved set, one, or images and their labels."""
 
 import os
 import re
@@ -10,6 +10,21 @@ _PAIRS = (
     *(("images", "labels"), ("image", "label"), ("x", "y"), ("data", "labels")),
     *(("data", "targets"), ("images", "targets")),
 )
+
+
+def saved_set(path: str) -> str | None:
+    """Where `DistilledDataset.save` wrote: the folder itself, or in a run folder.
+
+    Args:
+        path: Of anything.
+
+    Returns:
+        Path of the saved set; None if there is none.
+    """
+    for folder in (files.local(path), os.path.join(files.local(path), "distilled")):
+        if os.path.isfile(os.path.join(folder, "tfdistill.json")):
+            return folder
+    return None
 
 
 def named(path: str) -> list[str]:

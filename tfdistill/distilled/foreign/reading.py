@@ -9,7 +9,7 @@ from tfdistill.data.dataset import Dataset
 from tfdistill.data.ends import black_and_white
 from tfdistill.distilled import checks
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.distilled.foreign import formats, labels, pixels, ranges
+from tfdistill.distilled.foreign import formats, labels, pairs, pixels, ranges
 from tfdistill.distilled.foreign.arrays import Found, checked, whitening_in
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.distilled.recipe import Recipe
@@ -87,7 +87,7 @@ def read_distilled(
         name, path = "the arrays", None
     else:
         name = path = files.local(source)
-        folder = own_folder(path)
+        folder = pairs.saved_set(path)
         own = None if folder is None else DistilledDataset.load(folder)
     if own is not None:
         _refuse_declared(name, {**declared, "zca": zca})
@@ -101,21 +101,6 @@ def read_distilled(
         zca,
         recipe,
     )
-
-
-def own_folder(path: str) -> str | None:
-    """Where `DistilledDataset.save` wrote: the folder itself, or in a run folder.
-
-    Args:
-        path: Of anything.
-
-    Returns:
-        Path of the saved set; None if there is none.
-    """
-    for folder in (files.local(path), os.path.join(files.local(path), "distilled")):
-        if os.path.isfile(os.path.join(folder, "tfdistill.json")):
-            return folder
-    return None
 
 
 def _refuse_declared(name, declared):
