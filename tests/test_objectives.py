@@ -1,5 +1,7 @@
 """What students are judged on."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -101,6 +103,43 @@ def test_least_squares_may_be_judged_by_cross_entropy():
     )
     with pytest.raises(ValueError, match="squared_distance"):
         LeastSquares("accuracy")
+
+
+def test_a_file_keeps_by_what_its_students_are_judged(tmp_path):
+    """Probabilities are those of logits, not of outputs that differ by 1 at most."""
+    judged = {}
+    for by in ("squared_distance", "cross_entropy"):
+        made = tfdistill.DistilledDataset(
+            np.random.default_rng(0).normal(size=(1, 3, 4, 4, 1)).astype("float32"),
+            np.eye(3, dtype="float32")[None] - 1 / 3,
+            recipe=tfdistill.OrdinaryTraining(updates=2),
+            objective=LeastSquares(by),
+            class_names=["a", "b", "c"],
+            normalization=tfdistill.Normalization((0.0,), (1.0,)),
+        )
+        made.save(str(tmp_path / by))
+        for _ in range(2):  # as it is, and from a file that was read and written
+            made = tfdistill.DistilledDataset.load(str(tmp_path / by))
+            assert made.objective.judged_by == by
+            made.save(str(tmp_path / by), overwrite=True)
+        keras.utils.set_random_seed(0)
+        model = tfdistill.students.linear((4, 4, 1), 3)
+        served = made.serving_model(model, probabilities=True)
+        judged[by] = np.asarray(served(np.full((1, 4, 4, 1), 200.0)))
+    assert judged["squared_distance"].max() > judged["cross_entropy"].max() + 0.01
+
+
+def test_a_file_with_options_that_its_objective_lacks_is_refused(tmp_path):
+    made = tfdistill.load_distilled("digits/10")
+    made.save(str(tmp_path / "made"))
+    path = tmp_path / "made" / "tfdistill.json"
+    content = json.loads(path.read_text())
+    for options in ({"judged_by": "luck"}, {"other": 1}):
+        content["objective_options"] = options
+        content["sha256"].pop("tfdistill.json", None)
+        path.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match="judged_by must be|no such options"):
+            tfdistill.DistilledDataset.load(str(tmp_path / "made"))
 
 
 class FirstTwo(Classification):

@@ -106,7 +106,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         curriculum = synthesizer.curriculum(student_seed(self.seed))
         self.meta_gradient.check_synthesizer(synthesizer, curriculum)
         labels = curriculum.batch(tf.constant(0)).labels
-        objectives.check_start(self.objective, keras.ops.convert_to_numpy(labels)[None])
+        self.objective.check_start(keras.ops.convert_to_numpy(labels)[None])
         check_penalties(type(synthesizer).__name__, synthesizer.losses)
         self._loss, *metrics = [
             stability.MeanOfFinite(n) for n in ("loss", *self.objective.metric_names)

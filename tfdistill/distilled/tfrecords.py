@@ -24,7 +24,6 @@ from tfdistill.distilled.recipe import Recipe
 from tfdistill.inner import objectives
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
-from tfdistill.inner.objectives.unknown import UnknownObjective
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.runs import files
 
@@ -128,6 +127,7 @@ def _write(distilled, folder):
         "inner_optimizer": distilled.inner_optimizer.name,
         "hyperparameters": list(per_step),
         "objective": distilled.objective.name,
+        "objective_options": dict(distilled.objective.options),
         **{name: of.tolist() for name, of in per_step.items()},
         "normalization": distilled.normalization.to_config(),
         "class_names": list(distilled.class_names),
@@ -244,8 +244,7 @@ def _objective(content, given):
         if given.name != name:
             raise ValueError(f"its objective is {name!r}, not {given.name!r}")
         return given
-    known = name in objectives.OBJECTIVES
-    return objectives.get(name) if known else UnknownObjective(name)
+    return objectives.of_file(name, content.get("objective_options", {}))
 
 
 def _read(path, shape, content):

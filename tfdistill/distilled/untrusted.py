@@ -33,6 +33,7 @@ _FIELDS = {
 _OPTIONAL = {
     "inner_optimizer": fields.TEXT,
     "objective": fields.TEXT,
+    "objective_options": fields.OBJECT,
     "recipe": fields.OBJECT,
     "enlarged": fields.whole(1, enlarging.LARGEST),
     "image_dtype": fields.one_of("float32", "float16"),

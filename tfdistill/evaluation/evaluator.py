@@ -15,7 +15,6 @@ from tfdistill.evaluation import copies
 from tfdistill.evaluation.batches import Fits, Passes, check_labels, content
 from tfdistill.evaluation.fresh_students import FreshStudents, by_xla
 from tfdistill.evaluation.result import Evaluation
-from tfdistill.inner import objectives
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
 from tfdistill.inner.stateless import in_precision
@@ -128,7 +127,7 @@ class Evaluator:
                     "the one that it was made for: make another one for each."
                 )
             if not identity.alike(self._objective, data.objective):
-                objectives.check_start(self._objective, data.labels)
+                self._objective.check_start(data.labels)
         dealt = self.dealt(sets, num_students, shuffle_steps=shuffle_steps)
         copies.warn(num_students, len(dealt), self._population)
 

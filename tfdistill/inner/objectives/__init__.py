@@ -1,16 +1,17 @@
 """Objectives: how a student is taught, and what it is judged on."""
 
-import numpy as np
+from collections.abc import Mapping
 
 from tfdistill._internal import lookup
 from tfdistill.inner.objectives.attack import Attack as Attack
 from tfdistill.inner.objectives.base import TAUGHT, Objective
-from tfdistill.inner.objectives.classification import Classification, are_shares
+from tfdistill.inner.objectives.classification import Classification
 from tfdistill.inner.objectives.least_squares import LeastSquares
 from tfdistill.inner.objectives.regression import Regression
+from tfdistill.inner.objectives.unknown import UnknownObjective
 
-#: Those that ship and have no options, by the names that files use. (An attack teaches
-#: as classification does.)
+#: Those that ship and need no arguments, by the names that files use. (An attack
+#: teaches as classification does.)
 OBJECTIVES = {kind.name: kind for kind in (Classification, LeastSquares, Regression)}
 
 
@@ -26,22 +27,17 @@ def get(objective: Objective | str) -> Objective:
     return lookup.find("objective", objective, OBJECTIVES)()
 
 
-def check_start(objective: Objective, labels: np.ndarray) -> None:
-    """Refuses labels that students are to learn from, but are not judged by.
-
-    Files of earlier versions may hold such ones, so that `check_labels` takes them.
-
-    Args:
-        objective: The objective that students are taught and judged by.
-        labels: float `[steps, batch, classes]`.
+def of_file(name: str, options: Mapping) -> Objective:
+    """What a file names: an objective that ships, or a placeholder for another.
 
     Raises:
-        ValueError: If the labels are refused.
+        ValueError: If one that ships has no such options.
     """
-    objective.check_labels(labels)
-    if isinstance(objective, LeastSquares) and are_shares(labels):
+    if name not in OBJECTIVES:
+        return UnknownObjective(name, options)
+    try:
+        return OBJECTIVES[name](**options)
+    except TypeError:
         raise ValueError(
-            'labels must be centred for the objective "least_squares", which judges by '
-            "centred ones: make DistilledImages with centred_labels=True, or take "
-            "another objective."
-        )
+            f"the objective {name!r} has no such options: {options}"
+        ) from None

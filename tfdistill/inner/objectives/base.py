@@ -27,6 +27,8 @@ class Objective(Face, abc.ABC):
         metric_names: Names of what `metrics` returns.
         takes_logits: Whether outputs are logits, so that students that end in a softmax
             or a sigmoid are refused.
+        options: What a file keeps of it beside the name, values for JSON: arguments of
+            its class. By default none.
         takes_class_numbers: Whether real labels are the numbers of classes, integers
             `[batch]`: `Distiller.fit` refuses those of no class, whenever they come.
 
@@ -51,6 +53,7 @@ class Objective(Face, abc.ABC):
     metric_names: tuple[str, ...] = ()
     takes_logits: bool = False
     takes_class_numbers: bool = False
+    options: Mapping = {}
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -138,6 +141,20 @@ class Objective(Face, abc.ABC):
             ValueError: If the labels are refused.
         """
         del labels
+
+    def check_start(self, labels: np.ndarray) -> None:
+        """Refuses labels that students are to learn from, but are not judged by.
+
+        By default, those that `check_labels` refuses. Files of earlier versions may
+        hold more than what is distilled from now on.
+
+        Args:
+            labels: float `[steps, batch, classes]`.
+
+        Raises:
+            ValueError: If the labels are refused.
+        """
+        self.check_labels(labels)
 
     def check_real(self, labels: np.ndarray, num_classes: int) -> None:
         """Refuses labels that `meta_loss` cannot use. By default, accepts all.

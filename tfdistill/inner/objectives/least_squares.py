@@ -4,7 +4,7 @@ from typing import final
 
 import tensorflow as tf
 
-from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.objectives.classification import Classification, are_shares
 from tfdistill.inner.objectives.squared_distance import (
     HalfSquaredDistance,
     half_squared_distances,
@@ -45,6 +45,9 @@ class LeastSquares(Classification):
                 f"{judged_by!r}."
             )
         self.judged_by = judged_by
+        # Files of earlier versions name none, for the default.
+        if judged_by != "squared_distance":
+            self.options = {"judged_by": judged_by}
 
     def inner_loss(self, labels, outputs):
         """Half the mean over examples of the squared distance.
@@ -74,6 +77,15 @@ class LeastSquares(Classification):
 
     def check_labels(self, labels):
         """Accepts any numbers."""
+
+    def check_start(self, labels):
+        """Refuses labels that are not centred."""
+        if are_shares(labels):
+            raise ValueError(
+                'labels must be centred for the objective "least_squares", which '
+                "judges by centred ones: make DistilledImages with "
+                "centred_labels=True, or take another objective."
+            )
 
     def caption(self, label, names):
         """Name of the class with the largest number."""

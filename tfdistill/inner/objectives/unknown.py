@@ -1,5 +1,6 @@
 """A placeholder for an objective that only a file names."""
 
+from collections.abc import Mapping
 from typing import final
 
 from tfdistill.inner.objectives.base import Objective
@@ -12,11 +13,11 @@ class UnknownObjective(Objective):
     Data for it can be viewed and saved, but not trained on.
 
     Args:
-        name: Its name in the file.
+        name, options: Those in the file.
     """
 
-    def __init__(self, name: str):
-        self.name = name
+    def __init__(self, name: str, options: Mapping | None = None):
+        self.name, self.options = name, options or {}
 
     def inner_loss(self, labels, outputs):
         raise self._error()
