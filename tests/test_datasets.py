@@ -804,6 +804,30 @@ def test_folder_of_images_of_two_sizes(tmp_path):
     assert datasets.load_dataset(tmp_path, image_size=8).image_shape == (8, 8, 3)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("5.pgm", b"P5\n8 "),
+        ("5.png", b"\x89PNG\r\n\x1a\n" + b"\0\0\0\x02IHDR" + 2 * b"\0" + 4 * b"\0"),
+        ("5.bmp", b"BM" + 20 * b"\0"),
+    ],
+)
+def test_a_damaged_header_names_its_file(name, content, tmp_path):
+    for folder in "ab":
+        write_images(tmp_path / folder, 5)
+    (tmp_path / "a" / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name}' is not a whole image"):
+        datasets.load_dataset(str(tmp_path))
+
+
+def test_a_text_that_begins_like_an_image_is_left_out(tmp_path):
+    for folder in "ab":
+        write_images(tmp_path / folder, 5)
+    (tmp_path / "a" / "notes.txt").write_text("P1 is the first patient\n")
+    found = datasets.load_dataset(str(tmp_path))
+    assert len(found.train) + len(found.test) == 10
+
+
 def test_bad_folders(tmp_path):
     with pytest.raises(ValueError, match="no images are in"):
         datasets.load_dataset(str(tmp_path))

@@ -260,6 +260,15 @@ def test_numbers_of_other_programs(write, data, request, tmp_path, monkeypatch):
     check(read(path, dataset, zca=file))
 
 
+def test_whole_numbers_in_parquet_are_pixels(digits, tmp_path, monkeypatch):
+    images, numbers = some(digits)
+    raw = np.round(255 * digits.normalization.denormalize(images))
+    raw = raw.astype("uint8")
+    path = parquet_of_lists(tmp_path / "raw", raw, numbers, monkeypatch)
+    found = read(path, digits).images.reshape(images.shape)
+    np.testing.assert_allclose(found, images, atol=0.01)
+
+
 @pytest.mark.parametrize("data", ["digits", "colour"])
 @pytest.mark.parametrize("write", PICTURES)
 def test_pictures_of_other_programs(write, data, request, tmp_path):

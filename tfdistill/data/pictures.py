@@ -62,21 +62,17 @@ def header(path: str | os.PathLike) -> Header | None:
         with _opened(path) as image:
             if image.format in _NOT_DECODED:
                 return None
-            if is_deep(image):
-                raise ValueError(f"{str(path)!r} has more than 8 bits per channel.")
-            turned = _orientation(image)
+            deep, turned = is_deep(image), _orientation(image)
             size = (image.height, image.width)
             # Pillow gives the size of a TIFF as it will be.
             on_its_side = turned in (5, 6, 7, 8) and image.format != "TIFF"
-            return Header(
+            header = Header(
                 size[::-1] if on_its_side else size,
                 _is_grey(image),
                 turned > 1,
                 _is_transparent(image),
                 getattr(image, "is_animated", False),
             )
-    except ValueError:
-        raise
     except Image.DecompressionBombError as error:
         raise ValueError(
             f"{str(path)!r} has more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels, which "
@@ -86,6 +82,9 @@ def header(path: str | os.PathLike) -> Header | None:
         if os.path.splitext(path)[1].lower() not in suffixes():
             return None
         raise ValueError(f"{str(path)!r} is not a whole image.") from error
+    if deep:
+        raise ValueError(f"{str(path)!r} has more than 8 bits per channel.")
+    return header
 
 
 def pixels(path: str | os.PathLike, is_grey: bool) -> np.ndarray:

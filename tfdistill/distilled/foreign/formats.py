@@ -193,7 +193,8 @@ def _cell(value):
     if isinstance(value, (int, float)):
         return value
     if isinstance(value, list):
-        return np.asarray(value, dtype="float32")
+        array = np.asarray(value)
+        return array.astype("float32") if array.dtype.kind == "f" else array
     return None
 
 
