@@ -776,3 +776,102 @@ def test_classes_in_another_order_are_refused(digits, tmp_path):
         assert "in another order (1, 0) than" in says and "images (0, 1)" in says
     with pytest.raises(ValueError, match="in another order"):
         tfdistill.compare({"a": data}, swapped.hold_out(0.1))
+
+
+def npz_named_in_bytes(path, images, numbers, names, monkeypatch):
+    named = {"images": images, "labels": numbers, "class_names": np.array(names, "S")}
+    np.savez(f"{path}.npz", **named)
+    return f"{path}.npz"
+
+
+def pt_named(path, images, numbers, names, monkeypatch):
+    images, numbers = _Tensor(np.float32(images)), _Tensor(numbers)
+    value = {"images": images, "labels": numbers, "class_names": names}
+    return torch_save(value, f"{path}.pt", monkeypatch)
+
+
+def pt_named_outside(path, images, numbers, names, monkeypatch):
+    data = [_Tensor(np.float32(images)), _Tensor(numbers)]
+    value = {"data": data, "class_names": tuple(names)}
+    return torch_save(value, f"{path}.pt", monkeypatch)
+
+
+def pair_named(path, images, numbers, names, monkeypatch):
+    value = {"labels": _Tensor(numbers), "class_names": names}
+    np.save(f"{path}.npy", images)
+    return f"{path}.npy+" + torch_save(value, f"{path}.pt", monkeypatch)
+
+
+def parquet_named(path, images, numbers, names, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    features = {
+        "pixels": datasets.Array3D(images.shape[1:], "float32"),
+        "fine_label": datasets.ClassLabel(names=names),
+    }
+    rows = [{"pixels": x, "fine_label": int(k)} for x, k in zip(images, numbers)]
+    table = datasets.Dataset.from_list(rows, features=datasets.Features(features))
+    table.to_parquet(f"{path}.parquet")
+    return f"{path}.parquet"
+
+
+def tfds_named(path, images, numbers, names, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    features = tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=images.shape[1:]),
+            "target": tfds.features.ClassLabel(names=names),
+            "soft_label": tfds.features.Tensor(shape=(len(names),), dtype=np.float32),
+        }
+    )
+    path.mkdir()
+    soft = np.eye(len(names), dtype="f4")[numbers]
+    with tf.io.TFRecordWriter(str(path / "x-train.tfrecord-00000-of-00001")) as records:
+        for image, target, row in zip(np.uint8(images), numbers, soft):
+            example = {"image": image, "target": target, "soft_label": row}
+            records.write(features.serialize_example(features.encode_example(example)))
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=path, dataset_name="x", split="train", filetype_suffix="tfrecord"
+    )
+    train = tfds.core.SplitInfo(
+        name="train", shard_lengths=[40], num_bytes=1, filename_template=template
+    )
+    tfds.folder_dataset.write_metadata(
+        data_dir=path,
+        features=features,
+        split_infos=[train],
+        version="1.0.0",
+        check_data=False,
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        npz_named_in_bytes,
+        pt_named,
+        pt_named_outside,
+        pair_named,
+        parquet_named,
+        tfds_named,
+    ],
+)
+def test_names_of_classes_are_found_in_any_form(write, digits, tmp_path, monkeypatch):
+    names = ["cat", "dog", "eel", "fox", "gnu", "hen", "ibex", "jay", "kid", "lynx"]
+    real = dataclasses.replace(digits, class_names=tuple(names))
+    images, numbers = digits.train.images[:40], digits.train.labels[:40].astype("i8")
+    path = write(tmp_path / "a", images, numbers, names, monkeypatch)
+    found = read(path, real, pixels="0..255")
+    np.testing.assert_array_equal(found.labels[0].argmax(-1), numbers)
+    path = write(tmp_path / "b", images, 9 - numbers, names[::-1], monkeypatch)
+    assert "in another order (cat, dog" in refusal(path, real, pixels="0..255")
+
+
+def test_names_of_classes_in_no_order_are_refused(digits, tmp_path, monkeypatch):
+    images, numbers = some(digits)
+    names = {"cat": 0, "dog": 1}
+    path = pt_named(tmp_path / "a", images, numbers, [names], monkeypatch)
+    assert "'class_names' must be a list of words" in refusal(path, digits)
+    path = pt_named(tmp_path / "a", images, numbers, None, monkeypatch)
+    read(path, digits)

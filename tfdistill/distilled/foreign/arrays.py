@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tfdistill.data.labels import as_text
 from tfdistill.distilled.foreign.stored import Stored, load
 
 #: Names that programs give to images, those of the exact ones first.
@@ -28,6 +29,8 @@ _ZCA = ("zca", "zca_matrix", "transform_matrix", "whitening", "whitening_matrix"
 # Collections in a file of tensors, at most: deeper ones than Python can follow, too.
 _MOST = 500
 _ZCA_MEAN = ("zca_mean", "mean_vector", "whitening_mean")
+#: Names of arrays that hold words.
+TEXTS = ("class_names",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Found:
         zca: Matrix `[D, D]` by which the flat images were multiplied; None if none is
             in the file.
         zca_mean: `[D]`, what was subtracted before; None for nothing.
-        class_names: In the order of the labels; None if the file doesn't say.
+        class_names: In the order of the labels; none if the file doesn't say.
     """
 
     images: np.ndarray
@@ -51,19 +54,26 @@ class Found:
     std: np.ndarray | None = None
     zca: np.ndarray | None = None
     zca_mean: np.ndarray | None = None
-    class_names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] = ()
 
 
-def found_in(arrays: Mapping[str, Stored], limit: int) -> Found:
+def found_in(
+    arrays: Mapping[str, Stored],
+    limit: int,
+    class_names: Mapping[str, Sequence[str]] | None = None,
+) -> Found:
     """Finds images, labels and normalisation by their names, or by their shapes.
 
     Args:
         arrays: Arrays by name.
         limit: The most bytes that one may take.
+        class_names: Of each array that has some of its own, by its name. Those of
+            labels that have none, such as soft ones, are those of the labels beside.
 
     Raises:
         ValueError: If there are no images or no labels, or one is too large.
     """
+    own = {name: of for name, of in (class_names or {}).items() if name in arrays}
     images = _named(arrays, _IMAGES, lambda shape: len(shape) >= 2)
     if images is None:
         images = _only(name for name in arrays if len(arrays[name].shape) >= 3)
@@ -74,13 +84,15 @@ def found_in(arrays: Mapping[str, Stored], limit: int) -> Found:
         )
     labels = _named(arrays, _LABELS, lambda shape: len(shape) >= 1)
     if labels is None:
-        known = {*_MEAN, *_STD, *_SCALE, *_ZCA, *_ZCA_MEAN}
+        known = {*_MEAN, *_STD, *_SCALE, *_ZCA, *_ZCA_MEAN, *TEXTS}
         labels = _only(n for n in arrays if n != images and _plain(n) not in known)
     if labels is None:
         raise ValueError(
             f"it has images ({images!r}), but no labels, only {_listed(arrays)}: call "
             "them 'labels'"
         )
+    beside = _named({name: arrays[name] for name in own}, _LABELS, lambda shape: True)
+    names = own.get(labels) or own.get(beside or _only(own))
     others = {
         "mean": _named(arrays, _MEAN, _is_short),
         "std": _named(arrays, _STD, _is_short),
@@ -94,16 +106,15 @@ def found_in(arrays: Mapping[str, Stored], limit: int) -> Found:
             what: None if name is None else _numbers(name, arrays[name], limit)
             for what, name in others.items()
         },
-        class_names=_texts(arrays.get("class_names"), limit),
+        class_names=tuple(map(as_text, names or _words("class_names", arrays, limit))),
     )
 
 
-def _texts(array, limit):
-    """An array of strings as such; None if it is none."""
-    if array is None or len(array.shape) != 1:
-        return None
-    values = load("class_names", array, limit)
-    return tuple(values.tolist()) if values.dtype.kind == "U" else None
+def _words(name, arrays, limit):
+    """The words of an array of any type; none if it isn't there."""
+    if name not in arrays:
+        return []
+    return load(name, arrays[name], limit).reshape(-1).tolist()
 
 
 def whitening_in(arrays: Mapping[str, Stored], limit: int):
@@ -145,13 +156,15 @@ def in_python(value, seen: set[int] | None = None) -> dict[str, Stored]:
         items = list(enumerate(value))
     else:
         return {}
-    found = {str(key): _stored(item) for key, item in items if _stored(item)}
+    given = {name: item for name, item in items if name in TEXTS and item is not None}
+    texts = {name: _text(name, item) for name, item in given.items()}
+    found = {str(key): _stored(item) for key, item in items if _stored(item)} | texts
     if any(len(array.shape) >= 2 for array in found.values()):
         return found
     for _, item in items:
         inside = in_python(item, seen)
         if any(len(array.shape) >= 2 for array in inside.values()):
-            return inside
+            return {**texts, **inside}
     return found
 
 
@@ -163,6 +176,16 @@ def _stored(value):
         if all(isinstance(x, (int, float)) for x in value):
             return Stored.of(np.asarray(value))
     return None
+
+
+def _text(name, value):
+    """Words as an array."""
+    if isinstance(value, Stored):
+        return value
+    words = value if isinstance(value, (list, tuple)) else [value]
+    if not all(isinstance(word, (str, bytes, int, float)) for word in words):
+        raise ValueError(f"its {name!r} must be a list of words")
+    return Stored.of(np.asarray([as_text(word) for word in words]))
 
 
 def _named(arrays, names: Sequence[str], fits):

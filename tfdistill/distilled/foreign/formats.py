@@ -1,6 +1,5 @@
 """Files and folders that hold images and labels, and what they hold."""
 
-import dataclasses
 import io
 import json
 import os
@@ -11,7 +10,7 @@ import numpy as np
 from tfdistill.data import folders, pictures, tfds_sources
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.foreign import archives, pairs, torch_files
-from tfdistill.distilled.foreign.arrays import Found, found_in, in_python
+from tfdistill.distilled.foreign.arrays import TEXTS, Found, found_in, in_python
 from tfdistill.distilled.foreign.stored import Stored, load
 
 _SUFFIXES = (".npz", ".npy", ".pt", ".pth", ".parquet")
@@ -34,8 +33,9 @@ def find(path: str, dataset: Dataset, limit: int) -> Found:
     """
     both = pairs.named(path)
     if len(both) == 2:
-        images, labels = (_single(one, limit) for one in both)
-        return found_in({"images": images, "labels": labels}, limit)
+        images, labels = both
+        arrays = _single("images", images, limit) | _single("labels", labels, limit)
+        return found_in(arrays, limit)
     _there(path)
     if os.path.isdir(path):
         builder = tfds_sources.prepared(path)
@@ -53,7 +53,7 @@ def find(path: str, dataset: Dataset, limit: int) -> Found:
                 "between them: images.npy+labels.npy"
             )
         (images,) = arrays.values()
-        arrays = {"images": images, "labels": _single(other, limit)}
+        arrays = {"images": images, **_single("labels", other, limit)}
     return found_in(arrays, limit)
 
 
@@ -79,13 +79,15 @@ def _there(path):
         raise FileNotFoundError(f"There is no file or folder {path!r}.")
 
 
-def _single(path, limit):
+def _single(called, path, limit):
+    """The one array of a file, called so, and the words beside it."""
     _there(path)
     arrays = arrays_in(path)
+    texts = {name: arrays.pop(name) for name in TEXTS if name in arrays}
     if len(arrays) != 1:
         raise ValueError(f"{path} must hold one array, not {len(arrays)}")
     ((name, array),) = arrays.items()
-    return Stored.of(load(name, array, limit))
+    return {called: Stored.of(load(name, array, limit)), **texts}
 
 
 def _of_tfds(builder, limit):
@@ -105,9 +107,9 @@ def _of_tfds(builder, limit):
         for name, spec in examples.element_spec.items()
         if hasattr(spec, "shape") and spec.dtype.size
     }
-    label = dict(builder.info.features.items()).get("label")
-    names = getattr(label, "names", None) and tuple(label.names)
-    return dataclasses.replace(found_in(arrays, limit), class_names=names)
+    features = builder.info.features.items()
+    names = {name: of.names for name, of in features if getattr(of, "names", None)}
+    return found_in(arrays, limit, names)
 
 
 def _of_folder(path, dataset, limit):
@@ -172,18 +174,20 @@ def _of_parquet(path, dataset, limit):
     for name in ("mean", "std", "scale"):
         if name in arrays:
             arrays[name] = Stored.of(arrays[name].load()[0])
-    names = _names(table.schema_arrow.metadata)
-    return dataclasses.replace(found_in(arrays, limit), class_names=names)
+    return found_in(arrays, limit, _class_names(table.schema_arrow.metadata))
 
 
-def _names(metadata):
-    """The names of the classes, as Hugging Face's datasets write them; or None."""
+def _class_names(metadata):
+    """Names of classes by column, as Hugging Face's datasets write them."""
     found = json.loads((metadata or {}).get(b"huggingface") or b"{}")
-    for key in ("info", "features", "label", "names"):
+    for key in ("info", "features"):
         found = found.get(key) if isinstance(found, dict) else None
-    if isinstance(found, list) and all(isinstance(name, str) for name in found):
-        return tuple(found)
-    return None
+    columns = found.items() if isinstance(found, dict) else ()
+    return {
+        name: feature["names"]
+        for name, feature in columns
+        if isinstance(feature, dict) and isinstance(feature.get("names"), list)
+    }
 
 
 def _cell(value):

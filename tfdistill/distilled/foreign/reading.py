@@ -121,7 +121,7 @@ def _read(name, source, dataset, declared, zca, recipe):
             found = formats.find(source, dataset, limit)
         else:
             found = _of_pair(source)
-        checks.check_order(found.class_names or (), dataset)
+        checks.check_order(found.class_names, dataset)
         images, words = pixels.normalised(found, dataset, said)
         means = labels.meaning(found.labels, len(images), dataset.num_classes)
     except FileNotFoundError:
