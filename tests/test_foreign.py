@@ -364,6 +364,40 @@ def test_a_normalisation_in_the_file_is_used(digits, tmp_path):
     np.testing.assert_allclose(read(path, digits).images[0], images, atol=1e-3)
 
 
+def test_a_normalisation_of_many_channels_is_used(tmp_path):
+    rng, labels = np.random.default_rng(0), np.arange(60) % 2
+    images = rng.random((60, 4, 4, 80), "float32") * np.linspace(0.5, 1, 80)
+    images = images.astype("float32")
+    real = tfdistill.from_arrays((images, labels))
+    other = tfdistill.from_arrays((0.8 * images + 0.1, labels))
+    data = tfdistill.baselines.random_real(other, steps=2)
+    data.save(tmp_path / "folder")
+    data.to_npz(tmp_path / "a.npz")
+    expected = read(tmp_path / "folder", real).images
+    found = read(tmp_path / "a.npz", real).images
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"std": [0.2]}, "has a std, but no mean"),
+        ({"mean": [0.5]}, "has a mean, but no std"),
+        ({"mean": np.zeros(64), "std": [0.2]}, "mean has 64 numbers, but the images"),
+        ({"mean": [0.5], "std": np.ones((9, 9))}, "std has 81 numbers"),
+    ],
+)
+def test_half_a_normalisation_in_the_file_is_refused(given, says, digits, tmp_path):
+    images, numbers = some(digits)
+    raw, path = digits.normalization.denormalize(images), tmp_path / "a.npz"
+    np.savez(path, images=raw, labels=numbers, **given)
+    assert says in refusal(path, digits, check=False)
+    read(path, digits, pixels="0..1")
+    np.savez(path, images=(raw - 0.5) / 0.2, labels=numbers, **given)
+    found = read(path, digits, mean=[0.5], std=[0.2])
+    np.testing.assert_allclose(found.images[0], images, atol=1e-4)
+
+
 def test_our_own_files_are_read(digits, tmp_path):
     own = tfdistill.Normalization((0.6,), (0.1,))
     data = tfdistill.baselines.random_real(digits, steps=2).replace(student="mlp")

@@ -1,7 +1,6 @@
 """Which of several arrays are the images, the labels and the normalisation."""
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -40,7 +39,7 @@ class Found:
     Attributes:
         images: Numbers, `[..., H, W, C]`, `[..., C, H, W]` or `[..., H * W * C]`.
         labels: Numbers, one or a row for each image.
-        mean, std: Of the normalisation that the images have, by channel; None if the
+        mean, std: Of the normalisation that the images have, of any size; None if the
             file doesn't say.
         zca: Matrix `[D, D]` by which the flat images were multiplied; None if none is
             in the file.
@@ -91,13 +90,13 @@ def found_in(
             f"it has images ({images!r}), but no labels, only {_listed(arrays)}: call "
             "them 'labels'"
         )
-    beside = _named({name: arrays[name] for name in own}, _LABELS, lambda shape: True)
+    beside = _named({name: arrays[name] for name in own}, _LABELS)
     names = own.get(labels) or own.get(beside or _only(own))
     others = {
-        "mean": _named(arrays, _MEAN, _is_short),
-        "std": _named(arrays, _STD, _is_short),
+        "mean": _named(arrays, _MEAN),
+        "std": _named(arrays, _STD),
         "zca": _named(arrays, _ZCA, _is_square),
-        "zca_mean": _named(arrays, _ZCA_MEAN, lambda shape: True),
+        "zca_mean": _named(arrays, _ZCA_MEAN),
     }
     return Found(
         _numbers(images, arrays[images], limit),
@@ -130,7 +129,7 @@ def whitening_in(arrays: Mapping[str, Stored], limit: int):
         raise ValueError(
             f"it must hold a square matrix 'zca', but has {_listed(arrays)}"
         )
-    before = _named(arrays, (*_ZCA_MEAN, "mean"), lambda shape: True)
+    before = _named(arrays, (*_ZCA_MEAN, "mean"))
     return _numbers(matrix, arrays[matrix], limit), (
         None if before is None else _numbers(before, arrays[before], limit)
     )
@@ -188,7 +187,7 @@ def _text(name, value):
     return Stored.of(np.asarray([as_text(word) for word in words]))
 
 
-def _named(arrays, names: Sequence[str], fits):
+def _named(arrays, names: Sequence[str], fits=lambda shape: True):
     by_name = {_plain(name): name for name in arrays}
     for name in names:
         if name in by_name and fits(arrays[by_name[name]].shape):
@@ -203,10 +202,6 @@ def _only(names):
 
 def _plain(name):
     return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
-
-
-def _is_short(shape):
-    return math.prod(shape) <= 64
 
 
 def _is_square(shape):

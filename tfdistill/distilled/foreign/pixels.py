@@ -83,13 +83,12 @@ def normalised(found: Found, dataset: Dataset, declared: Declared):
     images = _in_order(images, channels_first)
     reading = declared.pixels
     mean, std = declared.mean, declared.std
+    channels = dataset.image_shape[-1]
     if mean is None and reading in (None, "standardised"):
-        mean, std = found.mean, found.std
-        mean, std = (None, None) if std is None else (mean, std)
+        mean, std = _own(found, channels)
     if reading is None:
         said = mean is not None
         reading = "0..255" if is_whole and zca is None and not said else "standardised"
-    channels = dataset.image_shape[-1]
     own = dataset.normalization
     numbers = [
         _channels(name, values, channels)
@@ -154,6 +153,23 @@ def _unwhitened(images, matrix, before):
             )
         flat = flat + before.reshape(-1)
     return flat.reshape(images.shape)
+
+
+def _own(found, channels):
+    """The mean and the deviation in a file: both or neither, as many as channels."""
+    own = {"mean": found.mean, "std": found.std}
+    sizes = {name: values.size for name, values in own.items() if values is not None}
+    way_out = "give both, mean= and std=, or say what the pixels are, pixels="
+    for name, size in sizes.items():
+        if len(sizes) == 1:
+            (other,) = {*own} - {name}
+            raise ValueError(f"it has a {name}, but no {other}: {way_out}")
+        if size not in (1, channels):
+            raise ValueError(
+                f"its {name} has {size} numbers, but the images have {channels} "
+                f"channel{'s' * (channels != 1)}: {way_out}"
+            )
+    return own.values()
 
 
 def _channels(name, values, channels):
