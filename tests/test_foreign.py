@@ -598,6 +598,41 @@ def test_other_labels_are_refused(given, says):
         labels.meaning(given, 6, 3)
 
 
+@pytest.mark.parametrize("form", ["npz", "parquet"])
+def test_our_own_files_keep_their_objective(form, digits, tmp_path):
+    if form == "parquet":
+        pytest.importorskip("datasets")
+    rng, one_hot = np.random.default_rng(0), np.eye(10)[np.arange(20) % 10]
+    data = tfdistill.DistilledDataset(
+        rng.standard_normal((1, 20, 8, 8, 1)),
+        5 * (one_hot[None] - 0.1),
+        recipe=tfdistill.OrdinaryTraining(),
+        objective="least_squares",
+        normalization=digits.normalization,
+        class_names=digits.class_names,
+    )
+    for at, (values, kind) in enumerate(
+        [(data.labels, "centred"), (one_hot[None], "one-hot"), (one_hot[None] + 1, "")]
+    ):
+        path = tmp_path / f"{at}.{form}"
+        getattr(data.replace(labels=values), f"to_{form}")(path)
+        found = read(path, digits, check=False)
+        assert found.objective.name == "least_squares"
+        assert found.provenance["labels"] == (kind or "learned")
+        np.testing.assert_allclose(found.labels, values, atol=1e-6)
+
+
+def test_an_objective_that_does_not_fit_the_labels_is_refused():
+    numbers = np.arange(6) % 3
+    assert labels.meaning(numbers, 6, 3, "somebody's").objective.name == (
+        "classification"
+    )
+    with pytest.raises(ValueError, match="but its labels are not rows"):
+        labels.meaning(np.eye(3)[numbers] - 1 / 3, 6, 3, "classification")
+    with pytest.raises(ValueError, match="shape"):  # a number for each image
+        labels.meaning(numbers, 6, 3, "regression")
+
+
 class _Evil:
     def __reduce__(self):
         return print, ("this must never be printed",)

@@ -1,6 +1,7 @@
 """Which of several arrays are the images, the labels and the normalisation."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -29,7 +30,7 @@ _ZCA = ("zca", "zca_matrix", "transform_matrix", "whitening", "whitening_matrix"
 _MOST = 500
 _ZCA_MEAN = ("zca_mean", "mean_vector", "whitening_mean")
 #: Names of arrays that hold words.
-TEXTS = ("class_names",)
+TEXTS = ("class_names", "objective")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Found:
             in the file.
         zca_mean: `[D]`, what was subtracted before; None for nothing.
         class_names: In the order of the labels; none if the file doesn't say.
+        objective: The name of what the labels are for; "" if the file doesn't say.
     """
 
     images: np.ndarray
@@ -54,6 +56,7 @@ class Found:
     zca: np.ndarray | None = None
     zca_mean: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
+    objective: str = ""
 
 
 def found_in(
@@ -106,6 +109,7 @@ def found_in(
             for what, name in others.items()
         },
         class_names=tuple(map(as_text, names or _words("class_names", arrays, limit))),
+        objective=_word("objective", arrays, limit),
     )
 
 
@@ -114,6 +118,13 @@ def _words(name, arrays, limit):
     if name not in arrays:
         return []
     return load(name, arrays[name], limit).reshape(-1).tolist()
+
+
+def _word(name, arrays, limit):
+    """The one word of an array; "" if it isn't there, or holds several."""
+    if name not in arrays or math.prod(arrays[name].shape) != 1:
+        return ""
+    return as_text(*_words(name, arrays, limit))
 
 
 def whitening_in(arrays: Mapping[str, Stored], limit: int):
@@ -155,8 +166,7 @@ def in_python(value, seen: set[int] | None = None) -> dict[str, Stored]:
         items = list(enumerate(value))
     else:
         return {}
-    given = {name: item for name, item in items if name in TEXTS and item is not None}
-    texts = {name: _text(name, item) for name, item in given.items()}
+    texts = _texts(items)
     found = {str(key): _stored(item) for key, item in items if _stored(item)} | texts
     if any(len(array.shape) >= 2 for array in found.values()):
         return found
@@ -177,8 +187,18 @@ def _stored(value):
     return None
 
 
-def _text(name, value):
-    """Words as an array."""
+def _texts(items):
+    """The words among the items of a collection, as arrays by name."""
+    found = {}
+    for name, value in items:
+        if name == "objective" and isinstance(value, str):
+            found[name] = Stored.of(np.asarray(value))
+        elif name == "class_names" and value is not None:
+            found[name] = _listed_words(name, value)
+    return found
+
+
+def _listed_words(name, value):
     if isinstance(value, Stored):
         return value
     words = value if isinstance(value, (list, tuple)) else [value]

@@ -152,6 +152,7 @@ def _of_parquet(path, dataset, limit):
     size = int(np.prod(shape)) * 8
     if count * size > limit:
         raise ValueError(f"it claims {count} images, more than the real training data")
+    row: dict = {}
     for batch in table.iter_batches(batch_size=16):
         for row in batch.to_pylist():
             for name, value in row.items():
@@ -170,7 +171,9 @@ def _of_parquet(path, dataset, limit):
             array = np.asarray(values)
             if array.dtype.kind in "biuf":
                 arrays[name] = Stored.of(array)
-    # One row's normalisation is that of all.
+    # One row's objective and normalisation are those of all.
+    if isinstance(row.get("objective"), str):
+        arrays["objective"] = Stored.of(np.asarray(row["objective"]))
     for name in ("mean", "std", "scale"):
         if name in arrays:
             arrays[name] = Stored.of(arrays[name].load()[0])

@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfdistill.inner import objectives
 from tfdistill.inner.objectives.base import Objective
-from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.objectives.classification import Classification, are_shares
 from tfdistill.inner.objectives.least_squares import LeastSquares
+from tfdistill.inner.objectives.regression import Regression
 
 # Learned centred labels stay near those that they start from, -1/K and 1 - 1/K; the
 # outputs of a network do not.
@@ -18,7 +20,8 @@ class Meaning(NamedTuple):
 
     Attributes:
         values: float32 `[images, classes]`.
-        kind: "integer", "one-hot", "soft" or "centred".
+        kind: "integer", "one-hot", "soft" or "centred"; "learned" for other numbers,
+            of which only a file that names their objective can tell.
         objective: What they are learned by.
     """
 
@@ -27,7 +30,9 @@ class Meaning(NamedTuple):
     objective: Objective
 
 
-def meaning(labels: np.ndarray, num_images: int, num_classes: int) -> Meaning:
+def meaning(
+    labels: np.ndarray, num_images: int, num_classes: int, objective: str = ""
+) -> Meaning:
     """Recognises integer, one-hot, soft and centred labels.
 
     Args:
@@ -35,29 +40,47 @@ def meaning(labels: np.ndarray, num_images: int, num_classes: int) -> Meaning:
             of steps and batches.
         num_images: Number of images.
         num_classes: Number of classes of the real data.
+        objective: Name of what they are learned by; one that doesn't ship tells as
+            little as none.
 
     Raises:
-        ValueError: If they are none of these.
+        ValueError: If they are none of these, or not for that objective.
     """
     labels = np.asarray(labels)
-    if labels.size == num_images:
-        return _integers(labels.reshape(-1), num_classes)
+    kind = objectives.OBJECTIVES.get(objective)
+    stated = None if kind is None else kind()
+    if labels.size == num_images and not isinstance(stated, Regression):
+        values = _integers(labels.reshape(-1), num_classes)
+        return Meaning(values, "integer", stated or Classification())
     if labels.size != num_images * num_classes or labels.shape[-1] != num_classes:
         raise ValueError(
             f"its labels have the shape {list(labels.shape)}, which is neither a class "
             f"for each of {num_images} images nor {num_classes} numbers"
         )
     rows = labels.reshape(num_images, num_classes).astype("float32")
+    found = stated or _recognised(rows)
+    if are_shares(rows):
+        one_hot = np.isin(rows, (0, 1)).all()
+        return Meaning(rows, "one-hot" if one_hot else "soft", found)
+    if found.name == Classification.name:
+        raise ValueError(
+            f"its objective is {found.name!r}, but its labels are not rows >= 0 that "
+            "sum to 1: correct one of them"
+        )
+    return Meaning(rows, "centred" if rows.min() < 0 else "learned", found)
+
+
+def _recognised(rows):
+    """The objective that rows of numbers look made for."""
     if rows.min() < 0:
         if np.abs(rows).max() > _LARGEST_CENTRED:
             raise ValueError(
                 f"its labels go from {rows.min():.3g} to {rows.max():.3g}, like a "
                 "network's outputs: store their softmax"
             )
-        return Meaning(rows, "centred", LeastSquares())
-    if np.allclose(rows.sum(1), 1, atol=1e-3):
-        one_hot = np.isin(rows, (0, 1)).all()
-        return Meaning(rows, "one-hot" if one_hot else "soft", Classification())
+        return LeastSquares()
+    if are_shares(rows):
+        return Classification()
     raise ValueError(
         "its labels are neither negative anywhere nor rows that sum to 1: neither "
         "probabilities nor centred ones"
@@ -78,5 +101,4 @@ def _integers(labels, num_classes):
             f"its labels go from {whole.min()} to {whole.max()}, but the real data has "
             f"the classes 0 to {num_classes - 1}"
         )
-    values = np.eye(num_classes, dtype="float32")[whole]
-    return Meaning(values, "integer", Classification())
+    return np.eye(num_classes, dtype="float32")[whole]

@@ -34,7 +34,8 @@ def read_distilled(
 
     Nothing in a file is run: arrays of objects and pickles of anything else than
     tensors are refused, and sizes are checked before anything is allocated. Integer,
-    one-hot, soft and centred labels are recognised, and channels that come first.
+    one-hot, soft and centred labels are recognised, if the file doesn't name their
+    objective as ours do, and channels that come first.
 
     Args:
         source: A folder of `DistilledDataset.save`, a run folder, a folder of TFDS or
@@ -123,7 +124,9 @@ def _read(name, source, dataset, declared, zca, recipe):
             found = _of_pair(source)
         checks.check_order(found.class_names, dataset)
         images, words = pixels.normalised(found, dataset, said)
-        means = labels.meaning(found.labels, len(images), dataset.num_classes)
+        means = labels.meaning(
+            found.labels, len(images), dataset.num_classes, found.objective
+        )
     except FileNotFoundError:
         raise
     # Damaged files make NumPy, zip, PyArrow and pickle's reader each raise their own.
