@@ -678,6 +678,16 @@ class TwoAnswers(keras.Model):
         return {"logits": self.last(images), "images": images}
 
 
+class OwnLoss(NoTraining):
+    def compute_loss(self, *args, **kwargs):
+        return 0.0 * super().compute_loss(*args, **kwargs)
+
+
+class OwnStep(NoTraining):
+    def train_step(self, data):
+        return {}
+
+
 def constrained(**kwargs):
     return lambda: sequential(dense(4, **kwargs), dense(3))
 
@@ -689,6 +699,8 @@ def constrained(**kwargs):
         (TwoAnswers, "one tensor of logits, not a dict"),
         (constrained(kernel_constraint="non_neg"), "constraint NonNeg on .*kern"),
         (constrained(bias_constraint=keras.constraints.MaxNorm(1)), "constraint MaxN"),
+        (OwnLoss, "a compute_loss of its own, .* do not call: build it without"),
+        (OwnStep, "a train_step of its own"),
     ],
 )
 def test_students_that_are_refused(make, says):
@@ -726,6 +738,7 @@ def test_the_table_of_models_says_what_happens():
         "several outputs": TwoAnswers,
         "several inputs": TwoImages,
         "weight constraints": constrained(kernel_constraint="max_norm"),
+        "a `train_step` or `compute_loss` of its own": OwnLoss,
         "the same layers each time": the_same_model,
         "`clear_session()` in the callable": clears_session,
         "mixed_float16": small("mixed_float16"),

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfdistill._internal.checks import with_kind
 from tfdistill.students.logits import what_else
 from tfdistill.students.names import get, name_of
+from tfdistill.students.training import check_training
 
 
 def build(
@@ -33,7 +34,8 @@ def build(
         A built model from `[batch, *image_shape]` to logits `[batch, num_classes]`.
 
     Raises:
-        ValueError: If there is no such student, or its model doesn't fit the data.
+        ValueError: If there is no such student, its model doesn't fit the data, or the
+            steps of a distilled data set would train another one than `fit` does.
 
     Example:
         >>> import tfdistill
@@ -57,7 +59,7 @@ def build(
     check(model, image_shape, num_classes, who=f"student {name}", logits=logits)
     if not model.trainable_variables:
         raise ValueError(f"student {name} has no trainable weights.")
-    _check_constraints(model, name)
+    check_training(model, name)
     _without_cudnn(model)
     return model
 
@@ -212,13 +214,3 @@ def _check_logits(model, who, image_shape, num_classes):
             f"{who} must return logits, but it gives {given}; leave out the "
             "activation at its end."
         )
-
-
-def _check_constraints(model, name):
-    for variable in model.trainable_variables:
-        if variable.constraint is not None:
-            raise ValueError(
-                f"student {name} has the constraint "
-                f"{type(variable.constraint).__name__} on {variable.path!r}, which the "
-                "steps of a distilled data set do not keep; build it without."
-            )
