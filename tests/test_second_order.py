@@ -119,8 +119,11 @@ REFUSED = {
 }
 WARNED = {
     "tf.stop_gradient": own(lambda x: x * tf.stop_gradient(x)),
-    "SpectralNormalization": lambda: layers.SpectralNormalization(layers.Conv2D(2, 3)),
     "BatchNormalization(renorm=True)": lambda: layers.BatchNormalization(renorm=True),
+}
+#: By `students.build`, as no student can have it.
+REFUSED_AS_STUDENT = {
+    "SpectralNormalization": lambda: layers.SpectralNormalization(layers.Conv2D(2, 3)),
 }
 #: Without kernels, or not made by Keras, in double precision.
 SINGLE = {"RandomRotation", "tf.nn.local_response_normalization"}
@@ -134,7 +137,7 @@ def test_the_table_says_what_is_tried():
     assert found == {
         "exact": set(EXACT),
         "replaced": set(REPLACED),
-        "refused": set(REFUSED),
+        "refused": {*REFUSED, *REFUSED_AS_STUDENT},
         "warned": set(WARNED),
     }
 
@@ -403,6 +406,14 @@ def test_what_has_no_second_derivative_is_refused(name):
     with pytest.raises(ValueError, match="^student own: its layer 'mine' uses ") as e:
         second_order.check(student_with(REFUSED[name]), SHAPE, "own")
     assert "images cannot be distilled through it: use " in str(e.value)
+
+
+@pytest.mark.parametrize("name", REFUSED_AS_STUDENT)
+def test_what_no_student_can_have_is_refused(name):
+    with pytest.raises(ValueError, match="assigns to .* in training"):
+        students.build(
+            lambda: student_with(REFUSED_AS_STUDENT[name]()).model, SHAPE, CLASSES
+        )
 
 
 @pytest.mark.parametrize(

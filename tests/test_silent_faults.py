@@ -688,6 +688,75 @@ class OwnStep(NoTraining):
         return {}
 
 
+class Noise(keras.layers.Layer):
+    """Adds what `draw` gives."""
+
+    def __init__(self, draw, **attributes):
+        super().__init__(name="mine")
+        self.draw = draw
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def call(self, x, training=None):
+        return x + self.draw(self) if training else x
+
+
+def noisy(draw, **attributes):
+    def make():
+        own = {name: value() for name, value in attributes.items()}
+        return sequential(dense(4), Noise(draw, **own), dense(3))
+
+    return make
+
+
+def spectral():
+    return sequential(keras.layers.SpectralNormalization(dense(4), name="sn"), dense(3))
+
+
+ELSEWHERE = keras.random.SeedGenerator(1)
+NOT_SEEDED = {
+    "keras.random": lambda _: keras.random.normal(()),
+    "a generator of no layer": lambda _: keras.random.normal((), seed=ELSEWHERE),
+    "tf.random": lambda _: tf.random.normal([], seed=1),
+    "a branch": lambda _: tf.cond(
+        tf.random.uniform([]) > 0.5, lambda: tf.random.normal([]), lambda: 0.0
+    ),
+    "a loop": lambda _: tf.map_fn(lambda _: tf.random.normal([]), tf.zeros([4])),
+    "a function": lambda _: tf.function(tf.random.normal, autograph=False)([4]),
+    "tf.random.Generator": lambda _: tf.random.get_global_generator().normal([]),
+}
+SEEDED = {
+    "layers of Keras": lambda: sequential(
+        keras.layers.Reshape(SHAPE),
+        keras.layers.RandomFlip(),
+        keras.layers.RandomTranslation(0.1, 0.1),
+        keras.layers.RandomBrightness(0.1, (-3, 3)),
+        keras.layers.RandomErasing(0.3),
+        keras.layers.Reshape((16, 1)),
+        keras.layers.LSTM(4, dropout=0.2, recurrent_dropout=0.2),
+        keras.layers.GaussianNoise(0.1),
+        keras.layers.BatchNormalization(),
+        keras.layers.AlphaDropout(0.1),
+        dense(3),
+    ),
+    "changes of a recipe": lambda: sequential(
+        keras.layers.Reshape(SHAPE),
+        tfdistill.RandomChanges(flip=True, shift=0.1).layer(),
+        keras.layers.Flatten(),
+        dense(3),
+    ),
+    "a generator of its own": noisy(
+        lambda layer: keras.random.normal((), seed=layer.seeds[0]),
+        seeds=lambda: [keras.random.SeedGenerator(1)],
+    ),
+    "a constant": noisy(lambda _: keras.random.normal((), seed=1)),
+    "stateless": noisy(lambda _: tf.random.stateless_normal([], [1, 2])),
+    "frozen weights": lambda: sequential(
+        keras.layers.SpectralNormalization(dense(4, trainable=False)), dense(3)
+    ),
+}
+
+
 def constrained(**kwargs):
     return lambda: sequential(dense(4, **kwargs), dense(3))
 
@@ -701,12 +770,34 @@ def constrained(**kwargs):
         (constrained(bias_constraint=keras.constraints.MaxNorm(1)), "constraint MaxN"),
         (OwnLoss, "a compute_loss of its own, .* do not call: build it without"),
         (OwnStep, "a train_step of its own"),
+        (spectral, "its layer 'sn' assigns to the weight .*kernel' in training"),
     ],
 )
 def test_students_that_are_refused(make, says):
     with pytest.raises(ValueError, match=says) as error:
         students.build(make, SHAPE, 3)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", NOT_SEEDED)
+def test_random_numbers_of_no_seed_are_refused(name):
+    says = "its layer 'mine' draws random numbers .*: give .*keras.random.SeedGenerator"
+    with pytest.raises(ValueError, match=says):
+        students.build(noisy(NOT_SEEDED[name]), SHAPE, 3)
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_random_numbers_of_seeds_are_drawn(name):
+    students.build(SEEDED[name], SHAPE, 3)
+
+
+def test_a_look_at_the_range_leaves_weights_that_training_assigns():
+    model = spectral()
+    before = model.get_weights()
+    normalization = tfdistill.load_dataset("digits").normalization
+    students.check_range([model], "own", SHAPE, normalization)
+    for a, b in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_penalties_of_layers_are_kept():
@@ -738,6 +829,8 @@ def test_the_table_of_models_says_what_happens():
         "several outputs": TwoAnswers,
         "several inputs": TwoImages,
         "weight constraints": constrained(kernel_constraint="max_norm"),
+        "layers that assign to their weights in training": spectral,
+        "random numbers without a seed generator": noisy(NOT_SEEDED["tf.random"]),
         "a `train_step` or `compute_loss` of its own": OwnLoss,
         "the same layers each time": the_same_model,
         "`clear_session()` in the callable": clears_session,

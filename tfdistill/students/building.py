@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfdistill._internal.checks import with_kind
 from tfdistill.students.logits import what_else
 from tfdistill.students.names import get, name_of
-from tfdistill.students.training import check_training
+from tfdistill.students.training import check_training, has_values
 
 
 def build(
@@ -59,8 +59,8 @@ def build(
     check(model, image_shape, num_classes, who=f"student {name}", logits=logits)
     if not model.trainable_variables:
         raise ValueError(f"student {name} has no trainable weights.")
-    check_training(model, name)
     _without_cudnn(model)
+    check_training(model, image_shape, name)
     return model
 
 
@@ -204,9 +204,7 @@ def _check_logits(model, who, image_shape, num_classes):
             f"{who} must return logits, but its final layer {final.name!r} "
             f"applies a {applied.pop()}."
         )
-    # In a stateless scope, where `RandomWeights` looks at initialisers, there are no
-    # values to ask with.
-    if num_classes < 2 or any(v._initializer is not None for v in model.variables):
+    if num_classes < 2 or not has_values(model):
         return
     given = what_else(model, image_shape)
     if given:

@@ -124,8 +124,8 @@ def _numbers(passage):
 
 @contextlib.contextmanager
 def _unchanged(model) -> Iterator[None]:
-    """Gives a model the state back that it had."""
-    state = [(v, v.numpy()) for v in model.non_trainable_variables]
+    """Gives a model the values back that it had; some layers assign to weights, too."""
+    state = [(v, v.numpy()) for v in model.variables]
     try:
         yield
     finally:

@@ -69,11 +69,11 @@ def check(student, image_shape: Sequence[int], name: str, *, order: int = 2) -> 
             kind = re.sub("(Grad|Backprop).*", "", operation.type)
             # The gradients of functions do not carry the names of layers.
             paths = [path, *(p for op, p in operations if op.type == kind)]
-            layer = _layer(student.model, paths)
+            layer = layer_of(student.model, paths)
             raise ValueError(_sentence(name, kind, layer, order))
     # The derivative of logsumexp does not depend on what is stopped in it.
     stops = [path for _, path in found if "ReduceLogSumExp" not in path]
-    for layer in sorted({_layer(student.model, [path]) for path in stops}):
+    for layer in sorted({layer_of(student.model, [path]) for path in stops}):
         warnings.warn(
             f"student {name}: {layer} stops gradients (tf.stop_gradient), so the "
             "meta-gradient leaves out what flows through there.",
@@ -135,7 +135,7 @@ def _sentence(name, kind, layer, order):
     )
 
 
-def _layer(model, paths):
+def layer_of(model: keras.Model, paths: Sequence[str]) -> str:
     """The innermost layer whose name is in the scopes of an operation, of several."""
     names = {layer.name for layer in model._flatten_layers(include_self=False)}
     for path in paths:

@@ -42,6 +42,20 @@ def on_paths(
     )
 
 
+def everything(
+    graph: tf.Graph, callers: str = ""
+) -> Iterator[tuple[tf.Operation, str]]:
+    """The operations of a graph and its functions, with their names as in `on_paths`.
+
+    What functions are called by is among them, and so is what no path leads through.
+    """
+    for operation in graph.get_operations():
+        name = callers + operation.name
+        yield operation, name
+        for function in _functions(operation):
+            yield from everything(function, f"{name}/")
+
+
 def _between(graph, sources, targets, callers=""):
     reached, needed = _reached(graph, sources), _needed(graph, targets)
     for operation in graph.get_operations():
