@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
-from tfdistill.cli import comparisons, distill, main, run_folder
+from tfdistill.cli import comparisons, distill, main, run_folder, students
 from tfdistill.cli.errors import IncompleteError, InputError
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.reporting import plots
@@ -143,6 +143,17 @@ def test_what_the_end_would_refuse_is_refused_first(
     with pytest.raises(InputError, match=f"could not be {what} in the end: no module"):
         run(command, *flags)
     assert not (tmp_path / "w").exists()
+
+
+def test_of_several_widths_the_first_network_is_tried_and_exported():
+    widths = ("--student=gtn_learner", "--widths=2-4,2-4,2-4", "--architectures=2")
+    c = main.command("distill").parse([*widths, "--workdir=w"])
+    digits = tfdistill.load_dataset("digits")
+    one, *_ = students.sampled(c).students
+    count = tfdistill.students.build(one, digits.image_shape, 10).count_params()
+    assert students.first(c, digits).count_params() == count
+    real = tfdistill.baselines.random_real(digits, steps=1)
+    assert students.trained(c, real).count_params() == count
 
 
 def test_class_names_are_anybodys(run, tmp_path, monkeypatch):

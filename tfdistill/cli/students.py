@@ -282,7 +282,7 @@ def sampled(configuration: Configuration):
     from tfdistill.students import names
 
     c = configuration
-    if not c.widths:
+    if "widths" not in c or not c.widths:
         return names.name_of(c.student)
     ranges = []
     for width in c.widths:
@@ -345,10 +345,10 @@ def with_start(configuration: Configuration, sets: list, start) -> list:
 
 
 def first(configuration: Configuration, data):
-    """A new network of --student; of several, of the first."""
+    """A new network of `sampled`; of several, of the first."""
     from tfdistill.students import names
 
-    return build(names.each_of(configuration.student)[0], data)
+    return build(names.each_of(sampled(configuration))[0], data)
 
 
 def given_model(path: str, student: str, data):
@@ -381,10 +381,8 @@ def trained(configuration: Configuration, distilled):
     """
     from tfdistill._internal.seeds import Stream, student_seed
     from tfdistill.inner.stateless import StatelessModel
-    from tfdistill.students import names
 
-    first = names.each_of(configuration.student)[0]
-    make_model = functools.partial(build, first, distilled)
+    make_model = functools.partial(first, configuration, distilled)
     model, pretrained = make_model(), pretrained_weights(configuration)
     if pretrained is not None:
         pretrained.build(make_model, model)
