@@ -1,16 +1,21 @@
 """A folder holds the same run only if what its paths lead to is the same."""
 
 import dataclasses
+import os
+import re
 
 import commands
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfdistill
-from tfdistill.cli import compared_sets, content, data, main, run_folder
+from tfdistill.cli import baseline, compared_sets, content, data, main, run_folder
 from tfdistill.cli.content import Content
 from tfdistill.cli.errors import InputError
 from tfdistill.data import fingerprints
+
+EARLIER = os.path.join(os.path.dirname(__file__), "earlier_versions")
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +70,6 @@ def test_content_is_the_same_on_other_machines(digits):
 
 
 def test_labels_of_a_stream_are_content(digits):
-    import tensorflow as tf
-
     images, labels = digits.train.images[:40], digits.train.labels[:40]
 
     def streamed(labels):
@@ -119,6 +122,49 @@ def test_a_folder_of_an_earlier_version_goes_on(digits, tmp_path):
     assert flags.endswith(f"# content: {known.now}\n")
     with pytest.raises(InputError, match="holds another run"):
         claim("distill", moved, Content("other", earlier=known.earlier))
+
+
+def test_the_source_of_an_adaptation_is_content(digits, tmp_path, monkeypatch):
+    """Folders of earlier versions, which say nothing of it, go on."""
+    one_device = tf.distribute.get_strategy()
+    monkeypatch.setattr(baseline.machine, "set_threads", lambda _: None)
+    monkeypatch.setattr(baseline.machine, "strategy", lambda _: one_device)
+    monkeypatch.setattr(baseline.rehearsal, "of_distilled", lambda *_: None)
+    monkeypatch.setattr(run_folder, "is_finished", lambda _: True)  # no training
+    folder, pool = tmp_path / "w", os.path.join(EARLIER, "pool")
+    flags = [f"--workdir={folder}", "--kind=fada", f"--pool={pool}", "--steps=1"]
+    flags += ["--initial_weights=pretrained", "--num_students=1", "--num_sets=1"]
+
+    def save(name, shift=0):
+        parts = {"train": digits.train, "test": digits.test}
+        arrays = {f"x_{part}": split.images for part, split in parts.items()}
+        for part, split in parts.items():
+            arrays[f"y_{part}"] = (split.read_labels() + shift) % 10
+        np.savez(tmp_path / name, **arrays)
+
+    def begin(name):
+        source = [f"--source_dataset={tmp_path / name}"]
+        try:
+            baseline.COMMAND.run(baseline.COMMAND.parse([*flags, *source]))
+        finally:
+            while run_folder._held:
+                run_folder._held.pop().close()
+
+    save("a.npz")
+    save("moved.npz")
+    begin("a.npz")
+    begin("moved.npz")
+    text = (folder / "flags.txt").read_text()
+    earlier = data.content(digits, f"{pool}/pool.json").now
+    earlier = re.sub("(?<=# content: ).*", earlier, text)
+    (folder / "flags.txt").write_text(earlier)
+    with pytest.raises(InputError, match="holds another run"):
+        begin("a.npz")  # which may be another one
+    begin("moved.npz")
+    assert (folder / "flags.txt").read_text() == text != earlier
+    save("moved.npz", shift=1)
+    with pytest.raises(InputError, match="--pool or --source_dataset holds"):
+        begin("moved.npz")
 
 
 def test_only_what_the_content_answers_for_may_move(tmp_path):

@@ -143,12 +143,12 @@ def run(configuration: Configuration) -> None:
     rehearsal.of_distilled(sets[0], model)
     if c.dry_run:
         return _dry_run(c, sets, dataset, learned, evaluator)
-    rates = content.of_path(c.learned_rates)
     held = data.content(
         dataset,
         students.pool_list(c),
         students={"student": c.student.split(",")},
-        learned_rates=rates,
+        learned_rates=content.of_path(c.learned_rates),
+        source_dataset=source and content.of_part(source.train),
     )
     run_folder.claim(COMMAND, c, _OWNED, held)
     if run_folder.is_finished(c.workdir):

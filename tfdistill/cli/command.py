@@ -22,6 +22,8 @@ from tfdistill.runs import files
 
 # What help calls the values that are paths.
 _PATHS = ("FOLDER", "FILE", "FOLDER,...")
+# Flags that name data, which a path may lead to.
+_DATA = ("dataset", "source_dataset")
 #: What help shows, in this order.
 TITLES = ("data", "who learns", "what is learned", "how long", "result", "machine")
 
@@ -297,7 +299,7 @@ class Command:
         """The flag to which a line of a flagfile gives a path of this machine."""
         name, value = name_of(line), line.partition("=")[2]
         named = name in self.flags and self.flags[name].value in _PATHS
-        return name if named or (name == "dataset" and os.sep in value) else None
+        return name if named or (name in _DATA and os.sep in value) else None
 
     def _knows(self, line):
         return line[:2] == "--" and name_of(line) in self.flags

@@ -17,8 +17,8 @@ class Content:
         now: A hash of it; behind a dash, one of `of_students`, if there are any.
         flags: Names of the flags whose paths it answers for: these may change on the
             way, if the hash is the same.
-        earlier: The hashes of earlier versions, which know less: one of the data's and
-            the pool's form alone.
+        earlier: The hashes of earlier versions, which know less: the data's and the
+            pool's form alone, or those two alone.
         test: Of the test part alone, as `of_part` says; empty if there is none.
     """
 

@@ -209,7 +209,7 @@ def content(
         *paths: Files, such as the list of a pool; None is left out.
         students: By the flag that says so, the names of who learns; some may be files.
         **others: By a flag's name, the hash of what its path leads to; None is left
-            out.
+            out. Earlier versions may have had no such hash.
     """
     from tfdistill.data import fingerprints
     from tfdistill.runs import files
@@ -227,10 +227,15 @@ def content(
     parts = [fingerprints.of_split(split) for split in splits if split]
     named = students or {}
     networks = contents.of_students(itertools.chain(*named.values()))
+
+    def whole(known):
+        hashes = contents.of_values([*about, parts, known]), networks
+        return "-".join(filter(None, hashes))
+
     return Content(
-        "-".join(filter(None, [contents.of_values([*about, parts, known]), networks])),
+        whole(known),
         ("dataset", "pool", *known, *(named if networks else ())),
-        (contents.of_values(about),),
+        (contents.of_values(about), *([whole({})] if known else ())),
         contents.of_part(dataset.test),
     )
 
