@@ -195,6 +195,38 @@ def test_a_finished_cell_is_known_wherever_its_data_is(tool, tmp_path):
                 assert tool._result(cell, "table2", str(path), 1, None) is None
 
 
+def test_a_cell_is_done_with_one_pool(tool, monkeypatch, tmp_path, capsys):
+    """Its folder has no room for a run with another one."""
+    cell, ran = tool.papers.tables("smoke")["attack"]["mnist"][0], []
+
+    def run(arguments):
+        ran.append(arguments)
+        folder = arguments[-1].partition("=")[2]
+        os.makedirs(folder)
+        with open(os.path.join(folder, "metrics.json"), "w") as file:
+            json.dump({"accuracy_mean": 0.5}, file)
+
+    monkeypatch.setattr(tool, "_tfdistill", run)
+    path = str(tmp_path / "table.json")
+    for name in ("one", "other"):
+        folder = tmp_path / name / os.path.basename(tool.papers.POOLS[cell.pool].name)
+        folder.mkdir(parents=True)
+        (folder / "pool.json").write_text(name)
+
+    def result(name):
+        pools = str(tmp_path / name)
+        with flagsaver.flagsaver(budget="smoke", workdir=str(tmp_path), pools=pools):
+            return tool._result(cell, "attack", path, 0, "title")
+
+    found = result("one")
+    assert result("one") == result("gone") == found and len(ran) == 1
+    with pytest.raises(SystemExit, match="done with another pool .* --workdir"):
+        result("other")
+    (known,) = json.loads(open(path).read().replace("pool_content", "old")).items()
+    tool.files.write_json(path, dict([known]))  # an earlier state
+    assert result("other")["accuracy_mean"] == 0.5 and len(ran) == 1
+
+
 def test_a_folder_of_the_users_home_is_one_place(tool, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     names = "workdir", "pools", "data_dir"

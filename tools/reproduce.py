@@ -39,6 +39,7 @@ import figures  # noqa: E402
 import paths  # noqa: E402
 
 from tfdistill._internal import fields  # noqa: E402
+from tfdistill.cli import content  # noqa: E402
 from tfdistill.runs import files  # noqa: E402
 
 FLAGS = flags.FLAGS
@@ -106,14 +107,15 @@ def _result(cell, table, path, seed, title):
     arguments = [*cell.arguments(FLAGS.budget), f"--seed={seed}"]
     # What it computes, and not where its data and what was made before it are.
     key = " ".join(arguments)
-    done = _done(path)
+    done, pool = _done(path), cell.pool and papers.POOLS[cell.pool]
+    if key in done:
+        _check_pool(cell, done[key], pool)
     if key in done or not title:
         return done.get(key)
     learned = cell.learned and _folder(table, cell.learned, seed)
     if learned:
         arguments.append(f"--learned_rates={learned}")
-    if cell.pool:
-        pool = papers.POOLS[cell.pool]
+    if pool:
         arguments.append(f"--pool={_pool_folder(pool)}")
     arguments += _data_flags()
     if learned and not os.path.isfile(os.path.join(learned, "metrics.json")):
@@ -121,7 +123,7 @@ def _result(cell, table, path, seed, title):
             f"reproduce: {cell.name} tries the rates that {cell.learned} learns, which "
             f"is not done: add {os.path.basename(cell.learned)} to --only."
         )
-    if cell.pool:
+    if pool:
         _pool(pool, make=True)
     print(f"\n{title} tfdistill {shlex.join(arguments)}", flush=True)
     folder = _folder(table, cell.name, seed)
@@ -129,9 +131,30 @@ def _result(cell, table, path, seed, title):
     metrics = _read(os.path.join(folder, "metrics.json"))
     if cell.ordinary:
         metrics["ordinary"] = _ordinary(folder, metrics["num_students"])
+    if pool:
+        metrics["pool_content"] = _content(pool)
     # Another process may have done other cells in the meantime.
     files.write_json(path, {**_done(path), key: metrics})
     return metrics
+
+
+def _content(pool):
+    """A hash of the students of a pool; None if it is not there."""
+    path = os.path.join(_pool_folder(pool), "pool.json")
+    return content.of_path(path) if os.path.isfile(path) else None
+
+
+def _check_pool(cell, metrics, pool):
+    """Exits if a cell is done with another pool than the one that is there.
+
+    Neither a pool that is gone nor earlier states of this program say which it was.
+    """
+    known, found = metrics.get("pool_content"), pool and _content(pool)
+    if known and found and known != found:
+        sys.exit(
+            f"reproduce: {cell.name} is done with another pool than that in "
+            f"{_pool_folder(pool)}: choose another --workdir, or the --pools of before."
+        )
 
 
 # Earlier states of this program kept these in the keys.
@@ -353,10 +376,10 @@ def _read(path):
         return json.load(file, object_hook=_with_figures)
 
 
-def _with_figures(content):
+def _with_figures(found):
     return {
         key: fields.figure(value) if key.endswith(("_mean", "_std")) else value
-        for key, value in content.items()
+        for key, value in found.items()
     }
 
 
