@@ -16,9 +16,8 @@ that of tfdistill distill:
   flags.txt     the flags: tfdistill baseline --flagfile=... repeats the run
 """
 
-import os
-
 from tfdistill.cli import (
+    baseline_data,
     content,
     data,
     dry_run,
@@ -53,28 +52,18 @@ _KIND = Flag(
         *_ADAPTED,
     ),
 )
-_SOURCE = Flag(
-    "source_dataset",
-    str,
-    None,
-    "With --kind=fada: the data that the pool's students were trained on.",
-    value="NAME",
-    shown="what the pool says",
-)
 _NEAREST = Flag(
     "nearest_neighbours",
     bool,
     False,
     "Classify by the nearest of the images (k-NN) instead of training networks.",
 )
-_LEARNED_RATES = Flag(
-    "learned_rates",
-    str,
-    None,
-    "The run folder of a distillation with learned steps: its rates are tried, too.",
-    value="FOLDER",
-)
-_SIZES = (synthesizers.IMAGES_PER_CLASS, synthesizers.STEPS)
+_LEARNED = [
+    _KIND,
+    _NEAREST,
+    *(synthesizers.IMAGES_PER_CLASS, synthesizers.STEPS),
+    baseline_data.LEARNED_RATES,
+]
 _RESULT = [
     *run_folder.flags("run"),
     Flag(
@@ -130,8 +119,8 @@ def run(configuration: Configuration) -> None:
     start = students.weights(c)
     with checking():
         students.build(c.student, dataset)
-        learned = _learned_rates(c, dataset)
-        source = _source(c, dataset, start) if c.kind == "fada" else None
+        learned = baseline_data.learned_rates(c, dataset)
+        source = baseline_data.source(c, dataset, start)
         clock = run_folder.clock(c.workdir, writes=not c.dry_run)
         journal, progress = None, Progress()
         if not c.dry_run:
@@ -196,37 +185,6 @@ def _judges(sets):
     """How many networks judge each rate: each set has two, or a fixed one."""
     alike = sets[0].initial_weights is not None
     return min(len(sets), 5) if alike else 2 * max(2, min(len(sets), 5))
-
-
-def _source(c, dataset, start):
-    """What the pool's students know, in the form of the data they are taken to."""
-    name = c.source_dataset or start.pool.dataset
-    source = data.load(c, name)
-    for what in ("image_shape", "num_classes"):
-        if getattr(source, what) != getattr(dataset, what):
-            raise ValueError(
-                f"--source_dataset={name} and --dataset={c.dataset} need the same "
-                f"{what}, not {getattr(source, what)} and {getattr(dataset, what)}."
-            )
-    return source
-
-
-def _learned_rates(c, dataset):
-    from tfdistill.distilled.dataset import DistilledDataset
-
-    if c.learned_rates is None:
-        return None
-    run_folder.check_run(c.learned_rates, "learned_rates")
-    run = DistilledDataset.load(os.path.join(c.learned_rates, "distilled"))
-    run.check_fits(dataset)
-    if run.learning_rates is None:
-        raise ValueError(f"--learned_rates={c.learned_rates} has no learned rates.")
-    if run.steps != c.steps:
-        raise ValueError(
-            f"--learned_rates={c.learned_rates} has {run.steps} steps, but --steps "
-            f"is {c.steps}."
-        )
-    return run.learning_rates
 
 
 def _draw(c, dataset, start):
@@ -381,9 +339,9 @@ COMMAND = Command(
     name="baseline",
     about=__doc__,
     groups=(
-        Group("data", [*data.flags(), _SOURCE, data.VALIDATION]),
+        Group("data", [*data.flags(), baseline_data.SOURCE, data.VALIDATION]),
         Group("who learns", [students.STUDENT, *students.INITIAL_WEIGHTS]),
-        Group("what is learned", [_KIND, _NEAREST, *_SIZES, _LEARNED_RATES]),
+        Group("what is learned", _LEARNED),
         Group("result", _RESULT),
         Group("machine", [machine.strategy_flag(), *machine.LONG]),
     ),

@@ -1,0 +1,74 @@
+"""What tfdistill baseline reads beside its data, and the flags that name it."""
+
+import os
+
+from tfdistill.cli import data, run_folder
+from tfdistill.cli.command import Flag
+from tfdistill.cli.configuration import Configuration
+
+SOURCE = Flag(
+    "source_dataset",
+    str,
+    None,
+    "With --kind=fada: the data that the pool's students were trained on.",
+    value="NAME",
+    shown="what the pool says",
+)
+LEARNED_RATES = Flag(
+    "learned_rates",
+    str,
+    None,
+    "The run folder of a distillation with learned steps: its rates are tried, too.",
+    value="FOLDER",
+)
+
+
+def source(configuration: Configuration, dataset, start):
+    """What the pool's students know, in the form of the data they are taken to.
+
+    None if they are not adapted by it.
+
+    Args:
+        configuration: The command's.
+        dataset: The `Dataset` that they are taken to.
+        start: The `students.weights` of the configuration.
+
+    Raises:
+        InputError, ValueError: If it cannot be found, or is not of that form.
+    """
+    c = configuration
+    if c.kind != "fada":
+        return None
+    name = c.source_dataset or start.pool.dataset
+    found = data.load(c, name)
+    for what in ("image_shape", "num_classes"):
+        if getattr(found, what) != getattr(dataset, what):
+            raise ValueError(
+                f"--source_dataset={name} and --dataset={c.dataset} need the same "
+                f"{what}, not {getattr(found, what)} and {getattr(dataset, what)}."
+            )
+    return found
+
+
+def learned_rates(configuration: Configuration, dataset):
+    """The rates `[epochs, steps]` of --learned_rates; None without it.
+
+    Raises:
+        InputError, ValueError: If there are none, or not for data or steps like these.
+    """
+    from tfdistill.distilled.dataset import DistilledDataset
+
+    c = configuration
+    if c.learned_rates is None:
+        return None
+    run_folder.check_run(c.learned_rates, "learned_rates")
+    run = DistilledDataset.load(os.path.join(c.learned_rates, "distilled"))
+    run.check_fits(dataset)
+    if run.learning_rates is None:
+        raise ValueError(f"--learned_rates={c.learned_rates} has no learned rates.")
+    if run.steps != c.steps:
+        raise ValueError(
+            f"--learned_rates={c.learned_rates} has {run.steps} steps, but --steps "
+            f"is {c.steps}."
+        )
+    return run.learning_rates
