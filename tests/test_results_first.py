@@ -1,6 +1,7 @@
 """Results are written first; the end of a run is rehearsed at its start."""
 
 import json
+import os
 import re
 import time
 
@@ -13,8 +14,10 @@ import tfdistill
 from tfdistill.cli import comparisons, distill, main, run_folder, students
 from tfdistill.cli.errors import IncompleteError, InputError
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.evaluator import Evaluator
 from tfdistill.reporting import plots
 from tfdistill.reporting.tensorboard import RunSummary
+from tfdistill.studies import adaptation
 
 DISTILL = (
     *("--student=linear", "--outer_steps=2", "--report_every=1", "--steps=2"),
@@ -189,6 +192,19 @@ def test_class_names_that_cannot_be_saved(run, tmp_path, monkeypatch):
             "students at once: 1,000",
         ),
         ("baseline", ("--student=linear", "--steps=1"), "networks: "),
+        (
+            "baseline",
+            ("--student=linear", "--nearest_neighbours", "--num_sets=3"),
+            "sets of images: 3 x",
+        ),
+        (
+            "baseline",  # 18 candidates by 5 networks, 10 sets by 1; 2 are kept
+            (
+                *("--student=linear", "--steps=1", "--kind=optimized_real"),
+                *("--initial_weights=fixed", "--num_sets=2"),
+            ),
+            "networks: 102 x",
+        ),
         ("audit", ("--student=linear", "--rounds=1"), "outer steps: 1,600 x"),
     ],
 )
@@ -203,6 +219,28 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
     assert "--student=linear" in said and "--seed=0" in said
     assert not re.search(r" 0 s\b", said)
     assert not list(tmp_path.iterdir())
+
+
+POOLED = (
+    *("--steps=1", "--num_sets=2", "--num_students=2", "--initial_weights=pretrained"),
+    f"--pool={os.path.join(os.path.dirname(__file__), 'earlier_versions', 'pool')}",
+)
+
+
+def test_a_dry_run_measures_what_pretrained_networks_do(run, monkeypatch, capsys):
+    """Not how others learn from the images."""
+    monkeypatch.setattr(Evaluator, "__call__", broken)
+    run("baseline", *POOLED, "--kind=none", "--dry_run")
+    assert "  networks: " in capsys.readouterr().out  # one, that the pool holds out
+
+    def adapted(student, start, source, sets, *args, rounds, **kwargs):
+        time.sleep(0.02 * rounds)
+        yield tfdistill.students.build(student, sets[0].image_shape, 10)
+
+    monkeypatch.setattr(adaptation, "adapted", adapted)
+    run("baseline", *POOLED, "--kind=fada", "--dry_run")
+    each = re.search(r"  networks: 2 x (\S+) s\n", capsys.readouterr().out)[1]
+    assert float(each) >= 7  # 400 rounds
 
 
 @pytest.mark.parametrize(

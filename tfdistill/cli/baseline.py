@@ -39,6 +39,8 @@ _OWNED = (
 )
 # Kinds that are of pretrained networks alone.
 _ADAPTED = ("fada", "none")
+# Of a network that is adapted, and of its discriminator before.
+_UPDATES = {"rounds": 400, "discriminator_steps": 200}
 # Nothing of these is drawn: there is one.
 _ALONE = ("average_real", "herding")
 _KIND = Flag(
@@ -109,6 +111,7 @@ def _resolve(configuration: Configuration) -> Configuration:
 
 def run(configuration: Configuration) -> None:
     """Runs the command."""
+    from tfdistill.evaluation.result import Evaluation
     from tfdistill.runs.progress import Progress
 
     c = configuration
@@ -131,7 +134,7 @@ def run(configuration: Configuration) -> None:
     model = None if c.nearest_neighbours else students.first(c, dataset)
     rehearsal.of_distilled(sets[0], model)
     if c.dry_run:
-        return _dry_run(c, sets, dataset, learned, evaluator)
+        return _dry_run(c, sets, dataset, learned, evaluator, start, source)
     held = data.content(
         dataset,
         students.pool_list(c),
@@ -148,8 +151,12 @@ def run(configuration: Configuration) -> None:
         if c.kind == "none":
             result, sets = evaluator.untrained(dataset.test, c.num_students), []
         elif c.kind == "fada":
-            sets = sets[: c.num_students]
-            result, model = _adapted(c, sets, dataset, start, source, progress)
+            sets, found = sets[: c.num_students], []
+            for adapted in _adapted(c, sets, dataset, start, source):
+                model, test = adapted
+                found.append(test)
+                result = Evaluation.joined(found)
+                progress.advance(1, f"accuracy {result.summary()}")
         elif c.nearest_neighbours:
             chosen, result = _nearest_neighbours(sets, dataset)
         else:
@@ -175,7 +182,8 @@ def _networks(c, sets, learned, evaluator):
     if c.kind == "none":
         return len(evaluator.dealt([], c.num_students))
     candidates = len(baselines.RATES) * len(baselines.EPOCHS) + (learned is not None)
-    tested = len(evaluator.dealt(sets, _count(c, sets)))
+    kept = sets[: c.num_sets]
+    tested = len(evaluator.dealt(kept, _count(c, kept)))
     if c.kind == "optimized_real":
         tested += len(sets) * len(evaluator.dealt(sets[:1], 20))
     return candidates * len(evaluator.dealt(sets, _judges(sets))) + tested
@@ -247,19 +255,17 @@ def _tested(c, sets, dataset, learned, evaluator, journal, progress):
     return sets, f"rate {sets[0].provenance['rates']}", result
 
 
-def _adapted(c, sets, dataset, start, source, progress):
+def _adapted(c, sets, dataset, start, source, share=1):
+    """Each adapted network, by a share of the usual updates, and its test."""
     from tfdistill.evaluation.evaluator import evaluate_model
-    from tfdistill.evaluation.result import Evaluation
     from tfdistill.studies import adaptation
 
-    found = []
     test = dataset.test.batch(1000).cache()
+    updates = {name: max(1, round(share * count)) for name, count in _UPDATES.items()}
     for model in adaptation.adapted(
-        c.student, start, source.train, sets, c.num_students, seed=c.seed
+        c.student, start, source.train, sets, c.num_students, seed=c.seed, **updates
     ):
-        found.append(evaluate_model(model, test))
-        progress.advance(1, f"accuracy {Evaluation.joined(found).summary()}")
-    return Evaluation.joined(found), model
+        yield model, evaluate_model(model, test)
 
 
 def _nearest_neighbours(sets, dataset):
@@ -326,13 +332,31 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
     kept.end()
 
 
-def _dry_run(c, sets, dataset, learned, evaluator):
+def _dry_run(c, sets, dataset, learned, evaluator, start, source):
     """Measures a few tests, and says what the run would take."""
-    count, network, traced = _networks(c, sets, learned, evaluator), 0.0, 0
-    if evaluator is not None:
-        network, traced = dry_run.a_network(evaluator, sets[0], dataset.validation)
+    what, count, traced = "networks", _networks(c, sets, learned, evaluator), 0
+    if c.nearest_neighbours:
+        what, count = "sets of images", len(sets)
+        each = dry_run.seconds(lambda: _nearest_neighbours(sets[:1], dataset))
+    elif c.kind == "fada":
+        each = _seconds_to_adapt(c, sets, dataset, start, source)
+    elif c.kind == "none":
+        each, _ = dry_run.a_network(evaluator, None, dataset.test)
+    else:
+        each, traced = dry_run.a_network(evaluator, sets[0], dataset.validation)
     # Others choose the rate, and train the exported network.
-    dry_run.show(COMMAND, c, [("networks", count, network)], 2 * traced)
+    dry_run.show(COMMAND, c, [(what, count, each)], 2 * traced)
+
+
+def _seconds_to_adapt(*adapted):
+    """Of one network, by a tenth of its updates; all else is done once for each."""
+
+    def seconds(share):
+        return dry_run.seconds(lambda: next(_adapted(*adapted, share)))
+
+    seconds(0)  # and what takes place once in the process
+    least, tenth = seconds(0), seconds(0.1)
+    return least + 10 * max(0.0, tenth - least)
 
 
 COMMAND = Command(

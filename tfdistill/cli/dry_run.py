@@ -57,15 +57,23 @@ def growth(do: Callable[[], object]) -> int:
 def a_network(evaluator, distilled, split) -> tuple[float, int]:
     """Measures an `Evaluator` of some data, on a split.
 
+    Args:
+        evaluator: The `Evaluator`.
+        distilled: What networks learn from; None for those that are tested untrained.
+        split: What they are tested on.
+
     Returns:
         The seconds that it takes for a network, and the bytes of what it traces.
     """
-    batches = split.batch(1000)
+    batches, sets = split.batch(1000), [] if distilled is None else [distilled]
 
-    count = len(evaluator.dealt([distilled], 2))
+    count = len(evaluator.dealt(sets, 2))
 
     def test():
-        evaluator(distilled, batches, count)
+        if sets:
+            evaluator(sets, batches, count)
+        else:
+            evaluator.untrained(batches, count)
 
     traced = growth(test)
     return seconds(test) / count, traced
