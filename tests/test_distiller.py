@@ -17,6 +17,8 @@ from tfdistill import (
     stability,
 )
 from tfdistill.cli import main, synthesizers
+from tfdistill.evaluation import fresh_students, validation
+from tfdistill.evaluation.fresh_students import FreshStudents
 from tfdistill.inner import Problem, StatelessModel
 from tfdistill.runs.averaging import AveragingAdam
 
@@ -1077,6 +1079,28 @@ def test_a_split_is_tested_on_as_it_is(digits):
     assert 0 < history["val_accuracy"][0] <= 1
     with pytest.raises(ValueError, match="whole data set: give its part .test"):
         model.evaluate(digits)
+
+
+def test_an_evaluation_needs_no_compile_and_follows_the_last_one(digits, monkeypatch):
+    asked = []
+
+    class Noted(FreshStudents):
+        def __init__(self, *args, jit_compile, **kwargs):
+            asked.append(jit_compile)
+            super().__init__(*args, jit_compile=False, **kwargs)
+
+    monkeypatch.setattr(validation, "FreshStudents", Noted)
+    monkeypatch.setattr(fresh_students, "accelerated", lambda: True)
+    recipe = tfdistill.OrdinaryTraining(updates=2)
+    images = DistilledImages.from_real(digits, steps=1, epochs=1, recipe=recipe)
+    model = Distiller("linear", images)
+    found = [model.evaluate(digits.test, num_students=1)]
+    for jit_compile in (True, False):
+        model.compile(jit_compile=jit_compile)
+        for _ in range(2):
+            found.append(model.evaluate(digits.test, num_students=1))
+    assert asked == [False, True, False]
+    np.testing.assert_array_equal(found, found[:1] * 5)
 
 
 def test_a_split_is_normalised_as_the_images_are(digits):

@@ -122,7 +122,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         # Outer steps in a row in which no student ended finite.
         self.failures = stability.add_scalar(self, "failed", "int32")
         self.wrong_labels = stability.add_counter()
-        self._validation_students = 4
+        self._validation_students, self._compiled_by_xla = 4, accelerated()
         self._validation: Validation | None = None
         self._check_batch = Fits(synthesizer, self.objective, normalization)
         self._last_passes = LastPasses(self._check_batch)
@@ -182,7 +182,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         self._students_per_replica = strategies.share(
             "students_per_step", students_per_step, self.distribute_strategy
         )
-        self._compiled_by_xla = jit_compile
+        self._compiled_by_xla, self._validation = jit_compile, None
         *norms, loss = self._means
         self._clipping = stability.Clipping(clip, norms)
         self._back_off = stability.BackOff(back_off, loss) if back_off else None
