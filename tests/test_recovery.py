@@ -370,6 +370,58 @@ def test_the_state_of_a_run_with_other_options_is_refused(tmp_path, monkeypatch)
     assert backup.restore(pooled({"penalty": 1.0}, max_age=3)) == 1
 
 
+def test_the_state_of_a_run_with_other_rates_that_stay_is_refused(
+    tmp_path, monkeypatch
+):
+    digits = tfdistill.load_dataset("digits")
+    small = generators.network("gtn_generator@5-8-4")
+    momentum = tfdistill.inner.Momentum
+
+    def images(**options):
+        return tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1, **options)
+
+    def generated(**options):
+        options = {"steps": 2, "batch_size": 10, "network": small, **options}
+        return tfdistill.Generator.of(digits, **options)
+
+    def compiled(make, **options):
+        model = tfdistill.Distiller("linear", make(**options))
+        model.compile(students_per_step=1)
+        return model
+
+    def saved(folder, make, **options):
+        backup = tfdistill.Backup(tmp_path / folder)
+        run = {"steps_per_epoch": 1, "verbose": 0, "callbacks": [backup]}
+        compiled(make, **options).fit(digits.train.batch(50), **run)
+        return backup
+
+    for make in (images, generated):
+        stay = {"inner_optimizer": momentum(0.1, 0.5), "learned_rates": False}
+        backup = saved(make.__name__, make, **stay)
+        for other, difference in (
+            ({"learning_rate": 0.5}, r"learning_rate, not learned: .*0\.1.*; here: "),
+            ({"inner_optimizer": momentum(0.1, 0.9)}, "momentum, not learned: "),
+        ):
+            with pytest.raises(ValueError, match=f"another run .its {difference}"):
+                backup.restore(compiled(make, **{**stay, **other}))
+        assert backup.restore(compiled(make, **stay)) == 1
+    # Those that are learned are restored.
+    backup = saved("learned", images, learning_rate=0.1)
+    model = compiled(images, learning_rate=0.5)
+    assert backup.restore(model) == 1
+    assert model.synthesizer.learning_rates.numpy() < 0.2
+    # States of earlier versions say less.
+    told = RunState.identity.fget
+    kept = property(
+        lambda of: {n: v for n, v in told(of).items() if "not learned" not in n}
+    )
+    monkeypatch.setattr(RunState, "identity", kept)
+    backup = saved("earlier", images, learning_rate=0.1, learned_rates=False)
+    monkeypatch.undo()
+    model = compiled(images, learning_rate=0.5, learned_rates=False)
+    assert backup.restore(model) == 1
+
+
 class Labelled(tfdistill.Synthesizer, tfdistill.Curriculum):
     """Images of own labels, which stay."""
 

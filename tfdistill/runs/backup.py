@@ -93,8 +93,8 @@ class Backup(keras.callbacks.Callback):
             ValueError: If there are states and none can be read, or they are those of
                 another run: of data of another name, classes or normalization, another
                 student, seed, objective, outer optimizer or outer learning rate, of
-                other labels, or other numbers to be learned. Which images are the
-                training part is not compared.
+                other labels, other rates that are not learned, or other numbers to be
+                learned. Which images are the training part is not compared.
         """
         self._restored = model
         failures = []

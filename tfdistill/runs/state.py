@@ -76,6 +76,7 @@ class RunState:
             "steps": taker and taker.name,
             "curriculum": getattr(synthesizer, "kind", None),
             **_options("synthesizer's", synthesizer),
+            **_unlearned(synthesizer),
         }
 
 
@@ -101,6 +102,20 @@ def _settings(whose, optimizer):
     """What an inner optimizer holds besides what is learned."""
     found, _ = identity.settings(optimizer, ["hyperparameters"])
     return {f"{whose} {n}": repr(value) for n, value in found.items()}
+
+
+def _unlearned(synthesizer):
+    """The hyperparameters of a synthesizer's steps that stay, by name.
+
+    They are in the state all the same, which would replace what was asked for.
+    """
+    found: dict = {}
+    for part in synthesizer._flatten_layers(include_self=False):
+        if hasattr(part, "scale_rates"):  # a schedule
+            for name, values in _rounded(part.values()).items():
+                if not part.raw(name).trainable:
+                    found.setdefault(f"{name}, not learned", []).append(values)
+    return found
 
 
 def _options(whose, of):
@@ -131,7 +146,7 @@ def _options(whose, of):
 
 
 def _rounded(config):
-    """Measured numbers, whose last digits depend on the machine."""
+    """Computed numbers, whose last digits depend on the machine."""
     return {
         name: [float(f"{x:.6g}") for x in np.ravel(value)]
         for name, value in config.items()
