@@ -138,6 +138,70 @@ def test_a_saved_start_is_used_where_it_fits():
     assert Population("mlp", SHAPE, CLASSES, saved=first.saved()).is_random
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_network_that_the_user_has_and_a_fixed_start_leave_each_other(
+    pooled, tmp_path
+):
+    digits = tfdistill.load_dataset("digits")
+    net, other = (tfdistill.students.linear(SHAPE) for _ in range(2))
+    other.save_weights(tmp_path / "other.weights.h5")
+    pool = tfdistill.Pool.of_files([str(tmp_path / "other.weights.h5")])
+    mine = net.get_weights()
+
+    def made():
+        images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+        weights = FixedWeights(pool) if pooled else FixedWeights()
+        model = tfdistill.Distiller(lambda: net, images, weights)
+        model.compile(students_per_step=1)
+        return model
+
+    def same(arrays, others):
+        for a, b in zip(arrays, others, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    backup = tfdistill.Backup(tmp_path / "states")
+    run = {"steps_per_epoch": 1, "verbose": 0, "callbacks": [backup]}
+    first = made()
+    first.fit(digits.train.batch(50), **run)
+    same(net.get_weights(), mine)
+    data, found = first.distilled(), first.evaluate(digits.test)
+    same(data.initial_weights, (other if pooled else net).get_weights())
+    # The user goes on with the network.
+    trained = [w + 1 for w in mine]
+    net.set_weights(trained)
+    same(first.distilled().initial_weights, data.initial_weights)
+    assert first.evaluate(digits.test) == found
+    again = made()
+    assert backup.restore(again) == 1
+    same(again.distilled().initial_weights, data.initial_weights)
+    result = tfdistill.evaluate(data, lambda: net, digits.test)
+    np.testing.assert_allclose(result.accuracy_mean, found[1])
+    same(net.get_weights(), trained)
+
+
+def test_frozen_layers_stay_as_they_were_bound():
+    """Whoever has them too may unfreeze and train them."""
+    body = keras.layers.Dense(4, trainable=False)
+
+    def student(image_shape, num_classes):
+        layers = keras.layers.Flatten(), body, keras.layers.Dense(num_classes)
+        return keras.Sequential([keras.Input(image_shape), *layers])
+
+    with pytest.warns(UserWarning, match="frozen layers"):
+        population = Population(student, SHAPE, CLASSES)
+    ((_, weights),) = population.members
+    before = weights.sample(tf.constant([1, 2]))
+    known = [v.numpy() for v in body.variables]
+    body.set_weights([w + 1 for w in known])
+    after = weights.sample(tf.constant([1, 2]))
+    for a, b in zip(tf.nest.flatten(before), tf.nest.flatten(after), strict=True):
+        np.testing.assert_array_equal(a, b)
+    zeros = [tf.zeros_like(x) for x in after[1]]
+    for state in (after[1], weights.with_frozen(zeros)):
+        for a, b in zip(state, known, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("kind", [RandomWeights, FixedWeights, LearningStudents])
 def test_one_object_serves_several_distillers(kind):
     digits, weights = tfdistill.load_dataset("digits"), kind()

@@ -332,7 +332,6 @@ def with_start(configuration: Configuration, sets: list, start) -> list:
         start: The `weights` of the configuration; if random, the sets stay as they are.
     """
     from tfdistill._internal.seeds import set_for_keras
-    from tfdistill.inner.stateless import StatelessModel
 
     if start.is_random:
         return sets
@@ -340,8 +339,8 @@ def with_start(configuration: Configuration, sets: list, start) -> list:
     set_for_keras(configuration.seed)
     model = make_model()
     start.build(make_model, model)
-    student = StatelessModel(model)
-    return [each.replace(initial_weights=student.arrays()) for each in sets]
+    values = start.student.arrays()
+    return [each.replace(initial_weights=values) for each in sets]
 
 
 def first(configuration: Configuration, data):

@@ -114,12 +114,18 @@ def assign(model: keras.Model, values: Sequence[np.ndarray]) -> bool:
         >>> tfdistill.students.assign(one, other.get_weights())
         True
     """
-    variables = [*model.trainable_variables, *model.non_trainable_variables]
-    if [tuple(v.shape) for v in variables] != [np.shape(x) for x in values]:
+    if not fits(model, values):
         return False
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
     for variable, value in zip(variables, values):
         variable.assign(value)
     return True
+
+
+def fits(model: keras.Model, values: Sequence[np.ndarray]) -> bool:
+    """Whether a model's trainable variables, then its others, have such shapes."""
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    return [tuple(v.shape) for v in variables] == [np.shape(x) for x in values]
 
 
 def _without_cudnn(model):

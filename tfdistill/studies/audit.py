@@ -325,18 +325,18 @@ def _forget_loaded(distiller, student, dataset, seed):
 
     Frozen layers keep their values, as they do wherever weights are drawn.
     """
-    ((learner, _),) = distiller.population.members
+    ((learner, start),) = distiller.population.members
 
     def make_model():
         return students.build(student, dataset.image_shape, dataset.num_classes)
 
     # What is drawn is another value in each model, unless all numbers are one.
-    pairs = zip(learner.weights, make_model().trainable_variables)
+    pairs = zip(start.student.weights, make_model().trainable_variables)
     if any(np.ptp(one) and np.array_equal(one, other) for one, other in pairs):
         weights = RandomWeights()
         weights.build(make_model, learner.model)
         address = seed, seeds.Stream.TRAINING
-        learner.assign(*weights.sample(seeds.student_seed(*address)))
+        start.student.assign(*weights.sample(seeds.student_seed(*address)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tfdistill._internal.faces import Face
 from tfdistill.inner import stateless
 from tfdistill.inner.problem import Problem
-from tfdistill.inner.stateless import StatelessModel
 from tfdistill.students.frozen import frozen
+from tfdistill.weights.bound import Bound
 
 
 class InitialWeights(Face, abc.ABC):
@@ -26,7 +26,7 @@ class InitialWeights(Face, abc.ABC):
             weights are saved with the result, and one student is tested, unless it
             draws something while it learns (dropout).
         student: After `build`, the bound architecture, a `StatelessModel`: its
-            `weights` and `state` are the values that the model has.
+            `weights` and `state` are the values that the model had then.
 
     Example:
         >>> import tfdistill
@@ -37,7 +37,7 @@ class InitialWeights(Face, abc.ABC):
     """
 
     is_random: bool = True
-    student: StatelessModel
+    student: Bound
 
     def build(self, make_model: Callable[[], keras.Model], model: keras.Model) -> None:
         """Binds the distribution to an architecture.
@@ -47,7 +47,7 @@ class InitialWeights(Face, abc.ABC):
             model: A built model; `sample` gives values for its variables.
         """
         del make_model
-        self.student = StatelessModel(model)
+        self.student = Bound(model)
 
     @abc.abstractmethod
     def sample(self, seed: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
@@ -112,7 +112,7 @@ class InitialWeights(Face, abc.ABC):
         return stateless.reseeded(self.student.model, state, seed)
 
     def with_frozen(self, state: list[tf.Tensor]) -> list[tf.Tensor]:
-        """A state in which frozen layers have the values that the model has.
+        """A state in which frozen layers have the values that the model had.
 
         For distributions that draw states themselves: what a student knows from
         elsewhere, and is not to learn anew, is not theirs to draw.
@@ -121,8 +121,9 @@ class InitialWeights(Face, abc.ABC):
             state: One tensor for each variable of the model that is not trained.
         """
         kept = {id(v) for v in frozen(self.student.model)}
-        variables = self.student.model.non_trainable_variables
+        bound = self.student
+        pairs = zip(bound.model.non_trainable_variables, bound.non_trainable_variables)
         return [
-            tf.convert_to_tensor(variable.value) if id(variable) in kept else value
-            for variable, value in zip(variables, state)
+            tf.convert_to_tensor(own) if id(variable) in kept else value
+            for (variable, own), value in zip(pairs, state)
         ]

@@ -62,7 +62,7 @@ class FixedWeights(InitialWeights):
         (values,) = self.pool.values(
             [members[self._number]], make_model, new_head=self._new_head
         )
-        split = len(model.trainable_variables)
+        split = len(self.student.weights)
         self.student.assign(values[:split], values[split:])
 
     def sample(self, seed):

@@ -21,6 +21,7 @@ from tfdistill._internal.faces import Face
 from tfdistill.data.normalization import Normalization
 from tfdistill.runs import files
 from tfdistill.students.applications import head, with_head_for
+from tfdistill.students.building import assign
 from tfdistill.students.teaching_networks import WeightNormalizedDense
 
 MANIFEST = "pool.json"
@@ -302,11 +303,15 @@ def _read(member, model):
             with files.literal(files.saved_model(path)) as folder:
                 values = _variables(tf.saved_model.load(folder))
         elif path.endswith(".weights.h5"):
-            # Keras only warns of layers that the file does not have.
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", UserWarning)
-                model.load_weights(path)
-            values = _variables(model)
+            before = _variables(model)  # it may be a model that the user has
+            try:
+                # Keras only warns of layers that the file does not have.
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error", UserWarning)
+                    model.load_weights(path)
+                values = _variables(model)
+            finally:
+                assign(model, before)
         else:
             values = _in_order_of(model, keras.models.load_model(path, compile=False))
     # What h5py, zipfile and TensorFlow raise depends on which byte is wrong.

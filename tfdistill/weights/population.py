@@ -11,6 +11,7 @@ from tfdistill import students
 from tfdistill._internal.checks import check_kind
 from tfdistill._internal.seeds import Draw, fold_in
 from tfdistill.inner.stateless import StatelessModel
+from tfdistill.students.building import fits
 from tfdistill.students.names import each_of
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.fixed import FixedWeights
@@ -73,13 +74,17 @@ class Population:
 
             model = make_model()
             learner = StatelessModel(model, students.name_of(architecture))
-            weights = initial_weights
-            if weights is None:
-                fits = saved is not None and students.assign(model, saved)
-                weights = FixedWeights() if fits else RandomWeights()
-            else:  # others may be given the same object
-                weights = copy.copy(weights)
+            start = None
+            if initial_weights is not None:  # others may be given the same object
+                weights = copy.copy(initial_weights)
+            elif saved is not None and fits(model, saved):
+                weights, start = FixedWeights(), saved
+            else:
+                weights = RandomWeights()
             weights.build(make_model, model)
+            if start is not None:
+                split = len(model.trainable_variables)
+                weights.student.assign(start[:split], start[split:])
             self.members.append((learner, weights))
         self.is_random = self.members[0][1].is_random
         if len(architectures) > 1 and not self.is_random:
@@ -125,9 +130,7 @@ class Population:
         ]
         kept = {"students": found} if found else {}
         if not self.is_random:
-            model = self.members[0][0].model
-            start = [*model.trainable_variables, *model.non_trainable_variables]
-            kept["start"] = [variable.value for variable in start]
+            kept["start"] = self.members[0][1].student.variables
         return kept
 
     def depends(self, seed: tf.Tensor, images) -> list:
@@ -160,5 +163,5 @@ class Population:
         """Arrays of the fixed initial weights; None if they are random."""
         if self.is_random:
             return None
-        student, _ = self.members[0]
-        return student.arrays()
+        _, weights = self.members[0]
+        return weights.student.arrays()

@@ -104,19 +104,21 @@ class RandomWeights(InitialWeights):
         model = self.student.model
         return tuple(
             [
-                self._one(variable, initializer, seeds)
-                for variable, initializer in zip(
-                    getattr(model, kind), self._initializers[kind]
+                self._one(variable, own, initializer, seeds)
+                for variable, own, initializer in zip(
+                    getattr(model, kind),
+                    getattr(self.student, kind),
+                    self._initializers[kind],
                 )
             ]
             for kind in _KINDS
         )
 
-    def _one(self, variable, initializer, seeds):
+    def _one(self, variable, own, initializer, seeds):
         if variable.name == SEED_STATE:
             return first_state(seeds.next())
         if id(variable) in self._kept:
-            return tf.convert_to_tensor(variable.value)
+            return tf.convert_to_tensor(own)
         return drawing.draw(initializer, variable, seeds)
 
     def _check_draws(self, model, loaded):
