@@ -94,6 +94,12 @@ SYNTHESIZERS = {
         ),
         tfdistill.LeastSquares(),
     ),
+    "images, with a recipe": (
+        lambda: tfdistill.DistilledImages.from_real(
+            digits(), steps=1, epochs=1, recipe=tfdistill.OrdinaryTraining(updates=3)
+        ),
+        tfdistill.Classification(),
+    ),
     **{
         f"generator, curriculum {name}": (
             functools.partial(generator, name, soft_labels=name != "none"),

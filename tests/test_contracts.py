@@ -432,6 +432,14 @@ def digits():
             lambda: testing.check_synthesizer(Penalised),
             "Penalties have no effect on Penalised",
         ),
+        (
+            lambda: testing.check_synthesizer(
+                lambda: tfdistill.DistilledImages.from_real(
+                    descriptors.digits(), steps=1, recipe="ordinary"
+                )
+            ),
+            "recipe must be an object",
+        ),
     ],
 )
 def test_what_is_wrong_is_found(check, says):

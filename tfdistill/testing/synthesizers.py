@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill.distilled import synthesized
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.inner.back_gradient import BackGradient
 from tfdistill.inner.curriculum import Batch, Curriculum
@@ -67,6 +68,7 @@ def check_synthesizer(
         require(hasattr(synthesizer, name), f"{kind}.{name} is missing.")
     objective = objective or Classification()
     try:
+        synthesized.check(synthesizer)
         _check_batches(synthesizer)
         check_penalties(kind, synthesizer.losses)
     except ValueError as error:
@@ -231,13 +233,14 @@ def _check_export(synthesizer, objective):
         )
     for t in range(curriculum.num_steps):
         batch, step = curriculum.batch(t), t % data.steps
-        found = {name: v.reshape(-1)[t] for name, v in loaded.hyperparameters.items()}
+        # In place of learned steps, a recipe of its own is saved.
+        learned = batch.hyperparameters if synthesizer.recipe is None else {}
         close = (
             np.allclose(loaded.images[step], batch.images, atol=1e-5)
             and np.allclose(loaded.labels[step], batch.labels, atol=1e-5)
             and all(
-                np.isclose(found[name], float(value), rtol=1e-4)
-                for name, value in batch.hyperparameters.items()
+                np.isclose(loaded.hyperparameters[name].flat[t], value, rtol=1e-4)
+                for name, value in learned.items()
             )
         )
         require(close, f"What is saved is not the batch of step {t}.")
