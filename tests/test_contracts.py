@@ -187,6 +187,55 @@ class Withheld(tfdistill.Classification):
         return {"accuracy": super().figures(totals, num_examples)["accuracy"]}
 
 
+class Rooted(tfdistill.Classification):
+    """A root of a mean is no mean."""
+
+    def meta_loss(self, labels, outputs):
+        return tf.sqrt(super().meta_loss(labels, outputs))
+
+
+class Largest(tfdistill.Classification):
+    """Looks at one example alone."""
+
+    def inner_loss(self, labels, outputs):
+        losses = -tf.reduce_sum(labels * tf.nn.log_softmax(outputs), -1)
+        return tf.reduce_max(losses)
+
+
+class Mixing(tfdistill.Classification):
+    """Gives every student the mean of all."""
+
+    def figures(self, totals, num_examples):
+        accuracy = super().figures(totals, num_examples)["accuracy"]
+        return {"accuracy": np.full(len(accuracy), accuracy.mean())}
+
+
+class Numpy(tfdistill.Classification):
+    """Its metrics leave TensorFlow."""
+
+    metric_names = ("accuracy", "sureness")
+
+    def metrics(self, labels, outputs):
+        sureness = tf.constant(np.asarray(outputs).max(-1).mean())
+        return {**super().metrics(labels, outputs), "sureness": sureness}
+
+
+class Sized(tfdistill.Classification):
+    """Knows only batches of a size that the graph knows."""
+
+    def meta_loss(self, labels, outputs):
+        ones = tf.ones(outputs.shape[0], outputs.dtype)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
+        return tf.reduce_mean(ones * losses)
+
+
+class Refusing(tfdistill.Classification):
+    """Takes no real labels."""
+
+    def check_real(self, labels, num_classes):
+        raise ValueError("these are none.")
+
+
 class Untrained(inner.BackGradient.__mro__[1]):
     """Shows what the student said before it learned."""
 
@@ -395,17 +444,32 @@ def digits():
         (lambda: testing.check_objective(Counting()), "meta_loss has no derivative"),
         (
             lambda: testing.check_objective(Summed()),
-            "meta_loss must be the mean over the batch: of a batch that holds each",
+            "meta_loss must be the mean over the batch, but of a batch it is",
         ),
         (
             lambda: testing.check_objective(Larger()),
-            "inner_loss must be the mean over the batch: of a batch that holds each",
+            "inner_loss must be the mean over the batch, but of a batch it is",
         ),
         (
             lambda: testing.check_objective(Erring()),
             "The figure accuracy must be the metric of that name",
         ),
         (lambda: testing.check_objective(Withheld()), r"figures\(\) lacks error"),
+        (lambda: testing.check_objective(Rooted()), "meta_loss must be the mean over"),
+        (lambda: testing.check_objective(Largest()), "inner_loss must be the mean ov"),
+        (
+            lambda: testing.check_objective(Mixing()),
+            "The figure accuracy must be that of each student by itself",
+        ),
+        (
+            lambda: testing.check_objective(Numpy()),
+            "metrics must work in a tf.function, of a batch of any size: .* NumPy",
+        ),
+        (
+            lambda: testing.check_objective(Sized()),
+            "meta_loss must work in a tf.function, of a batch of any size",
+        ),
+        (lambda: testing.check_objective(Refusing()), "your data has. these are none"),
         (
             lambda: testing.check_meta_gradient(Untrained(), xla=False),
             "outputs must be those of the trained student",

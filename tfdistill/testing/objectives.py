@@ -19,9 +19,10 @@ def check_objective(
 
     Its losses must be means over the batch whose first derivatives are right, the inner
     one's second ones too (central differences in float64, 1e-6); its metrics must be
-    those that it names, its totals must add up over batches, its figures must be
-    numbers of each student, those of the metrics' names among them and the same as
-    these, and its Keras loss must be its inner loss.
+    those that it names, its totals must add up over batches, and all these must be the
+    same in a graph of batches of any size; its figures must be numbers of each student
+    by itself, those of the metrics' names among them and the same as these, and its
+    Keras loss must be its inner loss. It must accept the labels.
 
     Args:
         objective: The object to be checked.
@@ -73,16 +74,15 @@ def check_objective(
 
 
 def _check_losses(objective, labels, said, real):
-    losses = {
-        "inner_loss": lambda: objective.inner_loss(labels, said),
-        "meta_loss": lambda: objective.meta_loss(real, said),
-    }
-    twice = [tf.concat([x, x], 0) for x in (labels, real, said)]
-    of_twice = {
-        "inner_loss": lambda: objective.inner_loss(twice[0], twice[2]),
-        "meta_loss": lambda: objective.meta_loss(twice[1], twice[2]),
-    }
-    for name, loss in losses.items():
+    size, num_outputs = said.shape
+    objective.check_real(real.numpy(), num_outputs)
+    half = size // 2
+    for name, known in (("inner_loss", labels), ("meta_loss", real)):
+        function = getattr(objective, name)
+
+        def loss(function=function, known=known):
+            return function(known, said)
+
         value = tf.convert_to_tensor(loss())
         require(
             value.shape == () and np.isfinite(value),
@@ -94,13 +94,18 @@ def _check_losses(objective, labels, said, real):
             f"not {value.dtype.name}, in which it cannot be checked: make losses of "
             "Keras inside of it, or with dtype='float64'.",
         )
-        again = of_twice[name]()
+        parts = [
+            float(function(known[part], said[part]))
+            for part in (slice(0, half), slice(half, None))
+        ]
+        mean = np.average(parts, weights=[half, size - half])
         require(
-            np.isclose(again, value, rtol=1e-6),
-            f"{name} must be the mean over the batch: of a batch that holds each "
-            f"example twice it must be {float(value):.6g}, as of the batch, not "
-            f"{float(again):.6g}.",
+            np.isclose(mean, value, rtol=1e-6),
+            f"{name} must be the mean over the batch, but of a batch it is "
+            f"{float(value):.6g}, and of its halves {mean:.6g} in the mean: a root, a "
+            "maximum or a median is for figures().",
         )
+        _check_graph(name, function, known, said)
         with tf.GradientTape() as tape:
             value = loss()
         gradient = tape.gradient(value, said)
@@ -133,14 +138,32 @@ def _check_losses(objective, labels, said, real):
     )
     objective.check_labels(labels.numpy()[None])
     found = float(objective.keras_loss()(labels, said))
+    expected = float(objective.inner_loss(labels, said))
     require(
-        np.isclose(found, float(losses["inner_loss"]()), rtol=1e-5),
-        f"keras_loss() must be inner_loss, {float(losses['inner_loss']()):.6g}, but "
-        f"gives {found:.6g}.",
+        np.isclose(found, expected, rtol=1e-5),
+        f"keras_loss() must be inner_loss, {expected:.6g}, but gives {found:.6g}.",
     )
     caption = objective.caption(labels.numpy()[0], [f"{k}" for k in range(100)])
     require(
         isinstance(caption, str), f"caption() must return a string, not {caption!r}."
+    )
+
+
+def _check_graph(name, function, *batch):
+    batch = [tf.convert_to_tensor(x) for x in batch]
+    sizes = [tf.TensorSpec([None, *x.shape[1:]], x.dtype) for x in batch]
+    try:
+        found = tf.function(function, sizes, autograph=False)(*batch)
+    except Exception as error:
+        raise AssertionError(
+            f"{name} must work in a tf.function, of a batch of any size: take "
+            "TensorFlow's operations, not NumPy's, and tf.shape(outputs)[0] for the "
+            f"size. {with_kind(error)}"
+        ) from error
+    pairs = zip(tf.nest.flatten(found), tf.nest.flatten(function(*batch)))
+    require(
+        all(np.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True) for a, b in pairs),
+        f"{name} must give the same in a tf.function as outside.",
     )
 
 
@@ -169,17 +192,31 @@ def _check_figures(objective, labels, said, real):
             f"totals() must add up: {name} of two halves of a batch is {added}, of the "
             f"whole {value}.",
         )
-    totals = {name: np.stack([value, value]) for name, value in whole.items()}
+    for name in ("metrics", "totals"):
+        _check_graph(name, getattr(objective, name), real, said)
+    # Students that say of an example what the first says of another.
+    students = [objective.totals(real, tf.roll(said, k, 0)) for k in range(3)]
+    totals = {name: np.stack([own[name] for own in students]) for name in whole}
     figures = objective.figures(totals, len(said))
+    alone = [
+        objective.figures({n: v[k : k + 1] for n, v in totals.items()}, len(said))
+        for k in range(3)
+    ]
     for name, values in figures.items():
         require(
-            np.shape(values) == (2,),
+            np.shape(values) == (3,),
             f"The figure {name} must be one number for each student, `[students]`, not "
             f"of shape {list(np.shape(values))}.",
         )
+        own = np.ravel([each[name] for each in alone])
+        require(
+            np.allclose(values, own, rtol=1e-4, atol=1e-6, equal_nan=True),
+            f"The figure {name} must be that of each student by itself, but of three "
+            f"it is {values}, and of one at a time {own}.",
+        )
         same = float(metrics.get(name, values[0]))
         require(
-            np.allclose(values, same, rtol=1e-4, atol=1e-6, equal_nan=True),
+            np.isclose(values[0], same, rtol=1e-4, atol=1e-6, equal_nan=True),
             f"The figure {name} must be the metric of that name, but of one batch "
             f"figures() gives {float(values[0]):.6g}, and metrics() {same:.6g}.",
         )
