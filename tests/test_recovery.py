@@ -197,6 +197,27 @@ def test_a_signal_saves_within_an_epoch(tmp_path, number, error):
     assert int(model.optimizer.iterations) == 5
 
 
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGTERM, SystemExit), (signal.SIGINT, KeyboardInterrupt)],
+)
+def test_several_backups_all_save_on_a_signal(tmp_path, number, error):
+    model, batches = small_model()
+    run = {"steps_per_epoch": 4, "verbose": 0}
+    numbers = signal.SIGTERM, signal.SIGINT
+    before = [signal.getsignal(number) for number in numbers]
+    backups = [tfdistill.Backup(tmp_path / name) for name in "abc"]
+    model.fit(batches, callbacks=backups, **run)
+    assert [signal.getsignal(number) for number in numbers] == before
+    sends = Raises(number)
+    # The first of them sees the signal one outer step later.
+    callbacks = [backups[0], sends, *backups[1:]]
+    with pytest.raises(error):
+        model.fit(batches, callbacks=callbacks, **run)
+    assert [signal.getsignal(number) for number in numbers] == before
+    assert [backup.newest for backup in backups] == [8, 7, 7]
+
+
 def test_signals_are_obeyed_after_a_fit_that_failed(tmp_path):
     class Fails(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

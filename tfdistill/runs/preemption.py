@@ -44,16 +44,30 @@ def _exit(say, number, _):
     os._exit(128 + number)
 
 
+# Those that watch now, and the handlers from before the first of them.
+_watching: list["Watch"] = []
+_before: dict = {}
+
+
+def _note(number, _):
+    if number == signal.SIGINT:
+        # For whoever is in a hurry.
+        signal.signal(number, _before[number])
+    for watch in _watching:
+        if watch._asked is None or number == signal.SIGTERM:
+            watch._asked = number
+
+
 class Watch:
     """Records SIGTERM and Ctrl-C instead of obeying them.
 
-    Python handles signals only in its main thread; in others, nothing is recorded. A
-    second Ctrl-C is obeyed at once.
+    Several may watch at a time: all of them record a signal, and it is obeyed when the
+    last one has done what it does first. Python handles signals only in its main
+    thread; in others, nothing is recorded. A second Ctrl-C is obeyed at once.
     """
 
     def __init__(self):
         self._asked: int | None = None
-        self._before: dict = {}
 
     @property
     def asked(self) -> bool:
@@ -63,21 +77,27 @@ class Watch:
     def start(self) -> None:
         """Begins to watch, anew if it did not stop."""
         self.stop()
-        self._asked = None
+        # The others may wait for this one to obey.
+        self._asked = _watching[0]._asked if _watching else None
         if threading.current_thread() is threading.main_thread():
-            self._before = {
-                number: signal.signal(number, self._note)
-                for number in (signal.SIGTERM, signal.SIGINT)
-            }
+            _watching.append(self)
+            if _watching == [self]:
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    _before[number] = signal.getsignal(number)
+                    signal.signal(number, _note)
 
     def stop(self) -> None:
-        """Restores the previous handlers."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
+        """Ends to watch; the last one restores the previous handlers."""
+        if _watching == [self]:
+            for number, handler in _before.items():
+                signal.signal(number, handler)
+        if self in _watching:
+            _watching.remove(self)
 
     def exit_if_asked(self) -> None:
         """Ends the process if SIGTERM has come; the previous handlers are restored.
+
+        While others watch, it only stops to do so: they end the process.
 
         Raises:
             SystemExit: With `EXIT_STATUS`, if SIGTERM has come.
@@ -85,14 +105,9 @@ class Watch:
         """
         if self.asked:
             self.stop()
+        if _watching:
+            return
         if self._asked == signal.SIGTERM:
             sys.exit(EXIT_STATUS)
         if self._asked == signal.SIGINT:
             raise KeyboardInterrupt
-
-    def _note(self, number, _):
-        if number == signal.SIGINT:
-            # For whoever is in a hurry.
-            signal.signal(number, self._before[number])
-        if self._asked is None or number == signal.SIGTERM:
-            self._asked = number
