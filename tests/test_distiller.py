@@ -459,6 +459,23 @@ def test_a_run_keeps_which_steps_are_not_in_its_means(digits, tmp_path):
         assert {int(counter.numpy()) for counter in counters} == {1}
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_every_fit_has_its_patience_and_a_resumed_one_what_is_left(digits, tmp_path):
+    def made():
+        images = DistilledImages.from_real(digits, steps=1)
+        model = Distiller("linear", images, objective=Judged(np.nan))
+        model.compile(students_per_step=1)
+        return model
+
+    first, again = made(), made()
+    fit(first, digits, 4, callbacks=[tfdistill.Backup(tmp_path)])
+    tfdistill.Backup(tmp_path).restore(again)
+    for model in (first, again):
+        for done in (10, 20):
+            with pytest.raises(FloatingPointError, match=f"outer step {done};"):
+                fit(model, digits, 30)
+
+
 def test_backup_and_restore_of_keras_works_too(digits, tmp_path):
     callback = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
     model = distiller(digits)

@@ -1159,13 +1159,16 @@ def test_a_backup_holds_the_fixed_start(tmp_path):
 def test_a_backup_without_the_fixed_start_goes_on(tmp_path):
     """As earlier versions wrote it."""
     model, _ = with_fixed_start()
-    kept = {key: value for key, value in model.checkpointed.items() if key != "start"}
+    later = "start", "skipped", "failures"
+    kept = {key: v for key, v in model.checkpointed.items() if key not in later}
     record = tf.Variable('{"history": []}')
     state = tf.train.Checkpoint(optimizer=model.optimizer, record=record, **kept)
     model.optimizer.iterations.assign(5)
     tf.train.CheckpointManager(state, tmp_path, 2).save(5)
     again, _ = with_fixed_start()
+    again.failures.assign(3)
     assert tfdistill.Backup(tmp_path).restore(again) == 5
+    assert int(again.failures.numpy()) == 0
 
 
 def test_a_fixed_start_is_drawn_from_the_seed():

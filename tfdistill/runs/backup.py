@@ -17,7 +17,7 @@ from tfdistill.runs.state import StateError
 
 _RECORD = "record/.ATTRIBUTES/VARIABLE_VALUE"
 # What states of earlier versions lack.
-_LATER = ("start", "skipped")
+_LATER = ("start", "skipped", "failures")
 
 
 class Backup(keras.callbacks.Callback):
@@ -300,5 +300,5 @@ def _restore(path, model):
     for variable, value in zip(students, read):
         if value is not variable:
             variable.assign(tf.cast(value, variable.dtype))
-    for counter in lacking.get("skipped", ()):
+    for counter in [*lacking.get("skipped", ()), *lacking.get("failures", ())]:
         counter.assign(tf.zeros_like(counter))

@@ -251,6 +251,8 @@ class StopWhenNotFinite(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if int(self.model.failures.numpy()) >= self.model.patience:
+            # Here, not as `fit` begins: a state may have been restored into it.
+            self.model.failures.assign(0)
             raise FloatingPointError(
                 "The meta-loss became NaN or infinite at outer step "
                 f"{int(self.model.optimizer.iterations.numpy())}; the distilled data "

@@ -27,6 +27,7 @@ class RunState:
             "norms": [norm.value for norm in self.gradient_norms],
             "usual_loss": self.usual_loss.value,
             "skipped": [mean.skipped for mean in self._means],
+            "failures": [self.failures.value],
             **self.population.checkpointed(self.distribute_strategy),
         }
 
