@@ -624,6 +624,70 @@ def test_fit_ends_after_its_epochs_in_all_however_it_goes_on(tmp_path, asks, ste
         assert int(model.optimizer.iterations) == 12
 
 
+def test_fit_that_found_no_state_does_all_its_steps(tmp_path):
+    model, batches = small_model()
+    run = {"steps_per_epoch": 2, "epochs": 2, "verbose": 0}
+    model.fit(batches, **run)
+    backup = tfdistill.Backup(tmp_path)
+    assert backup.restore(model) == 0
+    model.fit(batches, callbacks=[backup], **run)
+    assert [epoch["outer_step"] for epoch in backup.history] == [6, 8]
+    # A new process, which has not what came before the folder.
+    for epochs, ended in ((2, 8), (3, 10)):
+        again, _ = small_model()
+        backup = tfdistill.Backup(tmp_path)
+        again.fit(batches, callbacks=[backup], **{**run, "epochs": epochs})
+        assert int(again.optimizer.iterations) == ended
+
+
+@pytest.mark.parametrize(
+    ("folders", "steps", "first"),
+    [("aaa", 3, False), ("aaa", None, False), ("abc", 3, False), ("aaa", 3, True)],
+    ids=["one folder", "of unknown length", "a folder each", "initial_epoch"],
+)
+def test_a_program_of_several_fits_ends_as_an_undisturbed_one(
+    tmp_path, folders, steps, first
+):
+    """Crashed within its last call, of three; the outer optimizer takes averages."""
+
+    class Crashes(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.optimizer.iterations) >= 16:
+                raise RuntimeError("mine")
+
+    def program(folder, *others):
+        digits = tfdistill.load_dataset("digits")
+        images = tfdistill.DistilledImages.from_real(digits, steps=1, epochs=1)
+        model = tfdistill.Distiller("linear", images)
+        model.compile(keras.optimizers.Adam(0.01, use_ema=True), students_per_step=1)
+        batches, before = digits.train.batch(500, shuffle=False).take(3), 0
+        batches = batches.repeat() if steps else batches.filter(lambda *_: True)
+        for name, epochs in zip(folders, (2, 1, 3)):
+            backup = tfdistill.Backup(tmp_path / folder / name)
+            model.fit(
+                batches,
+                steps_per_epoch=steps,
+                initial_epoch=before,
+                epochs=before + epochs,
+                verbose=0,
+                callbacks=[backup, *others],
+            )
+            before += epochs if first else 0
+        return model
+
+    whole = program("whole")
+    ended = int(whole.optimizer.iterations)
+    assert ended == 18 or steps is None
+    with pytest.raises(RuntimeError, match="mine"):
+        program("crashed", Crashes())
+    for _ in range(2):  # the second time, nothing is left to be done
+        again = program("crashed")
+        assert int(again.optimizer.iterations) == ended
+        np.testing.assert_allclose(
+            again.synthesizer.images, whole.synthesizer.images, atol=1e-5
+        )
+
+
 @pytest.mark.parametrize(
     ("saving", "ended"),
     [

@@ -337,7 +337,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         if y is None and not isinstance(x, keras.utils.PyDataset):
             # A pipeline has its order; Keras warns if it is told to shuffle one.
             kwargs.setdefault("shuffle", False)
-        with fitting.stopped_at_last(callbacks):
+        with fitting.stopped_at_last(callbacks, self, kwargs.get("initial_epoch")):
             return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def train_on_batch(self, x, y=None, *args, **kwargs):

@@ -1,10 +1,12 @@
 """The state of a run on disk: saved after every epoch, restored after a crash."""
 
 import contextlib
+import dataclasses
 import glob
 import json
 import os
 import warnings
+import weakref
 
 import keras
 import tensorflow as tf
@@ -20,6 +22,28 @@ _RECORD = "record/.ATTRIBUTES/VARIABLE_VALUE"
 _LATER = ("start", "skipped", "failures")
 
 
+@dataclasses.dataclass
+class _Place:
+    """Where a model is among the calls of `fit` that save to one folder.
+
+    Attributes:
+        step: The outer steps of the model in the state last read or written.
+        start: Those that it had done before the first of these calls.
+        next: Those after which the next of them begins: fewer than `step` where a
+            state is one of a later call than the program, started again, has come to.
+        history: The `history` of that state.
+    """
+
+    step: int
+    start: int
+    next: int
+    history: list
+
+
+# Of each model, by folder.
+_PLACES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
 class Backup(keras.callbacks.Callback):
     """Saves the state of a run after every epoch, and restores it.
 
@@ -31,8 +55,10 @@ class Backup(keras.callbacks.Callback):
 
     `fit` starts from the newest state if that is ahead of the model, as with
     `keras.callbacks.BackupAndRestore`, and ends after `epochs * steps_per_epoch` steps
-    in all, also if the run was stopped within an epoch. Call `restore` before `fit` to
-    know how many steps are done, so that the real batches go on, too.
+    in all, also if the run was stopped within an epoch. A program may call `fit` again
+    and again, with a folder for each call or, in a row, with the same: started again,
+    it does nothing in the calls that were done. Call `restore` before `fit` to know how
+    many steps are done, so that the real batches go on, too.
 
     The attribute `checkpointed` of the model, a dict of trackable objects, holds its
     state besides the optimizer's; the property `identity`, if there is one, tells its
@@ -96,7 +122,6 @@ class Backup(keras.callbacks.Callback):
                 other labels, other rates that are not learned, or other numbers to be
                 learned. Which images are the training part is not compared.
         """
-        self._restored = model
         failures = []
         for path in _states(self._folder):
             try:
@@ -124,12 +149,17 @@ class Backup(keras.callbacks.Callback):
                     f"{self._folder} holds the state of another run ({difference}): "
                     "choose another folder."
                 )
-            self.history = record["history"]
+            self.history, done = record["history"], _steps(model)
+            self._restored = model
+            # Those of earlier versions began with a new model.
+            start = record.get("start", 0)
+            places = _PLACES.setdefault(model, {})
+            places[self._folder] = _Place(done, start, done, self.history)
             if self._anneal is not None:
                 self._anneal.set_model(model)
                 if record.get("anneal"):
                     self._anneal.state = record["anneal"]
-            return _steps(model)
+            return done
         if failures:
             raise StateError(
                 f"No backup in {self._folder} can be read ({failures[0]}): choose "
@@ -139,15 +169,11 @@ class Backup(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._last_step = None
-        steps = self.params.get("steps")
         # What `restore` has found counts for the next call of `fit` alone.
         restored, self._restored = self._restored is self.model, None
-        if not restored and self.newest > _steps(self.model):
-            done, self._restored = self.restore(self.model), None
-            logging.info("Going on after step %d, from %s.", done, self._folder)
-            self._go_on(done, steps)
-        elif restored and self._anneal is None:  # `Anneal.epochs` says what is left
-            self._go_on(_steps(self.model), steps)
+        begin = self._begin(restored)
+        if begin is not None:
+            self._go_on(begin)
         try:
             tf.train.get_checkpoint_state(self._folder)
         except ValueError:  # the list is damaged; the next state rewrites it
@@ -159,18 +185,52 @@ class Backup(keras.callbacks.Callback):
         if self._within_epochs:
             self._watch.start()
 
-    def _go_on(self, done, steps):
+    def _begin(self, restored):
+        """After which step this call of `fit` had begun, if it goes on; else None."""
+        own, places = _steps(self.model), _PLACES.setdefault(self.model, {})
+        place = places.get(self._folder)
+        if restored:
+            # `Anneal.epochs` says what is left.
+            return place.start if self._anneal is None else None
+        skipped = (self.model._initial_epoch or 0) * (self.params.get("steps") or 0)
+        known = place is not None and place.step == own
+        if known and place.next < own:
+            # Again: in the calls before, Keras has put averages in the images' place.
+            self._read()
+            return place.next - skipped
+        if not known and self.newest > own:
+            self._read()
+            return places[self._folder].start
+        if known:
+            self.history = place.history
+        elif place is None:
+            places[self._folder] = _Place(own, own - skipped, own, self.history)
+        return None
+
+    def _read(self):
+        done, self._restored = self.restore(self.model), None
+        logging.info("Going on after step %d, from %s.", done, self._folder)
+
+    def _go_on(self, begin):
         """Says where `fit` goes on, as Keras's own `BackupAndRestore` does."""
-        if not steps:
-            self.model._initial_epoch = len(self.history)
-            return
-        # An epoch that was stopped begins again, and the last one is that much shorter.
-        self.model._initial_epoch = done // steps
-        self._last_step = steps * self.params["epochs"]
-        if done >= self._last_step:
+        done, steps = _steps(self.model), self.params.get("steps")
+        epochs = self.params["epochs"]
+        if steps:
+            # An epoch that was stopped begins again, and the last one is that much
+            # shorter.
+            self.model._initial_epoch = (done - begin) // steps
+            last = self._last_step = begin + steps * epochs
+        else:
+            ends = [epoch["outer_step"] for epoch in self.history]
+            ends = [begin, *(end for end in ends if end > begin)]
+            self.model._initial_epoch = len(ends) - 1
+            last = ends[epochs] if epochs < len(ends) else None
+        if last is not None and done >= last:
+            _PLACES[self.model][self._folder].next = last
             logging.warning(
-                "Nothing is left to learn: %s has a state of %d steps. For a longer "
-                "run give more epochs, for another one another folder.",
+                "Nothing is left to learn in this call of fit: %s has a state of %d "
+                "steps. For a longer run give more epochs, for another one another "
+                "folder.",
                 *(self._folder, done),
             )
 
@@ -207,7 +267,9 @@ class Backup(keras.callbacks.Callback):
         self._watch.exit_if_asked()
 
     def _save(self):
-        record = {"history": self.history}
+        place, step = _PLACES[self.model][self._folder], _steps(self.model)
+        place.step, place.next, place.history = step, step, self.history
+        record = {"history": self.history, "start": place.start}
         if identity := _identity(self.model):
             record["run"] = identity
         if self._anneal is not None:
@@ -215,7 +277,7 @@ class Backup(keras.callbacks.Callback):
         if not strategies.is_chief(self.model.distribute_strategy):
             return
         self._json.assign(json.dumps(record))
-        _write(self._state, self._folder, _steps(self.model))
+        _write(self._state, self._folder, step)
 
 
 def _write(state, folder, step):

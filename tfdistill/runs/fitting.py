@@ -160,17 +160,21 @@ def with_own(callbacks, objective, verbose) -> tuple:
 
 
 @contextlib.contextmanager
-def stopped_at_last(callbacks) -> Iterator[None]:
+def stopped_at_last(callbacks, model, initial_epoch) -> Iterator[None]:
     """Stops callbacks that hold something while `fit` runs: signals, a bar.
 
     Keras tells them when `fit` ends well, and not when something was raised in it.
 
     Args:
         callbacks: The list of those that Keras's `fit` is given.
+        model: The `Distiller`.
+        initial_epoch: That of `fit`, which Keras does not tell them; or None.
     """
+    model._initial_epoch = initial_epoch
     try:
         yield
     finally:
+        model._initial_epoch = None
         for callback in callbacks:
             holds = isinstance(callback, (Backup, ProgressBar))
             if holds and callback.model is not None:
