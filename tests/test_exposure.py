@@ -140,6 +140,42 @@ def test_training_as_it_was_meant_is_training(attack):
     np.testing.assert_array_equal(result.confusion, again.confusion)
 
 
+@pytest.mark.parametrize("kind", ["least squares", "a loss of its own"])
+def test_training_as_it_was_meant_is_by_the_loss_of_the_images(kind):
+    class Halved(tfdistill.Classification):
+        def inner_loss(self, labels, outputs):
+            return super().inner_loss(labels, outputs) / 2
+
+    digits = tfdistill.load_dataset("digits")
+    plain = tfdistill.baselines.random_real(digits, steps=5)
+    if kind == "least squares":
+        centred = plain.labels - np.float32(0.1)
+        images = plain.replace(labels=centred, objective=tfdistill.LeastSquares())
+    else:
+        images = plain.replace(objective=Halved())
+    model = tfdistill.students.mlp(digits.image_shape)
+    start, ways = model.get_weights(), {"attacked": exposure.Training()}
+    (result,) = exposure.measure(
+        model, [start], images, digits, trainings=ways
+    ).values()
+    model.set_weights(start)
+    again = evaluate_model(images.train(model), digits.test)
+    np.testing.assert_allclose(result.losses, again.losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"rate": -0.1}, "rate must be a number of at least 0, not -0.1"),
+        ({"clip": 0.0}, "clip must be above 0, not 0.0"),
+        ({"clean_steps": -1}, "clean_steps must be an integer of at least 0"),
+    ],
+)
+def test_a_training_that_there_is_not(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        exposure.Training(**wrong)
+
+
 def test_a_weight_that_the_output_does_not_use_stays_as_it_is():
     digits = tfdistill.load_dataset("digits")
     images = tfdistill.baselines.random_real(digits, steps=1)

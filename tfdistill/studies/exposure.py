@@ -6,18 +6,21 @@ counter-measures. What is left of the attack shows how much these help.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.batches import fitted
 from tfdistill.evaluation.evaluator import evaluate_model
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.attack import Attack
+from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
 
 _NO_LIMIT = 1e30
@@ -28,12 +31,15 @@ class Training:
     """How somebody trains on images that others made.
 
     Attributes:
-        rate: Factor for the distilled learning rates; 0 for no training.
+        rate: Factor for the distilled learning rates, at least 0: 0 for no training.
         shuffled: Whether images come in random order, in batches of as many as there
             are classes.
-        clip: The largest norm of a step's gradient, over all weights.
+        clip: The largest norm of a step's gradient, over all weights; > 0.
         clean_steps: Number of gradient-descent steps on real training images
-            afterwards.
+            afterwards, by cross-entropy; at least 0.
+
+    Raises:
+        ValueError: If a number is out of range.
 
     Example:
         >>> import tfdistill
@@ -45,6 +51,13 @@ class Training:
     shuffled: bool = False
     clip: float = _NO_LIMIT
     clean_steps: int = 0
+
+    def __post_init__(self):
+        if not 0 <= self.rate < math.inf:
+            raise ValueError(f"rate must be a number of at least 0, not {self.rate!r}.")
+        if not self.clip > 0:
+            raise ValueError(f"clip must be above 0, not {self.clip!r}.")
+        check_int("clean_steps", self.clean_steps, 0)
 
 
 BEFORE, ATTACKED = "before", "attacked"
@@ -74,6 +87,8 @@ def measure(
     seed: int = 0,
 ) -> dict[str, Evaluation]:
     """Trains networks on distilled images in several ways, and tests each.
+
+    Distilled images teach by the loss of their own objective.
 
     Args:
         model: A built model with logits, which is changed.
@@ -113,7 +128,8 @@ def measure(
         )
     variables = [*model.trainable_variables, *model.non_trainable_variables]
     train, test = (fitted(part, distilled) for part in (dataset.train, dataset.test))
-    step, test = _step(model), test.batch(1000).cache()
+    learn, clean = _step(model, distilled.objective), _step(model, Classification())
+    test = test.batch(1000).cache()
     found = {name: [] for name in trainings}
     for number, values in enumerate(starts):
         for name, training in trainings.items():
@@ -121,14 +137,14 @@ def measure(
                 variable.assign(value)
             rng = np.random.default_rng([seed, number])
             for images, labels, rate in _batches(distilled, training, rng):
-                step(images, labels, rate, tf.constant(training.clip))
+                learn(images, labels, rate, tf.constant(training.clip))
             if training.clean_steps:
-                clean = train.batch(
+                batches = train.batch(
                     clean_batch_size, shuffle=True, seed=seed + number, repeat=True
                 )
-                for images, labels in clean.take(training.clean_steps):
+                for images, labels in batches.take(training.clean_steps):
                     labels = tf.one_hot(labels, dataset.num_classes)
-                    step(images, labels, *map(tf.constant, (clean_rate, _NO_LIMIT)))
+                    clean(images, labels, *map(tf.constant, (clean_rate, _NO_LIMIT)))
             found[name].append(evaluate_model(model, test))
     return {name: Evaluation.joined(results) for name, results in found.items()}
 
@@ -195,9 +211,8 @@ def _batches(
             yield images[step, place], labels[step, place], rate
 
 
-def _step(model):
+def _step(model: keras.Model, objective: Objective) -> Callable:
     """One gradient-descent step of the model, traced once for each shape."""
-    objective = Classification()
 
     @tf.function(reduce_retracing=True, autograph=False)
     def step(images, labels, rate, clip):
