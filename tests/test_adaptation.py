@@ -75,6 +75,12 @@ def test_adapted_students_take_the_sets_in_turn(digits, tmp_path):
     next(found)
     with pytest.raises(ValueError, match="at least two classes"):
         next(found)
+    wide = tfdistill.Normalization((0.0,), (3.0,), digits.normalization.scale)
+    both = [good, good.replace(normalization=wide)]
+    with pytest.raises(ValueError, match="have the same normalization"):
+        next(adaptation.adapted("linear", start, digits.train, both, 2, **few))
+    with pytest.raises(ValueError, match="num_students must be an integer of at"):
+        next(adaptation.adapted("linear", start, digits.train, [good], 0, **few))
 
 
 @pytest.mark.parametrize(

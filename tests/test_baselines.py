@@ -265,6 +265,16 @@ def test_nearest_neighbours(digits, tiny):
         baselines.NearestNeighbours.tuned([data], tiny.test, ks=(3, 5))
 
 
+def test_neighbours_in_sets_of_other_normalisations_are_refused(tiny):
+    other = Normalization((0.0,), (3.0,), tiny.normalization.scale)
+    data = baselines.random_real(tiny, steps=1)
+    sets = [data, data.replace(normalization=other)]
+    with pytest.raises(ValueError, match="have the same normalization"):
+        baselines.NearestNeighbours().evaluate(sets, tiny.test)
+    with pytest.raises(ValueError, match="have the same normalization"):
+        baselines.NearestNeighbours.tuned(sets, tiny.test, ks=(1,))
+
+
 @pytest.mark.parametrize(
     ("k", "metric", "found"), [(1, "l1", 1), (1, "l2", 0), (3, "l1", 1), (3, "l2", 1)]
 )

@@ -144,6 +144,23 @@ class Fits:
         return split.normalized_by(norm, count) if are_alike else split
 
 
+def difference(distilled, like) -> str:
+    """In what the images or classes of two `DistilledDataset`s differ.
+
+    One test serves both only if in nothing.
+
+    Args:
+        distilled, like: The two.
+
+    Returns:
+        Such as "normalization"; "" if they do not differ.
+    """
+    for name in ("image_shape", "num_classes", "normalization"):
+        if getattr(distilled, name) != getattr(like, name):
+            return name.replace("_", " ")
+    return ""
+
+
 def fitted(split: Split, distilled) -> Split:
     """A `Split`, normalised as distilled images are: same as `Fits.of_split`.
 

@@ -12,7 +12,13 @@ from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation import copies
-from tfdistill.evaluation.batches import Fits, Passes, check_labels, content
+from tfdistill.evaluation.batches import (
+    Fits,
+    Passes,
+    check_labels,
+    content,
+    difference,
+)
 from tfdistill.evaluation.fresh_students import FreshStudents, by_xla
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
@@ -171,9 +177,8 @@ class Evaluator:
     def _difference(self, distilled):
         """In what a data set, or its training, differs; "" in nothing."""
         like, start = self._like, distilled.initial_weights
-        for name in ("image_shape", "num_classes", "normalization"):
-            if getattr(distilled, name) != getattr(like, name):
-                return name.replace("_", " ")
+        if different := difference(distilled, like):
+            return different
         if self._own_objective and not identity.alike(
             distilled.objective, like.objective
         ):

@@ -19,10 +19,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.labels import as_labels
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
+from tfdistill.evaluation.batches import difference
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.weights.pretrained import PretrainedWeights
 
@@ -157,14 +159,18 @@ def adapted(
         student: Their architecture, same as for `students.get`.
         initial_weights: The pool.
         source: Same as for `fada`.
-        sets: Data sets of a few target images each, such as `baselines.random_real`;
-            students take them in turn. Their rates are not used.
+        sets: Data sets of a few target images each, such as `baselines.random_real`,
+            of one normalization; students take them in turn. Their rates are not used.
         num_students: Number of students, at least 1.
         seed: Seed of pairs and discriminators; student k uses `seed + k`.
         **kwargs: Other arguments of `fada`.
 
     Yields:
         The same model each time, with the next adapted student in it.
+
+    Raises:
+        ValueError: If a number is out of range, or the sets differ in image shape,
+            normalization or number of classes.
 
     Example:
         >>> import os, tempfile, tfdistill
@@ -182,6 +188,13 @@ def adapted(
         ...     result = tfdistill.evaluate_model(model, digits.test)
     """
     like = sets[0]
+    check_int("num_students", num_students, 1)
+    for data in sets:
+        if different := difference(data, like):
+            raise ValueError(
+                f"Data sets that students take in turn have the same {different}: "
+                "adapt to each kind alone."
+            )
 
     make_model = functools.partial(
         students.build, student, like.image_shape, like.num_classes

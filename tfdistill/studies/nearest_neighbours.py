@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.evaluation.batches import Fits, Passes
+from tfdistill.evaluation.batches import Fits, Passes, difference
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.classification import Classification
 
@@ -38,16 +38,23 @@ class NearestNeighbours:
         """Classifies a whole test set by the nearest images of each set.
 
         Args:
-            sets: At least one.
+            sets: At least one, all of one image shape, normalization and number of
+                classes.
             test: The real images to classify, or batches of them, as in `evaluate`.
 
         Returns:
             An `Evaluation` with one row for each set; its losses are the error rates.
 
         Raises:
-            ValueError: If a set has fewer than k images, or the test is of other images
-                or classes.
+            ValueError: If a set has fewer than k images, the sets differ, or the test
+                is of other images or classes.
         """
+        for data in sets:
+            if different := difference(data, sets[0]):
+                raise ValueError(
+                    f"Data sets that are tested at once have the same {different}: "
+                    "evaluate each kind alone."
+                )
         fits = Fits(sets[0], Classification(), sets[0].normalization)
         batches = list(Passes(test, check=fits))
         images = np.concatenate([_flat(images) for images, _ in batches])
