@@ -328,6 +328,8 @@ def test_what_is_refused(digits):
         compare(bytes_per_class=10**6)
     with pytest.raises(ValueError, match="seeds must each be at least one"):
         compare(seeds=[])
+    with pytest.raises(ValueError, match=r"all be different, not \[3, 0, 3\]"):
+        compare(seeds=[3, 0, np.int64(3)])
     with pytest.raises(ValueError, match="learning_rate must be above 0, not 0"):
         compare(learning_rate=0)
     with pytest.raises(ValueError, match="pixels must be one of uint8, float16"):

@@ -75,7 +75,7 @@ def compare(
             from what is kept of all tasks so far, the last one included (Prabhu et al.
             2020), in the same number of updates.
         bounds: Whether to add what no memory, and all images of all tasks, give.
-        seeds: For each a network, with memories of its own.
+        seeds: For each, all different, a network with memories of its own.
         folder: Where results are kept, so that a killed comparison goes on.
         report: Called with a line for each network.
 
@@ -108,6 +108,11 @@ def compare(
     seeds = [check_int("seeds", seed, 0) for seed in seeds]
     if not memories or not seeds:
         raise ValueError("memories and seeds must each be at least one.")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(
+            f"seeds must all be different, not {seeds}: the same seed gives the same "
+            "network again."
+        )
     classes = _in_tasks(dataset.num_classes, classes_per_task)
     tasks = _tasks(dataset, classes)
     check_int("bytes_per_class", bytes_per_class, 1)
