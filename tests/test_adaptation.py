@@ -90,6 +90,7 @@ def test_adapted_students_take_the_sets_in_turn(digits, tmp_path):
         ({"labels": np.zeros(20, int)}, "two classes"),
         ({"rounds": 0}, "rounds must be at least 1, not 0"),
         ({"gamma": -1.0}, "gamma must be at least 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0, not 0.0"),
     ],
 )
 def test_bad_arguments(change, says, digits):

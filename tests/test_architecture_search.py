@@ -465,6 +465,11 @@ def test_the_figures_of_an_agreement(digits, distilled, tmp_path):
     assert agreement.speedup == pytest.approx(20)
     assert agreement.spearman == pytest.approx(1 - 6 * (1 + 4 + 4 + 1) / (6 * 35))
     assert search.agreement(top=5).top == 3
+    with pytest.raises(ValueError, match="top must be an integer of at least 1, not 0"):
+        search.agreement(top=0)
+    with pytest.raises(ValueError, match="count must be an integer of at least 1"):
+        search.compare(0, epochs=1)
+    assert search.agreement(top=2) == agreement  # nothing was dropped
 
 
 def test_what_does_not_fit_is_skipped_and_counted(digits, distilled, tmp_path):

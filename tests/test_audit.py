@@ -178,6 +178,12 @@ def test_students_forget_the_labels_that_they_load(tmp_path):
         audit.examine(noise, recipe)
 
 
+@pytest.mark.parametrize("name", ["rounds", "outer_steps", "batch_size"])
+def test_an_audit_of_nothing_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1"):
+        audit.Recipe("linear", **{name: 0})
+
+
 def test_each_example_is_judged_by_all_rounds_that_did_not_see_it(digits):
     recipe = audit.Recipe("linear", rounds=2, outer_steps=5)
     found = audit.examine(digits, recipe)

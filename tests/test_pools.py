@@ -120,6 +120,19 @@ def test_the_default_recipe_has_enough_updates(name, updates, recipe):
     assert pretraining.recipe_for(name, updates) == recipe
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"epochs": 0}, "epochs must be an integer of at least 1, not 0"),
+        ({"halve_every": 0}, "halve_every must be an integer of at least 1, not 0"),
+        ({"learning_rate": -0.1}, "learning_rate must be above 0, not -0.1"),
+    ],
+)
+def test_a_recipe_that_trains_nothing_is_refused(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        pretraining.Recipe(**wrong)
+
+
 def test_several_at_once_are_what_each_would_be_alone():
     dataset = tfdistill.load_dataset("digits")
     recipe = pretraining.Recipe(epochs=2, halve_every=1, learning_rate=0.01)

@@ -97,6 +97,8 @@ def fada(
     ):
         if not value >= least:
             raise ValueError(f"{name} must be at least {least}, not {value}.")
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0, not {learning_rate}.")
     discriminator = _discriminator(source.num_classes, seed)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizers = [keras.optimizers.Adam(learning_rate) for _ in range(2)]

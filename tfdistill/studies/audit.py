@@ -18,6 +18,7 @@ import scipy.special
 
 from tfdistill import students
 from tfdistill._internal import seeds
+from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.distiller import Distiller
 from tfdistill.runs import files
@@ -163,6 +164,9 @@ class Recipe:
         outer_learning_rate: Learning rate of the outer Adam.
         seed: Random seed.
 
+    Raises:
+        ValueError: If a number is out of range.
+
     Example:
         >>> import tfdistill
         >>> tfdistill.audit.Recipe("convnet@32", rounds=1).student
@@ -177,6 +181,10 @@ class Recipe:
     batch_size: int = 256
     outer_learning_rate: float = 0.03
     seed: int = 0
+
+    def __post_init__(self):
+        for name in "rounds outer_steps steps images_per_class batch_size".split():
+            check_int(name, getattr(self, name), 1)
 
 
 def examine(

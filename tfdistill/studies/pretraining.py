@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill._internal.checks import check_int
 from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.dataset import Dataset
@@ -25,11 +26,22 @@ class Recipe:
         epochs: Passes over the data, at least 1.
         halve_every: Number of epochs after which the rate is halved, at least 1.
         learning_rate: Initial rate, > 0.
+
+    Raises:
+        ValueError: If a number is out of range.
     """
 
     epochs: int = 40
     halve_every: int = 20
     learning_rate: float = 2e-4
+
+    def __post_init__(self):
+        for name in ("epochs", "halve_every"):
+            check_int(name, getattr(self, name), 1)
+        if not self.learning_rate > 0:
+            raise ValueError(
+                f"learning_rate must be above 0, not {self.learning_rate!r}."
+            )
 
     def rate(self, epoch: int) -> float:
         """The rate in an epoch; epochs count from 0."""

@@ -199,8 +199,8 @@ class Search:
         All results on real data are of one training: those of another are dropped.
 
         Args:
-            count: Number of candidates, evenly spaced from the best to the worst of the
-                ranking.
+            count: Number of candidates, at least 1, evenly spaced from the best to the
+                worst of the ranking.
             epochs: Passes over the training images, at least 1.
             after_each: Called with each candidate that was trained.
             batch_size, learning_rate, **kwargs: Same as for `retrained`.
@@ -211,8 +211,8 @@ class Search:
             "learning_rate": float(learning_rate),
         }
         told = {**training, "halve_every": -(-epochs // 3)}
+        ranking, count = self.ranking, check_int("count", count, 1)
         kept.drop_others(self.candidates, told)
-        ranking = self.ranking
         places = np.linspace(0, len(ranking) - 1, min(count, len(ranking)))
         for place in places.round().astype(int):
             candidate = ranking[place]
@@ -231,10 +231,10 @@ class Search:
         """Compares the two rankings of the candidates that `compare` has trained.
 
         Args:
-            top: k; less, if there are fewer than 2 k candidates.
+            top: k, at least 1; less, if there are fewer than 2 k candidates.
 
         Raises:
-            ValueError: If there are fewer than 3 candidates.
+            ValueError: If there are fewer than 3 candidates, or `top` is below 1.
         """
         both = [c for c in self.ranking if c.real_accuracy is not None]
         if len(both) < 3:
@@ -246,7 +246,7 @@ class Search:
         score = np.array([c.score for c in both])
         real = np.array([c.real_accuracy for c in both])
         constant = np.ptp(score) == 0 or np.ptp(real) == 0
-        top = min(top, len(both) // 2)
+        top = min(check_int("top", top, 1), len(both) // 2)
         best = np.argsort(-real, kind="stable")[:top]
         return Agreement(
             candidates=len(both),
