@@ -145,6 +145,37 @@ def test_files_of_networks_whose_names_look_alike_stay(tmp_path):
     ]
 
 
+def test_figures_of_other_networks_leave_with_them(tmp_path):
+    before = {"num_students": 2, "seed": 0, "accuracy_mean": 0.2, "attacked_mean": 0.5}
+    before |= {"mistakes": [], "outer_steps": 3, TEST: "a"}
+    (tmp_path / "metrics.json").write_text(json.dumps(before))
+    found = {"num_students": 4, "seed": 0, "accuracy_mean": 0.1, TEST: "a"}
+    evaluation_files.write(str(tmp_path), "metrics", found)
+    del before["outer_steps"]
+    assert read(tmp_path) == {
+        "metrics.json": {**found, "outer_steps": 3},
+        "metrics-2.json": before,
+    }
+
+
+def test_all_figures_of_an_attack_are_of_the_same_networks(tmp_path):
+    attack = ["--objective=attack", "--attack_class=0", "--target_class=1"]
+    size = [*LINEAR, "--method=unrolled", "--epochs=1", "--outer_steps=1"]
+    commands.succeed("distill", "--workdir=run", *size, *attack, cwd=tmp_path)
+    before = read(tmp_path / "run")["metrics.json"]
+    said = evaluate(tmp_path / "run", "--num_students=4")
+    assert "of class 0 a 1" in said
+    found = read(tmp_path / "run")
+    assert len(found["metrics.json"]["shares"]) == 3
+    for name, each in found.items():
+        hits, all_of = (np.asarray(each["confusion"])[0, k] for k in (1, slice(None)))
+        assert each["attacked_mean"] == pytest.approx(hits / all_of.sum())
+        assert each["num_students"] == {"metrics.json": 4, "metrics-2.json": 2}[name]
+    kept = found["metrics-2.json"]
+    assert kept["attacked_mean"] == before["attacked_mean"]
+    assert kept["attacked_std"] == before["attacked_std"]
+
+
 def test_a_run_without_a_student_asks_for_one(tmp_path):
     baseline(tmp_path, "--nearest_neighbours", "--num_sets=1")
     process = commands.run("evaluate", "--workdir=run", cwd=tmp_path)

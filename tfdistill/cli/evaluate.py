@@ -32,6 +32,7 @@ from tfdistill.cli import (
     evaluation_files,
     exposed,
     machine,
+    objectives,
     results,
     run_folder,
     students,
@@ -202,9 +203,11 @@ def _test(c, distilled, dataset, new_head):
     journal = run_folder.journal(c.workdir, progress=progress)
     with checking():
         student = names.name_of(c.student)
+        attack = objectives.recorded(distilled.provenance)
         evaluator = Evaluator(
             student,
             distilled,
+            objective=attack,
             initial_weights=PretrainedWeights(c.pool, new_head=new_head)
             if c.pool
             else None,
@@ -231,6 +234,8 @@ def _test(c, distilled, dataset, new_head):
     if not distilled.recipe.is_ordered:
         order = distilled.recipe.describe(distilled.images.shape)
     print(f"{student} on {dataset.name}, {order}: {result}")
+    if line := attack and objectives.attack_text(attack, result):
+        print(f"  {line}")
     print("\n".join(results.class_lines(distilled.class_names, result.per_class)))
     found = {
         **results.evaluation_json(result, student, dataset.name),

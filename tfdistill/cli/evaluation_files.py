@@ -12,6 +12,8 @@ from tfdistill.runs import files, headings
 TEST = "test_data"
 # Of what it is, besides its name; all but the last are hashes.
 _OF = (TEST, "start", "student")
+# Figures of networks, besides means and deviations.
+_DETAILS = ("accuracy_per_class", "confusion", "mistakes")
 #: What `evaluate` and `report` write into a run folder.
 WRITTEN = (
     *("metrics*.json", "exposure*.json", "images/exposure*.png"),
@@ -126,9 +128,12 @@ def write(
             f"this one, of {count}, is in {written}.json."
         )
         return written, before
+    # Figures that this one lacks are of the networks before: they leave with those.
+    left = {key for key in before if key not in found and _is_of_networks(key)}
     if most and count > most:
-        put(beside(before), {key: before[key] for key in found if key in before})
-    put(name, {**before, **found})
+        own = left | found.keys()
+        put(beside(before), {k: v for k, v in before.items() if k in own})
+    put(name, {**{k: v for k, v in before.items() if k not in left}, **found})
     return name, before
 
 
@@ -137,6 +142,11 @@ def forget(folder: str) -> None:
     for pattern in WRITTEN:
         for path in glob.glob(os.path.join(glob.escape(folder), pattern)):
             files.remove(path)
+
+
+def _is_of_networks(key):
+    """Whether a key is that of a figure, and not of the run."""
+    return key.endswith(("_mean", "_std")) or key in _DETAILS
 
 
 def _own(folder, name, found):

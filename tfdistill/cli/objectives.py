@@ -58,14 +58,15 @@ def record(configuration: Configuration) -> dict:
 
 
 def recorded(provenance):
-    """The `Attack` of a result, from what `record` gave.
+    """The `Attack` of a result, from what `record` gave; None if it is none.
 
     Raises:
         ValueError: If its classes are none.
     """
     from tfdistill.inner.objectives.attack import Attack
 
-    return Attack(*provenance["attack"])
+    classes = provenance.get("attack")
+    return Attack(*classes) if classes else None
 
 
 def attack_text(objective, result) -> str | None:
