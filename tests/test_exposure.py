@@ -1,6 +1,7 @@
 """How exposed a network is to a distilled attack: from its making to its measuring."""
 
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from commands import run as command
 
 import tfdistill
 from tfdistill import exposure, students
+from tfdistill.cli import exposed
 from tfdistill.evaluation.evaluator import evaluate_model
 from tfdistill.runs.files import sha256
 from tfdistill.studies import pretraining
@@ -92,6 +94,21 @@ def test_the_command_says_what_is_left_of_an_attack(folder):
         assert found["attacked"][key] == pytest.approx(metrics[key], abs=0.01)
         known = metrics["no_distilled_data"][key]
         assert found["before"][key] == pytest.approx(known, abs=1e-9)
+
+
+def test_of_a_pool_that_holds_none_out_no_more_are_measured_than_asked(tmp_path):
+    digits = tfdistill.load_dataset("digits")
+    path = str(tmp_path / "a.weights.h5")
+    students.build("linear", digits.image_shape, 10).save_weights(path)
+    about = {"dataset": "digits", "normalization": digits.normalization}
+    members = 3 * [pools.Member(path, sha256(path), 0.9)]
+    (tmp_path / pools.MANIFEST).write_text(
+        pools.manifest(tmp_path, members, 0, student="linear", num_classes=10, **about)
+    )
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    data = data.replace(provenance={"load": {}})
+    given = SimpleNamespace(pool=tmp_path, num_students=2, model=None, student="linear")
+    assert len(exposed._networks(given, data)[1]) == 2
 
 
 @pytest.mark.slow

@@ -6,12 +6,22 @@ import re
 import time
 
 import commands
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tfdistill
-from tfdistill.cli import comparisons, distill, main, run_folder, students
+from tfdistill.cli import (
+    baseline,
+    comparisons,
+    distill,
+    evaluate,
+    main,
+    outer_loop,
+    run_folder,
+    students,
+)
 from tfdistill.cli.errors import IncompleteError, InputError
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.evaluator import Evaluator
@@ -19,6 +29,7 @@ from tfdistill.reporting import plots
 from tfdistill.reporting.tensorboard import RunSummary
 from tfdistill.studies import adaptation
 
+SHUFFLED = "their steps shuffled"
 DISTILL = (
     *("--student=linear", "--outer_steps=2", "--report_every=1", "--steps=2"),
     *("--epochs=1", "--batch_size=64", "--num_students=2"),
@@ -57,6 +68,16 @@ def run(monkeypatch, tmp_path):
 
 def broken(*args, **kwargs):
     raise RuntimeError("of $ours,\nnot yours")
+
+
+def compared_with(*flags):
+    """The `Comparisons` of a run that has not begun, beside real images."""
+    c = main.command("distill").parse(["--dataset=digits", "--workdir=w", *flags])
+    digits = tfdistill.load_dataset("digits").hold_out(0.1)
+    distiller = outer_loop.distiller(c, digits)
+    compared = comparisons.Comparisons(c, distiller, digits, None, None)
+    assert compared.draw() is None
+    return compared
 
 
 _CHOOSE = comparisons.Comparisons._choose
@@ -507,3 +528,49 @@ def test_an_attack_that_lowers_the_accuracy_is_not_called_worse():
     for content, count in ((found, 2), ({**found, "attacked_mean": 1.0}, 0)):
         others = comparisons.compared(content)
         assert len(comparisons.verdict(content, others, is_ordered=True)) == count
+
+
+def dropping(image_shape, num_classes):
+    """A network in which no two draws of masks are the same."""
+    layers = [keras.layers.Flatten(), keras.layers.Dropout(0.5)]
+    return keras.Sequential(
+        [keras.Input(image_shape), *layers, keras.layers.Dense(num_classes)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "counts", "validated"),
+    [
+        # Learned steps in order: all that start alike are one.
+        (["--method=unrolled", "--student=mlp"], (1, 6), 1),
+        (["--method=ridge", "--student=mlp"], (6, None), 2),
+        (["--method=ridge", "--student=mlp", "--changes=none"], (1, None), 1),
+        (["--method=unrolled", f"--student={__name__}:dropping"], (6, 6), 4),
+    ],
+)
+def test_networks_that_start_alike_are_tested_where_they_differ(
+    flags, counts, validated
+):
+    compared = compared_with("--initial_weights=fixed", "--num_students=6", *flags)
+    tests, rates = compared.all(compared.start), compared.tested_at_first // validated
+    found = [tests.get(name, [None])[0] for name in ("distilled images", SHUFFLED)]
+    assert tuple(found) == counts and rates > 1
+    c, distiller = compared._c, compared._distiller
+    assert outer_loop.num_validated(c, distiller) == validated
+    assert compared.tested_at_first == validated * rates
+
+
+@pytest.mark.parametrize(("student", "count"), [("linear", 1), ("dropping", 5)])
+def test_evaluate_and_baseline_test_one_network_of_those_that_are_alike(student, count):
+    digits = tfdistill.load_dataset("digits")
+    student = student if count == 1 else f"{__name__}:{student}"
+    start = tfdistill.students.build(student, digits.image_shape, 10)
+    start = tfdistill.inner.StatelessModel(start).arrays()
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    data = data.replace(initial_weights=start, student=student)
+    evaluator = tfdistill.Evaluator(student, data)
+    c = main.command("evaluate").parse(["--workdir=none", "--num_students=5"])
+    assert evaluate._one_if_alike(c, evaluator, data).num_students == count
+    assert len(evaluator.dealt([data], baseline._count(c, [data]))) == count
+    # One network for each set, even of fewer.
+    assert len(evaluator.dealt(9 * [data], baseline._count(c, 9 * [data]))) == 9

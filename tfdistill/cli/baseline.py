@@ -167,8 +167,9 @@ def run(configuration: Configuration) -> None:
 
 
 def _count(c, sets):
-    """How many networks are to test: of fixed weights, one for each set."""
-    return c.num_students if sets[0].initial_weights is None else len(sets)
+    """How many networks are to test, but for copies: of fixed weights, of each set."""
+    fixed = sets[0].initial_weights is not None
+    return max(c.num_students, len(sets)) if fixed else c.num_students
 
 
 def _networks(c, sets, learned, evaluator):

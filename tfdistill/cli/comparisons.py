@@ -88,7 +88,16 @@ class Comparisons:
             return 0
         ordered = self._real.recipe.is_ordered
         rates = baselines.RATES if ordered else baselines.TRAINING_RATES
-        return outer_loop.num_validated(self._c) * len(rates)
+        return self._judges * len(rates)
+
+    @property
+    def _judges(self):
+        """How many networks judge each rate of the random real images."""
+        return self._count([self._real], outer_loop.most_validated(self._c))
+
+    def _count(self, sets, most=None, **kwargs):
+        most = most or self._c.num_students
+        return students.num_tested(self._distiller, sets, most, **kwargs)
 
     @property
     def known_at_last(self) -> int:
@@ -119,7 +128,7 @@ class Comparisons:
             like,
             objective=self._distiller.objective,
             initial_weights=students.pretrained_weights(self._c),
-            side_by_side=min(2, students.num_tested(self._c)),
+            side_by_side=min(2, self._count([like])),
             journal=self._journal,
             strategy=self._distiller.distribute_strategy,
         )
@@ -127,7 +136,7 @@ class Comparisons:
     def _choose(self, learned):
         from tfdistill.studies import baselines
 
-        c, count = self._c, outer_loop.num_validated(self._c)
+        c = self._c
         # Real images are for plain gradient descent, whatever the distilled ones are.
         self._of_real = self._of_real or self._evaluator(self._real)
         self._progress.about(f"choosing a rate for {RANDOM}", figures=False)
@@ -137,7 +146,7 @@ class Comparisons:
             self._dataset.validation,
             epochs=(c.epochs,) if self._real.recipe.is_ordered else None,
             learned=learned,
-            num_students=count,
+            num_students=self._judges,
             seed=c.seed,
             evaluator=self._of_real,
         )
@@ -157,9 +166,9 @@ class Comparisons:
             the distilled images comes first.
         """
         c = self._c
-        test, different = self._dataset.test.passes(), students.num_different(c)
-        ordered = distilled.recipe.is_ordered
-        count = different if ordered else students.num_tested(c)
+        test, ordered = self._dataset.test.passes(), distilled.recipe.is_ordered
+        count, untrained = self._count([distilled]), self._count([])
+        few = self._count([distilled], min(8, c.num_students), shuffle_steps=True)
 
         @functools.cache
         def evaluator():  # not for those who only count
@@ -178,14 +187,13 @@ class Comparisons:
 
         def shuffled():
             # What was learned for one order is worth less in another.
-            few = students.num_tested(c, 8)
             return evaluator()(distilled, test, few, shuffle_steps=True, seed=c.seed)
 
         tests = {"distilled images": (count, lambda: tested(distilled))}
         if c.pool:
             tests["no distilled data"] = (
-                different,
-                lambda: evaluator().untrained(test, different, seed=c.seed),
+                untrained,
+                lambda: evaluator().untrained(test, untrained, seed=c.seed),
             )
         # In ordinary training, real images at the start are the random real ones.
         if ordered or c.start != "real" or self._real is None:
@@ -194,10 +202,10 @@ class Comparisons:
             more = 0
             if ordered:
                 # The learned rates are tried, too, beside the rates tried at first.
-                more = self.tested_at_first + outer_loop.num_validated(c)
+                more = self.tested_at_first + self._judges
             tests[RANDOM] = count + more, real
         if ordered and distilled.num_steps > 1:
-            tests["their steps shuffled"] = students.num_tested(c, 8), shuffled
+            tests["their steps shuffled"] = few, shuffled
         return tests
 
 

@@ -118,7 +118,7 @@ def run(configuration: Configuration) -> None:
         # All workers go on with the same student; the chief notes what they have done.
         journal = run_folder.journal(c.workdir, is_chief, progress, clock)
         compared = comparisons.Comparisons(c, distiller, dataset, journal, progress)
-        progress.say(_plan(c, compared.start, dataset))
+        progress.say(_plan(c, distiller, compared.start, dataset))
         backup = Backup(os.path.join(c.workdir, "backup"), anneal, check_run=False)
         if backup.newest:
             progress.say(f"Going on after outer step {backup.newest}.")
@@ -133,10 +133,10 @@ def run(configuration: Configuration) -> None:
         _finish(c, distiller, anneal, dataset, compared, history, progress, clock)
 
 
-def _plan(c, start, dataset):
+def _plan(c, distiller, start, dataset):
     """What is to be learned, and on what."""
-    different, copies = students.num_different(c), ""
-    if different < students.num_tested(c) and start.recipe.is_ordered:
+    different, copies = students.num_tested(distiller, [start], c.num_students), ""
+    if different < c.num_students and distiller.population.is_random:
         copies = (
             f" {different} of --num_students={c.num_students} test at the end, those "
             "that the pool holds out: more would be copies."
@@ -151,7 +151,7 @@ def _plan(c, start, dataset):
 
 def _before(c, distiller, dataset, compared, backup, progress, then):
     """Tests what the images are at first, and what they are compared with."""
-    few = outer_loop.num_validated(c)
+    few = outer_loop.num_validated(c, distiller)
     count = few + compared.tested_at_first
     again = ", once more" if backup.newest else ""
     progress.part(f"before learning{again}", count, "networks", then=then)
@@ -332,13 +332,14 @@ def _dry_run(c, distiller, dataset):
             callbacks=callbacks,
         )
     )
-    few = min(2, students.num_tested(c))  # side by side
+    validated = outer_loop.num_validated(c, distiller)
+    few = min(2, validated)  # side by side
 
     def test(split):
         distiller.test(split.passes(), few)
 
     graph = dry_run.growth(lambda: test(dataset.validation))
-    validated = dry_run.seconds(lambda: test(dataset.validation)) / few
+    seconds = dry_run.seconds(lambda: test(dataset.validation)) / few
     # Already traced, but for the batches of another size.
     tested = dry_run.seconds(lambda: test(dataset.test)) / few
     compared = comparisons.Comparisons(c, distiller, dataset, None, Progress())
@@ -350,11 +351,11 @@ def _dry_run(c, distiller, dataset):
         steps = round(60 * c.minutes / step)
         learning = f"learning, {steps:,} {what}", 1, 60 * c.minutes
     reports = 1 + steps // outer_loop.report_every(c)
-    validations = reports * outer_loop.num_validated(c) + compared.tested_at_first
+    validations = reports * validated + compared.tested_at_first
     tests = compared.tested_at_last - compared.known_at_last
     work = [
         learning,
-        ("networks on validation images", validations, validated),
+        ("networks on validation images", validations, seconds),
         ("networks on test images", tests, tested),
     ]
     if strategies.is_chief(distiller.distribute_strategy):

@@ -174,15 +174,10 @@ def _compare_names(distilled, dataset):
     )
 
 
-def _one_if_alike(c, distilled):
+def _one_if_alike(c, evaluator, distilled):
     """A configuration with one network, if each would be the same."""
-    if (
-        distilled.initial_weights is None
-        or c.pool
-        or c.student != distilled.student
-        or c.shuffle_steps
-        or not distilled.recipe.is_ordered
-    ):
+    of_two = evaluator.dealt([distilled], 2, shuffle_steps=c.shuffle_steps)
+    if c.pool or len(of_two) == 2:
         return c
     if c.num_students > 1:
         print("One network is tested: all would start from the images' own weights.")
@@ -198,7 +193,6 @@ def _test(c, distilled, dataset, new_head):
     from tfdistill.students import names
     from tfdistill.weights.pretrained import PretrainedWeights
 
-    c = _one_if_alike(c, distilled)
     progress = Progress()
     journal = run_folder.journal(c.workdir, progress=progress)
     with checking():
@@ -214,6 +208,7 @@ def _test(c, distilled, dataset, new_head):
             side_by_side=1 if c.num_students == 1 else 2,
             journal=None if c.dry_run else journal,
         )
+    c = _one_if_alike(c, evaluator, distilled)
     count = len(
         evaluator.dealt([distilled], c.num_students, shuffle_steps=c.shuffle_steps)
     )

@@ -103,7 +103,7 @@ def _networks(c, distilled):
     model = make_model()
     if c.pool:
         pool = Pool.load(c.pool)
-        members = pool.held_out[: c.num_students] or pool.training
+        members = (pool.held_out or pool.training)[: c.num_students]
         new_head = distilled.provenance["load"].get("new_head", False)
         return model, pool.values(members, make_model, new_head=new_head)
     if distilled.initial_weights is not None:

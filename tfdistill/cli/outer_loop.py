@@ -208,7 +208,7 @@ def distiller(configuration: Configuration, dataset):
         students_per_step=c.students_per_step,
         clip=c.clip or None,
         back_off=c.back_off,
-        validation_students=num_validated(c),
+        validation_students=num_validated(c, made),
     )
     return made
 
@@ -262,9 +262,15 @@ def report_every(configuration: Configuration) -> int:
     return 100 if c.minutes else min(500, max(1, c.outer_steps // 10))
 
 
-def num_validated(configuration: Configuration) -> int:
-    """Number of fresh networks that each report trains and tests."""
+def most_validated(configuration: Configuration) -> int:
+    """Number of fresh networks that are tested on validation images, but for copies."""
     c = configuration
-    if c.recipe == "ordinary":
-        return students.num_tested(c, 2)
-    return students.num_different(c, 4)
+    return min(c.num_students, 2 if c.recipe == "ordinary" else 4)
+
+
+def num_validated(configuration: Configuration, distiller) -> int:
+    """Number of fresh networks that each report trains and tests."""
+    most, synthesizer = most_validated(configuration), distiller.synthesizer
+    if synthesizer.recipe is None and synthesizer.is_random:  # each has other batches
+        return most
+    return students.num_tested(distiller, [distiller.distilled()], most)

@@ -228,19 +228,19 @@ def are_fixed(configuration: Configuration) -> bool:
     return configuration.initial_weights.endswith("fixed")
 
 
-def num_tested(configuration: Configuration, most: int | None = None) -> int:
-    """How many fresh networks test: --num_students, or fewer; one, if all are alike."""
-    if are_fixed(configuration):
-        return 1
-    return min(configuration.num_students, most or configuration.num_students)
+def num_tested(distiller, sets, most: int, *, shuffle_steps: bool = False) -> int:
+    """How many fresh networks test: as many as are asked for, but no copies.
 
+    Args:
+        distiller: The `Distiller`, whose population they are of.
+        sets: What they learn from, `DistilledDataset`s; none if they are not trained.
+        most: How many are asked for.
+        shuffle_steps: Whether each takes the learned steps in an order of its own.
+    """
+    from tfdistill.evaluation import copies
 
-def num_different(configuration: Configuration, most: int | None = None) -> int:
-    """The same, of learned steps in order: of a pool, no more than it holds out."""
-    count = num_tested(configuration, most)
-    if configuration.initial_weights != "pretrained":
-        return count
-    return min(count, len(weights(configuration).pool.held_out) or count)
+    population = distiller.population
+    return len(copies.dealt(population, sets, most, 1, shuffle_steps=shuffle_steps))
 
 
 def record(configuration: Configuration) -> dict:

@@ -19,6 +19,30 @@ def draws(population: Population) -> bool:
     )
 
 
+def dealt(
+    population: Population, sets, asked: int, group: int, *, shuffle_steps: bool = False
+) -> list[int]:
+    """Which set each student learns from, of those that are tested.
+
+    Args:
+        population: The `Population` that they are of.
+        sets, shuffle_steps: Same as for `Evaluator.dealt`.
+        asked: Number of students, at least 1.
+        group: Same as for `before`.
+
+    Returns:
+        The index of each student's set; 0 without sets.
+    """
+    which = [number // group % max(1, len(sets)) for number in range(asked)]
+    if (sets and draws(population)) or any(
+        data.recipe.draws(data.num_images)
+        or (shuffle_steps and data.recipe.is_ordered and data.num_steps > 1)
+        for data in sets
+    ):
+        return which
+    return before(which, population, group)
+
+
 def before(which: list[int], population: Population, group: int) -> list[int]:
     """The sets of students up to the first that has learned the same as another.
 

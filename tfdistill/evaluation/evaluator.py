@@ -41,8 +41,8 @@ class Evaluator:
             test.
         objective: What students learn by and are judged on; by default that of `like`.
         initial_weights: Where students start. By default, what `like` was distilled
-            for: its saved weights if they fit the student (then all students are the
-            same, and one is enough), otherwise random ones.
+            for: its saved weights if they fit the student (then all students start
+            alike), otherwise random ones.
         side_by_side: Same as for `FreshStudents`.
         jit_compile: Whether XLA compiles; by default, ordinary training on GPU and TPU.
         journal: Where results are kept, so that a killed evaluation can resume.
@@ -161,14 +161,9 @@ class Evaluator:
             The index of each student's set; 0 without sets.
         """
         asked, group = check_int("num_students", num_students, 1), self._students.group
-        which = [number // group % max(1, len(sets)) for number in range(asked)]
-        if (sets and copies.draws(self._population)) or any(
-            data.recipe.draws(data.num_images)
-            or (shuffle_steps and data.recipe.is_ordered and data.num_steps > 1)
-            for data in sets
-        ):
-            return which
-        return copies.before(which, self._population, group)
+        return copies.dealt(
+            self._population, sets, asked, group, shuffle_steps=shuffle_steps
+        )
 
     def takes(self, distilled: DistilledDataset) -> bool:
         """Whether a data set has the shape and the kind of training it was made for."""

@@ -24,7 +24,7 @@ class InitialWeights(Face, abc.ABC):
     Attributes:
         is_random: Whether two students may start from different weights. If not, the
             weights are saved with the result, and one student is tested, unless it
-            draws something while it learns (dropout).
+            draws something while it learns (dropout, batches).
         student: After `build`, the bound architecture, a `StatelessModel`: its
             `weights` and `state` are the values that the model had then.
 
