@@ -574,3 +574,31 @@ def test_evaluate_and_baseline_test_one_network_of_those_that_are_alike(student,
     assert len(evaluator.dealt([data], baseline._count(c, [data]))) == count
     # One network for each set, even of fewer.
     assert len(evaluator.dealt(9 * [data], baseline._count(c, 9 * [data]))) == 9
+
+
+@pytest.mark.parametrize(
+    ("flags", "alike"),
+    [
+        ([], True),
+        (["--start=noise"], False),
+        (["--enlarged=2"], False),
+        (["--images_per_step=5", "--steps=2"], False),
+    ],
+)
+def test_images_before_learning_are_tested_unless_they_are_the_real_ones(flags, alike):
+    compared = compared_with("--method=ridge", "--student=mlp", *flags)
+    tests = compared.all(compared.start)
+    assert ("before" not in tests) == alike
+    assert compared.tested_at_last == sum(count for count, _ in tests.values())
+
+
+def test_of_small_images_a_run_says_how_many_real_ones_take_their_room(run, capsys):
+    size = ["--images_per_class=1", "--enlarged=2", "--updates=2", "--outer_steps=1"]
+    size += ["--dataset=digits", "--student=linear", "--num_students=2"]
+    folder = run("distill", *size, "--method=ridge")
+    assert "students), 10 in the room of the 40 small ones" in capsys.readouterr().out
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["num_images"] == 40 and metrics["random_real"]["num_images"] == 10
+    # The small images at the start are not the random real ones.
+    assert metrics["before"]["num_students"] == 2
+    assert "10 images, in the room of the 40" in tfdistill.report.page([folder])

@@ -5,7 +5,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tfdistill.cli import objectives, outer_loop, students, synthesizers
+import numpy as np
+
+from tfdistill.cli import objectives, outer_loop, results, students, synthesizers
 from tfdistill.cli.configuration import Configuration
 
 RANDOM = "random real images"
@@ -52,7 +54,10 @@ class Comparisons:
         self._tuned: Any = None  # the real images, at the rates last chosen
 
     def draw(self) -> str | None:
-        """Draws random real images; says why not, if a class has not so many."""
+        """Draws random real images; says why not, if a class has not so many.
+
+        They are as many as take the room of the distilled ones.
+        """
         from tfdistill.studies import baselines
 
         c, dataset = self._c, self._dataset
@@ -151,9 +156,23 @@ class Comparisons:
             evaluator=self._of_real,
         )
 
-    def chosen(self, name: str) -> dict[str, str]:
-        """What was chosen on validation images for a test that is done, as JSON."""
-        return {"rates": self._tuned.provenance["rates"]} if name == RANDOM else {}
+    def chosen(self, name: str) -> dict[str, Any]:
+        """What a test that is done was on, and what validation images chose, as JSON.
+
+        Nothing of tests of the distilled images.
+        """
+        if name != RANDOM:
+            return {}
+        rates = {"rates": self._tuned.provenance["rates"]}
+        return {**rates, **results.size_json(self._tuned)}
+
+    @property
+    def _starts_real(self):
+        """Whether the random real images are the distilled ones at the start."""
+        if self._real is None:
+            return False
+        start, real = self.start.images, self._real.images
+        return start.shape == real.shape and np.allclose(start, real, atol=1e-3)
 
     def all(self, distilled) -> dict[str, tuple[int, Callable]]:
         """All tests: how many networks each trains, and a function that does it.
@@ -195,8 +214,8 @@ class Comparisons:
                 untrained,
                 lambda: evaluator().untrained(test, untrained, seed=c.seed),
             )
-        # In ordinary training, real images at the start are the random real ones.
-        if ordered or c.start != "real" or self._real is None:
+        # In ordinary training, the random real images may be those at the start.
+        if ordered or not self._starts_real:
             tests["before"] = count, lambda: tested(self.start)
         if self._real is not None:
             more = 0
@@ -223,10 +242,19 @@ def lines(distilled, tested: Mapping, dataset, objective) -> list[str]:
         f"{distilled.num_images} images of {dataset.name}:"
     ]
     for name, result in tested.items():
-        found.append(f"  {name:20} {result}")
+        of = small_text(distilled) if name == RANDOM else ""
+        found.append(f"  {name:20} {result}{of}")
         if line := objectives.attack_text(objective, result):
             found.append(f"  {'':20} {line}")
     return found
+
+
+def small_text(distilled) -> str:
+    """How many real images take the room of images that are stored small; else ""."""
+    count, factor = distilled.num_images, distilled.enlarged
+    if factor == 1:
+        return ""
+    return f", {count // factor**2} in the room of the {count} small ones"
 
 
 def verdict(

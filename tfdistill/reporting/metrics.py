@@ -23,6 +23,7 @@ _FIELDS = {
     "initial_weights": fields.TEXT,
     "selection": fields.TEXT,
     "outer_steps": fields.whole(0),
+    "num_images": fields.whole(0),
     "seconds": fields.number(0),
     "peak_memory_bytes": fields.number(0),
     "confusion": fields.each(fields.each(fields.number(0))),

@@ -202,11 +202,20 @@ class Run:
         return counts / np.maximum(counts.sum(1, keepdims=True), 1)
 
     def beside(self, row: Mapping) -> str:
-        """The figures of an evaluation besides its headline, in words.
+        """What is to be known of an evaluation besides its headline, in words.
+
+        Its other figures; of images that take the room of more small ones, how many.
 
         Args:
             row: One of `rows`.
         """
+        small, room = self.distilled.num_images, ""
+        if row.get("num_images", small) < small:
+            room = f"{row['num_images']} images, in the room of the {small} small ones"
+        return "; ".join(filter(None, [room, self._others(row)]))
+
+    def _others(self, row):
+        """The figures of an evaluation besides its headline, in words."""
         found = {m.name: m.text(row) for m in measure.others(row, self.measure.name)}
         attack = self._attack()
         if attack and found.keys() >= {"attacked", "modified_accuracy"}:
