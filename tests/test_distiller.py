@@ -460,6 +460,25 @@ def test_a_run_keeps_which_steps_are_not_in_its_means(digits, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_the_end_of_data_of_unknown_length_is_no_step(steps_per_execution, digits):
+    real = digits.train.batch(50, shuffle=False, repeat=False).take(3)
+
+    def learned(data):
+        synthesizer = DistilledImages.from_real(digits, steps=1, epochs=1)
+        students = tfdistill.LearningStudents(size=2, max_age=3)
+        distiller = Distiller("linear", synthesizer, students)
+        distiller.compile(steps_per_execution=steps_per_execution)
+        distiller.fit(data, epochs=3, verbose=0)
+        assert distiller.optimizer.iterations.numpy() == 9
+        kept = [v.numpy() for _, w in distiller.population.members for v in w.variables]
+        return [distiller.distilled().images, *kept]
+
+    whole, unknown = learned(real), learned(real.filter(lambda *_: True))
+    for one, other in zip(whole, unknown, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
 def test_every_fit_has_its_patience_and_a_resumed_one_what_is_left(digits, tmp_path):
     def made():
         images = DistilledImages.from_real(digits, steps=1)

@@ -203,8 +203,7 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         super().compile(
             optimizer=optimizer,
             jit_compile=False,
-            # The outer step scales no loss, so that its gradients are not to be
-            # divided either, whatever the precision of the layers.
+            # The outer step scales no loss: gradients are not to be divided, either.
             **{**kwargs, "auto_scale_loss": False},
         )
 
@@ -223,7 +222,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         if self.objective.takes_class_numbers:
             labels, wrong = fitting.of_classes(labels, self.synthesizer.num_classes)
             self.wrong_labels.assign_add(wrong)
-        seeds = self.student_seeds()
+        with tf.control_dependencies([images]):  # there may be no more
+            seeds = self.student_seeds()
         # A network may make what students learn from. Its derivative is taken after
         # those of the students, and only once if all have the same curriculum.
         with tf.GradientTape() as tape:

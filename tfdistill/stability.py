@@ -250,7 +250,10 @@ def apply(optimizer: keras.optimizers.Optimizer, gradients, variables) -> None:
         # clipped sum is below any limit, so that it is not clipped again.
         clipped = optimizer._clip_gradients(strategies.total(gradients))
         gradients = [gradient / replicas for gradient in clipped]
-    optimizer.apply_gradients(list(zip(gradients, variables)))
+    # A step counts when its gradients are there: where data of unknown length end, its
+    # graph is left midway.
+    with tf.control_dependencies(gradients):
+        optimizer.apply_gradients(list(zip(gradients, variables)))
 
 
 def check_optimizer(optimizer: keras.optimizers.Optimizer) -> None:
