@@ -85,6 +85,37 @@ def adapted():
     )
 
 
+class Table(keras.layers.Layer):
+    """Multiplies by fixed numbers, and acts otherwise in training for all one knows."""
+
+    def build(self, shape):
+        self.table = self.add_weight(
+            shape=(shape[-1], 5), initializer="zeros", trainable=False
+        )
+        self.table.assign(np.random.default_rng(0).normal(0, 1, (shape[-1], 5)))
+
+    def call(self, inputs, training=None):
+        return keras.ops.matmul(inputs, self.table)
+
+
+class TableInside(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.table, self.last = Table(), dense(3)
+        self.table.build((None, 16))
+
+    def call(self, images):
+        return self.last(self.table(keras.ops.reshape(images, (-1, 16))))
+
+
+def quantised():
+    """A quantised kernel with a low-rank adapter, as QLoRA trains it."""
+    model = sequential(dense(5), dense(3))
+    model.layers[1].quantize("int8")
+    model.layers[1].enable_lora(2)
+    return model
+
+
 _SHARED = []
 
 
@@ -101,6 +132,9 @@ FROZEN = {
     "weights": (frozen_kernels, 5),
     "in a subclass": (FrozenInside, 6),
     "adapted to data": (adapted, 2),
+    "a table": (lambda: sequential(Table(), dense(3)), 1),
+    "a table in a subclass": (TableInside, 1),
+    "quantised": (quantised, 2),
     "shared by all": (shared_backbone, 6),
 }
 
@@ -123,6 +157,14 @@ def test_frozen_layers_keep_their_values(kind):
     values = [np.asarray(x) for x, is_kept in zip(student.state, kept) if is_kept]
     assert sum(np.ptp(np.append(v, 0.0)) > 0.5 for v in values) >= min(4, least)
     assert any(np.any(a != b) for a, b in zip(draws[0][0], draws[1][0]))
+
+
+def test_a_frozen_norm_of_means_keeps_its_mean():
+    layer = students.gtn_learner((8, 8, 1), widths=(2, 3, 4)).layers[3]
+    layer.trainable = False
+    layer.mean.assign([1.0, 2.0])
+    layer(np.zeros((2, 4, 4, 2), "float32"), training=True)
+    np.testing.assert_array_equal(layer.mean, [1, 2])
 
 
 def test_statistics_of_layers_that_are_trained_are_drawn():

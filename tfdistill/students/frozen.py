@@ -1,7 +1,5 @@
 """Variables that training leaves alone because somebody froze their layer."""
 
-import inspect
-
 import keras
 
 
@@ -36,13 +34,24 @@ def frozen(model: keras.Model) -> list[keras.Variable]:
 
 
 def constants(model: keras.Model) -> list[keras.Variable]:
-    """Variables that are not trained in layers that act alike in training and tests.
+    """Variables that are not trained, and that a call in training leaves alone.
 
-    What a `Normalization` was adapted to, for one. Statistics that training updates are
-    not among them.
+    What a `Normalization` was adapted to, for one, quantised kernels, or the table of
+    an own layer. Statistics that training updates are not among them.
+
+    Args:
+        model: One of `students.build`, which tells it the shape of its images.
+
+    Returns:
+        Some of its `non_trainable_variables`, in their order; none if the shape of its
+        images is not known.
     """
-    found = set()
-    for layer in model._flatten_layers():
-        if "training" not in inspect.signature(layer.call).parameters:
-            found |= {id(v) for v in layer._non_trainable_variables}
-    return [v for v in model.non_trainable_variables if id(v) in found]
+    calls = model._inbound_nodes
+    if not calls:
+        return []
+    images = calls[-1].input_tensors[0]
+    with keras.StatelessScope() as scope:
+        model(keras.ops.zeros((2, *images.shape[1:]), images.dtype), training=True)
+    return [
+        v for v in model.non_trainable_variables if scope.get_current_value(v) is None
+    ]

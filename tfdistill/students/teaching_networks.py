@@ -53,7 +53,7 @@ class MeanOnlyBatchNormalization(keras.layers.Layer):
     """Subtracts each channel's mean, and adds a learned one.
 
     It keeps no running average: after training, the mean is that of the last batch, and
-    the meta-gradient flows through it.
+    the meta-gradient flows through it. Frozen, it keeps its mean.
     """
 
     def build(self, input_shape):
@@ -66,7 +66,7 @@ class MeanOnlyBatchNormalization(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         mean = self.mean
-        if training:
+        if training and self.trainable:
             mean = keras.ops.mean(inputs, list(range(len(inputs.shape) - 1)))
             self.mean.assign(mean)
         return inputs - mean + self.beta

@@ -17,8 +17,9 @@ class RandomWeights(InitialWeights):
     """A fresh draw from the model's own initialisers for every student.
 
     Frozen layers, such as a pretrained backbone with `trainable = False`, keep the
-    values that the model has. Other weights that the student's callable loads are not
-    used: `FixedWeights` keeps them. Own initialisers are called with a shape and a
+    values that the model has, and so does what the student's callable loads or assigns
+    and training never changes. Other weights that it loads are not used: `FixedWeights`
+    keeps them. Own initialisers are called with a shape and a
     `dtype` while a graph is traced; the seeds of Keras's that they hold as attributes
     are replaced.
 
@@ -79,14 +80,16 @@ class RandomWeights(InitialWeights):
             for kind in _KINDS
         ]
         self._kept = {id(v) for v in frozen(model)}
-        # Loaded constants, such as what a normalisation was adapted to, would never be
-        # learned anew either.
-        fixed = {id(v) for v in constants(model)}
-        self._kept |= {
+        given = {
             id(v)
-            for v, is_loaded in zip(model.non_trainable_variables, loaded[1])
-            if is_loaded and id(v) in fixed
+            for kind, of_kind in zip(_KINDS, loaded)
+            for v, is_loaded in zip(getattr(model, kind), of_kind)
+            if is_loaded and v.name != SEED_STATE
         }
+        if given - self._kept:
+            # Loaded constants, such as what a normalisation was adapted to, would never
+            # be learned anew either.
+            self._kept |= given & {id(v) for v in constants(model)}
         for kind, initializers in self._initializers.items():
             for variable, initializer in zip(getattr(model, kind), initializers):
                 if initializer is None and id(variable) not in self._kept:
@@ -97,7 +100,7 @@ class RandomWeights(InitialWeights):
                         "or use FixedWeights()."
                     )
         self._check_draws(model, loaded)
-        self._say(any(loaded[0]))
+        self._say(bool(given - self._kept))
 
     def sample(self, seed):
         seeds = drawing.Seeds(seed)
@@ -135,8 +138,9 @@ class RandomWeights(InitialWeights):
     def _say(self, has_loaded):
         if self._kept:
             warnings.warn(
-                f"{len(self._kept)} variables of the student belong to frozen layers: "
-                "every student keeps their values, and all others are drawn afresh.",
+                f"{len(self._kept)} variables of the student belong to frozen layers "
+                "or are loaded and never trained: every student keeps their values, "
+                "and all others are drawn afresh.",
                 stacklevel=3,
             )
         if has_loaded:
