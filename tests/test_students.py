@@ -66,6 +66,24 @@ class SubclassedGateLast(keras.Model):
         return self.logits(flat * self.gate(flat))
 
 
+class SubclassedSoftmaxLast(keras.Model):
+    """The layer made last is a gate; the one called last makes logits."""
+
+    def __init__(self, gate=keras.layers.Softmax):
+        super().__init__()
+        self.first, self.logits = keras.layers.Dense(10), keras.layers.Dense(10)
+        self.flatten, self.gate = keras.layers.Flatten(), gate()
+
+    def call(self, images):
+        hidden = self.first(self.flatten(images))
+        return self.logits(hidden * self.gate(hidden))
+
+
+def nested_gate():
+    gate = functools.partial(keras.layers.Dense, 10, "sigmoid")
+    return keras.Sequential([keras.Input((8, 8, 1)), SubclassedSoftmaxLast(gate)])
+
+
 def two_branches(image_shape, num_classes):
     images = keras.Input(image_shape)
     one = keras.layers.Conv2D(3, 3, padding="same")(images)
@@ -91,6 +109,8 @@ USERS = {
     ),
     "subclassed": Subclassed,
     "subclassed, gate last": SubclassedGateLast,
+    "subclassed, softmax last": SubclassedSoftmaxLast,
+    "subclassed, nested": nested_gate,
     "two branches": two_branches,
     "state, kwargs": with_state,
     "partial": functools.partial(students.convnet, width=4, depth=1),
@@ -418,6 +438,14 @@ def ops_softmax():
     return keras.Model(images, keras.ops.softmax(logits))
 
 
+def nested_softmax():
+    # Its last layer is used before, too, so that it is not the last in Keras's order.
+    images, last = keras.Input((8, 8, 1)), keras.layers.Dense(10, "softmax")
+    flat = keras.layers.Flatten()(images)
+    hidden = keras.layers.Dense(64)(last(flat))
+    return keras.Sequential([keras.Model(images, last(hidden))])
+
+
 class SubclassedSoftmax(keras.Model):
     def __init__(self):
         super().__init__()
@@ -461,6 +489,7 @@ class SubclassedSoftmax(keras.Model):
             "logits, .* a sigmoid",
         ),
         (ops_softmax, "logits, .* a softmax"),
+        (nested_softmax, "logits, .* applies a softmax"),
         (SubclassedSoftmax, "logits, .* a softmax"),
         (
             layers_of(keras.layers.Flatten(), keras.layers.Dense(10, trainable=False)),

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal.checks import with_kind
+from tfdistill.students.endings import final
 from tfdistill.students.logits import what_else
 from tfdistill.students.names import get, name_of
 from tfdistill.students.training import check_training, has_values
@@ -197,18 +198,15 @@ def _check_outputs(model, outputs, who, num_classes):
 
 
 def _check_logits(model, who, image_shape, num_classes):
-    final = model
-    while isinstance(final, keras.Model):
-        final = (getattr(final, "operations", None) or final.layers or [None])[-1]
+    last = final(model)
     # Either an argument of the layer, or a layer (or keras.ops function) of its own.
-    activation = getattr(getattr(final, "activation", None), "__name__", "")
-    applied = {activation, type(final).__name__.lower()} & {"softmax", "sigmoid"}
-    # The last layer of a subclassed model need not be its final one; with other
-    # units than there are classes, it is not.
-    if applied and getattr(final, "units", num_classes) == num_classes:
+    name = type(last).__name__.lower()
+    if isinstance(last, (keras.layers.Dense, keras.layers.Activation)):
+        name = getattr(last.activation, "__name__", "")
+    if name in {"softmax", "sigmoid"} and not isinstance(last, keras.Model):
         raise ValueError(
-            f"{who} must return logits, but its final layer {final.name!r} "
-            f"applies a {applied.pop()}."
+            f"{who} must return logits, but its final layer {last.name!r} "
+            f"applies a {name}."
         )
     if num_classes < 2 or not has_values(model):
         return
