@@ -98,6 +98,49 @@ def test_a_new_head_goes_back_through_a_function_of_keras():
     assert [v.shape for v in other.trainable_variables[::2]] == [(4, 4), (4, 3)]
 
 
+def nested(image_shape, num_classes, activation=None):
+    """A classifier inside a model: what it learned goes on, its last layer does not."""
+    inner = keras.Sequential(
+        [
+            keras.layers.Flatten(),
+            keras.layers.Dense(8, "relu"),
+            keras.layers.Dense(num_classes, activation),
+        ]
+    )
+    images = keras.Input(image_shape)
+    return keras.Model(images, inner(images, training=False))
+
+
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_a_new_head_replaces_that_of_a_nested_model(activation):
+    model = nested((4, 4, 1), 5, activation)
+    outer = keras.Sequential([model, keras.layers.Softmax()])
+    for given in (model, outer):
+        other = students.with_new_head(given, 3)
+        shapes = [tuple(v.shape) for v in other.trainable_variables]
+        assert shapes == [(16, 8), (8,), (8, 3), (3,)]
+        assert other.trainable_variables[0] is model.trainable_variables[0]
+        assert applications.head(given).kernel is model.trainable_variables[2]
+        assert not np.any(other(np.ones((2, 4, 4, 1))))
+
+
+def test_a_new_head_on_a_nested_head_alone():
+    images = keras.Input((4,))
+    model = keras.Model(images, keras.Sequential([keras.layers.Dense(5)])(images))
+    other = students.with_new_head(model, 3)
+    assert [v.shape for v in other.trainable_variables] == [(4, 3), (3,)]
+
+
+def test_a_new_head_on_layers_that_have_names_of_keras():
+    # In a new process, Keras counts from the start, whatever a file has.
+    keras.utils.clear_session()
+    inputs = keras.Input((4,), name="images")
+    hidden = keras.layers.Dense(6, "relu", name="dense")(inputs)
+    hidden = keras.layers.Dense(6, "relu", name="dense_1")(hidden)
+    other = students.with_new_head(keras.Model(inputs, hidden), 3)
+    assert [v.shape for v in other.trainable_variables[::2]] == [(4, 6), (6, 6), (6, 3)]
+
+
 def test_models_that_no_head_fits_on():
     image = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3)])
     with pytest.raises(ValueError, match="not features.*pooling"):
@@ -148,7 +191,7 @@ def small_gtn_learner(image_shape, num_classes):
 
 
 @pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
-@pytest.mark.parametrize("architecture", [without_bias, small_gtn_learner])
+@pytest.mark.parametrize("architecture", [without_bias, small_gtn_learner, nested])
 def test_a_new_head_is_of_the_kind_of_the_old_one(tmp_path, architecture, ending):
     paths = [str(tmp_path / f"{k}{ending}") for k in range(2)]
     for path in paths:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from tfdistill.students.endings import output
+
 # How images of ImageNet are usually normalised, in 0..255.
 _MEAN = [255 * x for x in (0.485, 0.456, 0.406)]
 _STD = [255 * x for x in (0.229, 0.224, 0.225)]
@@ -20,9 +22,9 @@ def with_new_head(model: keras.Model, num_classes: int) -> keras.Model:
 
     Args:
         model: A functional or `Sequential` model. If its output is that of a dense
-            layer, perhaps with a softmax or sigmoid, these are replaced; if it is
-            anything else `[batch, n]`, such as a relu's, these are features, and the
-            new layer is added to them.
+            layer, perhaps with a softmax or sigmoid, these are replaced, also at the
+            end of a nested model; if it is anything else `[batch, n]`, such as a
+            relu's, these are features, and the new layer is added to them.
         num_classes: At least 1.
 
     Returns:
@@ -43,7 +45,10 @@ def with_new_head(model: keras.Model, num_classes: int) -> keras.Model:
             f"The network {model.name!r} gives {tuple(features.shape)}, not features "
             "[batch, n]; build it with pooling, such as pooling='avg'."
         )
-    last = keras.layers.Dense(num_classes, kernel_initializer="zeros")
+    last, taken = None, {layer.name for layer in model.layers}
+    # Keras counts the names that it gives, but not those of a model from a file.
+    while last is None or last.name in taken:
+        last = keras.layers.Dense(num_classes, kernel_initializer="zeros")
     return keras.Model(model.inputs[0], last(features), name=model.name)
 
 
@@ -76,9 +81,12 @@ def with_head_for(model: keras.Model, num_classes: int) -> keras.Model:
         ValueError: If it does not end in one.
     """
     last = head(model)
-    _, features = _split(model)
     other = type(last).from_config({**last.get_config(), "units": num_classes})
-    return keras.Model(model.inputs[0], other(features), name=model.name)
+    return keras.models.clone_model(
+        model,
+        clone_function=lambda layer: other if layer is last else layer,
+        recursive=True,
+    )
 
 
 def application(name: str, weights: str | None = None) -> Callable[..., keras.Model]:
@@ -134,20 +142,26 @@ def application(name: str, weights: str | None = None) -> Callable[..., keras.Mo
     return student
 
 
-def _split(model):
+def _split(model, index=0):
     """The final dense layer, None if there is none, and the features before it."""
     if not getattr(model, "inputs", None):
         raise ValueError(
             f"The network {model.name!r} must be a functional or Sequential model that "
             "is built, or its last layer cannot be replaced."
         )
-    made = model.outputs[0]
+    made = whole = output(model, index)
     while True:
-        operation, call, _ = made._keras_history
+        operation, call, index = made._keras_history
+        node = operation._inbound_nodes[call]  # a layer may be called elsewhere, too
+        if output(operation) is not None:
+            last, features = _split(operation, index)
+            if last is None:
+                return None, whole
+            inner = keras.Model(operation.inputs, features, name=operation.name)
+            return last, inner(*node.arguments.args, **node.arguments.kwargs)
         if not _ends_a_classifier(operation):
-            return None, model.outputs[0]
-        # A layer may be called elsewhere, too.
-        made = operation._inbound_nodes[call].input_tensors[0]
+            return None, whole
+        made = node.input_tensors[0]
         if isinstance(operation, keras.layers.Dense):
             return operation, made
 
