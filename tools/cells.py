@@ -197,6 +197,11 @@ TODAY = {
             "10 images a class, through ConvNet-3",
             two_cores=True,
         ),
+        Cell(
+            "today/mnist_10_small",
+            "40 small images a class, in the room of 10",
+            two_cores=True,
+        ),
     ],
     "fashion_mnist": _today("fashion_mnist", 1, 10, 50),
     "cifar10": _today("cifar10", 1, 10),
