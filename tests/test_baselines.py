@@ -52,6 +52,17 @@ def test_random_real_images_are_training_images_of_their_class(digits):
     assert not np.array_equal(other.images, data.images)
 
 
+def test_random_real_images_are_those_that_distilled_ones_start_from(digits):
+    for size in (4, 10, 13):  # which go on from step to step, or begin anew
+        sizes = {"images_per_step": size, "steps": 5, "seed": 3}
+        data = baselines.random_real(digits, **sizes)
+        start = tfdistill.DistilledImages.from_real(digits, **sizes)
+        np.testing.assert_array_equal(data.images, start.images)
+        np.testing.assert_array_equal(data.labels, start.labels)
+    with pytest.raises(ValueError, match="8 images in all cannot teach 10 classes"):
+        baselines.random_real(digits, images_per_step=4, steps=2)
+
+
 def test_average_real_images_are_class_means(tiny):
     data = baselines.average_real(tiny, images_per_class=2, steps=3)
     assert data.images.shape == (3, 4, 4, 4, 1)

@@ -582,7 +582,7 @@ def test_evaluate_and_baseline_test_one_network_of_those_that_are_alike(student,
         ([], True),
         (["--start=noise"], False),
         (["--enlarged=2"], False),
-        (["--images_per_step=5", "--steps=2"], False),
+        (["--images_per_step=5", "--steps=2"], True),
     ],
 )
 def test_images_before_learning_are_tested_unless_they_are_the_real_ones(flags, alike):
@@ -590,6 +590,14 @@ def test_images_before_learning_are_tested_unless_they_are_the_real_ones(flags, 
     tests = compared.all(compared.start)
     assert ("before" not in tests) == alike
     assert compared.tested_at_last == sum(count for count, _ in tests.values())
+
+
+def test_real_images_to_compare_with_are_of_the_classes_of_the_distilled_ones():
+    compared = compared_with(
+        *("--student=linear", "--images_per_step=4", "--steps=5", "--start=noise")
+    )
+    np.testing.assert_array_equal(compared._real.labels, compared.start.labels)
+    assert compared._real.images.shape == compared.start.images.shape
 
 
 def test_of_small_images_a_run_says_how_many_real_ones_take_their_room(run, capsys):

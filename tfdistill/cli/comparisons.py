@@ -64,18 +64,11 @@ class Comparisons:
         size = synthesizers.images_per_step(c, dataset)
         try:
             real = baselines.random_real(
-                dataset,
-                images_per_class=-(-size // dataset.num_classes),
-                steps=c.steps,
-                seed=c.seed,
+                dataset, images_per_step=size, steps=c.steps, seed=c.seed
             )
         except ValueError as error:
             return f"Nothing is compared with random real images: {error}"
-        real = real.replace(
-            images=real.images[:, :size],
-            labels=real.labels[:, :size],
-            initial_weights=self.start.initial_weights,
-        )
+        real = real.replace(initial_weights=self.start.initial_weights)
         recipe = self.start.recipe
         if not recipe.is_ordered:  # the same training, at the rate that suits it best
             real = real.replace(recipe=recipe, objective=self.start.objective)

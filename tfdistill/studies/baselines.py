@@ -25,6 +25,7 @@ from tfdistill.studies.tuning import EPOCHS as EPOCHS
 from tfdistill.studies.tuning import RATES as RATES
 from tfdistill.studies.tuning import TRAINING_RATES as TRAINING_RATES
 from tfdistill.studies.tuning import tune as tune
+from tfdistill.synthesizers import classes
 from tfdistill.weights.base import InitialWeights
 
 # Before `tune`: the initial values of distilled images.
@@ -34,13 +35,20 @@ _COUNT = "(images_per_class * steps)"
 
 
 def random_real(
-    dataset: Dataset, *, images_per_class: int = 1, steps: int = 10, seed: int = 0
+    dataset: Dataset,
+    *,
+    images_per_class: int = 1,
+    images_per_step: int | None = None,
+    steps: int = 10,
+    seed: int = 0,
 ) -> DistilledDataset:
     """Random training images, different ones in every step.
 
     Args:
         dataset: The real data; only `dataset.train` is used.
         images_per_class: Images of each class in each step, at least 1.
+        images_per_step: Images in each step, in place of `images_per_class`: of the
+            classes in turn, as of `DistilledImages.from_real`.
         steps: Steps in each epoch, at least 1.
         seed: Seed of the draw.
 
@@ -48,7 +56,8 @@ def random_real(
         A `DistilledDataset`, with 3 epochs at a rate of 0.02.
 
     Raises:
-        ValueError: If a class has fewer than images_per_class * steps images.
+        ValueError: If a class has fewer than images_per_class * steps images, or there
+            are fewer images than classes in all.
 
     Example:
         >>> import tfdistill
@@ -56,9 +65,8 @@ def random_real(
         >>> tfdistill.baselines.random_real(digits, steps=5).num_images
         50
     """
-    count = _per_class(images_per_class, steps)
-    images, _ = dataset.train.sample(count, seed, class_names=dataset.class_names)
-    images = images.reshape(-1, dataset.num_classes, *dataset.image_shape)
+    size = classes.per_step(dataset, images_per_class, images_per_step)
+    images = classes.sampled(dataset, steps, size, seed)
     return _dataset(dataset, "random_real", images, steps, seed)
 
 
@@ -186,9 +194,9 @@ def average_real(
         >>> tfdistill.baselines.average_real(digits, steps=5).num_images
         50
     """
-    classes = range(dataset.num_classes)
     needs = "A mean needs an image of each class"
-    every = [_of_class(dataset, label, 1, needs) for label in classes]
+    labels = range(dataset.num_classes)
+    every = [_of_class(dataset, label, 1, needs) for label in labels]
     means = np.stack([images.mean(0) for images in every])
     images = np.repeat(means[None], _per_class(images_per_class, steps), axis=0)
     return _dataset(dataset, "average_real", images, steps, None)
@@ -277,13 +285,12 @@ def _per_class(images_per_class, steps):
 
 
 def _dataset(dataset, baseline, images, steps, seed):
-    """A baseline of images `[per class, classes, ...]`."""
-    classes = dataset.num_classes
+    """A baseline of images in the order of steps, of the classes in turn."""
     images = images.reshape(steps, -1, *dataset.image_shape)
-    labels = np.eye(classes)[np.arange(images.shape[1]) % classes]
+    numbers = classes.in_turn(*images.shape[:2], dataset.num_classes)
     return DistilledDataset(
         images,
-        np.broadcast_to(labels, (steps, *labels.shape)),
+        np.eye(dataset.num_classes)[numbers],
         np.full((_EPOCHS, steps), _RATE),
         normalization=dataset.normalization,
         class_names=dataset.class_names,

@@ -160,7 +160,7 @@ class DistilledImages(Synthesizer, Curriculum):
             **kwargs: Other arguments of the constructor.
         """
         factor = _factor(dataset, kwargs)
-        size = _images_per_step(dataset, images_per_class, images_per_step)
+        size = classes.per_step(dataset, images_per_class, images_per_step)
         height, width, channels = dataset.image_shape
         shape = (check_int("steps", steps, 1), factor**2 * size)
         shape += (height // factor, width // factor, channels)
@@ -193,19 +193,9 @@ class DistilledImages(Synthesizer, Curriculum):
                 enlarged ** 2 times as many.
         """
         factor = _factor(dataset, kwargs)
-        size = _images_per_step(dataset, images_per_class, images_per_step)
-        size *= factor**2
-        total, num_classes = check_int("steps", steps, 1) * size, dataset.num_classes
-        rounds = steps * -(-size // num_classes)
-        if size < num_classes:
-            rounds = -(-total // num_classes)  # which go on from step to step
-        images, _ = dataset.train.sample(
-            rounds, seed=seed, class_names=dataset.class_names
-        )
-        if size < num_classes:
-            images = images[:total]
-        images = np.reshape(images, (steps, -1, *dataset.image_shape))
-        images = _shrunk(images[:, :size], factor)
+        size = classes.per_step(dataset, images_per_class, images_per_step)
+        images = classes.sampled(dataset, steps, factor**2 * size, seed)
+        images = _shrunk(images, factor)
         return cls._of(dataset, images, epochs=epochs, **kwargs)
 
     @classmethod
@@ -337,9 +327,3 @@ def _shrunk(images, factor):
     rows, columns = height // factor, width // factor
     squares = images.reshape(*before, rows, factor, columns, factor, channels)
     return squares.mean((-4, -2))
-
-
-def _images_per_step(dataset, images_per_class, images_per_step):
-    if images_per_step is not None:
-        return check_int("images_per_step", images_per_step, 1)
-    return check_int("images_per_class", images_per_class, 1) * dataset.num_classes
