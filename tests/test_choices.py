@@ -69,6 +69,13 @@ def chosen(workdir, output):
         pytest.param(
             (*BASELINE, "--nearest_neighbours", "--num_sets=2"), id="nearest_neighbours"
         ),
+        pytest.param(
+            (
+                *(*BASELINE, "--nearest_neighbours", "--num_sets=2"),
+                "--kind=optimized_real",
+            ),
+            id="the best of nearest_neighbours",
+        ),
     ],
 )
 def test_commands(flags, paths, tmp_path):

@@ -334,6 +334,7 @@ def test_the_test_images_are_used_once_and_the_costs_are_told(run):
         (["--initial_weights=fixed", "--student=linear"], "linear learns from", 2),
         (["--kind=average_real", "--student=linear"], "1 sets", 1),
         (["--kind=k_means", "--nearest_neighbours"], "nearest neighbours", 2),
+        (["--kind=optimized_real", "--nearest_neighbours"], "_real, 2 sets, k ", 2),
     ],
 )
 def test_baseline(flags, says, sets, tmp_path):

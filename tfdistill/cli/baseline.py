@@ -158,7 +158,7 @@ def run(configuration: Configuration) -> None:
                 result = Evaluation.joined(found)
                 progress.advance(1, f"accuracy {result.summary()}")
         elif c.nearest_neighbours:
-            chosen, result = _nearest_neighbours(sets, dataset)
+            sets, chosen, result = _nearest_neighbours(c, sets, dataset)
         else:
             with strategy.scope():
                 found = _tested(c, sets, dataset, learned, evaluator, journal, progress)
@@ -269,11 +269,19 @@ def _adapted(c, sets, dataset, start, source, share=1):
         yield model, evaluate_model(model, test)
 
 
-def _nearest_neighbours(sets, dataset):
+def _nearest_neighbours(c, sets, dataset):
+    """The sets that are tested, what was chosen, and the result."""
     from tfdistill.studies import baselines
 
     best = baselines.NearestNeighbours.tuned(sets, dataset.validation)
-    return f"k {best.k}, {best.metric}", best.evaluate(sets, dataset.test)
+    if c.kind == "optimized_real":
+        scores = best.evaluate(sets, dataset.validation).accuracies
+        kept = sorted(range(len(sets)), key=lambda k: -scores[k])[: c.num_sets]
+        sets = [
+            sets[k].replace(provenance={"baseline": c.kind, "score": float(scores[k])})
+            for k in kept
+        ]
+    return sets, f"k {best.k}, {best.metric}", best.evaluate(sets, dataset.test)
 
 
 def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
@@ -338,7 +346,7 @@ def _dry_run(c, sets, dataset, learned, evaluator, start, source):
     what, count, traced = "networks", _networks(c, sets, learned, evaluator), 0
     if c.nearest_neighbours:
         what, count = "sets of images", len(sets)
-        each = dry_run.seconds(lambda: _nearest_neighbours(sets[:1], dataset))
+        each = dry_run.seconds(lambda: _nearest_neighbours(c, sets[:1], dataset))
     elif c.kind == "fada":
         each = _seconds_to_adapt(c, sets, dataset, start, source)
     elif c.kind == "none":
