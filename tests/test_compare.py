@@ -503,6 +503,7 @@ def test_bad_arguments_are_refused(digits, soft):
         ({"k_means": soft}, digits, {}, "cannot be called k_means"),
         ({"a": soft}, digits.of_classes([0, 1]), {}, "classes"),
         ({"a": soft}, digits, {"baselines": ["best"]}, "baselines must be some of"),
+        ({"a": soft}, digits, {"baselines": ["herding"] * 2}, "must all be different"),
         ({"a": soft}, digits, {"architectures": []}, "at least one"),
         ({"a": soft}, digits, {"architectures": ["lanet"]}, "did you mean 'lenet'"),
         ({"a": soft}, digits, {"networks": 0}, "networks must be"),

@@ -722,6 +722,8 @@ def test_evaluation_of_others(digits):
     tfdistill.evaluate(data, "mlp", digits.test.batch(100), 1)
     with pytest.raises(ValueError, match="num_students"):
         tfdistill.evaluate(data, "linear", digits.test, 0)
+    with pytest.raises(ValueError, match="side_by_side must be .* at least 1, not 0"):
+        tfdistill.Evaluator("linear", data, side_by_side=0)
     with pytest.raises(ValueError, match="alexnet"):
         tfdistill.evaluate(data, "alexnet", digits.test, 1)
 

@@ -193,6 +193,24 @@ def test_a_training_that_there_is_not(wrong, says):
         exposure.Training(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"starts": []}, "starts must hold the values of at least one network"),
+        ({"clean_rate": 0.0}, "clean_rate must be a number above 0, not 0.0"),
+        ({"clean_rate": float("nan")}, "clean_rate must be a number above 0, not nan"),
+        ({"clean_batch_size": 0}, "clean_batch_size must be an integer of at least 1"),
+    ],
+)
+def test_what_gives_no_measure_is_refused(wrong, says):
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    model = students.linear(digits.image_shape)
+    given = {"starts": iter([model.get_weights()]), **wrong}
+    with pytest.raises(ValueError, match=says):
+        exposure.measure(model, distilled=data, dataset=digits, **given)
+
+
 def test_a_weight_that_the_output_does_not_use_stays_as_it_is():
     digits = tfdistill.load_dataset("digits")
     images = tfdistill.baselines.random_real(digits, steps=1)

@@ -133,6 +133,20 @@ def test_a_recipe_that_trains_nothing_is_refused(wrong, says):
         pretraining.Recipe(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        ([], "numbers must be at least one"),
+        ([1, 1], "numbers must all be different"),
+        ([-1], "numbers must be an integer of at least 0"),
+    ],
+)
+def test_students_that_are_none_or_copies_are_refused(numbers, says):
+    digits, recipe = tfdistill.load_dataset("digits"), pretraining.Recipe(1)
+    with pytest.raises(ValueError, match=says):
+        pretraining.pretrain(tfdistill.students.linear, digits, numbers, recipe)
+
+
 def test_several_at_once_are_what_each_would_be_alone():
     dataset = tfdistill.load_dataset("digits")
     recipe = pretraining.Recipe(epochs=2, halve_every=1, learning_rate=0.01)

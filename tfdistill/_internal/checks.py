@@ -2,6 +2,7 @@
 
 import numbers
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,6 +34,23 @@ def check_int(name: str, value, minimum: int) -> int:
             f"{name} must be an integer of at least {minimum}{most}, not {value!r}."
         )
     return int(value)
+
+
+def check_different(name: str, values: Sequence, why: str) -> None:
+    """Checks an argument whose values must be there once each.
+
+    Args:
+        name: Name of the argument, for the error.
+        values: What was passed, one or more.
+        why: What a value that is there twice would do.
+
+    Raises:
+        ValueError: If there is no value, or one is there twice.
+    """
+    if not len(values):
+        raise ValueError(f"{name} must be at least one.")
+    if len(set(values)) < len(values):
+        raise ValueError(f"{name} must all be different, not {list(values)}: {why}.")
 
 
 def is_number(value) -> bool:

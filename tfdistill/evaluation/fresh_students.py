@@ -36,6 +36,7 @@ def training(
         tensors. It returns the weights and the state of each. They depend on the seed,
         a student's number, and whether XLA compiles, which may draw other batches.
     """
+    check_int("side_by_side", side_by_side, 1)
 
     def train(key, first):
         @tf.function(autograph=False)  # all students by one trace
@@ -80,7 +81,8 @@ class FreshStudents:
             group of parallel students takes the next one.
         synthesizer: Anything with `curriculum(seed)`.
         objective: An `Objective`.
-        side_by_side: Number of students that share one graph, as parallel branches.
+        side_by_side: Number of students that share one graph, as parallel branches; at
+            least 1.
         jit_compile: Whether XLA compiles the training.
         strategy: The strategy in whose scope all of these were made; each of its
             replicas has students of its own.

@@ -92,8 +92,8 @@ def measure(
 
     Args:
         model: A built model with logits, which is changed.
-        starts: For each network, values of the model's trainable variables, then of
-            its others.
+        starts: For each network, one or more, values of the model's trainable
+            variables, then of its others.
         distilled: The attack.
         dataset: The real data, whose test images judge; its training images are the
             clean ones.
@@ -107,7 +107,8 @@ def measure(
 
     Raises:
         ValueError: If the images are for another inner optimizer than "sgd", or of
-            other shapes or classes than the real data.
+            other shapes or classes than the real data, there is no network, or a number
+            is out of range.
 
     Example:
         >>> import tfdistill
@@ -120,6 +121,9 @@ def measure(
         >>> list(found)[:3]
         ['before', 'attacked', 'rates x 0.3']
     """
+    if not 0 < clean_rate < math.inf:
+        raise ValueError(f"clean_rate must be a number above 0, not {clean_rate!r}.")
+    check_int("clean_batch_size", clean_batch_size, 1)
     distilled.check_fits(dataset)
     if distilled.inner_optimizer.name != "sgd":
         raise ValueError(
@@ -146,6 +150,8 @@ def measure(
                     labels = tf.one_hot(labels, dataset.num_classes)
                     clean(images, labels, *map(tf.constant, (clean_rate, _NO_LIMIT)))
             found[name].append(evaluate_model(model, test))
+    if not all(found.values()):
+        raise ValueError("starts must hold the values of at least one network.")
     return {name: Evaluation.joined(results) for name, results in found.items()}
 
 

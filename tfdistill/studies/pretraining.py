@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_different, check_int
 from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.dataset import Dataset
@@ -128,8 +128,8 @@ def pretrain(
     Args:
         make_model: Returns a built model with logits.
         dataset: The data set whose training part they learn from.
-        numbers: Indices of the students. With the seed, they determine how each starts,
-            and the order of its examples.
+        numbers: Indices of the students, from 0, all different. With the seed, they
+            determine how each starts, and the order of its examples.
         recipe: How to train.
         batch_size: Batch size of each student, at least 1.
         seed: Random seed.
@@ -139,7 +139,12 @@ def pretrain(
 
     Returns:
         A trained model for each number.
+
+    Raises:
+        ValueError: If there is no number, or one is there twice.
     """
+    numbers = [check_int("numbers", number, 0) for number in numbers]
+    check_different("numbers", numbers, "the same number gives the same student again")
     members = [make_model() for _ in numbers]
     name, shape = members[0].name, dataset.image_shape
     students.check_range(members[:1], name, shape, dataset.normalization)

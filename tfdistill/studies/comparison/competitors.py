@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tfdistill._internal.checks import check_different
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.foreign.labels import hard
@@ -87,13 +88,15 @@ def real(
         seed: Of draws.
 
     Raises:
-        ValueError: If a kind is unknown, or a class has too few images.
+        ValueError: If a kind is unknown or there twice, or a class has too few images.
     """
     unknown = set(kinds) - set(BASELINES)
     if unknown:
         raise ValueError(
             f"baselines must be some of {', '.join(BASELINES)}, not {min(unknown)}."
         )
+    if kinds:
+        check_different("baselines", kinds, "each is one row of the table")
     found = []
     for size in sorted(set(sizes)):
         steps = -(-size // dataset.num_classes)

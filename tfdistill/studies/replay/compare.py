@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from tfdistill import students
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_different, check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.data.split import Split
@@ -108,11 +108,7 @@ def compare(
     seeds = [check_int("seeds", seed, 0) for seed in seeds]
     if not memories or not seeds:
         raise ValueError("memories and seeds must each be at least one.")
-    if len(set(seeds)) < len(seeds):
-        raise ValueError(
-            f"seeds must all be different, not {seeds}: the same seed gives the same "
-            "network again."
-        )
+    check_different("seeds", seeds, "the same seed gives the same network again")
     classes = _in_tasks(dataset.num_classes, classes_per_task)
     tasks = _tasks(dataset, classes)
     check_int("bytes_per_class", bytes_per_class, 1)
