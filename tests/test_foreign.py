@@ -598,6 +598,24 @@ def test_other_labels_are_refused(given, says):
         labels.meaning(given, 6, 3)
 
 
+def test_what_is_advised_for_images_with_a_mean_of_their_own_helps(digits, tmp_path):
+    data = tfdistill.baselines.random_real(digits, steps=2)
+    bright = data.replace(normalization=tfdistill.Normalization((0.9,), (0.1,)))
+    bright.to_npz(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match="look like real ones by the real") as error:
+        read(tmp_path / "a.npz", digits)
+    assert "pixels=" not in str(error.value) and "check=False if" in str(error.value)
+    own = digits.normalization
+    shown = f"mean= and std= ({own.mean[0]:.3g} and {own.std[0]:.3g})"
+    assert shown in str(error.value)
+    found = read(tmp_path / "a.npz", digits, mean=own.mean, std=own.std)
+    expected = data.images.reshape(found.images.shape)
+    np.testing.assert_allclose(found.images, expected, atol=0.01)
+    found = read(tmp_path / "a.npz", digits, check=False)
+    raw = bright.normalization.denormalize(expected)
+    np.testing.assert_allclose(own.denormalize(found.images), raw, atol=0.1)
+
+
 @pytest.mark.parametrize("form", ["npz", "parquet"])
 def test_our_own_files_keep_their_objective(form, digits, tmp_path):
     if form == "parquet":

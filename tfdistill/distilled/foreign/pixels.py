@@ -227,11 +227,16 @@ def _check(images, result, reading, known, own, ends, real):
         found["standardised"] = _distance(images, real)
     best = min(found, key=lambda name: found[name], default=None)
     if best is not None and distance > found[best] + _NEARER and distance > 0.5:
+        advice = f"{best}: pass pixels={best} (or check=False if they are right)"
+        if known and best == "standardised":  # as which they are read
+            advice = (
+                "real ones by the real data's: pass check=False if they are right, or "
+                f"these, mean= and std= ({_shown(mean)} and {_shown(std)}), if not"
+            )
         raise ValueError(
             f"its images are read as {reading}{' by its mean and std' * known}, but "
             f"their moments (mean {_shown(images.mean((0, 1, 2)))}, deviation "
-            f"{_shown(images.std((0, 1, 2)))}) look like {best}: pass pixels={best} "
-            "(or check=False if they are right)"
+            f"{_shown(images.std((0, 1, 2)))}) look like {advice}"
         )
     if distance > (_FAR if READINGS[reading] is None else _FAR_PICTURES):
         raise ValueError(
