@@ -16,6 +16,7 @@ from PIL import Image
 import tfdistill
 from tfdistill.data import streamed
 from tfdistill.distilled.foreign import labels
+from tfdistill.inner.objectives.least_squares import LeastSquares
 
 KINDS = {"f4": "FloatStorage", "f2": "HalfStorage", "i8": "LongStorage"}
 
@@ -625,7 +626,7 @@ def test_our_own_files_keep_their_objective(form, digits, tmp_path):
         rng.standard_normal((1, 20, 8, 8, 1)),
         5 * (one_hot[None] - 0.1),
         recipe=tfdistill.OrdinaryTraining(),
-        objective="least_squares",
+        objective=LeastSquares("cross_entropy"),
         normalization=digits.normalization,
         class_names=digits.class_names,
     )
@@ -635,7 +636,8 @@ def test_our_own_files_keep_their_objective(form, digits, tmp_path):
         path = tmp_path / f"{at}.{form}"
         getattr(data.replace(labels=values), f"to_{form}")(path)
         found = read(path, digits, check=False)
-        assert found.objective.name == "least_squares"
+        assert isinstance(found.objective, LeastSquares)
+        assert found.objective.options == {"judged_by": "cross_entropy"}
         assert found.provenance["labels"] == (kind or "learned")
         np.testing.assert_allclose(found.labels, values, atol=1e-6)
 
@@ -647,6 +649,9 @@ def test_an_objective_that_does_not_fit_the_labels_is_refused():
     )
     with pytest.raises(ValueError, match="but its labels are not rows"):
         labels.meaning(np.eye(3)[numbers] - 1 / 3, 6, 3, "classification")
+    for options, says in (("[1]", "no JSON object"), ('{"a": 1}', "no such options")):
+        with pytest.raises(ValueError, match=says):
+            labels.meaning(numbers, 6, 3, "least_squares", options)
     with pytest.raises(ValueError, match="shape"):  # a number for each image
         labels.meaning(numbers, 6, 3, "regression")
 

@@ -23,7 +23,7 @@ def save_npz(distilled, path: str | os.PathLike, overwrite: bool = False) -> Non
         "scale": np.float32(normalization.scale),
         "class_names": np.array(distilled.class_names),
         "inner_optimizer": np.array(distilled.inner_optimizer.name),
-        "objective": np.array(distilled.objective.name),
+        **{name: np.array(text) for name, text in _objective(distilled).items()},
     }
     for k, value in enumerate(distilled.initial_weights or ()):
         arrays[f"initial_weights_{k}"] = np.asarray(value)
@@ -60,7 +60,7 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
             "pixels": _array(datasets, shape),
             "step": datasets.Value("int64"),
             "inner_optimizer": datasets.Value("string"),
-            "objective": datasets.Value("string"),
+            **{name: datasets.Value("string") for name in _objective(distilled)},
             "recipe": datasets.Value("string"),
             **{name: datasets.List(datasets.Value("float32")) for name in per_step},
             "mean": datasets.List(datasets.Value("float32")),
@@ -76,7 +76,7 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
             "pixels": pixels,
             "step": int(step),
             "inner_optimizer": distilled.inner_optimizer.name,
-            "objective": distilled.objective.name,
+            **_objective(distilled),
             "recipe": _recipe(distilled),
             **{name: of[:, step].tolist() for name, of in per_step.items()},
             "mean": list(normalization.mean),
@@ -104,6 +104,14 @@ def save_parquet(distilled, path: str | os.PathLike, overwrite: bool = False) ->
 def _recipe(distilled):
     """How to train on it, as JSON: what is not an array of numbers."""
     return json.dumps(distilled.recipe.to_config())
+
+
+def _objective(distilled):
+    """Words that tell what the labels are for: options, as JSON, where it has some."""
+    objective = distilled.objective
+    options = dict(objective.options)
+    words = {"objective_options": json.dumps(options)} if options else {}
+    return {"objective": objective.name, **words}
 
 
 def _array(datasets, shape):

@@ -30,7 +30,7 @@ _ZCA = ("zca", "zca_matrix", "transform_matrix", "whitening", "whitening_matrix"
 _MOST = 500
 _ZCA_MEAN = ("zca_mean", "mean_vector", "whitening_mean")
 #: Names of arrays that hold words.
-TEXTS = ("class_names", "objective")
+TEXTS = ("class_names", "objective", "objective_options")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Found:
         zca_mean: `[D]`, what was subtracted before; None for nothing.
         class_names: In the order of the labels; none if the file doesn't say.
         objective: The name of what the labels are for; "" if the file doesn't say.
+        objective_options: What differs from its defaults, a JSON object; "" for none.
     """
 
     images: np.ndarray
@@ -57,6 +58,7 @@ class Found:
     zca_mean: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
     objective: str = ""
+    objective_options: str = ""
 
 
 def found_in(
@@ -110,6 +112,7 @@ def found_in(
         },
         class_names=tuple(map(as_text, names or _words("class_names", arrays, limit))),
         objective=_word("objective", arrays, limit),
+        objective_options=_word("objective_options", arrays, limit),
     )
 
 
@@ -191,7 +194,7 @@ def _texts(items):
     """The words among the items of a collection, as arrays by name."""
     found = {}
     for name, value in items:
-        if name == "objective" and isinstance(value, str):
+        if name in ("objective", "objective_options") and isinstance(value, str):
             found[name] = Stored.of(np.asarray(value))
         elif name == "class_names" and value is not None:
             found[name] = _listed_words(name, value)

@@ -172,8 +172,9 @@ def _of_parquet(path, dataset, limit):
             if array.dtype.kind in "biuf":
                 arrays[name] = Stored.of(array)
     # One row's objective and normalisation are those of all.
-    if isinstance(row.get("objective"), str):
-        arrays["objective"] = Stored.of(np.asarray(row["objective"]))
+    for name in ("objective", "objective_options"):
+        if isinstance(row.get(name), str):
+            arrays[name] = Stored.of(np.asarray(row[name]))
     for name in ("mean", "std", "scale"):
         if name in arrays:
             arrays[name] = Stored.of(arrays[name].load()[0])

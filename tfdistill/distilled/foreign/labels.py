@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfdistill._internal import fields
 from tfdistill.inner import objectives
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification, are_shares
@@ -31,7 +32,11 @@ class Meaning(NamedTuple):
 
 
 def meaning(
-    labels: np.ndarray, num_images: int, num_classes: int, objective: str = ""
+    labels: np.ndarray,
+    num_images: int,
+    num_classes: int,
+    objective: str = "",
+    options: str = "",
 ) -> Meaning:
     """Recognises integer, one-hot, soft and centred labels.
 
@@ -42,13 +47,15 @@ def meaning(
         num_classes: Number of classes of the real data.
         objective: Name of what they are learned by; one that doesn't ship tells as
             little as none.
+        options: Its options, a JSON object; "" for none.
 
     Raises:
         ValueError: If they are none of these, or not for that objective.
     """
     labels = np.asarray(labels)
-    kind = objectives.OBJECTIVES.get(objective)
-    stated = None if kind is None else kind()
+    stated = None
+    if objective in objectives.OBJECTIVES:
+        stated = objectives.of_file(objective, _parsed(options))
     if labels.size == num_images and not isinstance(stated, Regression):
         values = _integers(labels.reshape(-1), num_classes)
         return Meaning(values, "integer", stated or Classification())
@@ -68,6 +75,13 @@ def meaning(
             "sum to 1: correct one of them"
         )
     return Meaning(rows, "centred" if rows.min() < 0 else "learned", found)
+
+
+def _parsed(options):
+    try:
+        return fields.parse(options or "{}")
+    except ValueError as error:
+        raise ValueError(f"its objective_options are no JSON object: {error}") from None
 
 
 def _recognised(rows):

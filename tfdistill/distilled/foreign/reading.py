@@ -125,7 +125,11 @@ def _read(name, source, dataset, declared, zca, recipe):
         checks.check_order(found.class_names, dataset)
         images, words = pixels.normalised(found, dataset, said)
         means = labels.meaning(
-            found.labels, len(images), dataset.num_classes, found.objective
+            found.labels,
+            len(images),
+            dataset.num_classes,
+            found.objective,
+            found.objective_options,
         )
     except FileNotFoundError:
         raise
