@@ -212,27 +212,29 @@ class Run:
         small, room = self.distilled.num_images, ""
         if row.get("num_images", small) < small:
             room = f"{row['num_images']} images, in the room of the {small} small ones"
-        return "; ".join(filter(None, [room, self._others(row)]))
+        return "; ".join(filter(None, [room, _others(self, row)]))
 
-    def _others(self, row):
-        """The figures of an evaluation besides its headline, in words."""
-        found = {m.name: m.text(row) for m in measure.others(row, self.measure.name)}
-        attack = self._attack()
-        if attack and found.keys() >= {"attacked", "modified_accuracy"}:
-            return (
-                f"calls {found['attacked']} of class {attack[0]} a {attack[1]}; "
-                f"{found['modified_accuracy']} against the modified labels"
-            )
-        return "; ".join(f"{n.replace('_', ' ')} {text}" for n, text in found.items())
 
-    def _attack(self):
-        """The attacked class and the target class; None if there is no attack."""
-        names, objective = ("attack_class", "target_class"), self.distilled.objective
-        if all(name in self.flags for name in names):
-            return [self.flags[name] for name in names]
-        if all(hasattr(objective, name) for name in names):
-            return [getattr(objective, name) for name in names]
-        return None
+def _others(run, row):
+    """The figures of an evaluation besides its headline, in words."""
+    found = {m.name: m.text(row) for m in measure.others(row, run.measure.name)}
+    attack = _attack(run)
+    if attack and found.keys() >= {"attacked", "modified_accuracy"}:
+        return (
+            f"calls {found['attacked']} of class {attack[0]} a {attack[1]}; "
+            f"{found['modified_accuracy']} against the modified labels"
+        )
+    return "; ".join(f"{n.replace('_', ' ')} {text}" for n, text in found.items())
+
+
+def _attack(run):
+    """The attacked class and the target class; None if there is no attack."""
+    names, objective = ("attack_class", "target_class"), run.distilled.objective
+    if all(name in run.flags for name in names):
+        return [run.flags[name] for name in names]
+    if all(hasattr(objective, name) for name in names):
+        return [getattr(objective, name) for name in names]
+    return None
 
 
 def _curve(run, against):

@@ -122,50 +122,20 @@ class Backup(keras.callbacks.Callback):
                 other labels, other rates that are not learned, or other numbers to be
                 learned. Which images are the training part is not compared.
         """
-        failures = []
-        for path in _states(self._folder):
-            try:
-                with _literal(path) as prefix:
-                    record = _record(prefix)
-                    difference = self._check_run and _difference(record, model)
-                    if not difference:
-                        _restore(prefix, model)
-            # What TensorFlow raises depends on which byte is wrong.
-            except (
-                tf.errors.OpError,
-                LookupError,
-                ValueError,
-                TypeError,
-                AssertionError,
-            ) as error:
-                failures.append(" ".join(str(error).split())[:200])
-                warnings.warn(
-                    f"The backup {path} is damaged; trying the one before.",
-                    stacklevel=2,
-                )
-                continue
-            if difference:
-                raise StateError(
-                    f"{self._folder} holds the state of another run ({difference}): "
-                    "choose another folder."
-                )
-            self.history, done = record["history"], _steps(model)
-            self._restored = model
-            # Those of earlier versions began with a new model.
-            start = record.get("start", 0)
-            places = _PLACES.setdefault(model, {})
-            places[self._folder] = _Place(done, start, done, self.history)
-            if self._anneal is not None:
-                self._anneal.set_model(model)
-                if record.get("anneal"):
-                    self._anneal.state = record["anneal"]
-            return done
-        if failures:
-            raise StateError(
-                f"No backup in {self._folder} can be read ({failures[0]}): choose "
-                "another folder, or remove this one to start the run again."
-            )
-        return 0
+        record = _newest(self._folder, model, self._check_run)
+        if record is None:
+            return 0
+        self.history, done = record["history"], _steps(model)
+        self._restored = model
+        # Those of earlier versions began with a new model.
+        start = record.get("start", 0)
+        places = _PLACES.setdefault(model, {})
+        places[self._folder] = _Place(done, start, done, self.history)
+        if self._anneal is not None:
+            self._anneal.set_model(model)
+            if record.get("anneal"):
+                self._anneal.state = record["anneal"]
+        return done
 
     def on_train_begin(self, logs=None):
         self._last_step = None
@@ -174,10 +144,7 @@ class Backup(keras.callbacks.Callback):
         begin = self._begin(restored)
         if begin is not None:
             self._go_on(begin)
-        try:
-            tf.train.get_checkpoint_state(self._folder)
-        except ValueError:  # the list is damaged; the next state rewrites it
-            os.remove(os.path.join(self._folder, "checkpoint"))
+        _drop_damaged_list(self._folder)
         self._json = tf.Variable("", trainable=False)
         self._state = _checkpoint(
             self.model.optimizer, self._json, self.model.checkpointed
@@ -221,8 +188,7 @@ class Backup(keras.callbacks.Callback):
             self.model._initial_epoch = (done - begin) // steps
             last = self._last_step = begin + steps * epochs
         else:
-            ends = [epoch["outer_step"] for epoch in self.history]
-            ends = [begin, *(end for end in ends if end > begin)]
+            ends = _ends(self.history, begin)
             self.model._initial_epoch = len(ends) - 1
             last = ends[epochs] if epochs < len(ends) else None
         if last is not None and done >= last:
@@ -278,6 +244,57 @@ class Backup(keras.callbacks.Callback):
             return
         self._json.assign(json.dumps(record))
         _write(self._state, self._folder, step)
+
+
+def _ends(history, begin):
+    """The steps after which epochs ended, from that on after which the first began."""
+    ends = [epoch["outer_step"] for epoch in history]
+    return [begin, *(end for end in ends if end > begin)]
+
+
+def _drop_damaged_list(folder):
+    """Removes TensorFlow's list of states if damaged: the next state rewrites it."""
+    try:
+        tf.train.get_checkpoint_state(folder)
+    except ValueError:
+        os.remove(os.path.join(folder, "checkpoint"))
+
+
+def _newest(folder, model, check_run):
+    """Restores the newest state that can be read: its record; None without states."""
+    failures = []
+    for path in _states(folder):
+        try:
+            with _literal(path) as prefix:
+                record = _record(prefix)
+                difference = check_run and _difference(record, model)
+                if not difference:
+                    _restore(prefix, model)
+        # What TensorFlow raises depends on which byte is wrong.
+        except (
+            tf.errors.OpError,
+            LookupError,
+            ValueError,
+            TypeError,
+            AssertionError,
+        ) as error:
+            failures.append(" ".join(str(error).split())[:200])
+            warnings.warn(
+                f"The backup {path} is damaged; trying the one before.", stacklevel=3
+            )
+            continue
+        if difference:
+            raise StateError(
+                f"{folder} holds the state of another run ({difference}): choose "
+                "another folder."
+            )
+        return record
+    if failures:
+        raise StateError(
+            f"No backup in {folder} can be read ({failures[0]}): choose another "
+            "folder, or remove this one to start the run again."
+        )
+    return None
 
 
 def _write(state, folder, step):
