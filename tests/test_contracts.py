@@ -246,6 +246,48 @@ class Untrained(inner.BackGradient.__mro__[1]):
         return inner.BackGradient()(problem)._replace(outputs=outputs)
 
 
+class Negated(inner.BackGradient.__mro__[1]):
+    """Shows outputs that are not those that its loss judges."""
+
+    def __call__(self, problem):
+        judgement = inner.BackGradient(judgements=2)(problem)
+        return judgement._replace(outputs=-judgement.outputs)
+
+
+class Idle(inner.Momentum):
+    """Has a hyperparameter that does nothing."""
+
+    name = "idle"
+
+    def __init__(self):
+        super().__init__()
+        decay = inner.Hyperparameter("weight_decay", 0.01)
+        self.hyperparameters = (*self.hyperparameters, decay)
+
+
+class Copied(tfdistill.RandomWeights):
+    """Tests one network again and again."""
+
+    def sample_held_out(self, seed, number):
+        return self.sample(tf.constant([1, 2]))
+
+
+class Two(tfdistill.RandomWeights):
+    """Holds out two networks, and does not begin again."""
+
+    num_held_out = 2
+
+    def sample_held_out(self, seed, number):
+        with tf.control_dependencies([tf.debugging.assert_less(number, 2)]):
+            return self.sample(tf.stack([0, number]))
+
+
+class Unending(tfdistill.RandomWeights):
+    """Says that there are two, and goes on."""
+
+    num_held_out = 2
+
+
 class Secretive(tfdistill.RandomWeights):
     """Changes a variable that no backup holds."""
 
@@ -473,6 +515,26 @@ def digits():
         (
             lambda: testing.check_meta_gradient(Untrained(), xla=False),
             "outputs must be those of the trained student",
+        ),
+        (
+            lambda: testing.check_meta_gradient(Negated(), xla=False),
+            "outputs must be those that the loss judges",
+        ),
+        (
+            lambda: testing.check_inner_optimizer(Idle()),
+            "raw_weight_decays has no meta-gradient",
+        ),
+        (
+            lambda: testing.check_initial_weights(Copied()),
+            "num_held_out is None, but .* the same weights for the numbers 0 and 1",
+        ),
+        (
+            lambda: testing.check_initial_weights(Two()),
+            "begin again after num_held_out = 2, but it fails for 2",
+        ),
+        (
+            lambda: testing.check_initial_weights(Unending()),
+            "must give the weights of number 0 again",
         ),
         (
             lambda: testing.check_initial_weights(Secretive()),

@@ -20,7 +20,8 @@ def check_initial_weights(
 
     Draws must fit the model's variables, be pure functions of their seeds, in a graph
     and eagerly, differ between seeds just if `is_random` says so, and leave the model
-    alone. With `variables` as they were, draws and `advance` must repeat themselves.
+    alone. Students to test with must differ, and begin again after `num_held_out`. With
+    `variables` as they were, draws and `advance` must repeat themselves.
 
     Args:
         initial_weights: The object to be checked; it is bound to the architecture.
@@ -55,6 +56,7 @@ def check_initial_weights(
         ),
     ):
         _check_draws(name, sample, model, initial_weights.is_random)
+    _check_held_out(initial_weights)
     # A subclassed model does not say what it takes.
     does_advance = type(initial_weights).advance is not InitialWeights.advance
     if does_advance and hasattr(model, "output_shape"):
@@ -143,4 +145,36 @@ def _check_draws(name, sample, model, is_random):
         require(
             any(not measures.same(draw[0], first[0]) for draw in draws),
             "is_random is True, but sample() gives the same weights for every seed.",
+        )
+
+
+def _check_held_out(initial_weights):
+    """Evaluations count students by `num_held_out`, and leave out copies."""
+    count = initial_weights.num_held_out
+    graph = tf.function(initial_weights.sample_held_out, autograph=False)
+
+    def start(number):
+        # An evaluation gives every number a seed of its own.
+        try:
+            return graph(tf.constant([1, number]), tf.constant(number))[0]
+        except tf.errors.InvalidArgumentError as error:
+            raise AssertionError(
+                "sample_held_out() must take any number, and begin again after "
+                f"num_held_out = {count}, but it fails for {number}."
+            ) from error
+
+    starts = [start(number) for number in range(count or 6)]
+    for number, values in enumerate(starts):
+        for earlier in range(number):
+            require(
+                not measures.same(values, starts[earlier]),
+                f"num_held_out is {count}, but sample_held_out() gives the same "
+                f"weights for the numbers {earlier} and {number}: say how many "
+                "different students there are.",
+            )
+    if count:
+        require(
+            measures.same(start(count), starts[0]),
+            f"num_held_out is {count}, so for the number {count} sample_held_out() "
+            "must give the weights of number 0 again, whatever the seed.",
         )

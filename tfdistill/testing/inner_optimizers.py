@@ -19,7 +19,8 @@ def check_inner_optimizer(optimizer: InnerOptimizer) -> None:
 
     Its update must keep shapes and types and be a pure function, its hyperparameters
     and everything else must have the meta-gradient that central differences in float64
-    give (1e-6), and its Keras optimizer must take the same steps in `fit` (1e-5).
+    give (1e-6), and not one of 0, and its Keras optimizer must take the same steps in
+    `fit` (1e-5).
 
     Args:
         optimizer: The object to be checked.
@@ -65,6 +66,15 @@ def check_inner_optimizer(optimizer: InnerOptimizer) -> None:
             synthesizer.trainable_variables,
             judgement.gradients,
         )
+        for variable, gradient in zip(
+            synthesizer.trainable_variables, judgement.gradients
+        ):
+            require(
+                np.any(gradient != 0),
+                f"The variable {variable.name} has no meta-gradient, so it would never "
+                "be learned: update() must use every hyperparameter, and what it "
+                "learns from.",
+            )
     _check_keras(optimizer)
 
 

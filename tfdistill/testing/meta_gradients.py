@@ -1,5 +1,7 @@
 """Is a meta-gradient right?"""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -49,7 +51,13 @@ def check_meta_gradient(
     with measures.double_precision():
         synthesizer = _images()
         problem = measures.problem(synthesizer)
-        function = tf.function(lambda: meta_gradient(problem), autograph=False)
+        judged = tf.function(
+            lambda images, labels: meta_gradient(
+                problem._replace(images=images, labels=labels)
+            ),
+            autograph=False,
+        )
+        function = functools.partial(judged, problem.images, problem.labels)
         before = [v.numpy() for v in problem.student.model.variables]
         judgement = function()
         _check_form(judgement, synthesizer)
@@ -63,6 +71,7 @@ def check_meta_gradient(
             "A meta-gradient must give the same each time it is asked the same.",
         )
         _check_outputs(function, judgement, synthesizer.images)
+        _check_verdict(judged, problem)
         measures.check_derivatives(
             lambda: function().loss,
             synthesizer.trainable_variables,
@@ -141,6 +150,27 @@ def _check_outputs(function, judgement, images):
         not measures.same(outputs, judgement.outputs),
         "outputs must be those of the trained student, but they do not depend on the "
         "images that it learned from.",
+    )
+
+
+def _check_verdict(judged, problem):
+    """What the outputs say of an image has a lower loss than what they deny.
+
+    All of the batch is one image, since a judgement may show some of its outputs only.
+    """
+    images = tf.repeat(problem.images[:1], len(problem.images), 0)
+    outputs = judged(images, problem.labels).outputs[0]
+    kind = problem.labels.dtype
+    labels = tf.argmax(outputs, output_type=kind), tf.argmin(outputs, output_type=kind)
+    said, denied = (
+        float(judged(images, tf.fill(problem.labels.shape, label)).loss)
+        for label in labels
+    )
+    require(
+        said < denied,
+        "outputs must be those that the loss judges, but where the labels are the "
+        f"classes that they say, it is {said:.4g}, and {denied:.4g} where the labels "
+        "are those that they deny.",
     )
 
 
