@@ -5,8 +5,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from tfdistill.cli import objectives, outer_loop, results, students, synthesizers
 from tfdistill.cli.configuration import Configuration
 
@@ -162,6 +160,8 @@ class Comparisons:
     @property
     def _starts_real(self):
         """Whether the random real images are the distilled ones at the start."""
+        import numpy as np
+
         if self._real is None:
             return False
         start, real = self.start.images, self._real.images
