@@ -180,7 +180,7 @@ def test_a_network_that_the_user_has_and_a_fixed_start_leave_each_other(
 
 
 def test_frozen_layers_stay_as_they_were_bound():
-    """Whoever has them too may unfreeze and train them."""
+    """A user who unfreezes and trains such a layer changes no students."""
     body = keras.layers.Dense(4, trainable=False)
 
     def student(image_shape, num_classes):

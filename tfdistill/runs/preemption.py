@@ -51,7 +51,7 @@ _before: dict = {}
 
 def _note(number, _):
     if number == signal.SIGINT:
-        # For whoever is in a hurry.
+        # A second Ctrl-C ends the process at once.
         signal.signal(number, _before[number])
     for watch in _watching:
         if watch._asked is None or number == signal.SIGTERM:

@@ -47,8 +47,8 @@ def random_real(
     Args:
         dataset: The real data; only `dataset.train` is used.
         images_per_class: Images of each class in each step, at least 1.
-        images_per_step: Images in each step, in place of `images_per_class`: of the
-            classes in turn, as of `DistilledImages.from_real`.
+        images_per_step: Images in each step, in place of `images_per_class`; the
+            classes take turns, as in `DistilledImages.from_real`.
         steps: Steps in each epoch, at least 1.
         seed: Seed of the draw.
 
