@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import re
+import types
 import warnings
 from pathlib import Path
 
@@ -826,6 +827,40 @@ def test_random_numbers_of_no_seed_are_refused(name):
     says = "its layer 'mine' draws random numbers .*: give .*keras.random.SeedGenerator"
     with pytest.raises(ValueError, match=says):
         students.build(noisy(NOT_SEEDED[name]), SHAPE, 3)
+
+
+class Counts(keras.layers.Layer):
+    """Counts its calls, in a variable that Keras tracks or in another one."""
+
+    def __init__(self, make):
+        super().__init__(name="mine")
+        self.make = make
+
+    def build(self, shape):
+        self.hidden = types.SimpleNamespace(count=self.make(self))
+
+    def call(self, x):
+        self.hidden.count.assign_add(tf.ones([]))
+        return x + tf.cast(self.hidden.count > 1e9, x.dtype)
+
+
+COUNTERS = {
+    "tracked": lambda layer: layer.add_weight(trainable=False),
+    "Keras's own": lambda _: keras.Variable(0.0),
+    "TensorFlow's own": lambda _: tf.Variable(0.0),
+}
+
+
+@pytest.mark.parametrize("name", COUNTERS)
+def test_variables_that_nothing_would_keep_are_refused(name):
+    def make():
+        return sequential(Counts(COUNTERS[name]), dense(3))
+
+    if name == "tracked":
+        students.build(make, SHAPE, 3)
+        return
+    with pytest.raises(ValueError, match="its layer 'mine' assigns to a variable that"):
+        students.build(make, SHAPE, 3)
 
 
 @pytest.mark.parametrize("name", SEEDED)

@@ -224,6 +224,11 @@ def load(
 def _recipe(content, given) -> Recipe:
     config = content.get("recipe", {"kind": LearnedSchedule.kind})
     if config["kind"] == OrdinaryTraining.kind:
+        if given is not None:
+            raise ValueError(
+                "its networks are trained in the ordinary way, by Adam: leave "
+                "inner_optimizer out"
+            )
         return OrdinaryTraining.from_config(config)
     if config["kind"] != LearnedSchedule.kind:
         raise ValueError(f"its recipe is {config['kind']!r}, which is unknown")

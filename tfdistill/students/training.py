@@ -14,6 +14,8 @@ from tfdistill.inner.second_order.guard import layer_of
 from tfdistill.inner.second_order.paths import everything
 from tfdistill.inner.stateless import SEED_STATE
 
+# Operations that assign to a `tf.Variable`; those of Keras are noted elsewhere.
+_ASSIGN = ("AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp")
 # Operations that draw from a `tf.random.Generator`.
 _GENERATORS = (
     "RngReadAndSkip",
@@ -34,7 +36,8 @@ def check_training(model: keras.Model, image_shape: Sequence[int], name: str) ->
 
     Raises:
         ValueError: If it has weight constraints, training steps or losses of its own,
-            assigns to weights, or draws random numbers that no seed of it decides.
+            assigns to weights or to variables that it doesn't track, or draws random
+            numbers that no seed of it decides.
     """
     _check_constraints(model, name)
     _check_steps(model, name)
@@ -45,6 +48,7 @@ def check_training(model: keras.Model, image_shape: Sequence[int], name: str) ->
     except Exception:
         return  # not this check's concern: the real trace fails in the same way
     _check_assigned(model, name, assigned)
+    _check_kept(model, name, graph, assigned)
     _check_draws(model, name, graph, assigned)
 
 
@@ -83,6 +87,19 @@ def _check_assigned(model, name, assigned):
                 f"{variable.path!r} in training, which the steps of a distilled data "
                 "set do not keep; build it without."
             )
+
+
+def _check_kept(model, name, graph, assigned):
+    tracked = {id(v) for v in [*model.variables, *model.metrics_variables]}
+    paths = [
+        path for v, path in assigned if v.name != SEED_STATE and id(v) not in tracked
+    ] + [path for operation, path in everything(graph) if operation.type in _ASSIGN]
+    if paths:
+        raise ValueError(
+            f"student {name}: {layer_of(model, paths[:1])} assigns to a variable that "
+            "is none of the student's, so that nothing would keep its value: make it "
+            "by add_weight(..., trainable=False)."
+        )
 
 
 def _check_draws(model, name, graph, assigned):
