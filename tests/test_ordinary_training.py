@@ -98,6 +98,14 @@ def test_colours_change_and_shapes_stay():
     assert found.shape == images.shape and 0.5 < min(correlations) < 0.999
 
 
+def test_a_cutout_is_of_zeros_whatever_the_colours():
+    images = random_images()
+    tinted = tfdistill.RandomChanges(colour=0.5)(images, SEED).numpy()
+    cut = tfdistill.RandomChanges(cutout=0.5)(images, SEED).numpy() == 0
+    both = tfdistill.RandomChanges(cutout=0.5, colour=0.5)(images, SEED).numpy()
+    np.testing.assert_array_equal(both, np.where(cut, 0, tinted))
+
+
 def test_a_whole_batch_changes_alike():
     images = np.repeat(random_images(1), 6, axis=0)
     options = {"shift": 0.2, "rotation": 0.1, "cutout": 0.3, "colour": 0.5}

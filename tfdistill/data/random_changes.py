@@ -15,7 +15,7 @@ from tfdistill.inner.second_order import projective_transform
 
 @dataclasses.dataclass(frozen=True)
 class RandomChanges:
-    """Shifts, turns, zooms, flips, cutouts and colours, drawn for each image.
+    """Shifts, turns, zooms, flips, colours and cutouts, drawn for each image.
 
     A pure function of images and seed, differentiable, on normalised images. Distilled
     images are few: without such changes students learn them by heart. The ranges mean
@@ -92,10 +92,10 @@ class RandomChanges:
         draws = _Draws(images, seed, 1 if self.whole_batch else tf.shape(images)[0])
         if self.shift or self.rotation or self.zoom or self.flip:
             images = self._move(images, draws)
-        if self.cutout:
-            images = self._cut(images, draws)
         if self.colour:
             images = self._tint(images, draws)
+        if self.cutout:  # last, as a square that is not tinted
+            images = self._cut(images, draws)
         return images
 
     def _move(self, images, draws):
