@@ -283,6 +283,37 @@ def test_wrong_arrays_are_refused(changes, says):
         make(**changes)
 
 
+def test_rates_are_given_once():
+    momenta = np.full((2, STEPS), 0.5, "float32")
+    data = make(inner_optimizer="momentum", hyperparameters={"momentum": momenta})
+    rates, all_of_them = data.learning_rates, data.hyperparameters
+    twice = {"learning_rate": 2 * rates, "momentum": momenta}
+    for changes, expected in (
+        ({"hyperparameters": all_of_them}, rates),
+        ({"learning_rates": rates.tolist(), "hyperparameters": all_of_them}, rates),
+        ({"hyperparameters": twice}, 2 * rates),
+        ({"learning_rates": 2 * rates}, 2 * rates),
+    ):
+        found = data.replace(**changes)
+        np.testing.assert_array_equal(found.learning_rates, expected)
+        np.testing.assert_array_equal(found.momenta, momenta)
+    with pytest.raises(ValueError, match="give the rates once"):
+        data.replace(learning_rates=2 * rates, hyperparameters=all_of_them)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"learning_rates": np.ones((2, STEPS))},
+        {"inner_optimizer": "no such"},
+        {"hyperparameters": {"momentum": np.ones((2, STEPS))}},
+    ],
+)
+def test_a_recipe_leaves_nothing_to_say_of_steps(given):
+    with pytest.raises(ValueError, match="either learning_rates or a recipe: with"):
+        make().replace(recipe=tfdistill.OrdinaryTraining(), **given)
+
+
 def test_the_schedule_is_the_rates_in_order():
     for rates in ([[0.1]], [[0.1, 0.2], [0.3, 0.4]]):
         steps = len(rates[0])

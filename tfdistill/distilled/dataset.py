@@ -14,6 +14,7 @@ from tfdistill.data.normalization import Normalization
 from tfdistill.distilled import checks, exports, faces, serving, synthesized, tfrecords
 from tfdistill.distilled.learned_schedule import LearnedSchedule
 from tfdistill.distilled.recipe import Recipe
+from tfdistill.distilled.recipes import one_recipe
 from tfdistill.inner import enlarging, objectives, optimizers
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.optimizers.base import InnerOptimizer
@@ -37,9 +38,10 @@ class DistilledDataset(faces.DistilledFace):
         enlarged: How many times larger both sides of the images are for students than
             in `images` and in files, at least 1.
         inner_optimizer: The optimizer that the rates are for: an `InnerOptimizer`, or
-            the name of one that ships ("sgd", "momentum", "adam").
+            the name of one that ships: "sgd" (by default), "momentum" or "adam".
         hyperparameters: The inner optimizer's other hyperparameters, by name, float
-            `[epochs, steps]`; for "momentum", {"momentum": ...}.
+            `[epochs, steps]`; for "momentum", {"momentum": ...}. They may hold the
+            rates, too, in place of `learning_rates`.
         objective: How students are taught: an `Objective`, "classification" or
             "regression".
         normalization: The `Normalization` of the images.
@@ -56,7 +58,8 @@ class DistilledDataset(faces.DistilledFace):
         recipe: How to train on it, a `Recipe`: `LearnedSchedule` or `OrdinaryTraining`.
 
     Raises:
-        ValueError: If shapes don't fit, or a number is not finite or out of range.
+        ValueError: If shapes don't fit, a number is not finite or out of range, or
+            arguments contradict each other.
 
     Example:
         >>> import tfdistill
@@ -75,7 +78,7 @@ class DistilledDataset(faces.DistilledFace):
         *,
         recipe: Recipe | None = None,
         enlarged: int = 1,
-        inner_optimizer: InnerOptimizer | str = "sgd",
+        inner_optimizer: InnerOptimizer | str | None = None,
         hyperparameters: Mapping[str, np.ndarray] | None = None,
         objective: Objective | str = "classification",
         normalization: Normalization,
@@ -87,12 +90,8 @@ class DistilledDataset(faces.DistilledFace):
         self.stored_images = checks.pixels(images)
         self.enlarged = enlarging.check_factor(enlarged)
         self.labels = checks.numbers("labels", labels)
-        if (recipe is None) == (learning_rates is None):
-            raise ValueError("Give either learning_rates or a recipe.")
-        if learning_rates is not None:
-            rates = {"learning_rate": learning_rates, **(hyperparameters or {})}
-            recipe = LearnedSchedule(optimizers.get(inner_optimizer), rates)
-        self.recipe: Recipe = recipe
+        steps = learning_rates, inner_optimizer, hyperparameters
+        self.recipe: Recipe = one_recipe(recipe, *steps)
         self.objective = objectives.get(objective)
         self.normalization = normalization
         self.class_names = tuple(class_names)

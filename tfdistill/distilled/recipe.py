@@ -1,7 +1,7 @@
 """The contract of recipes: how to train on distilled data."""
 
 import abc
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -114,19 +114,22 @@ class Recipe(abc.ABC):
             shape: Of the images, `[steps, batch, *image_shape]`.
         """
 
-    def kept(self, changes: Collection[str]) -> dict:
+    def kept(self, changes: Mapping) -> dict:
         """What a copy of the data keeps of it, as arguments of `DistilledDataset`.
 
         Args:
-            changes: Names of arguments that are others in the copy.
+            changes: Arguments that are others in the copy, by name.
         """
         if "recipe" in changes:
             return {}
         if not {"learning_rates", "inner_optimizer", "hyperparameters"} & {*changes}:
             return {"recipe": self}
         others = dict(self.hyperparameters)
+        rates = others.pop("learning_rate", None)
+        if "learning_rate" in (changes.get("hyperparameters") or {}):
+            rates = None  # which are given there
         return {
-            "learning_rates": others.pop("learning_rate", None),
+            "learning_rates": rates,
             # Ordinary training's Adam has a smaller epsilon than that of steps.
             "inner_optimizer": self.inner_optimizer if self.is_ordered else "adam",
             "hyperparameters": others,
