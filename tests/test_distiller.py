@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import warnings
 
 import keras
 import numpy as np
@@ -1099,6 +1100,24 @@ def test_learned_rates_are_kept_for_other_epochs_alone(digits):
         with pytest.warns(UserWarning, match="are not taken for (momentum|own)"):
             going = DistilledImages.from_distilled(known, inner_optimizer=other)
         assert np.ptp(going.learning_rates) == 0
+
+
+def test_another_rate_leaves_the_learned_momenta(digits):
+    momenta = np.array([[0.6, 0.7], [0.8, 0.9]])
+    data = tfdistill.baselines.random_real(digits, steps=2).replace(
+        learning_rates=np.array([[0.1, 0.2], [0.3, 0.4]]),
+        inner_optimizer="momentum",
+        hyperparameters={"momentum": momenta},
+    )
+    for rate, expected in ((None, data.learning_rates), (0.05, np.full((2, 2), 0.05))):
+        going = DistilledImages.from_distilled(data, learning_rate=rate)
+        values = going.schedule.values()
+        np.testing.assert_allclose(values["learning_rate"], expected, rtol=1e-4)
+        np.testing.assert_allclose(values["momentum"], momenta, rtol=1e-4)
+    with warnings.catch_warnings(action="error", category=UserWarning):
+        options = {"inner_optimizer": "sgd", "learning_rate": 0.05}
+        going = DistilledImages.from_distilled(data, **options)
+    np.testing.assert_allclose(going.learning_rates, 0.05, rtol=1e-4)
 
 
 def test_centroids_start_from_the_given_rate(digits):

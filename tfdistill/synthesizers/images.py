@@ -242,8 +242,11 @@ class DistilledImages(Synthesizer, Curriculum):
         made = cls(images, numbers, num_classes, **given)
         if learned:
             made._start_labels(distilled.labels, distilled.objective)
-        if recipe.is_ordered and "learning_rate" not in kwargs:
-            made.schedule.start(distilled.inner_optimizer, distilled.hyperparameters)
+        if recipe.is_ordered:
+            values = dict(distilled.hyperparameters)
+            if given.get("learning_rate") is not None:
+                del values["learning_rate"]
+            made.schedule.start(distilled.inner_optimizer, values)
         return made
 
     def _start_labels(self, labels, objective):

@@ -71,8 +71,9 @@ class Schedule(keras.layers.Layer):
     def start(self, optimizer: InnerOptimizer, values) -> None:
         """Takes the values of another schedule of as many steps.
 
-        Of other epochs, the first ones are taken, or the last one is repeated. Values
-        of another optimizer are left, which a warning says.
+        Of other epochs, the first ones are taken, or the last one is repeated. Those
+        that are not given stay as they are. Values of another optimizer are left, which
+        a warning says of rates.
 
         Args:
             optimizer: What they are for.
@@ -80,13 +81,16 @@ class Schedule(keras.layers.Layer):
         """
         own = self.inner_optimizer
         if type(optimizer) is not type(own):
-            warnings.warn(
-                f"The rates of {optimizer.name} are not taken for {own.name}, which "
-                "starts from its own; learning_rate= sets another one.",
-                stacklevel=3,
-            )
+            if "learning_rate" in values:
+                warnings.warn(
+                    f"The rates of {optimizer.name} are not taken for {own.name}, "
+                    "which starts from its own; learning_rate= sets another one.",
+                    stacklevel=3,
+                )
             return
         for hyperparameter in own.hyperparameters:
+            if hyperparameter.name not in values:
+                continue
             variable = getattr(self, hyperparameter.variable)
             value = tf.cast(values[hyperparameter.name], tf.float64)
             epochs = tf.minimum(tf.range(variable.shape[0]), len(value) - 1)
