@@ -201,6 +201,26 @@ def test_tuning_keeps_other_hyperparameters_at_any_number_of_epochs(digits):
     np.testing.assert_allclose(learned.momenta, momenta[[0, 1, 1, 1]])
 
 
+def test_sets_for_other_fixed_weights_are_not_tested_together(digits):
+    first = baselines.random_real(digits, steps=1)
+    start = tfdistill.students.linear(digits.image_shape, 10).get_weights()
+    fixed = first.replace(initial_weights=start)
+    other = first.replace(initial_weights=[2 * weights + 1 for weights in start])
+    for sets in ([first, fixed], [fixed, first], [fixed, other]):
+        for tested, images in (
+            (tfdistill.evaluate, digits.test),
+            (baselines.tune, digits.validation),
+            (baselines.optimized_real, digits.train),
+        ):
+            with pytest.raises(ValueError, match="same fixed initial weights, or all"):
+                tested(sets, "linear", images)
+    again = fixed.replace(initial_weights=[np.array(w) for w in start])
+    assert tfdistill.evaluate([fixed, again], "linear", digits.test, 2).num_students
+    few = {"num_images": 50, "keep": 1, "initial_weights": tfdistill.RandomWeights()}
+    sets = [first, fixed]
+    assert len(baselines.optimized_real(sets, "linear", digits.train, **few)) == 2
+
+
 def test_optimized_real_keeps_what_teaches_best(digits):
     good = [
         baselines.random_real(digits, steps=3, seed=seed).replace(

@@ -536,7 +536,11 @@ def test_an_evaluator_refuses_sets_that_are_taught_otherwise(data, digits):
             with pytest.raises(ValueError, match=f"same {says}"):
                 evaluator([data, other], digits.test, 2)
     fixed = data.replace(initial_weights=start)
+    # All start there, where the data is, or where it is said.
     assert tfdistill.Evaluator("linear", fixed).takes(fixed)
+    assert tfdistill.Evaluator("linear", fixed).takes(data)
+    anywhere = tfdistill.RandomWeights()
+    assert tfdistill.Evaluator("linear", data, initial_weights=anywhere).takes(fixed)
 
 
 @pytest.mark.parametrize("objective", ["classification", "least_squares"])

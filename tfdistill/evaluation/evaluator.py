@@ -21,6 +21,7 @@ from tfdistill.evaluation.batches import (
 )
 from tfdistill.evaluation.fresh_students import FreshStudents, by_xla
 from tfdistill.evaluation.result import Evaluation
+from tfdistill.evaluation.starts import check_starts, start_alike
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
 from tfdistill.inner.stateless import in_precision
@@ -97,6 +98,7 @@ class Evaluator:
             side_by_side = min(side_by_side, starts)
         self._population, self._journal = population, journal
         self._like, self._own_objective = like, objective is None
+        self._own_start = initial_weights is None
         self._last_test, self._content = None, None  # what the last test set holds
         self._objective = objective or like.objective
         check = Fits(like, self._objective, like.normalization)
@@ -171,16 +173,15 @@ class Evaluator:
 
     def _difference(self, distilled):
         """In what a data set, or its training, differs; "" in nothing."""
-        like, start = self._like, distilled.initial_weights
+        like = self._like
         if different := difference(distilled, like):
             return different
         if self._own_objective and not identity.alike(
             distilled.objective, like.objective
         ):
             return "objective"
-        if distilled is not like and start is not None:
-            known = like.initial_weights or []
-            if len(start) != len(known) or not all(map(np.array_equal, start, known)):
+        if self._own_start and distilled.initial_weights is not None:
+            if not start_alike(distilled, like):
                 return "initial weights"
         return self._teacher.difference(distilled)
 
@@ -257,7 +258,9 @@ def evaluate(
         An `Evaluation`.
 
     Raises:
-        ValueError: If the student doesn't fit the data, or the objective the labels.
+        ValueError: If the student doesn't fit the data, or the objective the labels; or
+            if several sets differ in their fixed initial weights, or only some have
+            any, and no `initial_weights` are given.
 
     Example:
         >>> import tfdistill
@@ -277,6 +280,7 @@ def evaluate(
         jit_compile=jit_compile,
         journal=journal,
     )
+    check_starts(sets, initial_weights)
     return evaluator(sets, test, num_students, **kwargs)
 
 

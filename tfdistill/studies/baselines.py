@@ -16,6 +16,7 @@ from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.batches import fitted
 from tfdistill.evaluation.evaluator import Evaluator
+from tfdistill.evaluation.starts import check_starts
 from tfdistill.inner.optimizers.gradient_descent import GradientDescent
 from tfdistill.runs.journal import Journal
 from tfdistill.studies.nearest_neighbours import (
@@ -233,7 +234,8 @@ def optimized_real(
         The best sets, best first.
 
     Raises:
-        ValueError: If `keep` or `num_images` is out of range.
+        ValueError: If `keep` or `num_images` is out of range, or fixed initial weights
+            are refused as by `evaluate`.
 
     Example:
         >>> import tfdistill
@@ -248,6 +250,7 @@ def optimized_real(
     if not 0 < keep <= 1:
         raise ValueError(f"keep must lie in (0, 1], not {keep}.")
     check_int("num_images", num_images, 1)
+    check_starts(sets, initial_weights)
     order = np.random.default_rng(seed).permutation(len(training))
     tested = fitted(training.subset(order < num_images), sets[0])
     batches = tested.batch(1000).cache()

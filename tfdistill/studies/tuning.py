@@ -10,6 +10,7 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.ordinary import OrdinaryTraining
 from tfdistill.evaluation.batches import fitted
 from tfdistill.evaluation.evaluator import Evaluator
+from tfdistill.evaluation.starts import check_starts
 from tfdistill.runs.journal import Journal
 from tfdistill.weights.base import InitialWeights
 
@@ -65,8 +66,8 @@ def tune(
         mean accuracy for which it was chosen.
 
     Raises:
-        ValueError: If `learned` doesn't have the steps of the sets, or an argument is
-            not for their training.
+        ValueError: If `learned` doesn't have the steps of the sets, an argument is not
+            for their training, or fixed initial weights are refused as by `evaluate`.
 
     Example:
         >>> import tfdistill
@@ -105,13 +106,15 @@ def tune(
                 f"not {list(np.shape(learned))}."
             )
         candidates["learned"] = {"learning_rates": np.asarray(learned)}
-    evaluator = evaluator or Evaluator(
-        student,
-        sets[0],
-        initial_weights=initial_weights,
-        side_by_side=2 if num_students > 1 else 1,
-        journal=journal,
-    )
+    if evaluator is None:
+        check_starts(sets, initial_weights)
+        evaluator = Evaluator(
+            student,
+            sets[0],
+            initial_weights=initial_weights,
+            side_by_side=2 if num_students > 1 else 1,
+            journal=journal,
+        )
     batches = fitted(validation, sets[0]).passes()
 
     def score(name):
