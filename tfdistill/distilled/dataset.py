@@ -12,9 +12,8 @@ from tfdistill._internal import fields
 from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
 from tfdistill.distilled import checks, exports, faces, serving, synthesized, tfrecords
-from tfdistill.distilled.learned_schedule import LearnedSchedule
+from tfdistill.distilled.learned_schedule import LearnedSchedule, one_recipe
 from tfdistill.distilled.recipe import Recipe
-from tfdistill.distilled.recipes import one_recipe
 from tfdistill.inner import enlarging, objectives, optimizers
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.optimizers.base import InnerOptimizer
