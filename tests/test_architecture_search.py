@@ -410,6 +410,26 @@ def test_the_rate_of_real_data_is_halved_by_thirds(
     assert rates == [0.5**number for number in halvings]
 
 
+def activations(hp, image_shape, num_classes):
+    first = [keras.Input(image_shape), keras.layers.Flatten()]
+    hidden = keras.layers.Dense(8, hp.Choice("activation", ["relu", "tanh"]))
+    return keras.Sequential([*first, hidden, keras.layers.Dense(num_classes)])
+
+
+def test_no_candidate_goes_on_from_the_weights_of_another(digits, distilled, tmp_path):
+    search = Search(activations, distilled, digits, tmp_path / "search")
+    one, other = (Candidate({"activation": name}) for name in ("relu", "tanh"))
+    backup = tfdistill.Backup(tmp_path / "backup")
+    with pytest.raises(TypeError, match="backup"):  # of all candidates
+        search.compare(2, 1, backup=backup)
+    model = search.retrained(one, 1, batch_size=500, backup=backup)
+    with pytest.raises(ValueError, match="another run .its network"):
+        search.retrained(other, 1, batch_size=500, backup=backup)
+    again = search.retrained(one, 1, batch_size=500, backup=backup)
+    for a, b in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("most", [5, 15, 26, 1000])
 def test_no_more_images_score_than_asked_for(digits, distilled, tmp_path, most):
     search = Search(widths, distilled, digits, tmp_path, score_images=most)

@@ -834,6 +834,40 @@ def test_a_killed_pretraining_goes_on(tmp_path):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+def test_a_pretraining_does_not_go_on_from_another(tmp_path, monkeypatch):
+    digits = tfdistill.load_dataset("digits").hold_out(0.1)
+
+    def train(folder, epochs=1, data=digits, rate=1e-3, dropped=0.2, **options):
+        def make_model():
+            layers = [keras.layers.Dropout(dropped), keras.layers.Dense(10)]
+            inputs = [keras.Input((8, 8, 1)), keras.layers.Flatten()]
+            return keras.Sequential([*inputs, *layers])
+
+        backup, recipe = tfdistill.Backup(tmp_path / folder), pretraining.Recipe
+        given = {"numbers": [0], "batch_size": 500, **options, "verbose": 0}
+        recipe = recipe(epochs, learning_rate=rate)
+        pretraining.pretrain(make_model, data, recipe=recipe, backup=backup, **given)
+        return backup.newest
+
+    steps = train("run")
+    for other, difference in [
+        ({"numbers": [1]}, "students: .0.; here: .1."),
+        ({"seed": 1}, "seed: 0; here: 1"),
+        ({"batch_size": 600}, "batch size: 500; here: 600"),
+        ({"rate": 0.01}, "learning rate: 0.001; here: 0.01"),
+        ({"data": tfdistill.load_dataset("digits").hold_out(0.1, 1)}, "images: "),
+        ({"dropped": 0.5}, "network: "),
+    ]:
+        with pytest.raises(ValueError, match=f"another run .its {difference}"):
+            train("run", **other)
+    assert train("run", epochs=2) == 2 * steps
+    # Earlier versions noted nothing of the kind.
+    monkeypatch.setattr(pretraining.Cohort, "identity", {})
+    train("earlier")
+    monkeypatch.undo()
+    assert train("earlier", epochs=2) == 2 * steps
+
+
 @pytest.mark.slow
 def test_killed_commands_go_on(tmp_path):
     flags = ["--student=linear", "--steps=2", "--num_sets=2", "--num_students=400"]

@@ -266,7 +266,7 @@ def _train(c, dataset, recipe, numbers, progress):
         recipe,
         batch_size=c.batch_size,
         seed=c.seed,
-        backup=Backup(backup, within_epochs=False),
+        backup=Backup(backup, within_epochs=False, check_run=False),
         callbacks=[
             ProgressBar(
                 progress=progress,

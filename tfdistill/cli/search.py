@@ -278,7 +278,7 @@ def _keep(c, search, dataset, progress):
             model = search.retrained(
                 candidate,
                 c.retrain_epochs,
-                backup=Backup(backup, within_epochs=False),
+                backup=Backup(backup, within_epochs=False, check_run=False),
                 callbacks=[ProgressBar(progress=progress, before=rank - 1)],
                 **_training(c),
             )

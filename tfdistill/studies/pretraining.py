@@ -1,16 +1,19 @@
 """Pretraining: students learn from real data, several at once."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
+from tfdistill._internal import identity
 from tfdistill._internal.checks import check_different, check_int
 from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Stream, student_seed
+from tfdistill.data import fingerprints
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.inner.stateless import StatelessModel
@@ -89,11 +92,17 @@ class Cohort(keras.Model):
 
     Args:
         members: Built models with logits, of one architecture.
+        identity: What tells their training from another one, by name, as JSON.
     """
 
-    def __init__(self, members: Sequence[keras.Model], **kwargs):
+    def __init__(self, members: Sequence[keras.Model], identity: Mapping, **kwargs):
         super().__init__(**kwargs)
-        self.members = list(members)
+        self.members, self._identity = list(members), dict(identity)
+
+    @property
+    def identity(self) -> dict:
+        """What `Backup` compares before it restores a state."""
+        return self._identity
 
     @property
     def checkpointed(self) -> dict:
@@ -134,14 +143,16 @@ def pretrain(
         batch_size: Batch size of each student, at least 1.
         seed: Random seed.
         backup: Where the state is kept after each epoch, so that a killed training can
-            resume.
+            resume, with more epochs, too.
         callbacks, verbose: Same as for `keras.Model.fit`.
 
     Returns:
         A trained model for each number.
 
     Raises:
-        ValueError: If there is no number, or one is there twice.
+        ValueError: If there is no number, one is there twice, or `backup` holds the
+            state of another training: of other data, networks, numbers or batches, with
+            another seed or other rates.
     """
     numbers = [check_int("numbers", number, 0) for number in numbers]
     check_different("numbers", numbers, "the same number gives the same student again")
@@ -153,7 +164,16 @@ def pretrain(
     for member, number in zip(members, numbers):
         weights = start.sample(student_seed(seed, Stream.PRETRAINING, number))
         StatelessModel(member).assign(*weights)
-    cohort = Cohort(members)
+    told = {
+        "students": numbers,
+        "seed": int(seed),
+        "batch size": int(batch_size),
+        "learning rate": float(recipe.learning_rate),
+        "epochs between halvings": int(recipe.halve_every),
+    }
+    if backup:
+        told |= _told(dataset, members[0])
+    cohort = Cohort(members, told)
     cohort([tf.zeros([1, *dataset.image_shape])] * len(members))  # builds it
     cohort.compile(
         keras.optimizers.Adam(recipe.learning_rate, beta_1=0.5),
@@ -193,6 +213,27 @@ def pretrain(
         verbose=verbose,
     )
     return members
+
+
+def _told(dataset, member):
+    """What tells data, and a network that has learned nothing, from others, by name."""
+    train, student = dataset.train, StatelessModel(member)
+    images = next(iter(train.batch(4)))[0]
+    with tf.device("CPU"):  # others compute a little differently each time
+        network = student.traits(student.weights, student.state, images)
+    found = {
+        "data": dataset.name,
+        "classes": list(map(str, dataset.class_names)),
+        "normalization": fingerprints.of_normalization(dataset.normalization),
+        "number of images": train.num_examples,
+    }
+    if train.is_held:  # a stream would be read for them
+        found["images"] = _key(fingerprints.of_split(train))
+    return {**found, "network": _key(network)}
+
+
+def _key(value):
+    return hashlib.sha256(repr(identity.told(value)).encode()).hexdigest()[:8]
 
 
 def accuracies(members: Sequence[keras.Model], split: Split) -> list[float]:

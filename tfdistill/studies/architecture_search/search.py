@@ -105,9 +105,8 @@ class Search:
         self._first: dict | None = None  # values of the first network that fits
         if passes is not None:
             distilled = distilled.by_adam(passes)
-        self._distilled, self._dataset = distilled, dataset
-        self._folder = files.local(folder)
-        self._oracle, self._num_students = oracle, num_students
+        self._distilled, self._dataset, self._oracle = distilled, dataset, oracle
+        self._folder, self._num_students = files.local(folder), num_students
         self._seed = check_int("seed", seed, 0)
         self._score_images = check_int("score_images", score_images, 1)
         self._strategy = strategy or tf.distribute.get_strategy()
@@ -192,7 +191,8 @@ class Search:
         *,
         batch_size: int = 128,
         learning_rate: float = 1e-3,
-        **kwargs,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: int | str = 0,
     ) -> None:
         """Trains some candidates on real data, too.
 
@@ -203,7 +203,7 @@ class Search:
                 worst of the ranking.
             epochs: Passes over the training images, at least 1.
             after_each: Called with each candidate that was trained.
-            batch_size, learning_rate, **kwargs: Same as for `retrained`.
+            batch_size, learning_rate, callbacks, verbose: Same as for `retrained`.
         """
         training: dict[str, Any] = {
             "epochs": check_int("epochs", epochs, 1),
@@ -211,14 +211,14 @@ class Search:
             "learning_rate": float(learning_rate),
         }
         told = {**training, "halve_every": -(-epochs // 3)}
+        shown: dict[str, Any] = {"callbacks": callbacks, "verbose": verbose}
         ranking, count = self.ranking, check_int("count", count, 1)
         kept.drop_others(self.candidates, told)
         places = np.linspace(0, len(ranking) - 1, min(count, len(ranking)))
-        for place in places.round().astype(int):
-            candidate = ranking[place]
+        for candidate in [ranking[k] for k in places.round().astype(int)]:
             if candidate.real_accuracy is None:
                 started = time.monotonic()
-                model = self.retrained(candidate, **training, **kwargs)
+                model = self.retrained(candidate, **training, **shown)
                 found = evaluate_model(model, self._validation)
                 candidate.real_accuracy = found.accuracy_mean
                 candidate.real_seconds = time.monotonic() - started
