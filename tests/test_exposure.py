@@ -111,6 +111,18 @@ def test_of_a_pool_that_holds_none_out_no_more_are_measured_than_asked(tmp_path)
     assert len(exposed._networks(given, data)[1]) == 2
 
 
+def test_a_fixed_start_of_another_student_is_none():
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    start = students.linear(digits.image_shape).get_weights()
+    data = data.replace(initial_weights=start)
+    given = SimpleNamespace(pool=None, model=None, student="linear")
+    assert len(exposed._networks(given, data)[1]) == 1
+    given.student = "mlp"
+    with pytest.raises(ValueError, match="--attack needs a --model or a --pool"):
+        exposed._networks(given, data)
+
+
 @pytest.mark.slow
 def test_a_model_of_ones_own(folder):
     pool = tfdistill.Pool.load(folder / "pool")
@@ -231,6 +243,48 @@ def test_a_weight_that_the_output_does_not_use_stays_as_it_is():
         exposure.measure(model, [start], images, digits, trainings={"a": training})
         np.testing.assert_array_equal(model.spare, np.ones(3))
         assert all(np.isfinite(v).all() for v in model.get_weights())
+
+
+@pytest.mark.parametrize("kind", [int, float, np.float32, np.float64])
+def test_numbers_of_any_kind_train(kind):
+    digits = tfdistill.load_dataset("digits")
+    images = tfdistill.baselines.random_real(digits, steps=1)
+    model = students.linear(digits.image_shape)
+    before = model.get_weights()
+    short = exposure.Training(clip=kind(1))
+    exposure.measure(model, [before], images, digits, trainings={"short": short})
+    moved = [a - b for a, b in zip(model.get_weights(), before)]
+    furthest = images.learning_rates.sum()
+    assert 0 < np.sqrt(sum((x**2).sum() for x in moved)) <= 1.001 * furthest
+    clean = exposure.Training(clip=kind(10**6), clean_steps=1)
+    found = exposure.measure(
+        model, [before], images, digits, trainings={"clean": clean}, clean_rate=kind(1)
+    )
+    assert np.isfinite(found["clean"].losses).all()
+
+
+def test_no_limit_clips_nothing():
+    digits = tfdistill.load_dataset("digits")
+    images = tfdistill.baselines.random_real(digits, steps=1)
+    model = students.linear(digits.image_shape)
+    start, found = model.get_weights(), []
+    for clip in (1e6, 1e300, float("inf")):
+        ways = {"a": exposure.Training(clip=clip)}
+        exposure.measure(model, [start], images, digits, trainings=ways)
+        found.append(model.get_weights()[0])
+    np.testing.assert_array_equal(found, [found[0]] * 3)
+
+
+def test_a_start_that_is_not_whole_is_refused():
+    digits = tfdistill.load_dataset("digits")
+    images = tfdistill.baselines.random_real(digits, steps=1)
+    layers = keras.layers.Flatten(), keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((8, 8, 1)), *layers, keras.layers.Dense(10)])
+    whole = [*model.trainable_variables, *model.non_trainable_variables]
+    start = [variable.numpy() for variable in whole]
+    for wrong in (start[:4], [*start, start[0]], start[::-1]):
+        with pytest.raises(ValueError, match="the values of all variables of the mod"):
+            exposure.measure(model, [start, wrong], images, digits)
 
 
 def test_counter_measures_do_what_they_say():

@@ -106,6 +106,6 @@ def _networks(c, distilled):
         members = (pool.held_out or pool.training)[: c.num_students]
         new_head = distilled.provenance["load"].get("new_head", False)
         return model, pool.values(members, make_model, new_head=new_head)
-    if distilled.initial_weights is not None:
+    if distilled.assign_initial_weights(model):
         return model, [distilled.initial_weights]
     raise ValueError("--attack needs a --model or a --pool: whose exposure is it?")

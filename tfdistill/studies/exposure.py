@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import students
 from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
@@ -23,7 +24,7 @@ from tfdistill.inner.objectives.attack import Attack
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
 
-_NO_LIMIT = 1e30
+_NO_LIMIT = math.inf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +108,8 @@ def measure(
 
     Raises:
         ValueError: If the images are for another inner optimizer than "sgd", or of
-            other shapes or classes than the real data, there is no network, or a number
-            is out of range.
+            other shapes or classes than the real data, there is no network, one has not
+            the values of all variables, or a number is out of range.
 
     Example:
         >>> import tfdistill
@@ -130,25 +131,28 @@ def measure(
             'Exposure can be measured for the inner optimizer "sgd" only, not for '
             f"{distilled.inner_optimizer.name!r}."
         )
-    variables = [*model.trainable_variables, *model.non_trainable_variables]
     train, test = (fitted(part, distilled) for part in (dataset.train, dataset.test))
     learn, clean = _step(model, distilled.objective), _step(model, Classification())
     test = test.batch(1000).cache()
     found = {name: [] for name in trainings}
     for number, values in enumerate(starts):
         for name, training in trainings.items():
-            for variable, value in zip(variables, values):
-                variable.assign(value)
+            if not students.assign(model, values):
+                raise ValueError(
+                    "starts must hold, of each network, the values of all variables of "
+                    "the model: of the trainable ones, then of the others."
+                )
             rng = np.random.default_rng([seed, number])
             for images, labels, rate in _batches(distilled, training, rng):
-                learn(images, labels, rate, tf.constant(training.clip))
+                learn(images, labels, rate, tf.constant(training.clip, tf.float64))
             if training.clean_steps:
                 batches = train.batch(
                     clean_batch_size, shuffle=True, seed=seed + number, repeat=True
                 )
                 for images, labels in batches.take(training.clean_steps):
                     labels = tf.one_hot(labels, dataset.num_classes)
-                    clean(images, labels, *map(tf.constant, (clean_rate, _NO_LIMIT)))
+                    rate, clip = tf.constant([clean_rate, _NO_LIMIT], tf.float64)
+                    clean(images, labels, rate, clip)
             found[name].append(evaluate_model(model, test))
     if not all(found.values()):
         raise ValueError("starts must hold the values of at least one network.")
@@ -228,8 +232,9 @@ def _step(model: keras.Model, objective: Objective) -> Callable:
             outputs = model(images, training=True)
             loss = tf.add_n([objective.inner_loss(labels, outputs), *model.losses])
         gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
-        gradients, _ = tf.clip_by_global_norm(gradients, clip)
+        norm = tf.linalg.global_norm(gradients)
+        share = tf.minimum(tf.cast(clip, norm.dtype) / norm, 1)
         for weight, gradient in zip(weights, gradients):
-            weight.assign_sub(rate * gradient)
+            weight.assign_sub(tf.cast(rate, gradient.dtype) * share * gradient)
 
     return step
