@@ -282,8 +282,27 @@ def test_a_search_that_goes_on_does_what_an_undisturbed_one_does(
     else:
         counts = {len(c.accuracies) for c in parts.candidates}
         assert max(counts) == 3 and min(counts) == 1
-    scores = [c.score for c in whole.ranking]
-    assert scores == sorted(scores, reverse=True)
+    standings = [(len(c.accuracies), c.score) for c in whole.ranking]
+    assert standings == sorted(standings, reverse=True)
+
+
+def test_hyperband_ranks_the_tested_above_the_lucky(digits, distilled, tmp_path):
+    options = {"oracle": "hyperband", "num_students": 3}
+    search = Search(widths, distilled, digits, tmp_path, **options)
+    search.candidates.extend(
+        Candidate({"width": k}, 1, found, 1.0, real_accuracy=real, real_seconds=2.0)
+        for k, (found, real) in enumerate(
+            [([0.9], 0.5), ([0.7] * 3, 0.8), ([0.8], 0.4), ([0.75] * 3, 0.9)]
+        )
+    )
+    assert [c.values["width"] for c in search.ranking] == [3, 1, 0, 2]
+    agreement = search.agreement(top=1)
+    assert agreement.spearman == pytest.approx(1) and agreement.overlap == 1
+    lines = architecture_search.table(search.ranking).splitlines()
+    assert lines[0].startswith("| rank | networks | distilled data |")
+    assert lines[2].startswith("| 1 | 3 | 75.00 % |")
+    assert lines[4].startswith("| 3 | 1 | 90.00 % |")
+    assert {line.count("|") for line in lines} == {8}
 
 
 def test_hyperband_forgets_what_came_later(digits, distilled, tmp_path, monkeypatch):
@@ -737,7 +756,7 @@ def test_bad_flags_get_one_sentence(arguments, says, folder, tmp_path):
 def test_table():
     candidates = [
         Candidate({"width": 3}, 1234, [0.9, 0.8], 1.25, real_accuracy=0.975),
-        Candidate({"width": 2}, 99, [0.5], 2.0),
+        Candidate({"width": 2}, 99, [0.4, 0.6], 2.0),
     ]
     lines = architecture_search.table(candidates).splitlines()
     assert lines[2] == "| 1 | 85.00 % | 97.50 % | 1,234 | 1.2 | width=3 |"

@@ -7,7 +7,8 @@ on real images too, to see how well the two rankings agree; the best are trained
 on real images in the end, saved, and tested. The folder then holds:
 
   metrics.json            the agreement, the costs, the best ones' accuracies
-  ranking.md              all candidates, the best first
+  ranking.md              all candidates, the best first; those of hyperband by
+                          their number of networks, then by accuracy
   candidates.json         the same with hyperparameters; those skipped, and why
   architecture-1.keras    the best architectures, trained on real images; they
                           take images normalised as metrics.json says

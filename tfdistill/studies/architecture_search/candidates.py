@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfdistill._internal import fields
+from tfdistill._internal.checks import check_int
 
 _FIELDS = {
     "values": fields.OBJECT,
@@ -81,7 +82,7 @@ class Agreement:
 
     Attributes:
         candidates: Number of candidates that were trained on both.
-        spearman: The rank correlation of the accuracies, -1 to 1.
+        spearman: The correlation of the ranks, -1 to 1.
         top: k, the number of best candidates that are compared.
         overlap: Share of the k best by distilled data that is among the k best by real
             data.
@@ -106,8 +107,55 @@ class Agreement:
     speedup: float
 
 
+def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those with most networks first, and among them those with the best scores.
+
+    Args:
+        candidates: Candidates that were not skipped.
+    """
+    return sorted(candidates, key=_standing, reverse=True)
+
+
+def agreement_of(ranking: Sequence[Candidate], top: int) -> Agreement:
+    """How well a ranking agrees with that by the accuracies on real data.
+
+    Args:
+        ranking: Candidates in the order of `ranked`; those without real data don't
+            count.
+        top: Same as for `Search.agreement`, which raises the same.
+    """
+    both = [c for c in ranking if c.real_accuracy is not None]
+    if len(both) < 3:
+        raise ValueError(
+            f"Rankings of {len(both)} candidates cannot be compared; 3 are needed."
+        )
+    from scipy import stats
+
+    standings = [_standing(c) for c in both]
+    order = sorted(standings)
+    places = np.array([order.index(standing) for standing in standings])
+    real = np.array([c.real_accuracy for c in both])
+    constant = np.ptp(places) == 0 or np.ptp(real) == 0
+    top = min(check_int("top", top, 1), len(both) // 2)
+    best = np.argsort(-real, kind="stable")[:top]
+    return Agreement(
+        candidates=len(both),
+        spearman=0.0 if constant else float(stats.spearmanr(places, real).statistic),
+        top=top,
+        overlap=float(np.mean(best < top)),  # `both` is in the order of the ranking
+        shortfall=float(real.max() - real[:top].max()),
+        speedup=sum(c.real_seconds or 0.0 for c in both) / sum(c.seconds for c in both),
+    )
+
+
+def _standing(candidate):
+    return len(candidate.accuracies), candidate.score
+
+
 def table(candidates: Sequence[Candidate]) -> str:
     """A Markdown table of candidates, in the given order.
+
+    It shows their numbers of networks where these differ.
 
     Args:
         candidates: Candidates that were not skipped.
@@ -118,14 +166,15 @@ def table(candidates: Sequence[Candidate]) -> str:
         >>> print(architecture_search.table([candidate]).splitlines()[-1])
         | 1 | 50.00 % |  | 1,234 | 0.0 | depth=2 |
     """
-    lines = [
-        "| rank | distilled data | real data | weights | seconds | architecture |",
-        "|---|---|---|---|---|---|",
-    ]
+    differ = len({len(c.accuracies) for c in candidates}) > 1
+    networks = ["networks"] if differ else []
+    heads = "rank", *networks, "distilled data", "real data", "weights", "seconds"
+    lines = [f"| {' | '.join(heads)} | architecture |", "|---" * (len(heads) + 1) + "|"]
     for rank, candidate in enumerate(candidates, 1):
         real = candidate.real_accuracy
         cells = (
             f"{rank}",
+            *[f"{len(candidate.accuracies)}" for _ in networks],
             f"{100 * candidate.score:.2f} %",
             "" if real is None else f"{100 * real:.2f} %",
             f"{candidate.parameters:,}",

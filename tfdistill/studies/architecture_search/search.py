@@ -26,7 +26,12 @@ from tfdistill.runs import files
 from tfdistill.runs.backup import Backup
 from tfdistill.students import architecture_spaces, names, saving
 from tfdistill.studies.architecture_search import kept, oracles
-from tfdistill.studies.architecture_search.candidates import Agreement, Candidate
+from tfdistill.studies.architecture_search.candidates import (
+    Agreement,
+    Candidate,
+    agreement_of,
+    ranked,
+)
 from tfdistill.studies.pretraining import Recipe, pretrain
 from tfdistill.weights.random import RandomWeights
 
@@ -131,9 +136,12 @@ class Search:
 
     @property
     def ranking(self) -> list[Candidate]:
-        """Candidates that were not skipped, the best on distilled data first."""
-        scored = [c for c in self.candidates if c.refusal is None]
-        return sorted(scored, key=lambda c: c.score, reverse=True)
+        """Candidates that were not skipped, the best on distilled data first.
+
+        Hyperband's come by their number of networks, then by score: of many scores of
+        few networks, the highest are lucky ones.
+        """
+        return ranked([c for c in self.candidates if c.refusal is None])
 
     @property
     def example(self) -> Candidate:
@@ -236,27 +244,7 @@ class Search:
         Raises:
             ValueError: If there are fewer than 3 candidates, or `top` is below 1.
         """
-        both = [c for c in self.ranking if c.real_accuracy is not None]
-        if len(both) < 3:
-            raise ValueError(
-                f"Rankings of {len(both)} candidates cannot be compared; 3 are needed."
-            )
-        from scipy import stats
-
-        score = np.array([c.score for c in both])
-        real = np.array([c.real_accuracy for c in both])
-        constant = np.ptp(score) == 0 or np.ptp(real) == 0
-        top = min(check_int("top", top, 1), len(both) // 2)
-        best = np.argsort(-real, kind="stable")[:top]
-        return Agreement(
-            candidates=len(both),
-            spearman=0.0 if constant else float(stats.spearmanr(score, real).statistic),
-            top=top,
-            overlap=float(np.mean(best < top)),  # `both` is in the order of the score
-            shortfall=float(real.max() - real[:top].max()),
-            speedup=sum(c.real_seconds or 0.0 for c in both)
-            / sum(c.seconds for c in both),
-        )
+        return agreement_of(self.ranking, top)
 
     def build(self, candidate: Candidate) -> keras.Model:
         """A new model of a candidate's architecture.
