@@ -620,6 +620,37 @@ def test_another_search_in_the_folder_is_refused(digits, distilled, tmp_path):
         Search(widths, distilled, digits, tmp_path).explore(1)
 
 
+def test_a_search_goes_on_with_as_many_networks_as_are_asked_for(
+    digits, distilled, tmp_path
+):
+    def search(num_students, **options):
+        options["num_students"] = num_students
+        return Search(widths, distilled, digits, tmp_path, **options)
+
+    search(1).explore(2)
+    more, trained = search(2), []
+    assert more.ranking == []
+    more.explore(2, trained.append)
+    assert len(trained) == 2
+    assert [len(c.accuracies) for c in more.ranking] == [2, 2]
+    with pytest.raises(ValueError, match="num_students must be at least 2 .*not 1"):
+        search(1).explore(3)
+    for options in ({"oracle": "bayesian"}, {"oracle": "hyperband"}, {"saves": True}):
+        with pytest.raises(ValueError, match="another search: .*oracle.*saves"):
+            search(2, **options).explore(2)
+    path = tmp_path / "candidates.json"
+    content = json.loads(path.read_text())
+    # As earlier versions wrote it.
+    del content["settings"]["oracle"], content["settings"]["saves"]
+    del content["candidates"][0]["accuracies"][1]
+    path.write_text(json.dumps(content))
+    again = search(2, oracle="hyperband")
+    assert [len(c.accuracies) for c in again.ranking] == [2, 1]
+    again._write()
+    with pytest.raises(ValueError, match="another search: .*num_students"):
+        search(3, oracle="hyperband").explore(2)
+
+
 def test_spaces_and_data_of_one_name_are_told_apart(digits, distilled, tmp_path):
     def space(factor):
         def named(hp, image_shape, num_classes):

@@ -107,13 +107,16 @@ class Agreement:
     speedup: float
 
 
-def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
+def ranked(candidates: Sequence[Candidate], fewest: int) -> list[Candidate]:
     """Those with most networks first, and among them those with the best scores.
 
     Args:
-        candidates: Candidates that were not skipped.
+        candidates: Candidates; those that were skipped don't count.
+        fewest: Number of networks without which they don't count either, at least 1.
     """
-    return sorted(candidates, key=_standing, reverse=True)
+    scored = [c for c in candidates if c.refusal is None]
+    counted = [c for c in scored if len(c.accuracies) >= fewest]
+    return sorted(counted, key=_standing, reverse=True)
 
 
 def agreement_of(ranking: Sequence[Candidate], top: int) -> Agreement:

@@ -17,6 +17,16 @@ from tfdistill.runs.journal import held
 from tfdistill.studies.architecture_search.candidates import Candidate
 
 _FILE = "candidates.json"
+# Absent from files of earlier versions.
+_SAID_LATER = {
+    "networks",
+    "images",
+    "normalization",
+    "scored",
+    "learning",
+    "oracle",
+    "saves",
+}
 
 
 def settings(
@@ -26,13 +36,17 @@ def settings(
     score_images: int,
     seed: int,
     told: str,
+    oracle: str,
+    num_students: int,
+    saves: bool,
 ) -> dict:
-    """Everything that the candidates' results depend on.
+    """Everything that the candidates' results depend on, but the number of networks.
 
     Args:
         space: Its name.
         distilled, dataset, score_images, seed: Same as for `Search`.
         told: What tells the space from others of its name.
+        oracle, num_students, saves: Same as for `Search`.
     """
     key = hashlib.sha256()
     columns = distilled.recipe.columns().values()
@@ -59,14 +73,18 @@ def settings(
         "learning": hashlib.sha256(repr(learning).encode()).hexdigest(),
         "score_images": score_images,
         "seed": seed,
+        # Whom Hyperband gives how many networks depends on the largest number.
+        "oracle": f"hyperband {num_students}" if oracle == "hyperband" else oracle,
+        "saves": saves,
     }
 
 
-def read(folder: str, settings: dict) -> list[Candidate]:
+def read(folder: str, settings: dict, num_students: int) -> list[Candidate]:
     """The candidates of a folder, in order; none, if there is no such file.
 
     Raises:
-        ValueError: If the file is damaged, or of other settings.
+        ValueError: If the file is damaged, of other settings, or has a candidate of
+            more than `num_students` networks.
     """
     path = os.path.join(folder, _FILE)
     if not os.path.isfile(path):
@@ -83,12 +101,17 @@ def read(folder: str, settings: dict) -> list[Candidate]:
     # Earlier versions scored on images that were normalised as the real data are.
     if "normalization" in known:
         known.setdefault("scored", known["normalization"])
-    # Earlier versions don't say what follows a name, and how networks learn.
-    unsaid = {"networks", "images", "normalization", "scored", "learning"} - {*known}
+    unsaid = _SAID_LATER - {*known}
     if known != {k: v for k, v in settings.items() if k not in unsaid}:
         raise ValueError(
-            f"{path} belongs to another search: distilled data, space, data "
-            "set, score_images or seed differ."
+            f"{path} belongs to another search: distilled data, space, data set, "
+            "oracle, score_images, seed, saves or Hyperband's num_students differ."
+        )
+    most = max((len(c.accuracies) for c in candidates), default=0)
+    if most > num_students:
+        raise ValueError(
+            f"{path} has scores of {most} networks: num_students must be at least "
+            f"{most} to go on, not {num_students}."
         )
     return candidates
 

@@ -52,7 +52,9 @@ class Search:
         oracle: "random", "bayesian" or "hyperband".
         num_students: Number of networks, each with other initial weights, whose mean
             accuracy is a candidate's score, at least 1. Hyperband trains this many for
-            promising candidates and fewer for others: at least 2.
+            promising candidates and fewer for others: at least 2. A search that goes on
+            may ask for more (it trains all again), not for fewer; one by Hyperband for
+            neither.
         passes: Passes over the distilled images by Adam (`DistilledDataset.by_adam`),
             at least 1. By default, candidates train as the images' recipe says. Learned
             steps suit some architectures better than others, which affects the ranking.
@@ -130,18 +132,19 @@ class Search:
         """All candidates that were tried so far, in order.
 
         Raises:
-            ValueError: If the folder holds another search.
+            ValueError: If the folder holds another search, or one with more networks.
         """
-        return kept.read(self._folder, self._settings)
+        return kept.read(self._folder, self._settings, self._num_students)
 
     @property
     def ranking(self) -> list[Candidate]:
-        """Candidates that were not skipped, the best on distilled data first.
+        """Candidates with `num_students` networks, the best on distilled data first.
 
-        Hyperband's come by their number of networks, then by score: of many scores of
-        few networks, the highest are lucky ones.
+        Hyperband's have fewer, too; they come by their number of networks, then by
+        score: of many scores of few networks, the highest are lucky ones.
         """
-        return ranked([c for c in self.candidates if c.refusal is None])
+        fewest = 1 if self._oracle == "hyperband" else self._num_students
+        return ranked(self.candidates, fewest)
 
     @property
     def example(self) -> Candidate:
@@ -349,6 +352,9 @@ class Search:
             self._score_images,
             self._seed,
             self._told(),
+            self._oracle,
+            self._num_students,
+            self._saves,
         )
 
     def _told(self):
