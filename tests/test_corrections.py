@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import zipfile
 
 import numpy as np
 import pytest
@@ -125,6 +126,25 @@ def test_an_npz_is_copied_with_other_labels(tmp_path):
     assert len(kept) == 18 and "x_train[9]" not in kept
     with pytest.raises(FileExistsError):
         corrections.apply(list(rows()), "npz", str(path), ["0"], tmp_path / "new")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_of_any_kind_and_name_are_copied_beside_the_labels(tmp_path, save):
+    images, labels = arrays()
+    others = {"meta": np.array({"source": "me"}, dtype=object), "x": images}
+    path = tmp_path / "d.npz"
+    save(path, x_train=images, y_train=labels, **others)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("file.npy", file.read("x.npy"))  # as np.savez takes no such name
+    names = ["0", "1", "2"]
+    corrections.apply(list(rows(9)), "npz", str(path), names, tmp_path / "new")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "new/d.npz") as new:
+        assert new.namelist() == old.namelist() and "file.npy" in new.namelist()
+        differ = [name for name in old.namelist() if new.read(name) != old.read(name)]
+        kinds = [[i.compress_type for i in z.infolist()] for z in (old, new)]
+    assert differ == ["y_train.npy"] and kinds[0] == kinds[1]
+    with np.load(tmp_path / "new" / "d.npz") as found:
+        assert np.flatnonzero(found["y_train"] != labels).tolist() == [9]
 
 
 LABELS_OF = {

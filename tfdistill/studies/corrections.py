@@ -6,6 +6,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import zipfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -228,8 +229,7 @@ def _copy(source, target):
 
 def _copy_npz(source, target, changed, names):
     with np.load(source, allow_pickle=False) as arrays:
-        content = {name: arrays[name] for name in arrays.files}
-    labels = content["y_train"] = np.array(content["y_train"])
+        labels = np.array(arrays["y_train"])
     for row in changed:
         number = names.index(row.suggested)
         if labels.dtype.kind == "U":
@@ -240,4 +240,16 @@ def _copy_npz(source, target, changed, names):
             labels[row.index] = np.arange(labels.shape[1]) == number
         else:
             labels.reshape(-1)[row.index] = number
-    np.savez(target, **content)
+    # Other arrays are copied unread: they may be of any kind and name.
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for member in old.infolist():
+            copied = zipfile.ZipInfo(member.filename)
+            copied.compress_type = member.compress_type
+            with (
+                old.open(member) as read,
+                new.open(copied, "w", force_zip64=True) as write,
+            ):
+                if member.filename.removesuffix(".npy") == "y_train":
+                    np.lib.format.write_array(write, labels, allow_pickle=False)
+                else:
+                    shutil.copyfileobj(read, write)
