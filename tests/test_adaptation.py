@@ -83,6 +83,22 @@ def test_adapted_students_take_the_sets_in_turn(digits, tmp_path):
         next(adaptation.adapted("linear", start, digits.train, [good], 0, **few))
 
 
+def test_students_of_neighbouring_seeds_share_no_draws(digits, tmp_path, monkeypatch):
+    paths = [str(tmp_path / f"{name}.keras") for name in "abc"]
+    for path in paths:
+        students.build("linear", digits.image_shape, 10).save(path)
+    pool = tfdistill.Pool.of_files(paths[:1], paths[1:])
+    start = tfdistill.PretrainedWeights(pool)
+    sets = [tfdistill.baselines.random_real(digits, steps=1)]
+    monkeypatch.setattr(adaptation, "fada", lambda *given, seed: seed)
+    one, other = (
+        [*adaptation.adapted("linear", start, digits.train, sets, 2, seed=seed)]
+        for seed in (0, 1)
+    )
+    assert one[0] == 0 and other[0] == 1  # as `fada` alone
+    assert len({*one, *other}) == 4
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

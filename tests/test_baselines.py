@@ -5,6 +5,7 @@ import pytest
 
 import tfdistill
 from tfdistill import baselines
+from tfdistill.cli import baseline
 from tfdistill.data.normalization import Normalization
 
 
@@ -50,6 +51,19 @@ def test_random_real_images_are_training_images_of_their_class(digits):
     assert len({image.tobytes() for image in images}) == 60
     other = baselines.random_real(digits, images_per_class=2, steps=3, seed=2)
     assert not np.array_equal(other.images, data.images)
+
+
+@pytest.mark.parametrize("kind", ["random_real", "k_means"])
+def test_sets_of_neighbouring_seeds_are_others(digits, kind):
+    weights = tfdistill.RandomWeights()
+    flags = ["--workdir=w", f"--kind={kind}", "--steps=3", "--num_sets=3"]
+    drawn = []
+    for seed in (0, 1):
+        c = baseline.COMMAND.parse([*flags, f"--seed={seed}"])
+        drawn.append(baseline._draw(c, digits, weights))
+    assert len({one.images.tobytes() for sets in drawn for one in sets}) == 6
+    alone = getattr(baselines, kind)(digits, steps=3, seed=1)
+    np.testing.assert_array_equal(drawn[1][0].images, alone.images)
 
 
 def test_random_real_images_are_those_that_distilled_ones_start_from(digits):

@@ -387,6 +387,16 @@ def test_a_teacher_of_another_network_of_its_name_is_refused(digits, tmp_path):
         Teacher(network("tanh"), digits, 1, 0, str(tmp_path))
 
 
+def test_random_images_of_neighbouring_seeds_are_others(digits):
+    found = [
+        competitors.real([10], ["random_real"], digits, seed)[0] for seed in (0, 1)
+    ]
+    drawn = {data.images.tobytes() for rival in found for data in rival.draws}
+    assert len(drawn) == 6
+    alone = tfdistill.baselines.random_real(digits, steps=1, seed=1)
+    assert np.array_equal(found[1].draws[0].images, alone.images)
+
+
 def test_attacks_stay_within_their_bounds(digits):
     architecture = Architecture("linear", digits)
     weights, state = architecture.start(0, 0)

@@ -223,6 +223,20 @@ def test_what_gives_no_measure_is_refused(wrong, says):
         exposure.measure(model, distilled=data, dataset=digits, **given)
 
 
+def test_networks_of_neighbouring_seeds_share_no_clean_batches():
+    digits = tfdistill.load_dataset("digits")
+    images = tfdistill.baselines.random_real(digits, steps=1)
+    model = students.linear(digits.image_shape)
+    ways = {"clean": exposure.Training(rate=0.0, clean_steps=1)}
+    starts = [model.get_weights()] * 2
+    first, second = (
+        exposure.measure(model, starts, images, digits, trainings=ways, seed=seed)
+        for seed in (0, 1)
+    )
+    losses = [*first["clean"].losses, *second["clean"].losses]
+    assert len(set(losses)) == 4
+
+
 def test_a_weight_that_the_output_does_not_use_stays_as_it_is():
     digits = tfdistill.load_dataset("digits")
     images = tfdistill.baselines.random_real(digits, steps=1)

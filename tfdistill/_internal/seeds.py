@@ -66,6 +66,22 @@ def student_seed(seed, *address) -> tf.Tensor:
     return key
 
 
+def seed_of_draw(seed: int, number: int) -> int:
+    """The seed of one of several draws, of which the first has the seed of the run.
+
+    Args:
+        seed: Of the run, an integer of at least 0.
+        number: Of the draw, from 0.
+
+    Returns:
+        An integer of at least 0. Runs of neighbouring seeds share no draws, as they
+        would by `seed + number`.
+    """
+    if number == 0:
+        return seed
+    return int(np.random.SeedSequence([_ROOT, seed, number]).generate_state(1)[0])
+
+
 def key_of(seed, number) -> tf.Tensor:
     """A key, int32 `[2]`, for which all bits of a seed count.
 

@@ -198,6 +198,7 @@ def _judges(sets):
 
 def _draw(c, dataset, start):
     """The sets, with the fixed start of their students if there is one."""
+    from tfdistill._internal.seeds import seed_of_draw
     from tfdistill.studies import baselines
 
     sizes = {"images_per_class": c.images_per_class, "steps": c.steps}
@@ -206,7 +207,8 @@ def _draw(c, dataset, start):
         return students.with_start(c, [made], start)
     make = baselines.k_means if c.kind == "k_means" else baselines.random_real
     count = c.num_sets * (5 if c.kind == "optimized_real" else 1)
-    sets = [make(dataset, **sizes, seed=c.seed + k) for k in range(count)]
+    seeds = [seed_of_draw(c.seed, k) for k in range(count)]
+    sets = [make(dataset, **sizes, seed=seed) for seed in seeds]
     return students.with_start(c, sets, start)
 
 

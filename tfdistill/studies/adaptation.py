@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from tfdistill import students
 from tfdistill._internal.checks import check_int
-from tfdistill._internal.seeds import Stream, student_seed
+from tfdistill._internal.seeds import Stream, seed_of_draw, student_seed
 from tfdistill.data.labels import as_labels
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
@@ -164,7 +164,7 @@ def adapted(
         sets: Data sets of a few target images each, such as `baselines.random_real`,
             of one normalization; students take them in turn. Their rates are not used.
         num_students: Number of students, at least 1.
-        seed: Seed of pairs and discriminators; student k uses `seed + k`.
+        seed: Seed of pairs and discriminators; each student has its own.
         **kwargs: Other arguments of `fada`.
 
     Yields:
@@ -212,7 +212,8 @@ def adapted(
         shots = sets[number % len(sets)]
         images = shots.images.reshape(-1, *like.image_shape)
         labels = shots.labels.argmax(-1).reshape(-1)
-        yield fada(model, source, images, labels, seed=seed + number, **kwargs)
+        own = seed_of_draw(seed, number)
+        yield fada(model, source, images, labels, seed=own, **kwargs)
 
 
 def _discriminator(num_classes, seed):

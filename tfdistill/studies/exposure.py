@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfdistill import students
 from tfdistill._internal.checks import check_int
+from tfdistill._internal.seeds import seed_of_draw
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.batches import fitted
@@ -146,8 +147,9 @@ def measure(
             for images, labels, rate in _batches(distilled, training, rng):
                 learn(images, labels, rate, tf.constant(training.clip, tf.float64))
             if training.clean_steps:
+                own = seed_of_draw(seed, number)
                 batches = train.batch(
-                    clean_batch_size, shuffle=True, seed=seed + number, repeat=True
+                    clean_batch_size, shuffle=True, seed=own, repeat=True
                 )
                 for images, labels in batches.take(training.clean_steps):
                     labels = tf.one_hot(labels, dataset.num_classes)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfdistill._internal.checks import check_different
+from tfdistill._internal.seeds import seed_of_draw
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.foreign.labels import hard
@@ -102,7 +103,7 @@ def real(
         steps = -(-size // dataset.num_classes)
         for kind in kinds:
             make = getattr(baselines, kind)
-            seeds = [{"seed": seed + k} for k in range(BASELINES[kind])]
+            seeds = [{"seed": seed_of_draw(seed, k)} for k in range(BASELINES[kind])]
             draws = [
                 make(dataset, steps=steps, **({} if kind == "herding" else one))
                 for one in seeds
