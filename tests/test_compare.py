@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import math
+from types import SimpleNamespace
 
 import commands
 import keras
@@ -13,13 +14,14 @@ import tensorflow as tf
 from scipy import stats
 
 import tfdistill
+from tfdistill.cli import compare
 from tfdistill.data.split import Split
 from tfdistill.evaluation import batches, fresh_students, statistics
 from tfdistill.evaluation.attacked import PixelAttack, pixel_ends, robustness_ratio
 from tfdistill.evaluation.ordinarily_trained import Architecture, Trainer
 from tfdistill.evaluation.pairs import judged
 from tfdistill.runs.journal import Journal
-from tfdistill.studies.comparison import cells, competitors, networks, page
+from tfdistill.studies.comparison import cells, competitors, networks, page, teachers
 from tfdistill.studies.comparison.settings import Settings
 from tfdistill.studies.comparison.teachers import Teacher
 
@@ -346,6 +348,35 @@ def test_a_teacher_is_kept_and_is_of_its_data(digits, tmp_path):
     for name, data in (("mlp", digits), ("linear", digits.of_classes([3, 4]))):
         with pytest.raises(ValueError, match="choose another folder"):
             Teacher(name, data, 1, 0, folder)
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(54_000, 5), (1_295, 200), (9, 1_000)])
+def test_a_teacher_of_small_data_has_more_epochs(images, epochs):
+    dataset = SimpleNamespace(train=SimpleNamespace(num_examples=images))
+    assert teachers.usual_epochs(dataset) == epochs
+    flags = ["--sets=a", "--workdir=w"]
+    c = compare.COMMAND.parse(flags)
+    run = compare._with_teacher(c, dataset)
+    earlier = compare.COMMAND.record(c.replace(teacher_epochs=5))
+    # So that what an earlier version began on small data is not mixed with.
+    differs = compare.COMMAND.differences(run, earlier)
+    assert differs == sorted({"--teacher_epochs=5", f"--teacher_epochs={epochs}"}) * (
+        epochs != 5
+    )
+    asked = compare.COMMAND.parse([*flags, "--teacher_epochs=1"])
+    assert compare._with_teacher(asked, dataset).teacher_epochs == 1
+
+
+def test_the_teacher_learns_what_small_data_teaches(digits, soft):
+    given = {**QUICK, "choosing": 1, "rates": [0.03], "updates": [10]}
+    given |= {"baselines": [], "attack_images": 0}
+    found = tfdistill.compare({"soft": soft}, digits, **given)
+    assert found.settings["teacher_epochs"] == 200 and found.real_accuracy > 0.85
+    assert "--teacher_epochs" not in page.markdown(found)
+    weak = dataclasses.replace(found, real_accuracy=0.2)
+    assert "The teacher has learned less than networks did from soft: label-robust" in (
+        page.markdown(weak)
+    )
 
 
 def test_a_teacher_of_other_training_is_refused(digits, tmp_path):

@@ -80,10 +80,11 @@ _WHAT_IS_LEARNED = [
     Flag(
         "teacher_epochs",
         int,
-        5,
+        None,
         "Passes over the real images of the teacher; 0 for no teacher, and no "
         "label-robust scores.",
         lowest=0,
+        shown="5, or more for 1000 updates",
         library=f"{_COMPARE}.teacher_epochs",
     ),
     Flag(
@@ -137,6 +138,7 @@ def run(configuration: Configuration) -> None:
     c = configuration
     machine.set_threads(c)
     dataset = data.load(c)
+    c = _with_teacher(c, dataset)
     sets = compared_sets.read(c, dataset)
     kinds, protocol = _options(c, dataset)
     with checking():
@@ -149,6 +151,15 @@ def run(configuration: Configuration) -> None:
         return
     found = _compare(c, sets, dataset, kinds, protocol)
     _finish(c, found)
+
+
+def _with_teacher(c, dataset):
+    """The configuration with the teacher's epochs, which runs record."""
+    from tfdistill.studies.comparison import teachers
+
+    if c.teacher_epochs is not None:
+        return c
+    return c.replace(teacher_epochs=teachers.usual_epochs(dataset))
 
 
 def _options(c, dataset):

@@ -75,8 +75,13 @@ def recipe_for(name: str, updates_an_epoch: int | None = None) -> Recipe:
     known, default = RECIPES.get(name.partition("[")[0]), Recipe()
     if known or not updates_an_epoch:
         return known or default
-    epochs = max(default.epochs, -(-FEWEST_UPDATES // updates_an_epoch))
+    epochs = enough_epochs(default.epochs, updates_an_epoch)
     return Recipe(epochs, epochs // 2, default.learning_rate)
+
+
+def enough_epochs(epochs: int, updates_an_epoch: int) -> int:
+    """These epochs, or more where they are fewer than `FEWEST_UPDATES` updates."""
+    return max(epochs, -(-FEWEST_UPDATES // updates_an_epoch))
 
 
 def updates_an_epoch(dataset: Dataset, batch_size: int) -> int:

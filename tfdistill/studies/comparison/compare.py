@@ -16,7 +16,7 @@ from tfdistill.studies.comparison.cells import Bench, Cell, label_kinds
 from tfdistill.studies.comparison.networks import chosen
 from tfdistill.studies.comparison.result import Comparison
 from tfdistill.studies.comparison.settings import Settings
-from tfdistill.studies.comparison.teachers import Teacher
+from tfdistill.studies.comparison.teachers import Teacher, usual_epochs
 
 
 def compare(
@@ -34,7 +34,7 @@ def compare(
     epsilon: float = 8 / 255,
     pgd_steps: int = 10,
     attack_images: int = 500,
-    teacher_epochs: int = 5,
+    teacher_epochs: int | None = None,
     seed: int = 0,
     folder: str | os.PathLike | None = None,
     report: Callable[[str], None] | None = None,
@@ -68,7 +68,7 @@ def compare(
         pgd_steps: Steps of projected gradient descent.
         attack_images: Test images that are attacked, at most; 0 for none.
         teacher_epochs: Passes over the real data of the teacher; 0 for no teacher and
-            no label-robust scores.
+            no label-robust scores. By default 5, or as many as 1,000 updates take.
         seed: Of networks and baselines.
         folder: Where results are kept, so that a killed comparison goes on: cells in
             `journal`, the teacher in `teacher`, a `Pool`.
@@ -91,6 +91,8 @@ def compare(
         >>> [(pair["first"], pair["second"]) for pair in found.pairs()]
         [('means', 'herding')]
     """
+    if teacher_epochs is None:
+        teacher_epochs = usual_epochs(dataset)
     settings = Settings(
         networks,
         choosing,

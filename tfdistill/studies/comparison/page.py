@@ -94,6 +94,12 @@ def notes(comparison: Comparison) -> list[str]:
             f"({s['teacher_epochs']} epochs) has "
             f"{_percent(comparison.real_accuracy)} %; it is the teacher."
         )
+        if better := _better_than_teacher(comparison):
+            found.append(
+                "The teacher has learned less than networks did from "
+                f"{', '.join(better)}: label-robust scores (LRS) may be too high. More "
+                "--teacher_epochs help."
+            )
     for name, about in comparison.sets.items():
         if about["as_learned"]:
             # Earlier versions don't say of how many networks.
@@ -151,6 +157,16 @@ def html(comparison: Comparison) -> str:
         by_architecture=by_architecture,
         by_class=by_class,
     )
+
+
+def _better_than_teacher(comparison):
+    """The sets that taught more than all the real images did."""
+    main = _main(comparison)
+    return [
+        name
+        for name in comparison.sets
+        if comparison.best(name, main).accuracies.mean() > comparison.real_accuracy
+    ]
 
 
 def _main(comparison):

@@ -15,7 +15,7 @@ from tfdistill.runs import files
 from tfdistill.studies import pretraining
 from tfdistill.weights import pool as pools
 
-_BATCH_SIZE = 256
+_BATCH_SIZE, _EPOCHS = 256, 5
 # In the folder of its pool: how it was trained, and what its accuracy is of.
 _TRAINED = "teacher.json"
 
@@ -112,6 +112,11 @@ def pretrained(
 def updates_an_epoch(dataset: Dataset) -> int:
     """How many updates of the teacher are a pass over the training images."""
     return pretraining.updates_an_epoch(dataset, _BATCH_SIZE)
+
+
+def usual_epochs(dataset: Dataset) -> int:
+    """Passes over the training images by default: on small data, more."""
+    return pretraining.enough_epochs(_EPOCHS, updates_an_epoch(dataset))
 
 
 def _maker(name, dataset):
