@@ -131,6 +131,7 @@ def test_the_source_of_an_adaptation_is_content(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(baseline.machine, "strategy", lambda _: one_device)
     monkeypatch.setattr(baseline.rehearsal, "of_distilled", lambda *_: None)
     monkeypatch.setattr(run_folder, "is_finished", lambda _: True)  # no training
+    monkeypatch.chdir(tmp_path)
     folder, pool = tmp_path / "w", os.path.join(EARLIER, "pool")
     flags = [f"--workdir={folder}", "--kind=fada", f"--pool={pool}", "--steps=1"]
     flags += ["--initial_weights=pretrained", "--num_students=1", "--num_sets=1"]
@@ -142,8 +143,8 @@ def test_the_source_of_an_adaptation_is_content(digits, tmp_path, monkeypatch):
             arrays[f"y_{part}"] = (split.read_labels() + shift) % 10
         np.savez(tmp_path / name, **arrays)
 
-    def begin(name):
-        source = [f"--source_dataset={tmp_path / name}"]
+    def begin(path):
+        source = [f"--source_dataset={path}"]
         try:
             baseline.COMMAND.run(baseline.COMMAND.parse([*flags, *source]))
         finally:
@@ -152,19 +153,20 @@ def test_the_source_of_an_adaptation_is_content(digits, tmp_path, monkeypatch):
 
     save("a.npz")
     save("moved.npz")
+    moved = tmp_path / "moved.npz"
     begin("a.npz")
-    begin("moved.npz")
+    begin(moved)
     text = (folder / "flags.txt").read_text()
     earlier = data.content(digits, f"{pool}/pool.json").now
     earlier = re.sub("(?<=# content: ).*", earlier, text)
     (folder / "flags.txt").write_text(earlier)
     with pytest.raises(InputError, match="holds another run"):
         begin("a.npz")  # which may be another one
-    begin("moved.npz")
+    begin(moved)
     assert (folder / "flags.txt").read_text() == text != earlier
     save("moved.npz", shift=1)
     with pytest.raises(InputError, match="--pool or --source_dataset holds"):
-        begin("moved.npz")
+        begin(moved)
 
 
 def test_only_what_the_content_answers_for_may_move(tmp_path):
@@ -293,3 +295,25 @@ def test_the_files_of_sets_are_content(digits, tmp_path):
     assert held(alone, paths["a+b.npz"])[1].now != known.now
     with pytest.raises(InputError, match="different: what --dataset or --sets holds"):
         claim("compare", flags, held(alone)[1])
+
+
+def test_a_whitening_may_move(digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("set.npz", images=digits.train.images[:10])
+    for path, scale in (("zca.npz", 1), ("moved.npz", 1), ("other.npz", 2)):
+        np.savez(path, zca=scale * np.eye(64))
+
+    def begin(*zca):
+        flags = ["--workdir=w", "--dataset=digits", "--sets=set.npz", *zca]
+        c = main.command("compare").parse(flags)
+        claim("compare", flags, compared_sets.content(c, digits, ["linear"]))
+
+    begin("--zca=zca.npz")
+    begin(f"--zca=set:{tmp_path / 'moved.npz'}")
+    with pytest.raises(InputError, match="here: --zca=other.npz"):
+        begin("--zca=other.npz")
+    with pytest.raises(InputError, match="there: --zca="):
+        begin()
+    os.replace("other.npz", "moved.npz")
+    with pytest.raises(InputError, match="or --zca holds"):
+        begin(f"--zca=set:{tmp_path / 'moved.npz'}")

@@ -419,10 +419,10 @@ def test_the_machine_is_no_part_of_a_run(command):
     ("before", "after", "refused"),
     [
         ("--dataset=/a/mine.npz", "--dataset=/b/c/mine.npz", None),
+        ("--dataset=mine.npz", "--dataset=data/mine.npz", None),
         ("--pool=/a/pool", "--pool=pools/mine", None),
         ("--threads=1", "--threads=7", None),
         ("--report_every=5", "--report_every=6", None),
-        ("--dataset=digits", "--dataset=mnist", "--dataset=mnist"),
         ("--seed=1", "--seed=2", "--seed=2"),
     ],
 )

@@ -7,7 +7,6 @@ absl parses them, into an object of the command's own: what comes out is a froze
 import contextlib
 import dataclasses
 import math
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -22,8 +21,6 @@ from tfdistill.runs import files
 
 # What help calls the values that are paths.
 _PATHS = ("FOLDER", "FILE", "FOLDER,...")
-# Flags that name data, which a path may lead to.
-_DATA = ("dataset", "source_dataset")
 #: What help shows, in this order.
 TITLES = ("data", "who learns", "what is learned", "how long", "result", "machine")
 
@@ -294,12 +291,6 @@ class Command:
             and code.is_named(line.partition("=")[2])
         ]
         return [f"--flagfile={path}", *named]
-
-    def path_flag(self, line: str) -> str | None:
-        """The flag to which a line of a flagfile gives a path of this machine."""
-        name, value = name_of(line), line.partition("=")[2]
-        named = name in self.flags and self.flags[name].value in _PATHS
-        return name if named or (name in _DATA and os.sep in value) else None
 
     def _knows(self, line):
         return line[:2] == "--" and name_of(line) in self.flags

@@ -145,6 +145,8 @@ def content(c: Configuration, dataset, learners: Sequence[str]) -> Content:
     as_named = {name: pairs.named(path) for name, path in paths.items()}
     whole = {name: pairs.members(path) for name, path in paths.items()}
     found = held(whole)
+    if whitening:
+        found = dataclasses.replace(found, flags=(*found.flags, "zca"))
     if whole == as_named:
         return found
     # Earlier versions left out labels that nobody named.

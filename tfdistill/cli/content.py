@@ -15,20 +15,23 @@ class Content:
 
     Attributes:
         now: A hash of it; behind a dash, one of `of_students`, if there are any.
-        flags: Names of the flags whose paths it answers for: these may change on the
+        flags: Names of the flags whose values it answers for: these may change on the
             way, if the hash is the same.
         earlier: The hashes of earlier versions, which know less: the data's and the
             pool's form alone, or those two alone.
         test: Of the test part alone, as `of_part` says; empty if there is none.
+        students: Names of the flags of which it answers for the files alone: other
+            names are other networks.
     """
 
     now: str
     flags: tuple[str, ...] = ("dataset", "pool")
     earlier: tuple[str, ...] = ()
     test: str = ""
+    students: tuple[str, ...] = ()
 
     def may_move(self, known: str) -> tuple[str, ...] | None:
-        """The flags whose paths may be others than those of a run.
+        """The flags whose values may be others than those of a run.
 
         Args:
             known: The hash that the run has recorded.

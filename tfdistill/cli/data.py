@@ -234,9 +234,10 @@ def content(
 
     return Content(
         whole(known),
-        ("dataset", "pool", *known, *(named if networks else ())),
+        ("dataset", "pool", *known),
         (contents.of_values(about), *([whole({})] if known else ())),
         contents.of_part(dataset.test),
+        tuple(named) if networks else (),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tfdistill._internal import spread
 from tfdistill.cli import own_names
-from tfdistill.cli.command import Command, Flag
+from tfdistill.cli.command import Command, Flag, name_of
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.content import Content
 from tfdistill.cli.errors import InputError, checking
@@ -162,15 +162,16 @@ def refuse_another(folder: str, name: str) -> None:
 
 
 def _differences(command, configuration, recorded, content):
-    """In what a recorded run is another, if it is; other paths are no difference."""
+    """In what a recorded run is another; where the same data lie is no difference."""
     changed = command.differences(configuration, recorded)
     known = headings.said(recorded, headings.CONTENT)
     if known and content:
         moved = content.may_move(known)
         if moved is not None:
-            changed = [x for x in changed if command.path_flag(x) not in moved]
+            changed = [x for x in changed if name_of(x) not in moved]
         elif not changed:
-            paths = [f"--{name}" for name in content.flags if name in command.flags]
+            names = *content.flags, *content.students
+            paths = [f"--{name}" for name in names if name in command.flags]
             return f"different: what {' or '.join(paths)} holds"
     own = set(command.record(configuration).split("\n"))
     sides = {
