@@ -68,6 +68,7 @@ def test_a_set_ships_with_tests_of_its_own_kind_alone(tmp_path):
         "-g-pool-mine": {"other_pool": "mine", "student": "g"},
         "-h-on-other": {"dataset": "other", "student": "h"},
         "-i-on-d": {"other_data": True, "student": "i"},
+        "-j.0123abcd.tmp": {"student": "j"},
     }.items():
         (tmp_path / f"metrics{name}.json").write_text(json.dumps(usual | others))
     code = f"import zoo, json; print(json.dumps(zoo.measured({str(tmp_path)!r})))"

@@ -942,6 +942,23 @@ def test_what_a_killed_run_left_is_tidied_up(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted(others)
 
 
+def test_what_a_killed_run_left_in_its_folders_is_tidied_up(tmp_path):
+    """Not what others have there, nor what a link leads to."""
+    exposure, chart = "exposure-b.0123abcd.tmp.png", "accuracy.0123abcd.tmp.png"
+    parts = tmp_path / "parts" / "0"
+    for folder in (parts, tmp_path / "mine", tmp_path / "images"):
+        folder.mkdir(parents=True)
+        for name in (exposure, chart, "accuracy.png"):
+            (folder / name).touch()
+    (tmp_path / "logs").symlink_to("mine")
+    own_names.tidy(tmp_path, ["metrics*.json", "images/exposure*.png"])
+    assert sorted(os.listdir(tmp_path / "images")) == [chart, "accuracy.png"]
+    assert len(os.listdir(parts)) == 3
+    own_names.tidy(tmp_path, ["images", "parts", "logs"])
+    assert os.listdir(parts) == os.listdir(tmp_path / "images") == ["accuracy.png"]
+    assert len(os.listdir(tmp_path / "mine")) == 3
+
+
 def test_what_stepped_aside_is_put_back(tmp_path, monkeypatch):
     """Whether the process goes on, or was killed and another one tidies up."""
     rename = os.rename

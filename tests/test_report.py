@@ -262,6 +262,15 @@ def test_damaged_metrics_are_named(run, tmp_path):
         report.page([tmp_path / "run"])
 
 
+def test_what_a_killed_evaluation_left_is_no_row(run, tmp_path):
+    before = report.Run.of_folder(run).rows
+    shutil.copytree(run, tmp_path / "run")
+    left = tmp_path / "run" / "metrics-mlp-shuffled.0123abcd.tmp.json"
+    for text in ((run / "metrics-mlp-shuffled.json").read_text(), "{"):
+        left.write_text(text)
+        assert report.Run.of_folder(tmp_path / "run").rows == before
+
+
 def test_metrics_without_a_headline_give_the_same_page(run, tmp_path):
     old = tmp_path / run.name
     shutil.copytree(run, old)

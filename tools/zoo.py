@@ -19,7 +19,7 @@ sys.path.insert(0, ROOT)
 
 from tfdistill.distilled import shipped  # noqa: E402
 from tfdistill.distilled.dataset import DistilledDataset  # noqa: E402
-from tfdistill.reporting.metrics import read_metrics  # noqa: E402
+from tfdistill.reporting.metrics import other_files, read_metrics  # noqa: E402
 
 FLAGS = flags.FLAGS
 paths.define("run", None, "The run folder.", required=True)
@@ -37,8 +37,7 @@ def measured(folder: str) -> list[dict]:
     Of each student there is the test of the most networks, trained as the images say,
     on the data that they are of.
     """
-    others = sorted(glob.glob(os.path.join(folder, "metrics-*.json")))
-    found = [os.path.join(folder, "metrics.json"), *others]
+    found = [os.path.join(folder, "metrics.json"), *other_files(folder)]
     contents = [read_metrics(path) for path in found]
     rows: dict = {}
     for content in contents:

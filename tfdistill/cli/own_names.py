@@ -65,13 +65,22 @@ def tidy(folder: str | os.PathLike, owned: Iterable[str]) -> None:
 
     Args:
         folder: Where.
-        owned: Patterns of the names that a run has there; others' temporary files are
-            kept.
+        owned: Patterns of the names that a run has there, such as "metrics*.json", or
+            "images/exposure*.png"; of a folder, all that is in it. Others' temporary
+            files are kept.
     """
-    for name in os.listdir(folder):
-        final = files.final_name(name)
-        if final and _matches(final, owned):
-            files.sweep(os.path.join(folder, name))
+    owned = [*owned]
+    within = [*owned, *(f"{pattern}/*" for pattern in owned)]
+    folders = [pattern.partition("/")[0] for pattern in owned]
+    for at, inside, names in os.walk(os.fspath(folder)):
+        place = os.path.relpath(at, folder)
+        for name in (*inside, *names):
+            final = files.final_name(name)
+            path = final and os.path.normpath(os.path.join(place, final))
+            if path and _matches(path, within):
+                files.sweep(os.path.join(at, name))
+        if place == os.curdir:
+            inside[:] = [name for name in inside if _matches(name, folders)]
 
 
 def _matches(name, patterns):

@@ -40,6 +40,16 @@ BESIDE = {
 }
 
 
+def other_files(folder: str | os.PathLike) -> list[str]:
+    """The whole files of evaluations beside metrics.json in a run folder, sorted."""
+    return [
+        os.path.join(folder, name)
+        for name in sorted(os.listdir(folder))
+        if name.startswith("metrics-") and name.endswith(".json")
+        if files.final_name(name) is None
+    ]
+
+
 def read_metrics(path: str | os.PathLike) -> dict:
     """The metrics of a finished run, whose fields are as a report expects them.
 

@@ -13,7 +13,12 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.reporting import measure
-from tfdistill.reporting.metrics import BESIDE, check_classes, read_metrics
+from tfdistill.reporting.metrics import (
+    BESIDE,
+    check_classes,
+    other_files,
+    read_metrics,
+)
 from tfdistill.runs import files
 
 MAIN = "distilled images"
@@ -266,23 +271,22 @@ def _rows(folder, metrics, what):
         {"what": name, **metrics[key]} for key, name in BESIDE.items() if key in metrics
     ]
     others = []
-    for file in sorted(os.listdir(folder)):
-        if file.startswith("metrics-") and file.endswith(".json"):
-            content = read_metrics(os.path.join(folder, file))
-            how = ", in another order" if content.get("shuffle_steps") else ""
-            if "updates" in content:
-                how = f", by {content['updates']:,} ordinary updates"
-                how += f" from a rate of {content.get('training_rate', 0):g}"
-                how += _unusual(content)
-            if "other_pool" in content:
-                how += f", from the pool {content['other_pool']}"
-            if content.get("num_sets", 1) < metrics.get("num_sets", 1):
-                how += ", one set of them"
-            data = content.get("dataset")
-            on = "" if data in (None, metrics.get("dataset")) else f", on {data}"
-            if not on and content.get("other_data"):
-                on = f", on other data called {data}"
-            others.append({"what": f"{what}{how}{on}", **content})
+    for path in other_files(folder):
+        content = read_metrics(path)
+        how = ", in another order" if content.get("shuffle_steps") else ""
+        if "updates" in content:
+            how = f", by {content['updates']:,} ordinary updates"
+            how += f" from a rate of {content.get('training_rate', 0):g}"
+            how += _unusual(content)
+        if "other_pool" in content:
+            how += f", from the pool {content['other_pool']}"
+        if content.get("num_sets", 1) < metrics.get("num_sets", 1):
+            how += ", one set of them"
+        data = content.get("dataset")
+        on = "" if data in (None, metrics.get("dataset")) else f", on {data}"
+        if not on and content.get("other_data"):
+            on = f", on other data called {data}"
+        others.append({"what": f"{what}{how}{on}", **content})
     return [*beside, {"what": what, "main": True, **metrics}, *others]
 
 
