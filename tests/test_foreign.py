@@ -5,12 +5,14 @@ import importlib.util
 import io
 import pickle
 import sys
+import tracemalloc
 import types
 import zipfile
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tfds_fixtures
 from PIL import Image
 
 import tfdistill
@@ -765,7 +767,35 @@ def terabyte_pt(strides):
     return write
 
 
+def vast_parquet(path, **columns):
+    """A kilobyte that stands for as many values as it claims."""
+    pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    rows = {"image": [[0.0] * 64] * 10, "label": list(range(10)), **columns}
+    pyarrow.parquet.write_table(pyarrow.table(rows), path, compression="zstd")
+    assert path.stat().st_size < 2**15
+    return path
+
+
+def vast_list():
+    """Ten lists, of which the last is of four million zeros."""
+    import pyarrow
+
+    ends = pyarrow.array([0] * 10 + [4 * 10**6], pyarrow.int32())
+    return pyarrow.ListArray.from_arrays(ends, pyarrow.array(np.zeros(4 * 10**6)))
+
+
 HOSTILE |= {
+    "a Parquet list without end": lambda p, m: vast_parquet(
+        p / "a.parquet", image=vast_list()
+    ),
+    "a Parquet picture without end": lambda p, m: vast_parquet(
+        p / "a.parquet", image=[bytes(4 * 10**6)] * 10
+    ),
+    "Parquet words without end": lambda p, m: vast_parquet(
+        p / "a.parquet", objective=["x" * 4 * 10**6] * 10
+    ),
     "a terabyte in .npy": terabyte_npy,
     "a terabyte in .npz": terabyte_npz,
     "a zip bomb": zip_bomb,
@@ -774,20 +804,56 @@ HOSTILE |= {
 }
 
 
+def in_little_memory(call, *arguments, **declared):
+    tracemalloc.start()
+    try:
+        found = call(*arguments, **declared)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    return found
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_files_are_refused(name, digits, tmp_path, monkeypatch, capsys):
-    import tracemalloc
-
     path = str(HOSTILE[name](tmp_path, monkeypatch))
-    tracemalloc.start()
-    text = refusal(path, digits)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert most < 16 << 20, most
+    text = in_little_memory(refusal, path, digits)
     assert "never be printed" not in capsys.readouterr().out
     assert path.split("+")[0] in text
     if name.startswith(("a pickle with", "code", "an object of", "an old")):
         assert "could run code" in text and "torch.save({'images'" in text
+
+
+def test_parquet_columns_that_nobody_needs_are_no_matter(digits, tmp_path):
+    """Vast ones are not read; others are of any kind, or lack values."""
+    pytest.importorskip("pyarrow")
+    path = vast_parquet(
+        tmp_path / "a.parquet",
+        notes=vast_list(),
+        words=[["a", "b"]] * 10,
+        records=[[{"n": 1}]] * 10,
+        some=[1, None] * 5,
+        ragged=[[1.0], [2.0, 3.0]] * 5,
+        preview=[bytes(4 * 10**6)] * 10,
+    )
+    found = in_little_memory(read, path, digits, check=False)
+    np.testing.assert_array_equal(found.labels.argmax(-1)[0], range(10))
+
+
+def test_tfds_pictures_are_read_if_needed_and_up_to_a_size(digits, tmp_path):
+    import tensorflow_datasets as tfds
+
+    features = {
+        "image": tfds.features.Image(shape=(None, None, 1)),
+        "preview": tfds.features.Image(shape=(None, None, 1)),
+        "label": tfds.features.ClassLabel(num_classes=10),
+    }
+    for name, side in (("small", 8), ("vast", 2000)):
+        image = np.zeros((side, side, 1), "uint8")
+        example = {"image": image, "label": 1, "preview": io.BytesIO(b"no picture")}
+        tfds_fixtures._prepare(tmp_path, name, "1.0.0", features, {"train": [example]})
+    assert read(tmp_path / "small/1.0.0", digits, check=False).num_images == 1
+    assert "more than all" in refusal(tmp_path / "vast/1.0.0", digits, check=False)
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4"])

@@ -1,21 +1,17 @@
 """Files and folders that hold images and labels, and what they hold."""
 
-import io
-import json
 import os
 import pathlib
 
 import numpy as np
 
-from tfdistill.data import folders, pictures, tfds_sources
+from tfdistill.data import folders, tfds_sources
 from tfdistill.data.dataset import Dataset
-from tfdistill.distilled.foreign import archives, pairs, torch_files
+from tfdistill.distilled.foreign import archives, pairs, parquet, torch_files
 from tfdistill.distilled.foreign.arrays import TEXTS, Found, found_in, in_python
-from tfdistill.distilled.foreign.stored import Stored, load
+from tfdistill.distilled.foreign.stored import Stored, amount, load
 
 _SUFFIXES = (".npz", ".npy", ".pt", ".pth", ".parquet")
-# Stands for an encoded picture that is not decoded yet.
-_PICTURE = object()
 
 
 def find(path: str, dataset: Dataset, limit: int) -> Found:
@@ -43,7 +39,7 @@ def find(path: str, dataset: Dataset, limit: int) -> Found:
             return _of_tfds(builder, limit)
         return _of_folder(path, dataset, limit)
     if path.endswith(".parquet"):
-        return _of_parquet(path, dataset, limit)
+        return parquet.of_parquet(path, dataset, limit)
     arrays = arrays_in(path)
     if set(arrays) == {"array"}:
         other = pairs.labels_beside(path)
@@ -91,12 +87,29 @@ def _single(called, path, limit):
 
 
 def _of_tfds(builder, limit):
+    import tensorflow_datasets as tfds
+
     split = "train" if "train" in builder.info.splits else min(builder.info.splits)
     count = int(builder.info.splits[split].num_examples)
-    examples = builder.as_dataset(split=split, shuffle_files=False).take(count)
+
+    def examples(names=None):
+        return builder.as_dataset(
+            split=split,
+            shuffle_files=False,
+            decoders=names and tfds.decode.PartialDecoding(names),
+        ).take(count)
 
     def read(name):
-        return np.stack([e[name] for e in examples.as_numpy_iterator()])
+        found, size = [], 0
+        for example in examples({name}).as_numpy_iterator():
+            size += example[name].nbytes  # which a feature may leave open
+            if size > limit:
+                raise ValueError(
+                    f"its feature {name!r} takes more than all the real training "
+                    f"images ({amount(limit)})"
+                )
+            found.append(example[name])
+        return np.stack(found)
 
     arrays = {
         name: Stored(
@@ -104,7 +117,7 @@ def _of_tfds(builder, limit):
             spec.dtype.size or 1,
             lambda name=name: read(name),
         )
-        for name, spec in examples.element_spec.items()
+        for name, spec in examples().element_spec.items()
         if hasattr(spec, "shape") and spec.dtype.size
     }
     features = builder.info.features.items()
@@ -137,106 +150,3 @@ def _classes(names, dataset):
         f"its folders are called {', '.join(names[:5])}, but the classes are "
         f"{', '.join(known[:5])}: call them so, or by their numbers"
     )
-
-
-def _of_parquet(path, dataset, limit):
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ValueError(
-            "Parquet needs PyArrow: pip install tfdistill[huggingface]"
-        ) from error
-    table = pyarrow.parquet.ParquetFile(path)
-    shape, count = dataset.image_shape, table.metadata.num_rows
-    columns: dict[str, list] = {name: [] for name in table.schema_arrow.names}
-    size = int(np.prod(shape)) * 8
-    if count * size > limit:
-        raise ValueError(f"it claims {count} images, more than the real training data")
-    row: dict = {}
-    for batch in table.iter_batches(batch_size=16):
-        for row in batch.to_pylist():
-            for name, value in row.items():
-                columns[name].append(_cell(value))
-    arrays = {}
-    for name, values in columns.items():
-        shapes = {np.shape(value) for value in values}
-        if values and all(value is _PICTURE for value in values):
-            # Pictures beside the images may be to look at, of any size.
-            arrays[name] = Stored(
-                (count, *shape[:2], 1 if shape[-1] == 1 else 3),
-                1,
-                lambda name=name: _pictures(table, name, shape),
-            )
-        elif all(v is not None for v in values) and len(shapes) == 1:
-            array = np.asarray(values)
-            if array.dtype.kind in "biuf":
-                arrays[name] = Stored.of(array)
-    # One row's objective and normalisation are those of all.
-    for name in ("objective", "objective_options"):
-        if isinstance(row.get(name), str):
-            arrays[name] = Stored.of(np.asarray(row[name]))
-    for name in ("mean", "std", "scale"):
-        if name in arrays:
-            arrays[name] = Stored.of(arrays[name].load()[0])
-    return found_in(arrays, limit, _class_names(table.schema_arrow.metadata))
-
-
-def _class_names(metadata):
-    """Names of classes by column, as Hugging Face's datasets write them."""
-    found = json.loads((metadata or {}).get(b"huggingface") or b"{}")
-    for key in ("info", "features"):
-        found = found.get(key) if isinstance(found, dict) else None
-    columns = found.items() if isinstance(found, dict) else ()
-    return {
-        name: feature["names"]
-        for name, feature in columns
-        if isinstance(feature, dict) and isinstance(feature.get("names"), list)
-    }
-
-
-def _cell(value):
-    """A number, an array, or `_PICTURE` for an encoded one; None for all else."""
-    if _encoded(value) is not None:
-        return _PICTURE
-    if isinstance(value, (int, float)):
-        return value
-    if isinstance(value, list):
-        array = np.asarray(value)
-        return array.astype("float32") if array.dtype.kind == "f" else array
-    return None
-
-
-def _encoded(value):
-    """The bytes of a picture, as they are or as Hugging Face writes them; or None."""
-    if isinstance(value, dict):
-        value = value.get("bytes")
-    return value if isinstance(value, bytes) else None
-
-
-def _pictures(table, name, shape):
-    """The pixels of a column of encoded pictures, of the size of the real images."""
-    return np.stack(
-        [
-            _decoded(_encoded(row[name]), shape)
-            for batch in table.iter_batches(batch_size=16, columns=[name])
-            for row in batch.to_pylist()
-        ]
-    )
-
-
-def _decoded(encoded, shape):
-    from PIL import Image
-
-    with Image.open(io.BytesIO(encoded)) as picture:
-        size = picture.height, picture.width
-        if pictures.is_deep(picture):
-            raise ValueError("its pictures have more than 8 bits per channel")
-        if sorted(size) == sorted(shape[:2]):  # they may be on their side
-            found = pictures.decoded(picture, shape[-1] == 1)
-            size = found.shape[:2]
-        if size != tuple(shape[:2]):
-            raise ValueError(
-                f"its pictures have {size[0]} x {size[1]} pixels, but the real "
-                f"images {shape[0]} x {shape[1]}"
-            )
-        return found
