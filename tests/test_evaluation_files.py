@@ -9,6 +9,8 @@ import pytest
 
 import tfdistill
 from tfdistill.cli import content, distill, evaluation_files
+from tfdistill.cli import evaluate as evaluate_command
+from tfdistill.cli.errors import InputError
 from tfdistill.cli.evaluation_files import TEST
 from tfdistill.runs import headings
 
@@ -209,3 +211,29 @@ def test_a_run_says_what_its_test_part_holds(tmp_path):
     known = headings.recorded(folder, headings.TEST)
     assert known == content.of_part(digits.test) != content.of_part(digits.train)
     assert content.is_same(known, known.partition("-")[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("metrics", {"num_students": "20", "student": "linear"}),
+        ("metrics", {"num_sets": [2]}),
+        ("metrics-mlp", {"num_students": 20, "seed": "/../../elsewhere"}),
+        ("exposure", {"num_networks": None}),
+    ],
+)
+def test_strange_numbers_are_refused_before_networks_are_trained(
+    name, found, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    digits = tfdistill.load_dataset("digits")
+    images = tfdistill.baselines.random_real(digits, steps=1).replace(student="linear")
+    images.save("run/distilled")
+    path = tmp_path / "run" / f"{name}.json"
+    path.write_text(json.dumps(found))
+    monkeypatch.setattr(evaluate_command, "_test", None)
+    with pytest.raises(
+        InputError, match=rf"{name}.json is damaged: \w+ must be a whole"
+    ):
+        command = evaluate_command.COMMAND
+        evaluate_command._run(command.parse(["--workdir=run", "--dataset=digits"]))

@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Mapping
 
+from tfdistill._internal import fields
 from tfdistill.cli import content, run_folder
 from tfdistill.cli.errors import checking
 from tfdistill.runs import files, headings
@@ -14,11 +15,16 @@ TEST = "test_data"
 _OF = (TEST, "start", "student")
 # Figures of networks, besides means and deviations.
 _DETAILS = ("accuracy_per_class", "confusion", "mistakes")
+# What is compared with that of another test, or is part of a name.
+_FIELDS = {
+    "num_students": fields.whole(1),
+    "num_networks": fields.whole(1),
+    "num_sets": fields.whole(1),
+    "seed": fields.whole(0),
+}
+_RESULTS = ("metrics*.json", "exposure*.json")
 #: What `evaluate` and `report` write into a run folder.
-WRITTEN = (
-    *("metrics*.json", "exposure*.json", "images/exposure*.png"),
-    *("report.html", "journal"),
-)
+WRITTEN = (*_RESULTS, "images/exposure*.png", "report.html", "journal")
 
 
 def plain(name: str) -> str:
@@ -42,8 +48,29 @@ def known(folder: str, name: str) -> dict:
         InputError: If it is damaged.
     """
     path = os.path.join(folder, f"{name}.json")
+    if not os.path.isfile(path):
+        return {}
     with checking():
-        return files.read_json(path) if os.path.isfile(path) else {}
+        found = files.read_json(path)
+        try:
+            fields.check(found, {}, _FIELDS)
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}.") from error
+    return found
+
+
+def check(folder: str) -> None:
+    """Refuses files of results that no other one can be written beside.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        InputError: If one is damaged.
+    """
+    for pattern in _RESULTS:
+        for path in glob.glob(os.path.join(glob.escape(folder), pattern)):
+            known(folder, os.path.basename(path).removesuffix(".json"))
 
 
 def of_other_pool(provenance: Mapping, pool: str, start: str) -> bool:
