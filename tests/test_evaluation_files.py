@@ -1,6 +1,7 @@
 """What `tfdistill evaluate` writes: of what it is, and beside what the run has."""
 
 import json
+import os
 from types import SimpleNamespace
 
 import commands
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import tfdistill
-from tfdistill.cli import content, distill, evaluation_files
+from tfdistill.cli import content, distill, distilled, evaluation_files, run_folder
 from tfdistill.cli import evaluate as evaluate_command
 from tfdistill.cli.errors import InputError
 from tfdistill.cli.evaluation_files import TEST
@@ -237,3 +238,25 @@ def test_strange_numbers_are_refused_before_networks_are_trained(
     ):
         command = evaluate_command.COMMAND
         evaluate_command._run(command.parse(["--workdir=run", "--dataset=digits"]))
+
+
+def test_what_a_killed_evaluation_has_left_is_removed(tmp_path):
+    kept = ["report.0123abcd.tmp.html", "mine.0123abcd.tmp.json", "metrics.json"]
+    left = ["metrics-20.0123abcd.tmp.json", "exposure.0123abcd.tmp.json"]
+    (tmp_path / "images").mkdir()
+    for name in (*kept, *left, "images/exposure.0123abcd.tmp.png"):
+        (tmp_path / name).write_text("{")
+    evaluation_files.tidy(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "images"}
+    assert not list((tmp_path / "images").iterdir())
+
+
+def test_a_set_that_a_killed_copy_has_put_aside_is_there_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = tfdistill.load_distilled("digits/10")
+    made.save("run/distilled.0123abcd.tmp")
+    (tmp_path / "run/distilled.0123abcd.tmp").rename("run/distilled.0123abcd.tmp.old")
+    command = distilled.COMMAND
+    with pytest.raises(InputError, match="exists"):
+        command.run(command.parse(["--name=digits/10", "--workdir=run"]))
+    assert sorted(os.listdir("run")) == [run_folder.LOCK, "distilled"]

@@ -8,7 +8,7 @@ into a folder that TFDS and tf.data read.
 import os
 import shlex
 
-from tfdistill.cli import evaluation_files, machine, run_folder
+from tfdistill.cli import evaluation_files, machine, own_names, run_folder
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
@@ -39,6 +39,7 @@ def run(configuration: Configuration) -> None:
     try:
         os.makedirs(c.workdir, exist_ok=True)
         run_folder.lock(c.workdir)
+        own_names.tidy(c.workdir, ["distilled"])
         if c.overwrite and os.path.isdir(folder):
             evaluation_files.forget(c.workdir)  # of the set that was there
         distilled.save(folder, overwrite=c.overwrite)

@@ -150,6 +150,7 @@ def _run(c):
     dataset = data.load(c)
     if not c.dry_run:
         run_folder.lock(c.workdir)
+        evaluation_files.tidy(c.workdir)
         evaluation_files.check(c.workdir)
     with checking():
         distilled.check_fits(dataset)

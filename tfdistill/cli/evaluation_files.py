@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 
 from tfdistill._internal import fields
-from tfdistill.cli import content, run_folder
+from tfdistill.cli import content, own_names, run_folder
 from tfdistill.cli.errors import checking
 from tfdistill.runs import files, headings
 
@@ -22,9 +22,9 @@ _FIELDS = {
     "num_sets": fields.whole(1),
     "seed": fields.whole(0),
 }
-_RESULTS = ("metrics*.json", "exposure*.json")
+_RESULTS, _PICTURES = ("metrics*.json", "exposure*.json"), "exposure*.png"
 #: What `evaluate` and `report` write into a run folder.
-WRITTEN = (*_RESULTS, "images/exposure*.png", "report.html", "journal")
+WRITTEN = (*_RESULTS, f"images/{_PICTURES}", "report.html", "journal")
 
 
 def plain(name: str) -> str:
@@ -57,6 +57,21 @@ def known(folder: str, name: str) -> dict:
         except ValueError as error:
             raise ValueError(f"{path} is damaged: {error}.") from error
     return found
+
+
+def tidy(folder: str) -> None:
+    """Removes what an evaluation that was killed has left under temporary names.
+
+    Pages stay: `report` takes no lock, and may be writing one.
+
+    Args:
+        folder: The run folder, which this process has locked.
+    """
+    with run_folder.writing(folder):
+        own_names.tidy(folder, _RESULTS)
+        images = os.path.join(folder, "images")
+        if os.path.isdir(images):
+            own_names.tidy(images, [_PICTURES])
 
 
 def check(folder: str) -> None:
