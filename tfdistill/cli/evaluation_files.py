@@ -22,9 +22,9 @@ _FIELDS = {
     "num_sets": fields.whole(1),
     "seed": fields.whole(0),
 }
-_RESULTS, _PICTURES = ("metrics*.json", "exposure*.json"), "exposure*.png"
+_RESULTS, _PICTURES = ("metrics*.json", "exposure*.json"), "images/exposure*.png"
 #: What `evaluate` and `report` write into a run folder.
-WRITTEN = (*_RESULTS, f"images/{_PICTURES}", "report.html", "journal")
+WRITTEN = (*_RESULTS, _PICTURES, "report.html", "journal")
 
 
 def plain(name: str) -> str:
@@ -68,10 +68,7 @@ def tidy(folder: str) -> None:
         folder: The run folder, which this process has locked.
     """
     with run_folder.writing(folder):
-        own_names.tidy(folder, _RESULTS)
-        images = os.path.join(folder, "images")
-        if os.path.isdir(images):
-            own_names.tidy(images, [_PICTURES])
+        own_names.tidy(folder, [*_RESULTS, _PICTURES])
 
 
 def check(folder: str) -> None:
