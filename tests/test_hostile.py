@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -227,23 +228,65 @@ def test_features_of_prepared_data_are_tfds_own(tmp_path, key, named):
     make().save(tmp_path / "d")
     path = tmp_path / "d" / "features.json"
     content = json.loads(path.read_text())
-    content["featuresDict"]["features"]["image"] = {key: named, "content": {}}
+    inside = {key: named, "jsonFeature": {"json": "{}"}}
+    content["featuresDict"]["features"]["image"] = inside
+    if key == "type":  # as earlier versions wrote it
+        content = {key: named, "content": {}}
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match="names code to run"):
         loading.load_dataset(str(tmp_path / "d"))
 
 
-@pytest.mark.parametrize("place", ["data_dir", "registered"])
+@pytest.mark.parametrize("place", ["text", "dataset_info.json"])
+def test_features_are_tfds_own_wherever_they_are_named(tmp_path, place):
+    make().save(tmp_path / "d")
+    path = tmp_path / "d" / "features.json"
+    if place == "text":
+        name = "tensorflow_datasets.core.features.sequence_feature.Sequence"
+        inside = {"feature": {"type": "antigravity.X", "content": {}}, "length": None}
+        content = {"pythonClassName": name, "jsonFeature": {"json": json.dumps(inside)}}
+    else:
+        features = path.read_text().replace("tensorflow_datasets.core", "trap")
+        path = tmp_path / "d" / place
+        content = {**json.loads(path.read_text()), "features": json.loads(features)}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="names code to run"):
+        loading.load_dataset(str(tmp_path / "d"))
+    assert "antigravity" not in sys.modules
+
+
+def test_deep_features_are_refused(tmp_path):
+    make().save(tmp_path / "d")
+    deep = "[" * 100_000 + "]" * 100_000
+    (tmp_path / "d" / "features.json").write_text(f'{{"type": {deep}}}')
+    with pytest.raises(ValueError, match="its features are damaged"):
+        loading.load_dataset(str(tmp_path / "d"))
+
+
+@pytest.mark.parametrize(
+    "place", ["data_dir", "registered", "camel case", "link", "configuration"]
+)
 def test_features_of_data_found_by_name_are_tfds_own(tmp_path, monkeypatch, place):
     make().save(tmp_path / "d" / "trapped" / "1.0.0")
     path = tmp_path / "d" / "trapped" / "1.0.0" / "features.json"
     path.write_text(path.read_text().replace("tensorflow_datasets.core", "trap"))
+    name = {"camel case": "Trapped", "link": "linked", "configuration": "other"}
+    name = name.get(place, "trapped")
+    if place == "link":
+        (tmp_path / "d" / name).mkdir()
+        (tmp_path / "d" / name / "1.0.0").symlink_to(path.parent)
+    if place == "configuration":
+        (tmp_path / "d" / name / ".config").mkdir(parents=True)
+        usual = json.dumps({"default_config_name": "../trapped"})
+        (tmp_path / "d" / name / ".config" / "metadata.json").write_text(usual)
     monkeypatch.setattr(tfds.core.utils.file_utils, "_REGISTERED_DATA_DIRS", set())
     if place == "registered":
         tfds.core.add_data_dir(tmp_path / "d")
-    data_dir = str(tmp_path / "d") if place == "data_dir" else None
+    data_dir = None if place == "registered" else str(tmp_path / "d")
+    look_up = tfds.features.FeatureConnector.cls_from_name
     with pytest.raises(ValueError, match="names code to run"):
-        loading.load_dataset("trapped", data_dir=data_dir, download=False)
+        loading.load_dataset(name, data_dir=data_dir, download=False)
+    assert tfds.features.FeatureConnector.cls_from_name == look_up
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,18 @@ import contextlib
 import difflib
 import os
 import re
+import threading
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import json_format
 
 from tfdistill.data.images import Form, Pairs
 from tfdistill.data.normalization import Normalization
 from tfdistill.data.sources import Source
-from tfdistill.runs import files
 
 _OWN_FEATURES = "tensorflow_datasets."
+_REPLACING = threading.Lock()
 # Mean and standard deviation of images scaled to [0, 1], as the literature uses
 # them: results can be compared only if everyone normalises in the same way.
 _KNOWN = {
@@ -62,14 +64,17 @@ def prepared(folder: str):
     Returns:
         The TFDS builder of the folder or of its latest version; None if neither holds
         prepared data.
+
+    Raises:
+        ValueError: If the data name code to run.
     """
     import tensorflow_datasets as tfds
 
     versions = tfds.core.utils.version.list_all_versions(folder)
     for path in [folder, *(os.path.join(folder, str(v)) for v in versions[::-1])]:
         if os.path.isfile(os.path.join(path, "dataset_info.json")):
-            _check_features(path)
-            return tfds.builder_from_directory(path)
+            with _own_features():
+                return tfds.builder_from_directory(path)
     return None
 
 
@@ -86,24 +91,24 @@ def find_builder(name: str, data_dir, download: bool):
 
     Raises:
         FileNotFoundError: If the data are not prepared and may not be downloaded.
-        ValueError: If there is no data set of that name.
+        ValueError: If there is no data set of that name, or it names code to run.
     """
     import tensorflow_datasets as tfds
 
     base = re.split("[:/]", name)[0]
-    for folder in tfds.core.utils.file_utils.list_data_dirs(data_dir):
-        for path, _, _ in os.walk(os.path.join(folder, base)):
-            _check_features(path)
     if base == "usps":
         from tfdistill.data import usps  # noqa: F401  (the import registers it)
     try:
-        builder = tfds.builder(name, data_dir=data_dir)
+        with _own_features():
+            builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
         near = difflib.get_close_matches(base, known_names())
         hint = f"did you mean {' or '.join(near)}?" if near else "no name is near."
         raise ValueError(
             f"There is no data set, file or folder {name!r}; {hint}"
         ) from None
+    except _NamesCode as error:
+        raise ValueError(f"{name!r}: {error}") from None
     except (AssertionError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"TFDS has no {name!r}: {reason}") from error
@@ -117,26 +122,40 @@ def find_builder(name: str, data_dir, download: bool):
     return builder
 
 
-def _check_features(folder):
-    """Refuses features that are not TFDS's own: it would import what they name."""
-    path = os.path.join(folder, "features.json")
-    content = files.read_json(path) if os.path.isfile(path) else {}
-    inside: list = [content]
-    while inside:
-        found = inside.pop()
-        if isinstance(found, list):
-            inside += found
-        if isinstance(found, dict):
-            inside += found.values()
-            for key, name in found.items():
-                # As protocol buffers spell it, and as earlier versions did.
-                names = key.replace("_", "").lower() in ("pythonclassname", "type")
-                own = not isinstance(name, str) or name.startswith(_OWN_FEATURES)
-                if names and not own:
-                    raise ValueError(
-                        f"{path} names code to run, {name!r}: only features of TFDS "
-                        "itself are read."
-                    )
+class _NamesCode(ValueError):
+    """Data have features that are not TFDS's own."""
+
+
+@contextlib.contextmanager
+def _own_features():
+    """Until the block ends, TFDS refuses features that are not its own.
+
+    It imports what a file names. Which file that is depends on links, configurations
+    and versions, and names may be nested in texts: all of them come to one function.
+    """
+    import tensorflow_datasets as tfds
+
+    feature = tfds.features.FeatureConnector
+    # What one thread puts back is not to be what another has put there.
+    with _REPLACING:
+        look_up, replaced = feature.cls_from_name, vars(feature)["cls_from_name"]
+
+        def own(name):
+            if not str(name).startswith(_OWN_FEATURES):
+                raise _NamesCode(
+                    f"a feature names code to run, {name!r}: only features of "
+                    "TFDS itself are read."
+                )
+            return look_up(name)
+
+        feature.cls_from_name = staticmethod(own)
+        try:
+            yield
+        except (RecursionError, json_format.ParseError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"its features are damaged: {reason}") from error
+        finally:
+            feature.cls_from_name = replaced
 
 
 def of_builder(builder) -> Source:
