@@ -150,19 +150,32 @@ def here(tmp_path_factory):
     make(student="trap:net").save(folder / "run" / "distilled")
     (folder / "pool").mkdir()
     (folder / "pool" / "a.weights.h5").write_bytes(b"x")
-    text = pools.manifest(
-        str(folder / "pool"),
-        [pools.Member(str(folder / "pool" / "a.weights.h5"), "0" * 64, 0.5)],
-        0,
-        student="trap:net",
-        dataset="digits",
-        normalization=Normalization((0.5,), (0.2,)),
-        num_classes=10,
-    )
-    (folder / "pool" / "pool.json").write_text(text)
+    for name, student, dataset in (
+        ("pool", "trap:net", "digits"),
+        ("fetched", "linear", "theirs:code"),
+    ):
+        (folder / name).mkdir(exist_ok=True)
+        text = pools.manifest(
+            str(folder / name),
+            [pools.Member(str(folder / name / "a.weights.h5"), "0" * 64, 0.5)],
+            0,
+            student=student,
+            dataset=dataset,
+            normalization=Normalization((0.5,), (0.2,)),
+            num_classes=10,
+        )
+        (folder / name / "pool.json").write_text(text)
     (folder / "flags.txt").write_text("--student=trap:net\n--dataset=digits\n")
     (folder / "sets.txt").write_text("--sets=run\n--architectures=linear,trap:net\n")
     (folder / "generator.txt").write_text("--generator=trap:net\n")
+    (folder / "model").mkdir()
+    (folder / "model" / "saved_model.pb").write_bytes(b"x")
+    for name, line in (
+        ("with_model", "--model=model\n--dataset=digits\n"),
+        ("with_data", "--dataset=theirs:code\n"),
+    ):
+        (folder / name).mkdir()
+        (folder / name / "flags.txt").write_text(line)
     return folder
 
 
@@ -176,6 +189,15 @@ def here(tmp_path_factory):
         ["compare", "--flagfile=sets.txt", "--workdir=new"],
         ["pretrain", "--flagfile=flags.txt", "--workdir=new"],
         ["distill", "--flagfile=generator.txt", "--workdir=new"],
+        ["audit", "--flagfile=with_model/flags.txt", "--workdir=new"],
+        ["audit", "--workdir=with_model", "--apply=new"],
+        ["audit", "--workdir=with_data", "--apply=new"],
+        ["evaluate", "--attack", "--flagfile=with_model/flags.txt", "--workdir=run"],
+        ["distill", "--flagfile=with_data/flags.txt", "--workdir=new"],
+        [
+            *["baseline", "--kind=fada", "--initial_weights=pretrained"],
+            *["--pool=fetched", "--workdir=new"],
+        ],
     ],
     ids=" ".join,
 )
@@ -215,11 +237,29 @@ def test_names_of_code():
         assert code.is_named(name)
     for name in (None, "", "lenet", "mlp,convnet@32", "keras.applications:MobileNetV2"):
         assert not code.is_named(name)
+    for name in ("huggingface:their/data", "theirs:code/small:1.0.0", "their-s:code"):
+        assert code.is_fetched(name)
+    for name in (None, "", "mnist", "mnist:3.0.1", "name/small:1.0.0", "a:b.npz"):
+        assert not code.is_fetched(name)
     given = ["--space=a:b", "-student", "c:d", "--flagfile=x"]
     assert code.is_typed("space", "a:b", given)
     assert code.is_typed("student", "c:d", given)
     assert not code.is_typed("student", "a:b", given)
     assert code.is_typed("architectures", "a,b:c", ["--architectures=a, b:c"])
+
+
+def test_a_saved_model_is_typed_as_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "net").mkdir()
+    (tmp_path / "flags.txt").write_text("--model=~/net\n")
+    flags = ["--attack", "--workdir=w", f"--flagfile={tmp_path / 'flags.txt'}"]
+    with pytest.raises(InputError, match="names code to run"):
+        evaluate.COMMAND.parse(flags)
+    c = evaluate.COMMAND.parse([*flags, "--model=~/net"])
+    assert c.model == str(tmp_path / "net")
+    # Of a file no code is run.
+    (tmp_path / "flags.txt").write_text("--model=net.keras\n")
+    assert evaluate.COMMAND.parse(flags).model == "net.keras"
 
 
 @pytest.mark.parametrize("key", ["pythonClassName", "python_class_name", "type"])

@@ -25,6 +25,7 @@ is never touched.
 
 import os
 
+from tfdistill._internal import code
 from tfdistill.cli import (
     audit_copies,
     content,
@@ -54,6 +55,7 @@ _MODEL = Flag(
     "Has this network learned wrong labels? A .keras file, a SavedModel or a "
     ".weights.h5 file of --student, for images normalised as in metrics.json.",
     value="FILE",
+    names_code=code.is_saved_model,
 )
 _FLIP = Flag(
     "flip",

@@ -2,9 +2,11 @@
 
 import os
 
+from tfdistill._internal import code
 from tfdistill.cli import data, run_folder
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError
 
 SOURCE = Flag(
     "source_dataset",
@@ -13,6 +15,7 @@ SOURCE = Flag(
     "With --kind=fada: the data that the pool's students were trained on.",
     value="NAME",
     shown="what the pool says",
+    names_code=code.is_fetched,
 )
 LEARNED_RATES = Flag(
     "learned_rates",
@@ -40,6 +43,12 @@ def source(configuration: Configuration, dataset, start):
     if c.kind != "fada":
         return None
     name = c.source_dataset or start.pool.dataset
+    if not c.source_dataset and code.is_fetched(name):
+        raise InputError(
+            f"--pool={c.pool} is of the data {name}, which names code to run, and a "
+            "file's word is not enough: if you trust that code, pass "
+            f"--source_dataset={name}."
+        )
     found = data.load(c, name)
     for what in ("image_shape", "num_classes"):
         if getattr(found, what) != getattr(dataset, what):

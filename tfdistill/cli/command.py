@@ -43,8 +43,9 @@ class Flag:
         library: Whose default this is, as "module:function.argument" in tfdistill.
             The tests compare the two.
         table: Where the library has the choices, as "module:name".
-        names_code: Whether the value may be code to import. A file that the command
-            line names (--flagfile) cannot give such a value: it must be typed.
+        names_code: Which values are code to run; None if there are none. A file that
+            the command line names (--flagfile) cannot give such a value: it must be
+            typed.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Flag:
     written: bool = False
     library: str = ""
     table: str = ""
-    names_code: bool = False
+    names_code: Callable[[str], bool] | None = None
 
     def define(self, values: absl_flags.FlagValues) -> None:
         """Makes it known to absl."""
@@ -216,7 +217,8 @@ class Command:
             if needed and not found[name]:
                 raise InputError(f"--{name} is missing: {flag.missing}")
             if flag.names_code:
-                _check_typed(flag, found[name], arguments)
+                asked = values[name].value if name in given else found[name]
+                _check_typed(flag, asked, arguments)
         return self.resolve(Configuration(found))
 
     def record(self, configuration: Configuration) -> str:
@@ -287,8 +289,8 @@ class Command:
         named = [
             line
             for line in filter(self._knows, recorded.split("\n"))
-            if self.flags[name_of(line)].names_code
-            and code.is_named(line.partition("=")[2])
+            if (names_code := self.flags[name_of(line)].names_code)
+            and names_code(line.partition("=")[2])
         ]
         return [f"--flagfile={path}", *named]
 
@@ -326,7 +328,7 @@ class Command:
 def _check_typed(flag, value, arguments):
     line = flag.line(value) or ""
     value = line.partition("=")[2]
-    if code.is_named(value) and not code.is_typed(flag.name, value, arguments):
+    if flag.names_code(value) and not code.is_typed(flag.name, value, arguments):
         raise InputError(
             f"{line} stands in a file and names code to run, and a file's word is not "
             f"enough: if you trust that code, type {line} as well."

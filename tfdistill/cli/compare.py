@@ -19,6 +19,7 @@ is never run. Writes:
 import math
 import os
 
+from tfdistill._internal import code
 from tfdistill.cli import (
     compared_sets,
     data,
@@ -45,7 +46,7 @@ _WHO_LEARNS = [
         "package.module:function.",
         shown="those of the sets, convnet and lenet",
         library=f"{_COMPARE}.architectures",
-        names_code=True,
+        names_code=code.is_named,
     ),
     Flag(
         "networks",

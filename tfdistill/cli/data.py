@@ -2,12 +2,10 @@
 
 import dataclasses
 import itertools
-import os
-import re
 from collections.abc import Mapping, Sequence
 from types import NoneType
 
-from tfdistill._internal import fields
+from tfdistill._internal import code, fields
 from tfdistill.cli import content as contents
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
@@ -59,6 +57,7 @@ def _flags(dataset):
             'The real data: "digits" (built in), a TFDS name such as "mnist", a .npz '
             "file, a folder of images by class, or a prepared TFDS folder.",
             value="NAME",
+            names_code=code.is_fetched,
         ),
         Flag(
             "data_dir",
@@ -262,8 +261,7 @@ def as_recorded(configuration: Configuration, provenance: Mapping) -> Configurat
     try:
         for name in _RECORDED:
             declared[name].check_recorded(known.get(name))
-        name = known.get("dataset") or ""
-        if re.search(":(?![0-9])", name) and not os.path.exists(name):
+        if code.is_fetched(known.get("dataset")):
             raise ValueError("dataset names code of others, which TFDS would run")
         kinds = {"pool": str, "pool_content": str, "new_head": bool}
         for name, kind in kinds.items():

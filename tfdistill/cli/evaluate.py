@@ -24,6 +24,7 @@ of another model, pool, number or data have names of their own, as above.
 
 import os
 
+from tfdistill._internal import code
 from tfdistill.cli import (
     comparisons,
     content,
@@ -60,6 +61,7 @@ _WHO_LEARNS = [
         "With --attack: the network in question, a .keras file, a SavedModel or a "
         ".weights.h5 file of --student, for normalised images.",
         value="FILE",
+        names_code=code.is_saved_model,
     ),
 ]
 _WHAT_IS_LEARNED = [

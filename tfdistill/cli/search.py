@@ -23,6 +23,7 @@ import contextlib
 import os
 import shutil
 
+from tfdistill._internal import code
 from tfdistill.cli import (
     content,
     data,
@@ -68,7 +69,7 @@ _WHO_LEARNS = [
         "What candidates look like: small_convnets, cells, or your own "
         "package.module:function of KerasTuner's HyperParameters.",
         value="NAME",
-        names_code=True,
+        names_code=code.is_named,
     ),
     Flag(
         "oracle",

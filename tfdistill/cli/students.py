@@ -22,7 +22,7 @@ STUDENT = Flag(
     "your own package.module:function; several, with commas.",
     value="NAME",
     shown=f"the pool's, or {BY_SIZE}",
-    names_code=True,
+    names_code=code.is_named,
 )
 # Of ridge regression: features of convolutions teach other networks, too.
 _WIDE, _WIDE_IF_SMALL = "wide_convnet_bn@32-64-128", "wide_convnet_bn@32-64"
@@ -145,7 +145,7 @@ def one_student(default: str | None, shown: str = "", library: str = "") -> Flag
         value="NAME",
         shown=shown,
         library=library,
-        names_code=True,
+        names_code=code.is_named,
     )
 
 

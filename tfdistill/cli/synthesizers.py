@@ -1,5 +1,6 @@
 """The flags that say what makes the synthetic batches, and what they name."""
 
+from tfdistill._internal import code
 from tfdistill.cli import training
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
@@ -52,7 +53,7 @@ FLAGS = [
         "The generator's network, also with sizes (gtn_generator@64-256-32), or your "
         "own package.module:function.",
         value="NAME",
-        names_code=True,
+        names_code=code.is_named,
     ),
     IMAGES_PER_CLASS,
     Flag(
