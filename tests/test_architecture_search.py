@@ -604,6 +604,29 @@ def test_a_seed_of_the_search_ranks_by_no_image_that_was_learned_from(folder):
             search_data.as_distilled(c, made)
 
 
+@pytest.mark.parametrize(
+    "flags, says",
+    [
+        ("--seed=0\n--validation=0.0\n", "was learned from all training images"),
+        ("", "does not say which training images"),
+        ("--seed=0\n", ""),
+    ],
+)
+def test_a_search_says_if_it_may_rank_by_what_was_learned_from(
+    distilled, capsys, flags, says
+):
+    made = {"load": {"dataset": "digits"}, **({"flags": flags} if flags else {})}
+    given = ["--workdir=w", "--distilled=d", "--seed=3"]
+    c, found = search_data.load(
+        search.COMMAND.parse(given), distilled.replace(provenance=made)
+    )
+    said = capsys.readouterr().out
+    assert says in said and said.count("\n") == bool(says)
+    assert c.seed == 3 and c.validation == 0.1
+    usual = tfdistill.load_dataset("digits").hold_out(0.1, seed=0)
+    np.testing.assert_array_equal(found.validation.images, usual.validation.images)
+
+
 def test_another_search_in_the_folder_is_refused(digits, distilled, tmp_path):
     Search(widths, distilled, digits, tmp_path).explore(1)
     other = distilled.replace(images=distilled.images + 1)
