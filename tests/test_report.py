@@ -271,6 +271,23 @@ def test_what_a_killed_evaluation_left_is_no_row(run, tmp_path):
         assert report.Run.of_folder(tmp_path / "run").rows == before
 
 
+def test_a_report_shows_networks_that_nearly_overflowed(run, tmp_path):
+    large = float(np.finfo(np.float32).max)
+    shutil.copytree(run, tmp_path / "run")
+    path = tmp_path / "run" / "metrics.json"
+    content = json.loads(path.read_text())
+    content |= {"headline": "loss", "higher_is_better": False}
+    for result in (content, content["before"]):
+        result |= {"loss_mean": large, "loss_std": large}
+    for row in content["history"]:
+        row |= {"val_loss": large, "val_loss_std": 0.0}
+    path.write_text(json.dumps(content))
+    assert "3.403e+38 ± 3.4e+38" in Page(report.page([tmp_path / "run"])).text
+    path.write_text(json.dumps({**content, "loss_mean": 10**31}))
+    with pytest.raises(ValueError, match="loss_mean must be a number"):
+        report.page([tmp_path / "run"])
+
+
 def test_metrics_without_a_headline_give_the_same_page(run, tmp_path):
     old = tmp_path / run.name
     shutil.copytree(run, old)

@@ -50,11 +50,8 @@ def number(lowest: float = -math.inf, highest: float = math.inf) -> Kind:
     return Kind(f"a number{ends}", lambda v: _is_number(v) and lowest <= v <= highest)
 
 
-#: NaN and infinity, too: what students that diverged give.
-FIGURE = Kind(
-    "a number",
-    lambda v: _is_number(v) or (isinstance(v, float) and not math.isfinite(v)),
-)
+#: Any float, NaN and infinity, too: what students that diverge give.
+FIGURE = Kind("a number", lambda v: isinstance(v, float) or _is_number(v))
 TEXT = Kind("a text", lambda v: isinstance(v, str))
 SWITCH = Kind("true or false", lambda v: isinstance(v, bool))
 OBJECT = Kind("an object", lambda v: isinstance(v, dict))
