@@ -4,7 +4,9 @@ import collections
 import json
 import math
 import re
+import resource
 import sys
+import types
 
 import commands
 import keras
@@ -12,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tfdistill import inner
+from tfdistill.cli import results
 
 
 def tool(name, *arguments):
@@ -85,6 +88,17 @@ def test_scaling(tmp_path):
         assert row[name] > 0 and math.isfinite(off)
         said = rf"^{line}: {int(off <= 0.3)} of 1 .* off by {100 * off:.0f} %$"
         assert re.search(said, output, re.MULTILINE), output
+
+
+@pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
+def test_memory_is_in_bytes_whatever_the_system_counts(platform, unit, monkeypatch):
+    monkeypatch.syspath_prepend("tools")
+    import processes
+
+    used = types.SimpleNamespace(ru_maxrss=3 * 2**20)
+    monkeypatch.setattr(resource, "getrusage", lambda who: used)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert results.peak_memory() == processes.peak_memory() == unit * 3 * 2**20
 
 
 def test_peers_are_timed_in_turns(tmp_path, monkeypatch, capsys):

@@ -18,7 +18,6 @@ nor memory depends on values.
 
 import json
 import os
-import resource
 import statistics
 import sys
 import time
@@ -90,11 +89,6 @@ def _are_methods(values):
 )
 def _is_one_of_both(given):
     return not given["side_by_side"] or given["students_per_step"] == 1
-
-
-def peak_memory() -> int:
-    """Bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def measure(method: str, num_steps: int, count: int) -> dict:
@@ -179,7 +173,7 @@ def measure(method: str, num_steps: int, count: int) -> dict:
             "ratio": statistics.median(t / a for a, t in pairs),
         }
     outer_step = step_of(FLAGS.students_per_step)
-    before = peak_memory()
+    before = processes.peak_memory()
     clock = time.perf_counter()
     outer_step.get_concrete_function(seed, images, labels)
     trace = time.perf_counter() - clock
@@ -193,8 +187,8 @@ def measure(method: str, num_steps: int, count: int) -> dict:
         "step_ms": statistics.median(times),
         "fastest_ms": min(times),
         # Beside what there was before: TensorFlow itself, and the data.
-        "memory_bytes": peak_memory() - before,
-        "peak_mib": peak_memory() / MIB,
+        "memory_bytes": processes.peak_memory() - before,
+        "peak_mib": processes.peak_memory() / MIB,
         "weights_bytes": 4 * model.count_params(),
     }
 
