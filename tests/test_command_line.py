@@ -199,6 +199,7 @@ def test_evaluations_do_not_replace_each_other(tmp_path):
         [short],
         [short, f"--dataset={other}"],
         [short, "--changes=flip:0"],
+        [short, "--changes="],
         [short, "--training_batch=8"],
     ):
         before = {*workdir.glob("metrics*")}

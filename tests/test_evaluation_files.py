@@ -161,6 +161,15 @@ def test_figures_of_other_networks_leave_with_them(tmp_path):
     }
 
 
+def test_training_of_other_networks_leaves_with_them(tmp_path):
+    training = {"updates": 5, "training_batch": 8, "changes": {}}
+    before = {"num_students": 2, "seed": 0, TEST: "a", **training}
+    (tmp_path / "metrics-x.json").write_text(json.dumps(before))
+    usual = {"num_students": 2, "seed": 0, TEST: "a", "updates": 5}
+    evaluation_files.write(str(tmp_path), "metrics-x", usual)
+    assert read(tmp_path) == {"metrics-x.json": usual}
+
+
 def test_all_figures_of_an_attack_are_of_the_same_networks(tmp_path):
     attack = ["--objective=attack", "--attack_class=0", "--target_class=1"]
     size = [*LINEAR, "--method=unrolled", "--epochs=1", "--outer_steps=1"]

@@ -254,7 +254,7 @@ def _test(c, distilled, dataset, new_head):
         name += f"-{c.updates}-updates-{c.training_rate:g}"
         name += f"-batch-{c.training_batch}" * ("training_batch" in found)
         if "changes" in found:
-            name += evaluation_files.plain("-".join(["", *c.changes]))
+            name += evaluation_files.plain("-".join(["", *(c.changes or ["none"])]))
     if evaluation_files.of_other_data(
         c.workdir, distilled.provenance, dataset, c.dataset
     ):

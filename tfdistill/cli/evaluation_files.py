@@ -13,8 +13,9 @@ from tfdistill.runs import files, headings
 TEST = "test_data"
 # Of what it is, besides its name; all but the last are hashes.
 _OF = (TEST, "start", "student")
-# Figures of networks, besides means and deviations.
+# What is said of networks, besides means and deviations: figures, and their training.
 _DETAILS = ("accuracy_per_class", "confusion", "mistakes")
+_TRAINING = ("updates", "training_rate", "training_batch", "changes")
 # What is compared with that of another test, or is part of a name.
 _FIELDS = {
     "num_students": fields.whole(1),
@@ -167,7 +168,7 @@ def write(
             f"this one, of {count}, is in {written}.json."
         )
         return written, before
-    # Figures that this one lacks are of the networks before: they leave with those.
+    # What this one lacks of that is of the networks before: it leaves with those.
     left = {key for key in before if key not in found and _is_of_networks(key)}
     if most and count > most:
         own = left | found.keys()
@@ -184,8 +185,8 @@ def forget(folder: str) -> None:
 
 
 def _is_of_networks(key):
-    """Whether a key is that of a figure, and not of the run."""
-    return key.endswith(("_mean", "_std")) or key in _DETAILS
+    """Whether a key is of the networks, and not of the run."""
+    return key.endswith(("_mean", "_std")) or key in _DETAILS + _TRAINING
 
 
 def _own(folder, name, found):
