@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -544,3 +546,9 @@ def test_output_that_is_cut(arguments):
     with process.stderr:
         assert process.stderr.read() == ""
     assert process.wait(60) == 128 + signal.SIGPIPE
+
+
+def test_errors_that_are_closed():
+    command = f"{sys.executable} -m tfdistill distilled 2>&-"
+    process = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert process.returncode == 0 and "digits/10: " in process.stdout

@@ -496,7 +496,8 @@ def test_what_the_library_warns_of_is_a_line_in_the_words_of_flags(capsys):
     assert "are not used" in line and ": --initial_weights=fixed keeps them" in line
 
 
-def test_missing_and_foolish_flags_are_refused(command):
+def test_missing_and_foolish_flags_are_refused(command, tmp_path):
+    (tmp_path / "flags.txt").write_bytes(b"--steps=3\n\xff\xfe")
     for arguments, says in (
         ([], "--workdir is missing: name a folder, e.g. --workdir=run."),
         (["--workdir=w", "--rate=inf"], "--rate must be a finite number, not inf."),
@@ -511,6 +512,7 @@ def test_missing_and_foolish_flags_are_refused(command):
         (["--soft=maybe"], "--soft=maybe must be true or false."),
         (["--steps"], "--steps needs a value: a whole number of at least 1."),
         (["--flagfile=absent"], "--flagfile=absent cannot be read: No such file or"),
+        ([f"--flagfile={tmp_path}/flags.txt"], "--flagfile must name a text in UTF-8"),
     ):
         with pytest.raises(InputError) as error:
             command.parse(arguments)

@@ -172,6 +172,14 @@ def test_it_is_logged_where_keras_logs(capsys, caplog):
     assert "working 1/1 things" in caplog.text
 
 
+def test_nothing_is_told_where_output_is_closed(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    with Progress() as progress:
+        progress.part("working", 1, "things")
+        progress.say("A line.")
+        progress.advance()
+
+
 _PROGRAM = """
 from tfdistill.cli import quiet
 quiet.start()
@@ -185,6 +193,17 @@ with Progress() as progress:
         progress.advance()
         progress.say("A line.")
 """
+
+
+def test_errors_that_are_filtered_tell_of_any_path():
+    program = "import sys; from tfdistill.cli import quiet; quiet.start()"
+    program += "; print('\\udcff', file=sys.stderr)"
+    process = subprocess.run(
+        [sys.executable, "-c", program],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.path.dirname(tfdistill.__path__[0])},
+    )
+    assert process.stderr == b"\\udcff\n"
 
 
 def test_a_terminal_has_one_bar_though_its_errors_are_filtered():

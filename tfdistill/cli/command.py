@@ -193,7 +193,7 @@ class Command:
             flag.define(values)
         try:
             _, *rest = values([f"tfdistill {self.name}", *arguments])
-        except absl_flags.Error as error:
+        except (absl_flags.Error, UnicodeDecodeError) as error:
             sentence = refused_flags.sentence(error, self.flags, self.name)
             raise InputError(sentence) from error
         if rest:

@@ -1,4 +1,4 @@
-"""Standard output whose reader has gone: `tfdistill evaluate ... | head -2`."""
+"""Output without a reader: `tfdistill evaluate ... | head -2`, or `2>&-`."""
 
 import io
 import os
@@ -22,6 +22,19 @@ class _Cut(io.FileIO):
             return super().write(data)
         except BrokenPipeError:
             os._exit(EXIT_STATUS)
+
+
+def open_closed() -> None:
+    """Opens standard output and error if they are closed: what they get is lost.
+
+    Else their descriptors would be those of the next files, and TensorFlow's notes
+    would go into these.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            file = open(number, "w", encoding="utf-8", errors="replace", closefd=False)
+            setattr(sys, name, file)
 
 
 def end_quietly() -> None:

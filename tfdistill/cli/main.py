@@ -58,6 +58,7 @@ def run() -> None:
     read its output has gone) or 143 (stopped by SIGTERM). After the last three the same
     command goes on.
     """
+    cut_output.open_closed()
     cut_output.end_quietly()
     name, *arguments = sys.argv[1:] or ["--help"]
     if name == "--version":

@@ -40,7 +40,10 @@ def start() -> None:
     else:
         os.dup2(writer, 2)
         os.close(writer)
-        sys.stderr = os.fdopen(screen, "w", buffering=1)
+        before = sys.stderr
+        sys.stderr = os.fdopen(
+            screen, "w", buffering=1, encoding=before.encoding, errors=before.errors
+        )
     os.close(reader)
 
 

@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from tfdistill.cli.command import Flag
 
 
-def sentence(error: absl_flags.Error, flags: "Mapping[str, Flag]", command: str) -> str:
+def sentence(error: Exception, flags: "Mapping[str, Flag]", command: str) -> str:
     """What is wrong with a flag, and what it takes.
 
     Args:
-        error: Raised by absl while it parsed a command line.
+        error: Raised by absl while it parsed a command line, or read a flagfile.
         flags: The command's, by name.
         command: Name of the command.
     """
     text = " ".join(str(error).replace("FATAL Flags parsing error: ", "").split())
+    if isinstance(error, UnicodeDecodeError):
+        return f"--flagfile must name a text in {error.encoding.upper()}; it is none."
     if isinstance(error, absl_flags.UnrecognizedFlagError):
         near = difflib.get_close_matches(error.flagname, flags, 1)
         hint = f"; did you mean --{near[0]}?" if near else ""

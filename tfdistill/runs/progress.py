@@ -180,7 +180,7 @@ class Progress:
         """Prints a line above the bar."""
         if self._bar is None and self._shown:
             tell(text)
-        elif self._bar is not None:
+        elif self._bar is not None and sys.stdout is not None:
             self._bar.write(text, file=sys.stdout)
 
     def close(self, finished: bool = True) -> None:
@@ -394,7 +394,6 @@ def _in_notebook():
 def tell(text: str) -> None:
     """Prints a line, or logs it if Keras's interactive logging is off."""
     if keras.config.is_interactive_logging_enabled():
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        print(text, flush=True)
     else:
         logging.info("%s", text)
