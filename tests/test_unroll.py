@@ -329,6 +329,24 @@ def test_parts_follow_one_another_of_a_student_that_mixes_no_images(make_model, 
     np.testing.assert_allclose(found, model(images), atol=1e-5)
 
 
+@pytest.mark.parametrize("images_type", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("policy", ["float32", "float64"])
+def test_parts_are_in_the_precision_of_the_whole_batch(images_type, policy):
+    dense = layers.Dense(CLASSES, dtype=policy)
+    flat = layers.Flatten(dtype=policy)
+    student = StatelessModel(keras.Sequential([keras.Input(SHAPE), flat, dense]))
+
+    def network(images):
+        return student(student.weights, student.state, images, training=False)[0]
+
+    images = tf.random.stateless_normal([256, *SHAPE], [0, 0], dtype="float64")
+    images = tf.cast(images, images_type)
+    found = tf.function(parts.one_by_one, autograph=False)(student, network, images)
+    whole = network(images)
+    assert found.dtype == whole.dtype
+    np.testing.assert_allclose(found, whole, atol=1e-5)
+
+
 def test_a_regulariser_counts():
     penalised = Setting(regularised)(BackGradient)
     free = Setting(lambda: regularised(0.0))(BackGradient)

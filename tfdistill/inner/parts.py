@@ -25,7 +25,8 @@ def one_by_one(student, network, images: tf.Tensor) -> tf.Tensor:
 
     Args:
         student: The `StatelessModel` that the network is of.
-        network: A function of images `[n, *image_shape]`.
+        network: A function of images `[n, *image_shape]`, with outputs in the precision
+            of the losses (`stateless.in_precision`).
         images: float `[batch, *image_shape]`.
 
     Returns:
@@ -37,7 +38,14 @@ def one_by_one(student, network, images: tf.Tensor) -> tf.Tensor:
     if _mixes(student, images):
         return network(images)
     parts = tf.reshape(images, [count // _PART, _PART, *images.shape[1:]])
-    found = tf.map_fn(network, parts, parallel_iterations=1)
+    # Else images or layers are not in double precision, and outputs in single.
+    double = images.dtype == tf.float64 and network(images[:1]).dtype == tf.float64
+    found = tf.map_fn(
+        network,
+        parts,
+        parallel_iterations=1,
+        fn_output_signature=tf.float64 if double else tf.float32,
+    )
     return tf.reshape(found, [count, found.shape[-1]])
 
 
