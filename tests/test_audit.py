@@ -192,6 +192,18 @@ def test_each_example_is_judged_by_all_rounds_that_did_not_see_it(digits):
     assert ((found.agreement >= 0) & (found.agreement <= 1)).all()
 
 
+def test_networks_in_half_precision_judge_as_exactly_as_others(digits):
+    def mixed(image_shape, num_classes):
+        flat = keras.layers.Flatten(dtype="mixed_bfloat16")
+        dense = keras.layers.Dense(num_classes, dtype="mixed_bfloat16")
+        return keras.Sequential([keras.Input(image_shape), flat, dense])
+
+    recipe = audit.Recipe(mixed, rounds=1, outer_steps=1, steps=1)
+    few = digits.of_classes([0, 1, 2])
+    found = audit.examine(few, recipe).probabilities
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
+
+
 def test_a_model_that_has_learned_wrong_labels_by_heart(examined):
     found, wrong, dataset = examined
     images = dataset.normalization.normalize(dataset.train.images).numpy()

@@ -398,6 +398,17 @@ def test_a_teacher_of_other_training_is_refused(digits, tmp_path):
     assert Teacher("linear", digits, 1, 0, folder).accuracy == first.accuracy
 
 
+def test_labels_of_a_teacher_in_half_precision_are_as_exact_as_others(digits):
+    def mixed(image_shape, num_classes):
+        flat = keras.layers.Flatten(dtype="mixed_bfloat16")
+        dense = keras.layers.Dense(num_classes, dtype="mixed_bfloat16")
+        return keras.Sequential([keras.Input(image_shape), flat, dense])
+
+    labels = Teacher(mixed, digits, 1, 0, None).labels(digits.test.images[:1100])
+    assert labels.dtype == "float32" and labels.shape[1:] == (10,)
+    np.testing.assert_allclose(labels.sum(1), 1, atol=1e-5)
+
+
 def test_a_teacher_of_another_network_of_its_name_is_refused(digits, tmp_path):
     def network(activation):
         def named(image_shape, num_classes):

@@ -21,6 +21,7 @@ from tfdistill._internal import seeds
 from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.distiller import Distiller
+from tfdistill.inner.stateless import in_precision
 from tfdistill.runs import files
 from tfdistill.runs.annealing import Anneal
 from tfdistill.runs.backup import Backup
@@ -272,8 +273,7 @@ def _judged(dataset, held, recipe, number, folder, callbacks):
 def _judge(dataset, held, recipe, number, backup_folder, more):
     """Distils from one part, and lets the student judge the part that is held out.
 
-    Returns:
-        Its probabilities, float32 `[held-out examples, classes]`.
+    Its probabilities are float32 `[held-out examples, classes]`.
     """
     known, judged = dataset.train.subset(~held), dataset.train.subset(held)
     seed = recipe.seed + 1000 * number
@@ -318,7 +318,7 @@ def _judge(dataset, held, recipe, number, backup_folder, more):
     distiller.distilled().train(student)
     # Not by `predict`, which would be traced for each student and used once.
     logits = np.concatenate(
-        [student(images, training=False) for images, _ in judged.passes()]
+        [in_precision(student(x, training=False), x) for x, _ in judged.passes()]
     )
     if not np.isfinite(logits).all():
         raise FloatingPointError(

@@ -11,6 +11,7 @@ from tfdistill import students
 from tfdistill.data import fingerprints
 from tfdistill.data.dataset import Dataset
 from tfdistill.evaluation import networks
+from tfdistill.inner.stateless import in_precision
 from tfdistill.runs import files
 from tfdistill.studies import pretraining
 from tfdistill.weights import pool as pools
@@ -80,11 +81,10 @@ class Teacher:
             float32 `[..., classes]`.
         """
         flat = images.reshape(-1, *images.shape[-3:])
-        found = [
-            tf.nn.softmax(self._model(flat[k : k + 500], training=False)).numpy()
-            for k in range(0, len(flat), 500)
-        ]
-        return np.concatenate(found).reshape(*images.shape[:-3], -1)
+        parts = [flat[k : k + 500] for k in range(0, len(flat), 500)]
+        logits = [in_precision(self._model(x, training=False), x) for x in parts]
+        found = tf.nn.softmax(tf.concat(logits, 0)).numpy()
+        return found.reshape(*images.shape[:-3], -1)
 
 
 def pretrained(
