@@ -13,7 +13,8 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
-from tfdistill import inner, students
+from tfdistill import inner, students, unroll
+from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.problem import Problem
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.studies import pretraining
@@ -577,6 +578,88 @@ def test_outer_optimizers_that_accumulate_gradients_are_refused():
     with pytest.raises(ValueError, match="pass students_per_step=4 to compile"):
         distiller.compile(keras.optimizers.Adam(gradient_accumulation_steps=4))
     distiller.compile(keras.optimizers.Adam())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("by_update", [True, False])
+def test_adam_in_keras_is_that_of_the_loop_in_half_precision(dtype, by_update):
+    adam, rates = inner.Adam(epsilon=1e-7), {"learning_rate": np.full(9, 0.1)}
+    weights, rng = [tf.ones([4, 3], dtype)], np.random.default_rng(0)
+    slots = unroll.first_slots(adam, weights)
+    variable = keras.Variable(weights[0], dtype=dtype)
+    if by_update:
+        optimizer = inner.InnerOptimizer.to_keras(adam, rates)
+    else:
+        optimizer = adam.to_keras(rates)
+    optimizer = half_precision.for_weights(optimizer, [variable])
+    for t in range(9):
+        # float16 has no such squares.
+        gradients = [tf.constant(rng.normal(0, 1e-4, [4, 3]), dtype)]
+        given = {"learning_rate": tf.constant(0.1)}
+        weights, slots = adam.take(t, given, gradients, weights, slots)
+        optimizer.apply(gradients, [variable])
+    learned = np.asarray(weights[0], "float32")
+    assert np.abs(learned - 1).max() > 0.3
+    np.testing.assert_allclose(
+        np.asarray(variable.value, "float32"), learned, atol=0.02
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["ordinary", "adam"])
+def test_models_in_half_precision_learn_what_those_in_single_do(optimizer):
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=2)
+    if optimizer == "ordinary":
+        recipe = tfdistill.OrdinaryTraining(updates=20, learning_rate=0.02)
+    else:
+        rates = {"learning_rate": np.full((10, 2), 0.01)}
+        recipe = tfdistill.LearnedSchedule(optimizer, rates)
+    data, changes = data.replace(recipe=recipe), {}
+    for policy in ("float32", "float16", "bfloat16"):
+        model = students.build(digits_learner(policy), digits.image_shape, 10)
+        rng = np.random.default_rng(0)
+        start = [rng.normal(0, 0.1, w.shape) for w in model.get_weights()]
+        model.set_weights(start)
+        data.train(model)
+        pairs = zip(model.get_weights(), start)
+        changes[policy] = [np.asarray(a, "float32") - b for a, b in pairs]
+    for policy in ("float16", "bfloat16"):
+        error = measures.relative_error(changes[policy], changes["float32"])
+        assert error < 0.25, policy
+
+
+def test_networks_in_half_precision_are_pretrained_and_adapted():
+    digits = tfdistill.load_dataset("digits")
+    (model,) = pretraining.pretrain(
+        lambda: students.build(digits_learner("bfloat16"), digits.image_shape, 10),
+        digits,
+        [0],
+        pretraining.Recipe(5, 5, 0.01),
+        batch_size=128,
+        verbose=0,
+    )
+    assert pretraining.accuracies([model], digits.test)[0] > 0.8
+    before = model.get_weights()
+    shots = digits.test.sample(1)
+    few = {"rounds": 3, "discriminator_steps": 1, "learning_rate": 0.01}
+    tfdistill.adaptation.fada(model, digits.train, *shots, **few)
+    moved = max(
+        np.abs(np.asarray(a, "float32") - np.asarray(b, "float32")).max()
+        for a, b in zip(model.get_weights(), before)
+    )
+    assert 0.01 < moved < 0.1
+
+
+def test_a_model_that_learned_in_half_precision_is_saved_as_it_is(tmp_path):
+    digits = tfdistill.load_dataset("digits")
+    data = tfdistill.baselines.random_real(digits, steps=2)
+    data = data.replace(recipe=tfdistill.OrdinaryTraining(updates=2))
+    model = students.build(digits_learner("bfloat16"), digits.image_shape, 10)
+    data.train(model).save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(again.optimizer) is type(model.optimizer)
+    for own, other in zip(model.optimizer.variables, again.optimizer.variables):
+        np.testing.assert_array_equal(own, other)
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])

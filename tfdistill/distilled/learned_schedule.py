@@ -14,6 +14,7 @@ from tfdistill._internal.seeds import Draw, fold_in, shuffled
 from tfdistill.distilled.recipe import Recipe, Teacher
 from tfdistill.inner import optimizers
 from tfdistill.inner.curriculum import Batch, Curriculum
+from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.inner.optimizers.hyperparameter import Hyperparameter
 from tfdistill.inner.optimizers.unknown import UnknownOptimizer
@@ -106,7 +107,7 @@ class LearnedSchedule(Recipe):
 
     def fit(self, model, distilled, verbose):
         model.compile(
-            self.optimizer(),
+            half_precision.for_weights(self.optimizer(), model.trainable_variables),
             distilled.objective.keras_loss(),
             jit_compile=False,
             # Scaling would leave steps out, and the learned ones are counted.

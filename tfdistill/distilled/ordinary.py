@@ -14,6 +14,7 @@ from tfdistill._internal.seeds import Draw, fold_in, shuffled
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.distilled.recipe import Recipe, Teacher
 from tfdistill.inner.curriculum import Batch, Curriculum
+from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.optimizers.adam import Adam
 
 _EPSILON = 1e-7  # Keras's
@@ -97,12 +98,12 @@ class OrdinaryTraining(Recipe):
         if not self.changes.changes_nothing:
             layer = self.changes.layer(int(keras.random.randint((), 0, 2**30)))
             batches = batches.map(lambda x, y: (layer(x, training=True), y))
+        rates = keras.optimizers.schedules.CosineDecay(
+            float(self.learning_rate), self.updates
+        )
+        adam = keras.optimizers.Adam(rates)
         model.compile(
-            keras.optimizers.Adam(
-                keras.optimizers.schedules.CosineDecay(
-                    float(self.learning_rate), self.updates
-                )
-            ),
+            half_precision.for_weights(adam, model.trainable_variables),
             distilled.objective.keras_loss(),
             jit_compile=False,
             auto_scale_loss=False,

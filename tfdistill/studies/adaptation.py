@@ -25,6 +25,7 @@ from tfdistill.data.labels import as_labels
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.batches import difference
+from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.weights.pretrained import PretrainedWeights
 
@@ -101,9 +102,11 @@ def fada(
         raise ValueError(f"learning_rate must be above 0, not {learning_rate}.")
     discriminator = _discriminator(source.num_classes, seed)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    optimizers = [keras.optimizers.Adam(learning_rate) for _ in range(2)]
-    optimizers[0].build(discriminator.trainable_variables)
-    optimizers[1].build(model.trainable_variables)
+    optimizers = []
+    for variables in (discriminator.trainable_variables, model.trainable_variables):
+        adam = keras.optimizers.Adam(learning_rate)
+        optimizers.append(half_precision.for_weights(adam, variables))
+        optimizers[-1].build(variables)
     groups = tf.constant(np.repeat(np.arange(4), pairs))
     confused = tf.constant(np.repeat(_CONFUSED, pairs))
     # The second of a pair is the target's in groups 2 and 4, the source's elsewhere.

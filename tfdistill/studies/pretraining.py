@@ -16,6 +16,7 @@ from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data import fingerprints
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
+from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.runs.backup import Backup
 from tfdistill.weights.random import RandomWeights
@@ -180,8 +181,9 @@ def pretrain(
         told |= _told(dataset, members[0])
     cohort = Cohort(members, told)
     cohort([tf.zeros([1, *dataset.image_shape])] * len(members))  # builds it
+    adam = keras.optimizers.Adam(recipe.learning_rate, beta_1=0.5)
     cohort.compile(
-        keras.optimizers.Adam(recipe.learning_rate, beta_1=0.5),
+        half_precision.for_weights(adam, cohort.trainable_variables),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         # The loss is the mean over the students, each of which minimises its own.
         loss_weights=float(len(members)),

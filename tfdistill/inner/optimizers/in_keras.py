@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfdistill.inner.optimizers.base import InnerOptimizer, step_by_step
+from tfdistill.inner.optimizers.half_precision import PreciseSlots
 
 
-class InKeras(keras.optimizers.Optimizer):
+class InKeras(PreciseSlots):
     """Takes the steps of an inner optimizer, with given hyperparameters at each.
 
     It cannot be saved with a model: its steps are code that no file can hold.
