@@ -202,6 +202,59 @@ def test_replicas_share_the_batches_of_a_pretraining(digits, mirrored):
         np.testing.assert_allclose(shared, alone, atol=1e-4)
 
 
+class Descent(tfdistill.InnerOptimizer):
+    """Gradient descent of somebody's own, which `to_keras` knows nothing of."""
+
+    def __init__(self):
+        self.hyperparameters = (tfdistill.inner.learning_rate(),)
+
+    def update(self, t, hyperparameters, gradients, weights, slots):
+        rate = hyperparameters["learning_rate"]
+        return [w - rate * g for w, g in zip(weights, gradients)], slots
+
+
+def test_replicas_share_the_batches_of_training_on_distilled_data(digits, mirrored):
+    data = tfdistill.baselines.random_real(digits, steps=2)
+    recipe = tfdistill.OrdinaryTraining(updates=5, learning_rate=0.01)
+    rates = {"learning_rate": np.full((3, 2), 0.1)}
+    own = tfdistill.LearnedSchedule(Descent(), rates)
+    for kind in (data, data.replace(recipe=recipe), data.replace(recipe=own)):
+        results = []
+        for strategy in (tf.distribute.get_strategy(), mirrored):
+            with strategy.scope():
+                model = students.linear(digits.image_shape, 10)
+                model.set_weights([np.zeros(w.shape) for w in model.get_weights()])
+                results.append(kind.train(model).get_weights())
+        assert np.abs(results[0][0]).max() > 1e-3
+        for alone, shared in zip(*results):
+            np.testing.assert_allclose(shared, alone, atol=1e-3)
+
+
+def test_batches_that_replicas_cannot_share_evenly_are_refused(digits, mirrored):
+    few = digits.of_classes([0, 1, 2])
+    data = tfdistill.baselines.random_real(few, steps=2)  # of 3 images
+    ordinary = data.replace(recipe=tfdistill.OrdinaryTraining(2, batch_size=5))
+
+    def make_model():
+        return students.linear(few.image_shape, 3)
+
+    def pretrain(batch_size):
+        recipe = pretraining.Recipe(1, 1)
+        return pretraining.pretrain(
+            make_model, few, [0], recipe, batch_size=batch_size, verbose=0
+        )
+
+    says = "2 replicas cannot share batches of {} images evenly: train outside"
+    with mirrored.scope():
+        with pytest.raises(ValueError, match=says.format(3)):
+            data.train(make_model())
+        with pytest.raises(ValueError, match=says.format(5)):
+            ordinary.train(make_model())
+        with pytest.raises(ValueError, match=says.format(7)):
+            pretrain(7)
+    data.train(make_model())
+
+
 def test_a_search_is_spread_too(digits, mirrored, tmp_path):
     pytest.importorskip("keras_tuner")
     from tfdistill.studies.architecture_search.search import Search

@@ -282,7 +282,8 @@ class DistilledDataset(faces.DistilledFace):
             The same model.
 
         Raises:
-            ValueError: If the model takes other or raw images, or gives no logits.
+            ValueError: If the model takes other or raw images, gives no logits, or the
+                replicas of its strategy cannot share batches evenly.
         """
         checks.check_learner(self, model)
         self.assign_initial_weights(model)

@@ -18,6 +18,7 @@ from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.inner.optimizers.hyperparameter import Hyperparameter
 from tfdistill.inner.optimizers.unknown import UnknownOptimizer
+from tfdistill.runs import strategies
 
 
 @final
@@ -106,6 +107,7 @@ class LearnedSchedule(Recipe):
         return _StepByStep(distilled)
 
     def fit(self, model, distilled, verbose):
+        strategies.check_batches(model, distilled.images.shape[1])
         model.compile(
             half_precision.for_weights(self.optimizer(), model.trainable_variables),
             distilled.objective.keras_loss(),

@@ -16,6 +16,7 @@ from tfdistill.distilled.recipe import Recipe, Teacher
 from tfdistill.inner.curriculum import Batch, Curriculum
 from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.optimizers.adam import Adam
+from tfdistill.runs import strategies
 
 _EPSILON = 1e-7  # Keras's
 
@@ -93,6 +94,7 @@ class OrdinaryTraining(Recipe):
         images = distilled.images.reshape(flat)
         labels = distilled.labels.reshape(len(images), -1)
         size = min(self.batch_size, len(images))
+        strategies.check_batches(model, size)
         batches = tf.data.Dataset.from_tensor_slices((images, labels))
         batches = batches.shuffle(len(images)).repeat().batch(size)
         if not self.changes.changes_nothing:

@@ -95,6 +95,27 @@ def share(what: str, number: int, strategy: tf.distribute.Strategy) -> int:
     return number // replicas
 
 
+def check_batches(model, size: int) -> None:
+    """Refuses batches of which a model's replicas would have unequal parts.
+
+    Keras's `fit` fails on them, and would weight the images of small parts more.
+
+    Args:
+        model: A `keras.Model` that is to be trained by `fit`.
+        size: Images of a batch, over all replicas.
+
+    Raises:
+        ValueError: If it is not a multiple of the number of replicas.
+    """
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if size % replicas:
+        raise ValueError(
+            f"The strategy's {replicas} replicas cannot share batches of {size} images "
+            f"evenly: train outside its scope, or in batches of a multiple of "
+            f"{replicas}."
+        )
+
+
 def batches(strategy: tf.distribute.Strategy, split, batch_size: int, **kwargs):
     """Batches for `fit`, over all replicas.
 

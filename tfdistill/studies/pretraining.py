@@ -18,6 +18,7 @@ from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.stateless import StatelessModel
+from tfdistill.runs import strategies
 from tfdistill.runs.backup import Backup
 from tfdistill.weights.random import RandomWeights
 
@@ -156,9 +157,9 @@ def pretrain(
         A trained model for each number.
 
     Raises:
-        ValueError: If there is no number, one is there twice, or `backup` holds the
-            state of another training: of other data, networks, numbers or batches, with
-            another seed or other rates.
+        ValueError: If there is no number, one is there twice, the replicas cannot share
+            batches evenly, or `backup` holds the state of another training: of other
+            data, networks, numbers or batches, with another seed or other rates.
     """
     numbers = [check_int("numbers", number, 0) for number in numbers]
     check_different("numbers", numbers, "the same number gives the same student again")
@@ -180,6 +181,7 @@ def pretrain(
     if backup:
         told |= _told(dataset, members[0])
     cohort = Cohort(members, told)
+    strategies.check_batches(cohort, min(batch_size, dataset.train.num_examples))
     cohort([tf.zeros([1, *dataset.image_shape])] * len(members))  # builds it
     adam = keras.optimizers.Adam(recipe.learning_rate, beta_1=0.5)
     cohort.compile(

@@ -58,6 +58,11 @@ class InKeras(PreciseSlots):
         variables = trainable_variables or self._trainable_variables
         t = tf.cast(self.iterations, tf.int32)
         weights = [tf.convert_to_tensor(v.value) for v in variables]
+        grads = [
+            tf.zeros_like(w) if g is None else tf.convert_to_tensor(g)
+            for w, g in zip(weights, grads)
+        ]
+        pairs = self._all_reduce_sum_gradients(zip(grads, variables))
         double = any(w.dtype == tf.float64 for w in weights)
         weights, slots = self._inner.take(
             t,
@@ -68,7 +73,7 @@ class InKeras(PreciseSlots):
                 )
                 for name, values in self._hyperparameters.items()
             },
-            [tf.zeros_like(w) if g is None else g for w, g in zip(weights, grads)],
+            [gradient for gradient, _ in pairs],
             weights,
             [tf.convert_to_tensor(slot.value) for slot in self._slots],
         )
