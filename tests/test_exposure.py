@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from commands import run as command
 
 import tfdistill
@@ -275,6 +276,30 @@ def test_numbers_of_any_kind_train(kind):
         model, [before], images, digits, trainings={"clean": clean}, clean_rate=kind(1)
     )
     assert np.isfinite(found["clean"].losses).all()
+
+
+def test_networks_of_any_precision_train_alike():
+    seen, changes = set(), []
+
+    class Noted(tfdistill.Classification):
+        def inner_loss(self, labels, outputs):
+            seen.add(outputs.dtype)
+            return super().inner_loss(labels, outputs)
+
+    digits = tfdistill.load_dataset("digits")
+    images = tfdistill.baselines.random_real(digits, steps=2).replace(objective=Noted())
+    ways = {"a": exposure.Training(clip=0.5, clean_steps=2)}
+    start = students.linear(digits.image_shape).get_weights()
+    for policy in ("float32", "float64", "float16", "mixed_bfloat16", "mixed_float16"):
+        penalty = keras.regularizers.L2(0.1)
+        last = keras.layers.Dense(10, kernel_regularizer=penalty, dtype=policy)
+        first = keras.layers.Flatten(dtype=policy)
+        model = keras.Sequential([keras.Input(digits.image_shape), first, last])
+        exposure.measure(model, [start], images, digits, trainings=ways)
+        changes.append(model.get_weights()[0].astype("float64") - start[0])
+    assert seen == {tf.float32}
+    for change in changes[1:]:
+        assert np.abs(change - changes[0]).max() < 0.1 * np.abs(changes[0]).max()
 
 
 def test_no_limit_clips_nothing():

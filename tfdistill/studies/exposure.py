@@ -21,9 +21,12 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.batches import fitted
 from tfdistill.evaluation.evaluator import evaluate_model
 from tfdistill.evaluation.result import Evaluation
+from tfdistill.inner import unroll
 from tfdistill.inner.objectives.attack import Attack
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.optimizers import GradientDescent
+from tfdistill.inner.stateless import StatelessModel
 
 _NO_LIMIT = math.inf
 
@@ -225,18 +228,21 @@ def _batches(
 
 def _step(model: keras.Model, objective: Objective) -> Callable:
     """One gradient-descent step of the model, traced once for each shape."""
+    student, descent = StatelessModel(model), GradientDescent()
 
     @tf.function(reduce_retracing=True, autograph=False)
     def step(images, labels, rate, clip):
-        weights = [v.value for v in model.trainable_variables]
+        weights = student.weights
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
-            outputs = model(images, training=True)
-            loss = tf.add_n([objective.inner_loss(labels, outputs), *model.losses])
+            outputs, state, penalty = student(weights, student.state, images, True)
+            loss = objective.inner_loss(labels, outputs) + penalty
         gradients = tape.gradient(loss, weights, unconnected_gradients="zero")
-        norm = tf.linalg.global_norm(gradients)
-        share = tf.minimum(tf.cast(clip, norm.dtype) / norm, 1)
-        for weight, gradient in zip(weights, gradients):
-            weight.assign_sub(tf.cast(rate, gradient.dtype) * share * gradient)
+        gradients = unroll.dense(gradients)
+        norm = tf.linalg.global_norm([tf.cast(g, tf.float32) for g in gradients])
+        share = tf.minimum(tf.cast(clip, tf.float32) / norm, 1)
+        rates = {"learning_rate": tf.cast(rate, tf.float32) * share}
+        weights, _ = descent.take(tf.constant(0), rates, gradients, weights, [])
+        student.assign(weights, state)
 
     return step
