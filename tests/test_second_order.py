@@ -471,6 +471,7 @@ def test_no_false_alarm_for_what_ships(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         second_order.check(student, shape, name)
+    assert second_order.reaches_images(student, shape)
 
 
 @pytest.mark.parametrize("name", [*EXACT, *REPLACED])
@@ -481,6 +482,7 @@ def test_no_false_alarm_for_layers(name):
         model.add(layers.Flatten())
         model.add(layers.Dense(CLASSES))
         second_order.check(StatelessModel(model), SHAPE, name)
+    assert second_order.reaches_images(StatelessModel(model), SHAPE)
 
 
 @pytest.mark.slow
@@ -494,16 +496,84 @@ def test_no_false_alarm_for_mobilenet():
         second_order.check(StatelessModel(model), shape, "mobilenet")
 
 
-def test_a_distiller_refuses_at_once():
-    images = DistilledImages(
-        np.zeros((1, CLASSES, *SHAPE)), np.arange(CLASSES), CLASSES, epochs=1
-    )
+def some_images():
+    images = np.zeros((1, CLASSES, *SHAPE))
+    return DistilledImages(images, np.arange(CLASSES), CLASSES, epochs=1)
 
+
+def test_a_distiller_refuses_at_once():
     def student():
         return student_with(REFUSED["tf.nn.dilation2d"]).model
 
     with pytest.raises(ValueError, match="student: its layer 'mine' uses Dilation2D"):
-        Distiller(student, images)
+        Distiller(student, some_images())
+
+
+def reads(function):
+    """A student's callable: all that it knows of images goes through the function."""
+
+    def make(image_shape, num_classes):
+        images = keras.Input(image_shape)
+        x = layers.Flatten()(layers.Lambda(function)(images))
+        return keras.Model(images, layers.Dense(num_classes)(x))
+
+    return make
+
+
+def tokens():
+    images = keras.Input(SHAPE)
+    x = layers.Embedding(300, 2)(layers.Flatten()(images))
+    return keras.Model(images, layers.Dense(CLASSES)(layers.Flatten()(x)))
+
+
+def tokens_and_values():
+    images = keras.Input(SHAPE)
+    x = layers.Flatten()(images)
+    x = layers.Concatenate()([x, layers.Flatten()(layers.Embedding(300, 2)(x))])
+    return keras.Model(images, layers.Dense(CLASSES)(x))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        tokens,
+        reads(tf.round),
+        reads(tf.sign),
+        reads(tf.function(lambda x: 2 * tf.floor(x), autograph=False)),
+        reads(lambda x: tf.map_fn(tf.math.rint, x)),
+        reads(tf.stop_gradient),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*stops gradients")
+def test_a_student_without_a_derivative_by_the_images_is_refused(make):
+    with pytest.raises(ValueError, match="^student .*: no derivative leads from its"):
+        Distiller(make, some_images())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        tokens_and_values,
+        reads(tf.custom_gradient(lambda x: (tf.round(x), lambda g: g))),
+        reads(lambda x: x + tf.stop_gradient(tf.round(x) - x)),
+        reads(lambda x: tf.cond(x[0, 0, 0, 0] > 0, lambda: tf.round(x), lambda: x)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*stops gradients")
+def test_another_way_to_the_images_is_enough(make):
+    images = some_images()
+    distiller = Distiller(make, images)
+    distiller.compile()
+    before = images.images.numpy()
+    real = np.random.default_rng(1).standard_normal((6, *SHAPE)).astype("float32")
+    batch = tf.data.Dataset.from_tensors((real, np.arange(6) % CLASSES))
+    distiller.fit(batch, verbose=0)
+    assert np.abs(images.images.numpy() - before).max() > 1e-4
+
+
+def test_a_student_without_a_derivative_by_the_images_may_learn_real_ones():
+    digits = tfdistill.load_dataset("digits")
+    Distiller(reads(tf.round), tfdistill.RealBatches(digits, steps=2, batch_size=4))
 
 
 def test_ridge_regression_needs_no_second_derivative():

@@ -13,7 +13,7 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.faces import DistillerFace
 from tfdistill.evaluation.batches import Fits, LastPasses
 from tfdistill.evaluation.validation import Validation
-from tfdistill.inner import objectives
+from tfdistill.inner import learned, objectives
 from tfdistill.inner.back_gradient import BackGradient
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.problem import MetaGradient, Problem
@@ -51,8 +51,8 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
 
     Raises:
         ValueError: If the student doesn't fit the synthesizer's images and classes, it
-            expects images in 0..255, the meta-gradient refuses it or the synthesizer,
-            its recipe is none, or it has penalties, which would have no effect.
+            expects images in 0..255 or has no derivative by learned images, the meta-
+            gradient refuses it or the synthesizer, or that has no recipe, or penalties.
 
     Example:
         >>> import tfdistill
@@ -96,14 +96,14 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
             )
         normalization = synthesizer.source and synthesizer.source.normalization
         models = [learner.model for learner, _ in self.population.members]
-        shape = synthesizer.image_shape
-        for learner, _ in self.population.members:
-            self.meta_gradient.check_student(learner, shape)
+        shape, variables = synthesizer.image_shape, synthesizer.trainable_variables
         students.check_range(models, self.population.name, shape, normalization)
-        variables = synthesizer.trainable_variables
         stability.check_precision(variables)
         strategies.check_made_here("synthesizer", variables, self.distribute_strategy)
         curriculum = synthesizer.curriculum(student_seed(self.seed))
+        for learner, _ in self.population.members:
+            self.meta_gradient.check_student(learner, shape)
+            learned.check(learner, shape, curriculum)
         self.meta_gradient.check_synthesizer(synthesizer, curriculum)
         labels = curriculum.batch(tf.constant(0)).labels
         self.objective.check_start(keras.ops.convert_to_numpy(labels)[None])

@@ -5,7 +5,7 @@ from typing import final
 import keras
 import tensorflow as tf
 
-from tfdistill.inner import parts, second_order, unroll
+from tfdistill.inner import learned, parts, second_order, unroll
 from tfdistill.inner.problem import Judgement, MetaGradient, Problem
 
 
@@ -71,13 +71,7 @@ class RidgeRegression(MetaGradient):
     def check_synthesizer(self, synthesizer, curriculum):
         """Refuses one without images to learn, of several epochs, or without recipe."""
         name = type(synthesizer).__name__
-        # Of a strategy's variables, those of a replica can be watched.
-        own = tf.distribute.get_strategy().experimental_local_results
-        sources = [x for source in curriculum.sources for x in own(source)]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(sources)
-            made = _all_batches(curriculum)
-        if all(g is None for g in tape.gradient(made, sources)):
+        if not learned.depends(curriculum, lambda: _all_batches(curriculum)):
             raise ValueError(
                 f"RidgeRegression learns images and labels, but {name} has neither to "
                 "learn: use BackGradient, which learns rates."

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfdistill.inner.second_order import functions, pooling
 from tfdistill.inner.second_order.guard import check as check
+from tfdistill.inner.second_order.guard import reaches_images as reaches_images
 from tfdistill.inner.second_order.projective import projective_transform
 from tfdistill.inner.second_order.resizing import resize
 

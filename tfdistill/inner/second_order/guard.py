@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 from tensorflow.python.framework import func_graph, ops
 
-from tfdistill.inner.second_order.paths import on_paths
+from tfdistill.inner.second_order.paths import is_reached, on_paths
 
 #: Have a gradient, which is not the derivative of what they compute.
 _INEXACT = {
@@ -79,6 +79,22 @@ def check(student, image_shape: Sequence[int], name: str, *, order: int = 2) -> 
             "meta-gradient leaves out what flows through there.",
             stacklevel=3,
         )
+
+
+def reaches_images(student, image_shape: Sequence[int]) -> bool:
+    """Whether a derivative leads from a student's loss to the images.
+
+    Its outputs and penalties are traced, not computed.
+
+    Args:
+        student: A `StatelessModel`.
+        image_shape: (height, width, channels).
+    """
+    try:
+        graph, (*_, images), (loss, *_) = _traced(student, image_shape, order=1)
+    except (TypeError, ValueError, NotImplementedError, tf.errors.OpError):
+        return True  # as above
+    return is_reached(graph, [images], loss)
 
 
 def _traced(student, image_shape, order):

@@ -42,6 +42,13 @@ def on_paths(
     )
 
 
+def is_reached(
+    graph: tf.Graph, sources: Sequence[tf.Tensor], target: tf.Tensor
+) -> bool:
+    """Whether a target depends on sources through what is not stopped."""
+    return target.name in _reached(graph, {x.name for x in sources})
+
+
 def everything(
     graph: tf.Graph, callers: str = ""
 ) -> Iterator[tuple[tf.Operation, str]]:
