@@ -474,11 +474,15 @@ def test_learned_steps_take_no_adam_that_files_would_not_keep(tmp_path):
         make(tfdistill.inner.Adam(epsilon=1e-4))
 
 
-def test_ordinary_sets_are_loaded_with_no_inner_optimizer(tmp_path):
+def test_ordinary_sets_are_loaded_for_adam_alone(tmp_path):
     data = tfdistill.baselines.random_real(tfdistill.load_dataset("digits"), steps=1)
-    data.replace(recipe=tfdistill.OrdinaryTraining(updates=5)).save(tmp_path / "set")
-    with pytest.raises(ValueError, match="ordinary way, by Adam: leave inner_opt"):
-        tfdistill.DistilledDataset.load(tmp_path / "set", inner_optimizer="sgd")
+    data = data.replace(recipe=tfdistill.OrdinaryTraining(updates=5))
+    data.save(tmp_path / "set")
+    load = tfdistill.DistilledDataset.load
+    loaded = load(tmp_path / "set", inner_optimizer=data.inner_optimizer)
+    assert loaded.recipe == data.recipe
+    with pytest.raises(ValueError, match="its inner optimizer is 'adam', not 'sgd'"):
+        load(tmp_path / "set", inner_optimizer="sgd")
 
 
 def test_an_evaluator_of_one_recipe_refuses_another():

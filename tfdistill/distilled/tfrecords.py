@@ -24,6 +24,7 @@ from tfdistill.distilled.recipe import Recipe
 from tfdistill.inner import objectives
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
+from tfdistill.inner.optimizers.adam import Adam
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.runs import files
 
@@ -223,19 +224,15 @@ def load(
 
 def _recipe(content, given) -> Recipe:
     config = content.get("recipe", {"kind": LearnedSchedule.kind})
-    if config["kind"] == OrdinaryTraining.kind:
-        if given is not None:
-            raise ValueError(
-                "its networks are trained in the ordinary way, by Adam: leave "
-                "inner_optimizer out"
-            )
+    ordinary = config["kind"] == OrdinaryTraining.kind
+    # Absent from files of earlier versions.
+    name = Adam.name if ordinary else content.get("inner_optimizer", "sgd")
+    if given is not None and given.name != name:
+        raise ValueError(f"its inner optimizer is {name!r}, not {given.name!r}")
+    if ordinary:
         return OrdinaryTraining.from_config(config)
     if config["kind"] != LearnedSchedule.kind:
         raise ValueError(f"its recipe is {config['kind']!r}, which is unknown")
-    # Absent from files of earlier versions.
-    name = content.get("inner_optimizer", "sgd")
-    if given is not None and given.name != name:
-        raise ValueError(f"its inner optimizer is {name!r}, not {given.name!r}")
     plurals = content.get("hyperparameters", ["learning_rates", "momenta"])
     columns = {n: content[n] for n in plurals if content.get(n) is not None}
     if "learning_rates" not in columns:
