@@ -98,5 +98,28 @@ def test_wrong_problems_are_refused():
         linear.LinearProblem(inputs, [0, np.nan, 0])
     with pytest.raises(ValueError, match="std must be above 0, not 0"):
         linear.LinearProblem(inputs, np.zeros(3), std=0)
-    with pytest.raises(ValueError, match="num_points must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="num_points must be an integer of at least 1"):
         linear.distil(linear.LinearProblem(inputs, np.zeros(3)), 0)
+
+
+def test_shapes_that_would_broadcast_are_refused(problem):
+    """Such as those of a student's kernel, [D, 1], and of a batch's labels, [M, 1]."""
+    points, targets, rate = problem.solution()
+    with pytest.raises(ValueError, match=r"weights must .* \[16\], not \[16, 1\]"):
+        problem.loss(problem.optimum[:, None])
+    for wrong in (
+        (points, targets[:, None]),
+        (points, targets[:1]),
+        (points[:, :1], targets),
+        (points[:0], targets[:0]),
+    ):
+        with pytest.raises(ValueError, match=r"shapes \[M, 16\] and \[M\], M at least"):
+            problem.excess_loss(*wrong, rate)
+    for count in (0, -3, 2.0):
+        with pytest.raises(ValueError, match="num_points must be an integer of at"):
+            problem.bounds(count)
+    # One target would be that of all points.
+    with pytest.raises(ValueError, match=r"shapes \[M, D\] .* \[16, 16\] and \[1\]"):
+        linear.DistilledPoints(points, targets[:1])
+    column = linear.DistilledPoints(points, targets[:, None])
+    np.testing.assert_array_equal(column.values()[1], targets)

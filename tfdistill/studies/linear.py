@@ -22,6 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal.checks import check_int
 from tfdistill.data.normalization import Normalization
 from tfdistill.distiller import Distiller
 from tfdistill.inner.curriculum import Batch, Curriculum
@@ -91,7 +92,17 @@ class LinearProblem:
         return keras.Sequential([inputs, weights])
 
     def loss(self, weights) -> float:
-        """1/(2N) ||d theta - t||^2 of weights theta, float `[D]`."""
+        """1/(2N) ||d theta - t||^2 of weights theta, float `[D]`.
+
+        Raises:
+            ValueError: If the weights have another shape.
+        """
+        weights = np.asarray(weights)
+        if weights.shape != (self.dimension,):
+            raise ValueError(
+                f"weights must have the shape [{self.dimension}], not "
+                f"{list(weights.shape)}."
+            )
         errors = self.inputs @ weights - self.targets
         return float(np.mean(errors**2) / 2)
 
@@ -102,14 +113,17 @@ class LinearProblem:
         A = I - (eta/M) D~^T D~ and b = (eta/M) D~^T t~.
 
         Args:
-            points: D~, float `[M, D]`.
+            points: D~, float `[M, D]`, M at least 1.
             targets: t~, float `[M]`.
             learning_rate: eta, float.
 
         Returns:
             1/(2N) (std^2 tr(A^T H A) + (b - theta*)^T H (b - theta*)), where H = d^T d.
+
+        Raises:
+            ValueError: If the points or the targets have another shape.
         """
-        points, targets = np.asarray(points), np.asarray(targets)
+        points, targets = _checked(points, targets, self.dimension)
         size, share = len(self.inputs), learning_rate / len(points)
         slope = np.eye(self.dimension) - share * points.T @ points
         miss = share * points.T @ targets - self.optimum
@@ -128,6 +142,7 @@ class LinearProblem:
         Args:
             num_points: M, at least 1.
         """
+        check_int("num_points", num_points, 1)
         values, vectors = np.linalg.eigh(self.inputs.T @ self.inputs)
         flattest = slice(0, max(0, self.dimension - num_points))
         values, vectors = values[flattest], vectors[:, flattest]
@@ -153,9 +168,12 @@ class DistilledPoints(Synthesizer, Curriculum):
     """A synthesizer of M points for one step, in float64.
 
     Args:
-        points: Initial points, float `[M, D]`.
-        targets: Initial targets, float `[M]`.
+        points: Initial points, float `[M, D]`, M at least 1.
+        targets: Initial targets, float `[M]` or `[M, 1]`.
         learning_rate: Initial learning rate, > 0.
+
+    Raises:
+        ValueError: If the points or the targets have another shape.
 
     Example:
         >>> import numpy as np
@@ -169,14 +187,15 @@ class DistilledPoints(Synthesizer, Curriculum):
 
     def __init__(self, points, targets, learning_rate: float = 0.02, **kwargs):
         super().__init__(dtype="float64", **kwargs)
-        self.image_shape = np.shape(points)[1:]
+        points, targets = _checked(points, np.ravel(targets))
+        self.image_shape = points.shape[1:]
         # The points are in the problem's own coordinates.
         identity = Normalization(
             (0.0,) * self.image_shape[-1], (1.0,) * self.image_shape[-1], 1
         )
         self.source = DataSource("linear", identity, ("target",))
-        self.points = self._learned(np.asarray(points), "points")
-        self.targets = self._learned(np.reshape(targets, (-1, 1)), "targets")
+        self.points = self._learned(points, "points")
+        self.targets = self._learned(targets[:, None], "targets")
         self.schedule = Schedule(
             1, 1, learning_rate=learning_rate, dtype=self.dtype_policy
         )
@@ -225,8 +244,7 @@ def distil(
         >>> points.values()[0].shape
         (2, 6)
     """
-    if num_points < 1:
-        raise ValueError(f"num_points must be at least 1, not {num_points}.")
+    check_int("num_points", num_points, 1)
     rng = np.random.default_rng(seed)
     points = DistilledPoints(
         rng.standard_normal((num_points, problem.dimension)),
@@ -245,3 +263,15 @@ def distil(
     real = tf.data.Dataset.from_tensors((problem.inputs, problem.targets[:, None]))
     distiller.fit(real.repeat(), steps_per_epoch=outer_steps, verbose=0)
     return points
+
+
+def _checked(points, targets, dimension=None):
+    """Points `[M, D]` and targets `[M]` as arrays: other shapes would broadcast."""
+    points, targets = np.asarray(points), np.asarray(targets)
+    fits = points.ndim == 2 and len(points) and targets.shape == points.shape[:1]
+    if not fits or dimension not in (None, points.shape[1]):
+        raise ValueError(
+            f"points and targets must have the shapes [M, {dimension or 'D'}] and [M], "
+            f"M at least 1, not {list(points.shape)} and {list(targets.shape)}."
+        )
+    return points, targets
