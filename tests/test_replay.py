@@ -332,6 +332,10 @@ def test_what_is_refused(digits):
         compare(seeds=[3, 0, np.int64(3)])
     with pytest.raises(ValueError, match="learning_rate must be above 0, not 0"):
         compare(learning_rate=0)
+    for name, alone in (("all images", True), ("no memory", False)):
+        memories = {"it": replay.Herding(), name: replay.Reservoir()}
+        with pytest.raises(ValueError, match=f"cannot be called {name}: a bound is"):
+            replay.compare(digits, memories, seeds=[0], alone=alone, **QUICK)
     with pytest.raises(ValueError, match="pixels must be one of uint8, float16"):
         replay.Distilled(pixels="int4")
     with pytest.raises(ValueError, match="outer_steps must be"):

@@ -74,7 +74,8 @@ def compare(
         alone: Whether networks learn from memories alone: a fresh one after each task,
             from what is kept of all tasks so far, the last one included (Prabhu et al.
             2020), in the same number of updates.
-        bounds: Whether to add what no memory, and all images of all tasks, give.
+        bounds: Whether to add what no memory, and all images of all tasks, give, by
+            the names "no memory" (not with `alone`) and "all images".
         seeds: For each, all different, a network with memories of its own.
         folder: Where results are kept, so that a killed comparison goes on.
         report: Called with a line for each network.
@@ -114,6 +115,12 @@ def compare(
     check_int("bytes_per_class", bytes_per_class, 1)
     if bounds:
         added = _UPPER if alone else {**_LOWER, **_UPPER}
+        for name in added:
+            if name in memories:
+                raise ValueError(
+                    f"A memory cannot be called {name}: a bound is. Give it another "
+                    "name, or bounds=False."
+                )
         memories = {**memories, **added}
     counts = {
         name: _images_per_class(name, memory, tasks, bytes_per_class)
