@@ -599,6 +599,19 @@ def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(
     assert int(again.optimizer.iterations) == 24
 
 
+def test_a_run_that_anneal_has_ended_says_that_nothing_is_left(tmp_path, caplog):
+    """By the second program of docs/resuming.md, for a run of 4 outer steps, then 6."""
+    for steps, said in ((4, False), (4, True), (6, False)):
+        caplog.clear()
+        model, batches = small_model()
+        anneal = tfdistill.Anneal(outer_steps=steps)
+        backup = tfdistill.Backup(tmp_path, anneal)
+        left = anneal.epochs(backup.restore(model), every=2)
+        model.fit(batches, **left, verbose=0, callbacks=[anneal, backup])
+        assert int(model.optimizer.iterations) == steps
+        assert ("Nothing is left to learn" in caplog.text) == said
+
+
 @pytest.mark.parametrize("asks", [False, True])
 @pytest.mark.parametrize("steps", [4, None])
 def test_fit_ends_after_its_epochs_in_all_however_it_goes_on(tmp_path, asks, steps):

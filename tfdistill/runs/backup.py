@@ -144,6 +144,8 @@ class Backup(keras.callbacks.Callback):
         begin = self._begin(restored)
         if begin is not None:
             self._go_on(begin)
+        elif restored and (self.model._initial_epoch or 0) >= self.params["epochs"]:
+            _say_done(self._folder, _steps(self.model))
         _drop_damaged_list(self._folder)
         self._json = tf.Variable("", trainable=False)
         self._state = _checkpoint(
@@ -193,12 +195,7 @@ class Backup(keras.callbacks.Callback):
             last = ends[epochs] if epochs < len(ends) else None
         if last is not None and done >= last:
             _PLACES[self.model][self._folder].next = last
-            logging.warning(
-                "Nothing is left to learn in this call of fit: %s has a state of %d "
-                "steps. For a longer run give more epochs, for another one another "
-                "folder.",
-                *(self._folder, done),
-            )
+            _say_done(self._folder, done)
 
     @property
     def newest(self) -> int:
@@ -250,6 +247,16 @@ def _ends(history, begin):
     """The steps after which epochs ended, from that on after which the first began."""
     ends = [epoch["outer_step"] for epoch in history]
     return [begin, *(end for end in ends if end > begin)]
+
+
+def _say_done(folder, done):
+    """Says that a call of `fit` does nothing."""
+    logging.warning(
+        "Nothing is left to learn in this call of fit: %s has a state of %d steps. For "
+        "a longer run give more epochs or a longer Anneal, for another one another "
+        "folder.",
+        *(folder, done),
+    )
 
 
 def _drop_damaged_list(folder):
