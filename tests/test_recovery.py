@@ -1322,3 +1322,27 @@ def test_a_fixed_start_is_drawn_from_the_seed():
     assert one == same != other
     # Where Keras's seed is set, as by the commands, that one decides.
     assert first == again != second
+
+
+def test_an_evaluation_draws_its_fixed_start_the_same_again(tmp_path):
+    code = (
+        "import os, tfdistill\n"
+        "from tfdistill.evaluation import networks\n"
+        "from tfdistill.runs.journal import Journal\n"
+        "digits = tfdistill.load_dataset('digits')\n"
+        "data = tfdistill.baselines.random_real(digits, steps=2)\n"
+        "def tested(weights):\n"
+        "    key = networks.key('mlp', digits, weights)\n"
+        "    found = tfdistill.evaluate(data, 'mlp', digits.test, 2,\n"
+        "        initial_weights=weights, journal=Journal('journal'))\n"
+        "    return key, found.losses.tolist(), found.num_students\n"
+        "class Own(tfdistill.InitialWeights):\n"
+        "    def sample(self, seed):\n"
+        "        weights = [w + 0.01 for w in self.student.weights]\n"
+        "        return weights, self.student.state\n"
+        "for number, kind in enumerate([tfdistill.FixedWeights, Own], 1):\n"
+        "    assert tested(kind()) == tested(kind())\n"
+        "    assert len(os.listdir('journal')) == number\n"
+    )
+    process = commands.run_python("-c", code, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr

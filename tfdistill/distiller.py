@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfdistill import stability, students
 from tfdistill._internal.checks import check_int, check_kind
-from tfdistill._internal.seeds import Stream, drawn_by_keras, student_seed
+from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data import normalised
 from tfdistill.distilled import citations, synthesized
 from tfdistill.distilled.dataset import DistilledDataset
@@ -86,14 +86,14 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         self.seed = check_int("seed", seed, 0)
         # The students' variables are not the distiller's to train: a Population hides
         # them from Keras's tracking.
-        with drawn_by_keras(self.seed):
-            self.population = Population(
-                student,
-                synthesizer.image_shape,
-                synthesizer.num_classes,
-                initial_weights,
-                logits=self.objective.takes_logits,
-            )
+        self.population = Population(
+            student,
+            synthesizer.image_shape,
+            synthesizer.num_classes,
+            initial_weights,
+            logits=self.objective.takes_logits,
+            seed=self.seed,
+        )
         normalization = synthesizer.source and synthesizer.source.normalization
         models = [learner.model for learner, _ in self.population.members]
         shape, variables = synthesizer.image_shape, synthesizer.trainable_variables

@@ -43,7 +43,8 @@ class Evaluator:
         objective: What students learn by and are judged on; by default that of `like`.
         initial_weights: Where students start. By default, what `like` was distilled
             for: its saved weights if they fit the student (then all students start
-            alike), otherwise random ones.
+            alike), otherwise random ones. Those of `FixedWeights()` are the same for
+            all evaluators, unless `keras.utils.set_random_seed` was called.
         side_by_side: Same as for `FreshStudents`.
         jit_compile: Whether XLA compiles; by default, ordinary training on GPU and TPU.
         journal: Where results are kept, so that a killed evaluation can resume.

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfdistill import students
 from tfdistill._internal.checks import check_kind
-from tfdistill._internal.seeds import Draw, fold_in
+from tfdistill._internal.seeds import Draw, drawn_by_keras, fold_in
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.students.building import fits
 from tfdistill.students.names import each_of
@@ -34,6 +34,8 @@ class Population:
         saved: Arrays of fixed initial weights: used if they fit the student and no
             `initial_weights` are given.
         logits: Same as for `students.build`.
+        seed: Of the weights that Keras draws for the models, such as those that
+            `FixedWeights()` keeps, unless `keras.utils.set_random_seed` was called.
 
     Raises:
         ValueError: If a student doesn't fit the data, or several are to start from
@@ -59,33 +61,35 @@ class Population:
         saved: Sequence[np.ndarray] | None = None,
         *,
         logits: bool = True,
+        seed: int = 0,
     ):
         if initial_weights is not None:
             check_kind("initial_weights", initial_weights, InitialWeights)
         self.name = students.name_of(student)
         architectures = each_of(student)
         self.members: list[tuple[StatelessModel, InitialWeights]] = []
-        for architecture in architectures:
+        with drawn_by_keras(seed):
+            for architecture in architectures:
 
-            def make_model(architecture=architecture) -> keras.Model:
-                return students.build(
-                    architecture, image_shape, num_classes, logits=logits
-                )
+                def make_model(architecture=architecture) -> keras.Model:
+                    return students.build(
+                        architecture, image_shape, num_classes, logits=logits
+                    )
 
-            model = make_model()
-            learner = StatelessModel(model, students.name_of(architecture))
-            start = None
-            if initial_weights is not None:  # others may be given the same object
-                weights = copy.copy(initial_weights)
-            elif saved is not None and fits(model, saved):
-                weights, start = FixedWeights(), saved
-            else:
-                weights = RandomWeights()
-            weights.build(make_model, model)
-            if start is not None:
-                split = len(model.trainable_variables)
-                weights.student.assign(start[:split], start[split:])
-            self.members.append((learner, weights))
+                model = make_model()
+                learner = StatelessModel(model, students.name_of(architecture))
+                start = None
+                if initial_weights is not None:  # others may be given the same object
+                    weights = copy.copy(initial_weights)
+                elif saved is not None and fits(model, saved):
+                    weights, start = FixedWeights(), saved
+                else:
+                    weights = RandomWeights()
+                weights.build(make_model, model)
+                if start is not None:
+                    split = len(model.trainable_variables)
+                    weights.student.assign(start[:split], start[split:])
+                self.members.append((learner, weights))
         self.is_random = self.members[0][1].is_random
         if len(architectures) > 1 and not self.is_random:
             raise ValueError(
