@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import inner, testing
+from tfdistill.inner.optimizers import plurals
 
 
 @pytest.mark.parametrize("name", descriptors.META_GRADIENTS)
@@ -265,6 +266,20 @@ class Idle(inner.Momentum):
         self.hyperparameters = (*self.hyperparameters, decay)
 
 
+class Called(inner.GradientDescent):
+    """Has hyperparameters of given plurals."""
+
+    name = "called"
+
+    def __init__(self, *plurals):
+        super().__init__()
+        more = [
+            inner.Hyperparameter(f"h{k}", 0.5, plural=plural)
+            for k, plural in enumerate(plurals)
+        ]
+        self.hyperparameters = (*self.hyperparameters, *more)
+
+
 class Copied(tfdistill.RandomWeights):
     """Tests one network again and again."""
 
@@ -420,6 +435,51 @@ def test_what_files_call_an_own_class(digits, tmp_path):
             again.train(model)
 
 
+def taught_by(own):
+    return tfdistill.DistilledDataset(
+        np.zeros((1, 2, 4, 4, 1)),
+        np.eye(2)[None],
+        recipe=tfdistill.LearnedSchedule(
+            own, {h.name: np.full((1, 1), 0.5) for h in own.hyperparameters}
+        ),
+        normalization=tfdistill.Normalization((0.0,), (1.0,)),
+        class_names=("a", "b"),
+        student="linear",
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["labels"], "'h0' 'labels', which is something else"),
+        (["initial_weights_0"], "which is something else"),
+        (["decays", "decays"], "'h0' and 'h1' both 'decays'"),
+        (["learning_rates"], "'learning_rate' and 'h0' both 'learning_rates'"),
+    ],
+)
+def test_hyperparameters_that_files_cannot_tell_apart_are_refused(
+    names, says, tmp_path
+):
+    own = Called(*names)
+    with pytest.raises(ValueError, match=says):
+        tfdistill.Schedule(1, 2, inner_optimizer=own)
+    data = taught_by(own)
+    for write in data.save, data.to_npz:
+        with pytest.raises(ValueError, match=says):
+            write(tmp_path / "data")
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_of_earlier_versions_load_with_such_names(tmp_path, monkeypatch):
+    own = Called("labels")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(plurals, "check", lambda hyperparameters: None)
+        taught_by(own).save(tmp_path / "data")
+    for known in {}, {"inner_optimizer": own}:
+        data = tfdistill.DistilledDataset.load(tmp_path / "data", **known)
+        np.testing.assert_array_equal([*data.hyperparameters.values()], [[[0.5]]] * 2)
+
+
 @pytest.mark.parametrize("meta_gradient", [None, "full", "ridge"])
 def test_a_loss_without_derivative_is_refused(meta_gradient, digits):
     images = tfdistill.DistilledImages.from_real(
@@ -523,6 +583,10 @@ def digits():
         (
             lambda: testing.check_inner_optimizer(Idle()),
             "raw_weight_decays has no meta-gradient",
+        ),
+        (
+            lambda: testing.check_inner_optimizer(Called("steps")),
+            "'h0' 'steps', which is something else in them",
         ),
         (
             lambda: testing.check_initial_weights(Copied()),

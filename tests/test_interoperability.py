@@ -1,5 +1,6 @@
 """What a run leaves behind, used by programs that have never heard of tfdistill."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import tfdistill
 from tfdistill import DistilledDataset, Normalization
 from tfdistill.distilled import exports
+from tfdistill.inner.optimizers import plurals
 
 STEPS, BATCH, CLASSES, SHAPE = 3, 4, 2, (6, 5, 3)
 
@@ -121,6 +123,28 @@ def test_hugging_face_reads_the_parquet(distilled, tmp_path):
     elsewhere(
         PARQUET, tmp_path / "d.parquet", tmp_path / "d.npz", tmp_path / "datasets"
     )
+
+
+def test_what_else_files_hold_is_no_name_for_hyperparameters(tmp_path):
+    objective = tfdistill.LeastSquares(judged_by="cross_entropy")
+    data = make([np.zeros(2)]).replace(objective=objective)
+    data.save(tmp_path / "d")
+    data.to_npz(tmp_path / "d.npz")
+    features = json.loads((tmp_path / "d" / "features.json").read_text())
+    held = {
+        *json.loads((tmp_path / "d" / "tfdistill.json").read_text()),
+        *features["featuresDict"]["features"],
+        *np.load(tmp_path / "d.npz"),
+    }
+    if importlib.util.find_spec("datasets"):
+        import pyarrow.parquet
+
+        data.replace(initial_weights=None).to_parquet(tmp_path / "d.parquet")
+        held |= {*pyarrow.parquet.read_schema(tmp_path / "d.parquet").names}
+    else:
+        held.add("pixels")
+    own = {*data.recipe.columns(), "initial_weights_0"}
+    assert held - own == plurals.TAKEN - {"soft_labels"}
 
 
 def test_parquet_has_no_place_for_fixed_weights(for_one_network, tmp_path):

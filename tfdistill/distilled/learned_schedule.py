@@ -14,7 +14,7 @@ from tfdistill._internal.seeds import Draw, fold_in, shuffled
 from tfdistill.distilled.recipe import Recipe, Teacher
 from tfdistill.inner import optimizers
 from tfdistill.inner.curriculum import Batch, Curriculum
-from tfdistill.inner.optimizers import half_precision
+from tfdistill.inner.optimizers import half_precision, plurals
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.inner.optimizers.hyperparameter import Hyperparameter
 from tfdistill.inner.optimizers.unknown import UnknownOptimizer
@@ -126,6 +126,8 @@ class LearnedSchedule(Recipe):
         return f"{passes} of {several(shape[1], 'image')}"
 
     def columns(self):
+        # Not when it is made: folders of earlier versions may load with such names.
+        plurals.check(self.inner_optimizer.hyperparameters)
         return {
             h.plural: self.hyperparameters[h.name]
             for h in self.inner_optimizer.hyperparameters

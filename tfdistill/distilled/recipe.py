@@ -145,7 +145,11 @@ class Recipe(abc.ABC):
         return not self.is_ordered
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Learned numbers, float32 `[epochs, steps]`, by their names in files."""
+        """Learned numbers, float32 `[epochs, steps]`, by their names in files.
+
+        Raises:
+            ValueError: If files call something else by one of the names.
+        """
         return {}
 
     def to_config(self) -> dict:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
 from tfdistill.inner import optimizers
+from tfdistill.inner.optimizers import plurals
 from tfdistill.inner.optimizers.base import InnerOptimizer
 
 
@@ -23,7 +24,8 @@ class Schedule(keras.layers.Layer):
         learned: Whether the values are learned; otherwise they stay.
 
     Raises:
-        ValueError: If a number is out of range, or there is no such optimizer.
+        ValueError: If a number is out of range, there is no such optimizer, or files
+            could not tell one of its hyperparameters from what else they hold.
 
     Example:
         >>> import tfdistill
@@ -45,6 +47,7 @@ class Schedule(keras.layers.Layer):
         super().__init__(**kwargs)
         shape = check_int("epochs", epochs, 1), check_int("steps", steps, 1)
         self.inner_optimizer = optimizers.get_for_files(inner_optimizer)
+        plurals.check(self.inner_optimizer.hyperparameters)
         for hyperparameter in self.inner_optimizer.hyperparameters:
             if hyperparameter.name == "learning_rate" and learning_rate is not None:
                 hyperparameter = dataclasses.replace(

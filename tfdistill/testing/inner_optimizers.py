@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfdistill.inner import optimizers, unroll
 from tfdistill.inner.back_gradient import BackGradient
 from tfdistill.inner.full_unroll import FullUnroll
+from tfdistill.inner.optimizers import plurals
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.inner.optimizers.hyperparameter import Hyperparameter
 from tfdistill.synthesizers.images import DistilledImages
@@ -46,6 +47,7 @@ def check_inner_optimizer(optimizer: InnerOptimizer) -> None:
         f"The first hyperparameter must be learning_rate, and no two may have one "
         f"name, not {names}.",
     )
+    measures.check_name(optimizer, lambda own: plurals.check(own.hyperparameters))
     _check_update(optimizer)
     with measures.double_precision():
         synthesizer = _images(optimizer)

@@ -21,8 +21,8 @@ class Hyperparameter:
         name: Its name in a `Batch` and in files, such as "weight_decay".
         start: Initial value, between the bounds.
         low, high: The bounds, finite or infinite; neither is ever reached.
-        plural: Name in files of the values of all steps; by default the name with an
-            "s".
+        plural: Name in files of the values of all steps, which nothing else in them
+            has; by default the name with an "s".
         variable: Name of the raw variable; by default "raw_" and the plural.
 
     Raises:
