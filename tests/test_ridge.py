@@ -395,6 +395,24 @@ def test_a_replaced_student_begins_at_age_0():
     assert ages == [[-1, age] for age in (3, 4, 1, 2, 3, 4, 1, 2)]
 
 
+@pytest.mark.parametrize("max_age", [2**30, 2**63 - 1])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_students_that_are_never_replaced_learn(max_age, steps):
+    students, task = pool(size=3, max_age=max_age, steps=steps), problem(centred())
+    learned = {}
+    for turn in range(12):
+        seed = tf.constant([4, turn])
+        index = int(students._index(seed))
+        before, after = advanced(students, task, seed)
+        if index in learned:
+            np.testing.assert_array_equal(before[0], learned[index])
+        learned[index] = after[0]
+    ages = students.variables[-1].numpy().tolist()
+    firsts = [k * max_age // 3 for k in range(3)]
+    own = [age - first for age, first in zip(ages, firsts, strict=True)]
+    assert min(own) > 0 and sum(own) == 12 * steps
+
+
 def test_each_own_step_has_a_draw_of_its_own():
     seen = []
 

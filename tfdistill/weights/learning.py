@@ -16,6 +16,9 @@ from tfdistill.inner.problem import Problem
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.random import RandomWeights
 
+# Ages are int64, the numbers of steps int32: past so many they begin again.
+_MOST_STEPS = 2**30
+
 
 @final
 class LearningStudents(InitialWeights):
@@ -154,7 +157,8 @@ class LearningStudents(InitialWeights):
         age = self._age(index)
         fresh = self._is_fresh(age)
         # At first, students are of every age, so that later a few at a time are new.
-        first = tf.cast(index * self.max_age // self.size, age.dtype)
+        firsts = [k * self.max_age // self.size for k in range(self.size)]
+        first = tf.gather(tf.constant(firsts, tf.int64), index)
         age = tf.where(fresh, tf.where(age < 0, first, tf.zeros_like(age)), age)
         first_slots = unroll.first_slots(self.optimizer, problem.weights)
         slots = [
@@ -167,16 +171,16 @@ class LearningStudents(InitialWeights):
         # Adam corrects by age the averages of a student that began at 0. The first
         # students begin at other ages, with averages of 0: their steps are about half
         # to twice as long, until they are replaced. A count would be one more variable.
+        t = tf.cast(age % _MOST_STEPS, tf.int32)
         if self.steps == 1:  # a loop would cost a fifth more
-            learner = unroll.step(problem, age, learner)
+            learner = unroll.step(problem, t, learner)
         else:
-            learner, _ = unroll.walk(problem, learner, age, age + self.steps)
+            learner, _ = unroll.walk(problem, learner, t, t + self.steps)
         # One that is not finite would never learn again: the next one is fresh.
         finite = [tf.reduce_all(tf.math.is_finite(x)) for x in learner.differentiable]
         age = tf.where(tf.reduce_all(finite), age + self.steps, self.max_age)
-        ages = tf.cast(age, self._ages.dtype)
         kept = [*tf.nest.flatten(self._kept), self._ages]
-        for variable, value in zip(kept, [*tf.nest.flatten(learner), ages]):
+        for variable, value in zip(kept, [*tf.nest.flatten(learner), age]):
             # In place: the pool is large. The handle is that of this replica.
             tf.raw_ops.ResourceScatterNdUpdate(
                 ref=variable.handle, indices=[[index]], updates=value[None]
@@ -187,7 +191,7 @@ class LearningStudents(InitialWeights):
         return tf.random.stateless_uniform([], own, 0, self.size, tf.int32)
 
     def _age(self, index):
-        return tf.cast(tf.gather(self._ages, index), tf.int32)
+        return tf.gather(self._ages, index)
 
     def _is_fresh(self, age):
         return (age < 0) | (age >= self.max_age)
