@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 import tfdistill
 from tfdistill import audit
 from tfdistill.cli import audit_listing
-from tfdistill.studies import audit_folder, origins
+from tfdistill.studies import audit_folder, audit_halves, origins
 
 FLAGS = ["--dataset=digits", "--student=mlp", "--rounds=1", "--outer_steps=50"]
 
@@ -182,6 +182,26 @@ def test_students_forget_the_labels_that_they_load(tmp_path):
 def test_an_audit_of_nothing_is_refused(name):
     with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1"):
         audit.Recipe("linear", **{name: 0})
+
+
+def test_a_class_of_which_half_is_too_small_is_refused_first(tmp_path):
+    labels = np.repeat([0, 1], [20, 3])
+    arrays = np.zeros((23, 8, 8), "uint8"), labels
+    few = tfdistill.from_arrays(arrays, arrays, class_names=("many", "few"))
+    recipe = audit.Recipe("linear", 1, outer_steps=1, steps=2, images_per_class=1)
+    needed = r"images_per_class and steps need 4 images of each class, 1 \* 2 in each "
+    with pytest.raises(
+        ValueError, match=f"{needed}half, but class 'few' has 3: steps may be at most 1"
+    ):
+        audit.examine(few, recipe, folder=tmp_path / "parts", tell=pytest.fail)
+    assert not (tmp_path / "parts").exists()
+    audit_halves.check(few, dataclasses.replace(recipe, steps=1))
+    with pytest.raises(ValueError, match="class 'few' has 3.$"):
+        audit.examine(few, dataclasses.replace(recipe, images_per_class=3))
+    result = run(tmp_path / "audit", "--dataset=digits", "--steps=60")
+    assert result.returncode and not (tmp_path / "audit").exists()
+    needed = "--images_per_class and --steps need 240 images of each class, 2 * 60 in"
+    assert needed in result.stderr
 
 
 def test_each_example_is_judged_by_all_rounds_that_did_not_see_it(digits):

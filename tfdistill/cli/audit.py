@@ -140,7 +140,7 @@ def run(configuration: Configuration) -> None:
     import dataclasses
 
     from tfdistill.runs.progress import Progress, ProgressBar
-    from tfdistill.studies import audit
+    from tfdistill.studies import audit, audit_halves
 
     c = configuration
     audit_copies.check_audit(c)
@@ -151,8 +151,8 @@ def run(configuration: Configuration) -> None:
         students.build(c.student, dataset)
         model = c.model and students.given_model(c.model, c.student, dataset)
         train, wrong = audit.flipped(dataset.train, c.flip, c.seed)
-        _check_halves(c, train, dataset.class_names)
-    dataset = dataclasses.replace(dataset, train=train)
+        dataset = dataclasses.replace(dataset, train=train)
+        audit_halves.check(dataset, _recipe(c))
     _rehearse(dataset, places)
     if c.dry_run:
         return _dry_run(c, dataset)
@@ -196,22 +196,6 @@ def load(c):
             dataset = every.of_classes(chosen)
             places = places.where(np.isin(every.train.labels, chosen))
     return dataset, places, every.class_names
-
-
-def _check_halves(c, train, names):
-    """Refuses data of which half has too few images of a class to start from."""
-    import numpy as np
-
-    needed = c.images_per_class * c.steps
-    counts = np.bincount(train.labels, minlength=train.num_classes)
-    if counts.min() // 2 < needed:
-        steps = counts.min() // 2 // c.images_per_class
-        way_out = f": pass --steps={steps}" if steps else ""
-        raise ValueError(
-            f"--images_per_class={c.images_per_class} and --steps={c.steps} need "
-            f"{2 * needed} images of each class, {needed} in each half, but class "
-            f"{names[counts.argmin()]!r} has {counts.min()}{way_out}."
-        )
 
 
 def _recipe(c):

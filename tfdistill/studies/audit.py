@@ -27,7 +27,7 @@ from tfdistill.runs.annealing import Anneal
 from tfdistill.runs.backup import Backup
 from tfdistill.runs.clock import Clock
 from tfdistill.runs.journal import read_arrays, write_arrays
-from tfdistill.studies import audit_folder
+from tfdistill.studies import audit_folder, audit_halves
 from tfdistill.studies.flipping import flipped as flipped
 from tfdistill.synthesizers.images import DistilledImages
 from tfdistill.weights.fixed import FixedWeights
@@ -223,13 +223,14 @@ def examine(
         True
     """
     train = dataset.train
+    audit_halves.check(dataset, recipe)
     if folder:
         audit_folder.claim(folder, dataset, recipe)
     probabilities = np.zeros((train.num_examples, train.num_classes), np.float32)
     votes = np.zeros(probabilities.shape, np.int32)
     clock = Clock(folder and os.path.join(files.local(folder), "seconds.json"))
     for number in range(2 * recipe.rounds):
-        held = _half(train, recipe.seed + number // 2) ^ bool(number % 2)
+        held = audit_halves.drawn(train, recipe.seed + number // 2) ^ bool(number % 2)
         more = [
             *callbacks(number),
             keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: clock.keep()),
@@ -246,16 +247,6 @@ def examine(
         )
     given = np.asarray(train.labels)
     return Audit(given, probabilities, votes, clock.cpu_seconds, clock.seconds)
-
-
-def _half(split, seed):
-    """A random half of every class, bool `[examples]`."""
-    rng = np.random.default_rng([seed, seeds.AUDIT_HALVES])
-    held = np.zeros(split.num_examples, bool)
-    for label in range(split.num_classes):
-        where = rng.permutation(np.flatnonzero(split.labels == label))
-        held[where[: len(where) // 2]] = True
-    return held
 
 
 def _judged(dataset, held, recipe, number, folder, callbacks):
