@@ -106,7 +106,8 @@ def test_students_of_neighbouring_seeds_share_no_draws(digits, tmp_path, monkeyp
         ({"labels": np.zeros(20, int)}, "two classes"),
         ({"rounds": 0}, "rounds must be at least 1, not 0"),
         ({"gamma": -1.0}, "gamma must be at least 0"),
-        ({"learning_rate": 0.0}, "learning_rate must be above 0, not 0.0"),
+        ({"learning_rate": 0.0}, "learning_rate must be a finite number above 0"),
+        ({"seed": -1}, "seed must be an integer of at least 0, not -1"),
     ],
 )
 def test_bad_arguments(change, says, digits):

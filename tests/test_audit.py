@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 import tfdistill
 from tfdistill import audit
 from tfdistill.cli import audit_listing
-from tfdistill.studies import audit_folder, audit_halves, origins
+from tfdistill.studies import audit_folder, audit_halves, origins, pretraining
 
 FLAGS = ["--dataset=digits", "--student=mlp", "--rounds=1", "--outer_steps=50"]
 
@@ -182,6 +182,35 @@ def test_students_forget_the_labels_that_they_load(tmp_path):
 def test_an_audit_of_nothing_is_refused(name):
     with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1"):
         audit.Recipe("linear", **{name: 0})
+
+
+@pytest.mark.parametrize("rate", [-0.03, 0, np.nan, np.inf, "0.03", None, True])
+def test_rates_that_teach_nothing_are_refused(rate):
+    for name, recipe in (
+        ("outer_learning_rate", audit.Recipe),
+        ("learning_rate", pretraining.Recipe),
+        ("learning_rate", tfdistill.replay.Distillation),
+        ("learning_rate", tfdistill.OrdinaryTraining),
+    ):
+        with pytest.raises(ValueError) as refused:
+            recipe(**{name: rate})
+        said = f"{name} must be a finite number above 0, not {rate!r}."
+        assert str(refused.value) == said
+
+
+def test_seeds_that_numpy_does_not_take_are_named(digits):
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    says = "seed must be an integer of at least 0, not -1"
+    for call in (
+        lambda seed: audit.Recipe(seed=seed),
+        lambda seed: tfdistill.baselines.k_means(digits, steps=1, seed=seed),
+        lambda seed: tfdistill.baselines.optimized_real(
+            [data], "linear", digits.train, seed=seed
+        ),
+        lambda seed: tfdistill.replay.Reservoir().remember(digits, 1, seed=seed),
+    ):
+        with pytest.raises(ValueError, match=says):
+            call(seed=-1)
 
 
 def test_a_class_of_which_half_is_too_small_is_refused_first(tmp_path):

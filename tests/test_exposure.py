@@ -210,9 +210,10 @@ def test_a_training_that_there_is_not(wrong, says):
     ("wrong", "says"),
     [
         ({"starts": []}, "starts must hold the values of at least one network"),
-        ({"clean_rate": 0.0}, "clean_rate must be a number above 0, not 0.0"),
-        ({"clean_rate": float("nan")}, "clean_rate must be a number above 0, not nan"),
+        ({"clean_rate": 0.0}, "clean_rate must be a finite number above 0"),
+        ({"clean_rate": float("nan")}, "clean_rate must be .* above 0, not nan"),
         ({"clean_batch_size": 0}, "clean_batch_size must be an integer of at least 1"),
+        ({"seed": -1}, "seed must be an integer of at least 0, not -1"),
     ],
 )
 def test_what_gives_no_measure_is_refused(wrong, says):

@@ -96,10 +96,8 @@ def test_wrong_problems_are_refused():
         linear.LinearProblem(np.ones((4, 3)), np.zeros(4))
     with pytest.raises(ValueError, match="finite"):
         linear.LinearProblem(inputs, [0, np.nan, 0])
-    with pytest.raises(ValueError, match="std must be above 0, not 0"):
+    with pytest.raises(ValueError, match="std must be a finite number above 0, not 0"):
         linear.LinearProblem(inputs, np.zeros(3), std=0)
-    with pytest.raises(ValueError, match="num_points must be an integer of at least 1"):
-        linear.distil(linear.LinearProblem(inputs, np.zeros(3)), 0)
 
 
 def test_shapes_that_would_broadcast_are_refused(problem):
@@ -123,3 +121,21 @@ def test_shapes_that_would_broadcast_are_refused(problem):
         linear.DistilledPoints(points, targets[:1])
     column = linear.DistilledPoints(points, targets[:, None])
     np.testing.assert_array_equal(column.values()[1], targets)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"num_points": 0}, "num_points must be an integer of at least 1, not 0"),
+        ({"outer_steps": 0}, "outer_steps must be an integer of at least 1, not 0"),
+        (
+            {"outer_learning_rate": -0.05},
+            "outer_learning_rate must be a finite number above 0, not -0.05",
+        ),
+        ({"seed": -1}, "seed must be an integer of at least 0, not -1"),
+    ],
+)
+def test_what_teaches_nothing_is_refused(wrong, says):
+    problem = linear.LinearProblem(np.eye(3), np.zeros(3))
+    with pytest.raises(ValueError, match=says):
+        linear.distil(problem, **{"num_points": 1, **wrong})

@@ -125,7 +125,7 @@ def test_the_default_recipe_has_enough_updates(name, updates, recipe):
     [
         ({"epochs": 0}, "epochs must be an integer of at least 1, not 0"),
         ({"halve_every": 0}, "halve_every must be an integer of at least 1, not 0"),
-        ({"learning_rate": -0.1}, "learning_rate must be above 0, not -0.1"),
+        ({"learning_rate": -0.1}, "learning_rate must be a finite number above 0"),
     ],
 )
 def test_a_recipe_that_trains_nothing_is_refused(wrong, says):

@@ -330,7 +330,7 @@ def test_what_is_refused(digits):
         compare(seeds=[])
     with pytest.raises(ValueError, match=r"all be different, not \[3, 0, 3\]"):
         compare(seeds=[3, 0, np.int64(3)])
-    with pytest.raises(ValueError, match="learning_rate must be above 0, not 0"):
+    with pytest.raises(ValueError, match="learning_rate must be a finite number"):
         compare(learning_rate=0)
     for name, alone in (("all images", True), ("no memory", False)):
         memories = {"it": replay.Herding(), name: replay.Reservoir()}

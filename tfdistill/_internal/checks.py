@@ -1,5 +1,6 @@
 """Checks of arguments, and the messages of other libraries' errors."""
 
+import math
 import numbers
 import re
 from collections.abc import Sequence
@@ -56,6 +57,20 @@ def check_different(name: str, values: Sequence, why: str) -> None:
 def is_number(value) -> bool:
     """Whether a value is a real number, Python's or NumPy's; a bool is none."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def check_positive(name: str, value) -> None:
+    """Checks an argument, such as a learning rate, that must be finite and above 0.
+
+    Args:
+        name: Name of the argument, for the error.
+        value: What was passed; NumPy's numbers are accepted, a bool is not.
+
+    Raises:
+        ValueError: If the value is not such a number.
+    """
+    if not is_number(value) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a finite number above 0, not {value!r}.")
 
 
 def check_mask(mask, count: int) -> np.ndarray:

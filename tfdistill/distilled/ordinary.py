@@ -8,7 +8,7 @@ from typing import final
 import keras
 import tensorflow as tf
 
-from tfdistill._internal.checks import check_int, is_number
+from tfdistill._internal.checks import check_int, check_positive
 from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Draw, fold_in, shuffled
 from tfdistill.data.random_changes import RandomChanges
@@ -57,10 +57,8 @@ class OrdinaryTraining(Recipe):
         # NumPy's numbers become Python's, which JSON takes.
         for name in ("updates", "batch_size"):
             object.__setattr__(self, name, check_int(name, getattr(self, name), 1))
-        rate = self.learning_rate
-        if not is_number(rate) or not 0 < rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0, not {rate!r}.")
-        object.__setattr__(self, "learning_rate", float(rate))
+        check_positive("learning_rate", self.learning_rate)
+        object.__setattr__(self, "learning_rate", float(self.learning_rate))
         if not isinstance(self.changes, RandomChanges):
             raise ValueError(
                 f"changes must be RandomChanges, not {type(self.changes).__name__}."

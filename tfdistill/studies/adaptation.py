@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_int, check_positive
 from tfdistill._internal.seeds import Stream, seed_of_draw, student_seed
 from tfdistill.data.labels import as_labels
 from tfdistill.data.split import Split
@@ -98,8 +98,8 @@ def fada(
     ):
         if not value >= least:
             raise ValueError(f"{name} must be at least {least}, not {value}.")
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0, not {learning_rate}.")
+    check_positive("learning_rate", learning_rate)
+    check_int("seed", seed, 0)
     discriminator = _discriminator(source.num_classes, seed)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizers = []

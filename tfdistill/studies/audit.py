@@ -18,7 +18,7 @@ import scipy.special
 
 from tfdistill import students
 from tfdistill._internal import seeds
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_int, check_positive
 from tfdistill.data.dataset import Dataset
 from tfdistill.distiller import Distiller
 from tfdistill.inner.stateless import in_precision
@@ -162,8 +162,8 @@ class Recipe:
         outer_steps: Outer steps of each distillation.
         steps, images_per_class: Size of the distilled data; it has one epoch.
         batch_size: Number of real images that judge a student in an outer step.
-        outer_learning_rate: Learning rate of the outer Adam.
-        seed: Random seed.
+        outer_learning_rate: Learning rate of the outer Adam, > 0.
+        seed: Random seed, at least 0.
 
     Raises:
         ValueError: If a number is out of range.
@@ -186,6 +186,8 @@ class Recipe:
     def __post_init__(self):
         for name in "rounds outer_steps steps images_per_class batch_size".split():
             check_int(name, getattr(self, name), 1)
+        check_positive("outer_learning_rate", self.outer_learning_rate)
+        check_int("seed", self.seed, 0)
 
 
 def examine(

@@ -91,6 +91,7 @@ def k_means(
         >>> tfdistill.baselines.k_means(digits, steps=5).num_images
         50
     """
+    check_int("seed", seed, 0)
     count, centroids = _per_class(images_per_class, steps), []
     for label in range(dataset.num_classes):
         needs = f"k-means needs {count} images of each class for as many centroids"
@@ -250,6 +251,7 @@ def optimized_real(
     if not 0 < keep <= 1:
         raise ValueError(f"keep must lie in (0, 1], not {keep}.")
     check_int("num_images", num_images, 1)
+    check_int("seed", seed, 0)
     check_starts(sets, initial_weights)
     order = np.random.default_rng(seed).permutation(len(training))
     tested = fitted(training.subset(order < num_images), sets[0])

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_int, check_positive
 from tfdistill._internal.seeds import seed_of_draw
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
@@ -126,9 +126,9 @@ def measure(
         >>> list(found)[:3]
         ['before', 'attacked', 'rates x 0.3']
     """
-    if not 0 < clean_rate < math.inf:
-        raise ValueError(f"clean_rate must be a number above 0, not {clean_rate!r}.")
+    check_positive("clean_rate", clean_rate)
     check_int("clean_batch_size", clean_batch_size, 1)
+    check_int("seed", seed, 0)
     distilled.check_fits(dataset)
     if distilled.inner_optimizer.name != "sgd":
         raise ValueError(

@@ -22,7 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_int, check_positive
 from tfdistill.data.normalization import Normalization
 from tfdistill.distiller import Distiller
 from tfdistill.inner.curriculum import Batch, Curriculum
@@ -69,8 +69,7 @@ class LinearProblem:
                 f"inputs must have full rank, {inputs.shape[1]}, not "
                 f"{np.linalg.matrix_rank(inputs)}: otherwise the optimum is not unique."
             )
-        if not std > 0:
-            raise ValueError(f"std must be above 0, not {std}.")
+        check_positive("std", std)
         self.inputs, self.targets, self.std = inputs, targets, std
         #: theta*, float `[D]`.
         self.optimum = np.linalg.lstsq(inputs, targets, rcond=None)[0]
@@ -230,10 +229,14 @@ def distil(
     Args:
         problem: The problem to learn.
         num_points: M, at least 1.
-        outer_steps: Number of updates of the points.
-        outer_learning_rate: Learning rate of the outer Adam; falls to 0 along a cosine.
-        students_per_step: Number of draws of theta_0 in each update.
-        seed: Seed of the initial points and of theta_0.
+        outer_steps: Number of updates of the points, at least 1.
+        outer_learning_rate: Learning rate of the outer Adam, > 0; falls to 0 along a
+            cosine.
+        students_per_step: Number of draws of theta_0 in each update, at least 1.
+        seed: Seed of the initial points and of theta_0, at least 0.
+
+    Raises:
+        ValueError: If a number is out of range.
 
     Example:
         >>> import numpy as np
@@ -245,6 +248,9 @@ def distil(
         (2, 6)
     """
     check_int("num_points", num_points, 1)
+    check_int("outer_steps", outer_steps, 1)
+    check_positive("outer_learning_rate", outer_learning_rate)
+    check_int("seed", seed, 0)
     rng = np.random.default_rng(seed)
     points = DistilledPoints(
         rng.standard_normal((num_points, problem.dimension)),

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfdistill import students
 from tfdistill._internal import identity
-from tfdistill._internal.checks import check_different, check_int
+from tfdistill._internal.checks import check_different, check_int, check_positive
 from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data import fingerprints
@@ -43,10 +43,7 @@ class Recipe:
     def __post_init__(self):
         for name in ("epochs", "halve_every"):
             check_int(name, getattr(self, name), 1)
-        if not self.learning_rate > 0:
-            raise ValueError(
-                f"learning_rate must be above 0, not {self.learning_rate!r}."
-            )
+        check_positive("learning_rate", self.learning_rate)
 
     def rate(self, epoch: int) -> float:
         """The rate in an epoch; epochs count from 0."""

@@ -1,9 +1,8 @@
 """How networks are trained, chosen, and tested in a comparison."""
 
 import dataclasses
-import math
 
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_int, check_positive
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.evaluation.attacked import PixelAttack
 
@@ -51,10 +50,11 @@ class Settings:
             check_int(name, getattr(self, name), 1)
         for name in ("attack_images", "teacher_epochs", "seed"):
             check_int(name, getattr(self, name), 0)
-        if not self.rates or not all(0 < rate < math.inf for rate in self.rates):
-            raise ValueError(f"rates must be numbers above 0, not {self.rates}.")
-        if not self.updates:
-            raise ValueError("updates must be at least one number.")
+        for name in ("rates", "updates"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} must be at least one number.")
+        for rate in self.rates:
+            check_positive("rates", rate)
         for number in self.updates:
             check_int("updates", number, 1)
         PixelAttack(self.epsilon, self.pgd_steps)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tfdistill import students
-from tfdistill._internal.checks import check_int
+from tfdistill._internal.checks import check_int, check_positive
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.ordinary import OrdinaryTraining
@@ -33,7 +33,7 @@ class Distillation:
         student: The networks through which is distilled, same as for `Distiller`.
         outer_steps: Updates of the images and labels.
         batch_size: Real images that judge them in each.
-        learning_rate: Of the outer Adam.
+        learning_rate: Of the outer Adam, > 0.
         pool: Number of networks that learn from the images while these are learned.
 
     Raises:
@@ -54,10 +54,7 @@ class Distillation:
     def __post_init__(self):
         for name in ("outer_steps", "batch_size", "pool"):
             check_int(name, getattr(self, name), 1)
-        if not self.learning_rate > 0:
-            raise ValueError(
-                f"learning_rate must be above 0, not {self.learning_rate}."
-            )
+        check_positive("learning_rate", self.learning_rate)
         each_of(self.student)
 
     def __repr__(self):

@@ -7,6 +7,7 @@ from typing import final
 
 import numpy as np
 
+from tfdistill._internal.checks import check_int
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.normalization import Normalization
 from tfdistill.studies import baselines
@@ -139,7 +140,8 @@ class _Real(Memory):
         return task.train.images[0].nbytes + _label_type(task).itemsize
 
     def remember(self, task, images_per_class, seed):
-        labels, rng = task.train.labels, np.random.default_rng(seed)
+        rng = np.random.default_rng(check_int("seed", seed, 0))
+        labels = task.train.labels
         rows = []
         for label in range(task.num_classes):
             own = np.flatnonzero(labels == label)
