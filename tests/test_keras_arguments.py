@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 
 import tfdistill
-from tfdistill import DistilledDataset, baselines
+from tfdistill import DistilledDataset, baselines, students
 from tfdistill.evaluation import batches as evaluation_batches
 from tfdistill.runs import files, fitting
+from tfdistill.studies import pretraining
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,36 @@ def test_whole_numbers_of_any_kind(digits, tmp_path, kind):
     assert result.num_students == 1
     files.write_json(tmp_path / "m.json", {"a": kind(1), "b": np.array([[kind(2)]])})
     assert json.loads((tmp_path / "m.json").read_text()) == {"a": 1, "b": [[2]]}
+
+
+def test_short_whole_numbers_do_not_overflow(digits):
+    data = baselines.random_real(digits, steps=2)
+    assert data.by_adam(np.uint8(200)).learning_rates.shape == (200, 2)
+    with pytest.raises(ValueError, match="needs 300 images of each class"):
+        baselines.k_means(digits, images_per_class=np.uint8(20), steps=np.uint8(15))
+    split = tfdistill.Split(
+        digits.train.images, digits.train.labels, num_classes=np.uint8(10)
+    )
+    generator = tfdistill.Generator.of(digits, batch_size=np.uint8(30), steps=2)
+    records = [
+        tfdistill.audit.Recipe(rounds=np.uint8(3), seed=np.uint8(4)),
+        tfdistill.exposure.Training(clean_steps=np.uint8(5)),
+        tfdistill.replay.Distillation("linear", pool=np.uint8(6)),
+        pretraining.Recipe(np.uint8(7), halve_every=np.uint8(8)),
+    ]
+    found = [split.num_classes, generator.batch_size]
+    found += [value for record in records for value in vars(record).values()]
+    assert not any(isinstance(value, np.integer) for value in found)
+
+
+def test_students_take_whole_numbers_of_any_kind():
+    two, ten = np.int64([2, 10])
+    for make, options in (
+        (students.mlp, {"hidden": (two,)}),
+        (students.convnet, {"width": two, "depth": np.uint8(2)}),
+        (students.gtn_learner, {"widths": (two, two, two)}),
+    ):
+        assert make((8, 8, 1), ten, **options).output_shape == (None, 10)
 
 
 @pytest.mark.parametrize("value", [object(), {1, "a"}, lambda: 0])

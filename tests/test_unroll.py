@@ -202,7 +202,10 @@ def test_momenta_adam_and_judgements_on_the_way(inner_optimizer, judgements, flo
     )
 
 
-@pytest.mark.parametrize(("keep_every", "make_model"), [(3, dropout), (4, batch_norm)])
+@pytest.mark.parametrize(
+    ("keep_every", "make_model"),
+    [(3, dropout), (np.int64(4), batch_norm), (2**40, batch_norm)],
+)
 def test_steps_between_kept_ones_are_made_again(keep_every, make_model):
     # Six steps; dropout's seeds and batch norm's averages are made again, too.
     setting = Setting(make_model, epochs=3, inner_optimizer="momentum", judgements=3)

@@ -37,6 +37,24 @@ def check_int(name: str, value, minimum: int) -> int:
     return int(value)
 
 
+def keep_ints(record, minimum: int, *names: str) -> None:
+    """Checks integers of a frozen dataclass, and keeps NumPy's as Python's.
+
+    NumPy's overflow where they are short, and JSON does not take them.
+
+    Args:
+        record: The object, in its `__post_init__`.
+        minimum: The smallest allowed value.
+        *names: Names of the fields.
+
+    Raises:
+        ValueError: If a value is not such an integer.
+    """
+    for name in names:
+        value = check_int(name, getattr(record, name), minimum)
+        object.__setattr__(record, name, value)
+
+
 def check_different(name: str, values: Sequence, why: str) -> None:
     """Checks an argument whose values must be there once each.
 

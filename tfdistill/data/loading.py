@@ -183,7 +183,7 @@ def load_dataset(
         (16, 16, 3)
     """
     if image_size is not None:
-        check_int("image_size", image_size, 1)
+        image_size = check_int("image_size", image_size, 1)
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1 or 3, not {channels!r}.")
     form = Form(image_size, channels)

@@ -120,7 +120,7 @@ class Split(faces.SplitFace):
         if normalization is not None:
             normalization.check_channels(examples.image_shape)
         if num_classes is not None:
-            check_int("num_classes", num_classes, 1)
+            num_classes = check_int("num_classes", num_classes, 1)
         self._examples = examples
         self._normalization, self._num_classes = normalization, num_classes
         self.is_told_classes = num_classes is not None
@@ -286,7 +286,7 @@ class Split(faces.SplitFace):
         Raises:
             ValueError: If a class has too few examples.
         """
-        check_int("images_per_class", images_per_class, 1)
+        images_per_class = check_int("images_per_class", images_per_class, 1)
         seed = check_int("seed", seed, 0)
         labels, names = self.read_labels(), class_names or range(self.num_classes)
         rows = stratified.draw(labels, names, images_per_class, seed)

@@ -232,7 +232,7 @@ class DistilledDataset(faces.DistilledFace):
         Raises:
             ValueError: If a number is out of range.
         """
-        check_int("passes", passes, 1)
+        passes = check_int("passes", passes, 1)
         steps = passes * self.steps
         # In the middle of each step, so that the last rate is above 0, too.
         turns = np.pi * (np.arange(steps) + 0.5) / steps

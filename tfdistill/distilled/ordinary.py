@@ -8,7 +8,7 @@ from typing import final
 import keras
 import tensorflow as tf
 
-from tfdistill._internal.checks import check_int, check_positive
+from tfdistill._internal.checks import check_positive, keep_ints
 from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Draw, fold_in, shuffled
 from tfdistill.data.random_changes import RandomChanges
@@ -55,8 +55,7 @@ class OrdinaryTraining(Recipe):
 
     def __post_init__(self):
         # NumPy's numbers become Python's, which JSON takes.
-        for name in ("updates", "batch_size"):
-            object.__setattr__(self, name, check_int(name, getattr(self, name), 1))
+        keep_ints(self, 1, "updates", "batch_size")
         check_positive("learning_rate", self.learning_rate)
         object.__setattr__(self, "learning_rate", float(self.learning_rate))
         if not isinstance(self.changes, RandomChanges):

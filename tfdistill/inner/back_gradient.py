@@ -55,7 +55,7 @@ class BackGradient(Unroll):
     def __init__(self, *, keep_every: int | None = None, judgements: int = 1):
         super().__init__(judgements=judgements)
         if keep_every is not None:
-            check_int("keep_every", keep_every, 1)
+            keep_every = check_int("keep_every", keep_every, 1)
         self.keep_every = keep_every
 
     def __call__(self, problem: Problem) -> Judgement:
@@ -119,6 +119,7 @@ class BackGradient(Unroll):
             return outputs, (loss, cotangents, zeros)
 
         keep_every = self.keep_every or _affordable(start, num_steps)
+        keep_every = min(keep_every, num_steps)
         if keep_every == 1:
             learner, track = go(start, 0, num_steps, unroll.room(start, num_steps))
             outputs, sums = judged_last(learner)

@@ -44,7 +44,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def __init__(self, size=4, alpha=0.001 / 9, beta=0.75, k=1.0, **kwargs):
         super().__init__(**kwargs)
-        check_int("size", size, 1)
+        size = check_int("size", size, 1)
         if not alpha >= 0:
             raise ValueError(f"alpha must be at least 0, not {alpha!r}.")
         if not k > 0:
@@ -215,8 +215,7 @@ def convnet(
         >>> tfdistill.students.convnet((8, 8, 1), width=16, depth=2).output_shape
         (None, 10)
     """
-    check_int("width", width, 1)
-    check_int("depth", depth, 1)
+    width, depth = check_int("width", width, 1), check_int("depth", depth, 1)
     layers = []
     for _ in range(depth):
         layers += [
@@ -255,7 +254,7 @@ def wide_convnet(
         >>> tfdistill.students.wide_convnet((8, 8, 1), widths=(16, 32)).output_shape
         (None, 10)
     """
-    _check_counts("widths", widths)
+    widths = _counts("widths", widths)
     layers: list = []
     for width in widths:
         layers.append(_conv(width, 3, activation=None))
@@ -316,7 +315,7 @@ def mlp(
         >>> tfdistill.students.mlp((8, 8, 1), hidden=(32,)).count_params()
         2410
     """
-    _check_counts("hidden", hidden)
+    hidden = _counts("hidden", hidden)
     layers = [keras.layers.Flatten(), *(_dense(units) for units in hidden)]
     return _classifier("mlp", image_shape, layers, num_classes)
 
@@ -363,16 +362,17 @@ def _dense(units, activation="relu"):
 
 def _classifier(name, image_shape, layers, num_classes, smallest=1):
     _smallest_side(name, image_shape, smallest)
-    check_int("num_classes", num_classes, 2)
+    num_classes = check_int("num_classes", num_classes, 2)
     images = outputs = keras.Input(tuple(image_shape), name="images")
     for layer in (*layers, _dense(num_classes, activation=None)):
         outputs = layer(outputs)
     return keras.Model(images, outputs, name=name)
 
 
-def _check_counts(name, values):
+def _counts(name, values):
     if not isinstance(values, Sequence) or not all(is_int(v, 1) for v in values):
         raise ValueError(f"{name} must be integers of at least 1, not {values!r}.")
+    return [int(v) for v in values]
 
 
 def _smallest_side(name, image_shape, at_least):

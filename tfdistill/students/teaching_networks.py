@@ -101,8 +101,8 @@ def gtn_learner(
     """
     if len(widths) != 3:
         raise ValueError(f"widths must be three whole numbers, not {widths!r}.")
-    for width in widths:
-        check_int("widths", width, 1)
+    widths = [check_int("widths", width, 1) for width in widths]
+    num_classes = check_int("num_classes", num_classes, 2)
     if len(image_shape) != 3 or min(image_shape[:2]) < 7:
         raise ValueError(
             "image_shape must be (height, width, channels) with sides of at least 7 "
@@ -150,12 +150,9 @@ def gtn_generator(
             "image_shape must have sides that 4 divides for gtn_generator, not "
             f"{tuple(image_shape)}."
         )
-    for name, value, least in (
-        ("latent_size", latent_size, 1),
-        ("units", units, 1),
-        ("channels", channels, 2),
-    ):
-        check_int(name, value, least)
+    latent_size = check_int("latent_size", latent_size, 1)
+    units = check_int("units", units, 1)
+    channels = check_int("channels", channels, 2)
     z = keras.Input((latent_size,), name="z")
     labels = keras.Input((num_classes,), name="labels")
     x = keras.layers.Concatenate()([z, labels])

@@ -18,7 +18,7 @@ import scipy.special
 
 from tfdistill import students
 from tfdistill._internal import seeds
-from tfdistill._internal.checks import check_int, check_positive
+from tfdistill._internal.checks import check_positive, keep_ints
 from tfdistill.data.dataset import Dataset
 from tfdistill.distiller import Distiller
 from tfdistill.inner.stateless import in_precision
@@ -184,10 +184,10 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self):
-        for name in "rounds outer_steps steps images_per_class batch_size".split():
-            check_int(name, getattr(self, name), 1)
+        names = "rounds outer_steps steps images_per_class batch_size".split()
+        keep_ints(self, 1, *names)
+        keep_ints(self, 0, "seed")
         check_positive("outer_learning_rate", self.outer_learning_rate)
-        check_int("seed", self.seed, 0)
 
 
 def examine(
@@ -203,8 +203,7 @@ def examine(
     Args:
         dataset: Its `train`, held in memory, is audited.
         recipe: How students are made.
-        folder: Where the state is kept during and after each distillation, so that a
-            killed run can resume; None for nowhere.
+        folder: Keeps the state, so that a killed run can resume; None for nowhere.
         tell: Called with a sentence after each distillation.
         callbacks: Gives the Keras callbacks of each distillation, from its number.
 

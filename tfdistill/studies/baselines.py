@@ -285,8 +285,8 @@ def _of_class(dataset, label, count, needs):
 
 
 def _per_class(images_per_class, steps):
-    check_int("images_per_class", images_per_class, 1)
-    return images_per_class * check_int("steps", steps, 1)
+    each = check_int("images_per_class", images_per_class, 1)
+    return each * check_int("steps", steps, 1)
 
 
 def _dataset(dataset, baseline, images, steps, seed):

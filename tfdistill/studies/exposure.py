@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
-from tfdistill._internal.checks import check_int, check_positive
+from tfdistill._internal.checks import check_int, check_positive, keep_ints
 from tfdistill._internal.seeds import seed_of_draw
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
@@ -62,7 +62,7 @@ class Training:
             raise ValueError(f"rate must be a number of at least 0, not {self.rate!r}.")
         if not self.clip > 0:
             raise ValueError(f"clip must be above 0, not {self.clip!r}.")
-        check_int("clean_steps", self.clean_steps, 0)
+        keep_ints(self, 0, "clean_steps")
 
 
 BEFORE, ATTACKED = "before", "attacked"

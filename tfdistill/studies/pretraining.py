@@ -10,7 +10,12 @@ import tensorflow as tf
 
 from tfdistill import students
 from tfdistill._internal import identity
-from tfdistill._internal.checks import check_different, check_int, check_positive
+from tfdistill._internal.checks import (
+    check_different,
+    check_int,
+    check_positive,
+    keep_ints,
+)
 from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data import fingerprints
@@ -41,8 +46,7 @@ class Recipe:
     learning_rate: float = 2e-4
 
     def __post_init__(self):
-        for name in ("epochs", "halve_every"):
-            check_int(name, getattr(self, name), 1)
+        keep_ints(self, 1, "epochs", "halve_every")
         check_positive("learning_rate", self.learning_rate)
 
     def rate(self, epoch: int) -> float:

@@ -158,11 +158,12 @@ class Generator(Synthesizer):
                 'soft_labels need a curriculum other than "none", whose labels are '
                 "drawn at random."
             )
-        check_int("batch_size", batch_size, 1)
+        steps = check_int("steps", steps, 1)
+        batch_size = check_int("batch_size", batch_size, 1)
         seed = check_int("seed", seed, 0)
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
-        self.num_steps = check_int("steps", steps, 1)
-        self.batch_size, self.source, self._seed = batch_size, source, seed
+        self.num_steps, self.batch_size = steps, batch_size
+        self.source, self._seed = source, seed
         self.kind = curriculum
         self.is_random = curriculum != "full"
         self.schedule = Schedule(

@@ -101,7 +101,8 @@ class Search:
             raise ValueError(
                 f"oracle must be one of {', '.join(oracles.ORACLES)}, not {oracle!r}."
             )
-        check_int("num_students", num_students, 2 if oracle == "hyperband" else 1)
+        fewest = 2 if oracle == "hyperband" else 1
+        num_students = check_int("num_students", num_students, fewest)
         if dataset.validation is None:
             raise ValueError(
                 f"{dataset.name} needs a validation part: dataset.hold_out(0.1)."
@@ -165,7 +166,7 @@ class Search:
         Raises:
             ValueError: If none of them can be trained.
         """
-        check_int("count", count, 1)
+        count = check_int("count", count, 1)
         known = {oracles.key(c.values): c for c in self.candidates}
         oracle = oracles.Oracle(
             self._choices,
@@ -278,6 +279,7 @@ class Search:
                 the epochs, rounded up.
             backup, callbacks, verbose: Same as for `pretraining.pretrain`.
         """
+        epochs = check_int("epochs", epochs, 1)
         with self._strategy.scope():
             (model,) = pretrain(
                 lambda: self.build(candidate),

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tfdistill import students
-from tfdistill._internal.checks import check_int, check_positive
+from tfdistill._internal.checks import check_positive, keep_ints
 from tfdistill.data.dataset import Dataset
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.ordinary import OrdinaryTraining
@@ -52,8 +52,7 @@ class Distillation:
     pool: int = 10
 
     def __post_init__(self):
-        for name in ("outer_steps", "batch_size", "pool"):
-            check_int(name, getattr(self, name), 1)
+        keep_ints(self, 1, "outer_steps", "batch_size", "pool")
         check_positive("learning_rate", self.learning_rate)
         each_of(self.student)
 
