@@ -1,5 +1,6 @@
 """Students for other classes than they know, and the data they are taken to."""
 
+import functools
 import json
 import os
 import re
@@ -174,6 +175,28 @@ def test_pretrained_students_get_new_heads(tmp_path):
     np.testing.assert_array_equal(start.get_weights()[0], model.get_weights()[0])
     with pytest.raises(ValueError, match="cannot be read|another architecture"):
         tfdistill.PretrainedWeights(pool).build(make_model, make_model())
+
+
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
+def test_the_classes_of_a_pool_that_does_not_say(tmp_path, ending):
+    paths = [str(tmp_path / f"{k}{ending}") for k in range(2)]
+    for path in paths:
+        model = students.linear((8, 8, 1), 5)
+        (model.save if ending == ".keras" else model.save_weights)(path)
+    pool = tfdistill.Pool.of_files(paths[:1], paths[1:])
+
+    def built(num_classes):
+        make_model = functools.partial(students.linear, (8, 8, 1), num_classes)
+        weights = tfdistill.PretrainedWeights(pool, new_head=True)
+        weights.build(make_model, make_model())
+        return weights.sample_held_out(tf.constant([0, 0]), tf.constant(0))[0]
+
+    assert built(5)[0].shape == (64, 5)
+    if ending == ".keras":
+        assert built(3)[0].shape == (64, 3)
+        return
+    with pytest.raises(ValueError, match="other than 3 classes, give the pool num_cla"):
+        built(3)
 
 
 def without_bias(image_shape, num_classes):

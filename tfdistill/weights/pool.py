@@ -5,6 +5,7 @@ they are, what they were trained on, and which of them are held out. Tests use t
 held-out students, distillation draws from the others.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -75,7 +76,8 @@ class Pool(Face):
             it.
         dataset: Name of the data set that they were trained on; "" if unknown.
         normalization: The `Normalization` of that data set; None if unknown.
-        num_classes: Number of its classes; None if unknown.
+        num_classes: Number of its classes; None if unknown. For a new head it is needed
+            if other classes are meant, and the files are not `.keras`, which tell it.
 
     Raises:
         ValueError: If there is no student, or one is both in training and held out.
@@ -210,21 +212,32 @@ class Pool(Face):
             other ones.
 
         Raises:
-            ValueError: If a file is damaged or holds another architecture.
+            ValueError: If a file is damaged or holds another architecture; by a new
+                head also if the number of classes is needed and unknown.
         """
         model = make_model()
         if not new_head:
             return [_read(member, model) for member in members]
         last = head(model)
-        known = with_head_for(make_model(), self.num_classes or last.units)
+        told = self.num_classes or _units(members)
+        known = with_head_for(make_model(), told or last.units)
         fresh = {
             index: _first(last, variable)
             for index, variable in enumerate(_in_order(model))
             if any(variable is v for v in last.trainable_variables)
         }
+        try:
+            found = [_read(member, known) for member in members]
+        except ValueError as error:
+            if told:
+                raise
+            raise ValueError(
+                f"{error} If it knows other than {last.units} classes, give the pool "
+                "num_classes=, the number that its students know."
+            ) from error
         return [
-            [fresh.get(index, value) for index, value in enumerate(_read(m, known))]
-            for m in members
+            [fresh.get(index, value) for index, value in enumerate(values)]
+            for values in found
         ]
 
 
@@ -294,11 +307,43 @@ def _keys(member):
     return filter(None, (os.path.realpath(member.path), member.sha256))
 
 
-def _read(member, model):
+def _units(members):
+    """The outputs of a student whose file tells its layers; None if none does."""
+    for member in members:
+        if member.path.endswith(".keras"):
+            with _reading(member):
+                model = keras.models.load_model(member.path, compile=False)
+            with contextlib.suppress(ValueError):  # none is known to be its head
+                return head(model).units
+    return None
+
+
+@contextlib.contextmanager
+def _reading(member):
+    """Refuses a file that is not the one of the pool, or that cannot be read."""
     path = member.path
     try:
         if member.sha256 and files.sha256(path) != member.sha256:
             raise ValueError("it is truncated or altered")
+        yield
+    # What h5py, zipfile and TensorFlow raise depends on which byte is wrong.
+    except (
+        OSError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        UserWarning,
+    ) as error:
+        raise ValueError(
+            f"The pretrained student {path} cannot be read: {first_sentence(error)}"
+        ) from error
+
+
+def _read(member, model):
+    path = member.path
+    with _reading(member):
         if os.path.isdir(path):
             with files.literal(files.saved_model(path)) as folder:
                 values = _variables(tf.saved_model.load(folder))
@@ -314,19 +359,6 @@ def _read(member, model):
                 assign(model, before)
         else:
             values = _in_order_of(model, keras.models.load_model(path, compile=False))
-    # What h5py, zipfile and TensorFlow raise depends on which byte is wrong.
-    except (
-        OSError,
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-        UserWarning,
-    ) as error:
-        raise ValueError(
-            f"The pretrained student {path} cannot be read: {first_sentence(error)}"
-        ) from error
     expected = [tuple(v.shape) for v in _in_order(model)]
     if [value.shape for value in values] != expected:
         raise ValueError(
