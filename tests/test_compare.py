@@ -129,6 +129,31 @@ def test_figures_of_a_set(found, digits):
     assert content["sets"]["soft"]["as_learned"]
 
 
+def test_all_is_json_whatever_the_numbers_are(digits, soft):
+    """A class has no test images, and the arguments are NumPy's."""
+    labels = np.minimum(digits.test.read_labels(), 8)
+    result = tfdistill.compare(
+        {"soft": soft},
+        with_test(digits, labels),
+        architectures=["linear"],
+        baselines=[],
+        networks=np.uint8(2),
+        choosing=np.int64(1),
+        updates=np.array([5]),
+        rates=np.float32([0.01]),
+        epsilon=np.float32(0.03),
+        attack_images=np.int64(0),
+        teacher_epochs=np.int64(0),
+    )
+    json.dumps(dict(result.settings), allow_nan=False)
+    json.dumps([*result.choices.values()], allow_nan=False)
+    content = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert content["sets"]["soft"]["per_class"][9] is None
+    assert content["settings"]["updates"] == [5]
+    assert np.shape(content["cells"][0]["accuracies"]) == (2,)
+    assert "nan" not in page.html(result)
+
+
 def test_one_network_of_learned_steps_has_no_spread(digits, soft):
     """Fixed initial weights leave nothing to draw, however many are asked for."""
     start = tfdistill.students.linear((8, 8, 1), 10).get_weights()

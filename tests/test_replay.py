@@ -200,6 +200,22 @@ def test_figures(found):
     assert content["matrices"]["random"][0][0][1:] == [None, None]
 
 
+def test_all_is_json_whatever_the_numbers_are(digits):
+    result = replay.compare(
+        digits,
+        {"random": replay.Reservoir()},
+        bytes_per_class=np.int64(130),
+        student="linear",
+        classes_per_task=np.uint8(2),
+        updates=np.int64(1),
+        seeds=np.array([3]),
+        bounds=False,
+    )
+    content = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert content["memories"]["random"]["images_per_class"] == 2
+    assert content["settings"]["bytes_per_class"] == 130
+
+
 def test_a_memory_sees_one_task_and_no_test_image(digits):
     seen = []
 

@@ -106,6 +106,7 @@ def compare(
         teacher_epochs,
         seed,
     )
+    teacher_epochs, seed = settings.teacher_epochs, settings.seed
     if dataset.validation is None:
         raise ValueError("dataset has no validation images: call hold_out first.")
     report = report or (lambda line: None)

@@ -182,7 +182,7 @@ def _spread(mean, std, count):
 
 
 def _percent(share):
-    return f"{100 * share:.1f}"
+    return "–" if share is None else f"{100 * share:.1f}"
 
 
 def _number(value):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tfdistill._internal import fields
 from tfdistill.evaluation import pairs, statistics
 from tfdistill.evaluation.attacked import robustness_ratio
 from tfdistill.inner.objectives.classification import recall
@@ -81,6 +82,8 @@ class Comparison:
     def figures(self, name: str) -> dict:
         """The figures of a set, as JSON: shares of 1, bytes, seconds.
 
+        "per_class" is None for a class without test images.
+
         Args:
             name: Of the set.
         """
@@ -108,7 +111,7 @@ class Comparison:
             **_scores(self, name),
             **_attacked(self, cell),
             "calibration_error": float(cell.calibration.mean()),
-            "per_class": recall(cell.confusion).tolist(),
+            "per_class": fields.as_json(recall(cell.confusion)),
             "seconds": float(np.median(cell.seconds)),
             "bytes": self.sets[name]["bytes"],
             "images": self.sets[name]["images"],
@@ -138,19 +141,19 @@ class Comparison:
         return pairs.judged(accuracies, names)
 
     def to_json(self) -> dict:
-        """Everything, as JSON."""
-        cells = []
-        for cell in self.cells:
-            content = {
-                key: value.tolist() if isinstance(value, np.ndarray) else value
-                for key, value in vars(cell).items()
+        """Everything, as JSON; what is NaN is None."""
+        cells = [
+            {
+                **vars(cell),
+                "confusion": cell.confusion.sum(0),
+                "choice": dataclasses.asdict(cell.choice),
             }
-            content["confusion"] = cell.confusion.sum(0).tolist()
-            cells.append({**content, "choice": dataclasses.asdict(cell.choice)})
-        return {
+            for cell in self.cells
+        ]
+        content = {
             "dataset": self.dataset,
-            "class_names": list(self.class_names),
-            "architectures": list(self.architectures),
+            "class_names": self.class_names,
+            "architectures": self.architectures,
             "sets": {
                 name: {**about, **self.figures(name)}
                 for name, about in self.sets.items()
@@ -158,10 +161,11 @@ class Comparison:
             "real_accuracy": self.real_accuracy,
             "pairs": {name: self.pairs(name) for name in self.architectures},
             "cells": cells,
-            "settings": dict(self.settings),
+            "settings": self.settings,
             "chosen_on": "validation images of the real data; test images decide "
             "nothing",
         }
+        return fields.as_json(content)
 
 
 def _scores(comparison, name):

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tfdistill._internal.checks import check_int, check_positive
+from tfdistill._internal.checks import check_int, check_positive, keep_ints
 from tfdistill.data.random_changes import RandomChanges
 from tfdistill.evaluation.attacked import PixelAttack
 
@@ -46,15 +46,16 @@ class Settings:
         return len(self.rates) * len(self.updates)
 
     def __post_init__(self):
-        for name in ("networks", "choosing", "batch_size", "pgd_steps"):
-            check_int(name, getattr(self, name), 1)
-        for name in ("attack_images", "teacher_epochs", "seed"):
-            check_int(name, getattr(self, name), 0)
+        keep_ints(self, 1, "networks", "choosing", "batch_size", "pgd_steps")
+        keep_ints(self, 0, "attack_images", "teacher_epochs", "seed")
         for name in ("rates", "updates"):
             if not getattr(self, name):
                 raise ValueError(f"{name} must be at least one number.")
         for rate in self.rates:
             check_positive("rates", rate)
-        for number in self.updates:
-            check_int("updates", number, 1)
         PixelAttack(self.epsilon, self.pgd_steps)
+        # NumPy's numbers become Python's, which JSON takes.
+        updates = tuple(check_int("updates", number, 1) for number in self.updates)
+        object.__setattr__(self, "updates", updates)
+        object.__setattr__(self, "rates", tuple(map(float, self.rates)))
+        object.__setattr__(self, "epsilon", float(self.epsilon))

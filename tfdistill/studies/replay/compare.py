@@ -112,7 +112,7 @@ def compare(
     check_different("seeds", seeds, "the same seed gives the same network again")
     classes = _in_tasks(dataset.num_classes, classes_per_task)
     tasks = _tasks(dataset, classes)
-    check_int("bytes_per_class", bytes_per_class, 1)
+    bytes_per_class = check_int("bytes_per_class", bytes_per_class, 1)
     if bounds:
         added = _UPPER if alone else {**_LOWER, **_UPPER}
         for name in added:
@@ -168,7 +168,7 @@ def compare(
 
 def _in_tasks(num_classes, size):
     """The classes of each task."""
-    check_int("classes_per_task", size, 2)
+    size = check_int("classes_per_task", size, 2)
     starts = range(0, num_classes - size + 1, size)
     if len(starts) < 2:
         raise ValueError(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfdistill._internal import spread
+from tfdistill._internal import fields, spread
 from tfdistill.evaluation import pairs
 
 
@@ -124,14 +124,12 @@ class Replay:
 
     def to_json(self) -> dict:
         """Everything, as JSON; the tasks to come are None."""
-        return {
+        content = {
             "dataset": self.dataset,
-            "tasks": [list(task) for task in self.tasks],
+            "tasks": self.tasks,
             "memories": {name: self.figures(name) for name in self.memories},
-            "matrices": {
-                name: np.where(np.isnan(values), None, values).tolist()
-                for name, values in self.accuracies.items()
-            },
+            "matrices": self.accuracies,
             "pairs": self.pairs(),
-            "settings": dict(self.settings),
+            "settings": self.settings,
         }
+        return fields.as_json(content)
