@@ -18,7 +18,7 @@ from test_bad_input import anything, attempt, cases, paths_into, with_value
 
 from tfdistill import DistilledDataset, Normalization, Pool
 from tfdistill._internal import code, fields
-from tfdistill.cli import data, evaluate
+from tfdistill.cli import data, distill, distilled, evaluate, run_folder
 from tfdistill.cli.errors import InputError
 from tfdistill.data import loading
 from tfdistill.distilled import tfrecords
@@ -401,6 +401,42 @@ def test_commands_are_quoted_for_a_shell(finished, tmp_path, number):
     assert not (tmp_path / "gone").exists()
     shown = report.page([finished])
     assert "&#39;--dataset=$(touch gone)&#39;" in shown
+
+
+@pytest.mark.parametrize(
+    "name", [".lock", "journal", "journal/seconds.json", "images", "metrics.json"]
+)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [evaluate, "--dataset=digits", "--num_students=1"],
+        [distilled, "--name=digits/10", "--overwrite"],
+        [distill, "--dataset=digits", "--overwrite"],
+    ],
+    ids=["evaluate", "distilled", "distill"],
+)
+def test_a_run_writes_into_its_own_folder_alone(tmp_path, name, arguments):
+    """A stranger's folder may hold links to ours; it may itself be behind a link."""
+    module, *flags = arguments
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    make().save(theirs / "distilled")
+    (theirs / "flags.txt").write_text(f"# command: {module.COMMAND.name}\n")
+    (theirs / name).parent.mkdir(exist_ok=True)
+    (theirs / name).symlink_to(ours / "made" if name == ".lock" else ours)
+    ours.mkdir()
+    (ours / "exposure-a.png").write_text("ours")
+    (tmp_path / "link").symlink_to(theirs)
+    c = module.COMMAND.parse([f"--workdir={tmp_path / 'link'}", *flags])
+    with pytest.raises(InputError, match=f"{name} is a symbolic link"):
+        if module is distill:
+            run_folder.claim(module.COMMAND, c, module._OWNED)
+        else:
+            module.run(c)
+    assert [path.name for path in ours.iterdir()] == ["exposure-a.png"]
+    assert not run_folder._held
+    (theirs / name).unlink()
+    run_folder.lock(c.workdir, ["journal", "images", "metrics*.json"])
+    run_folder._held.pop().close()
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd", "-x", "@SUM(A1)", "\tx", "cat", ""])

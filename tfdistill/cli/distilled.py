@@ -38,7 +38,7 @@ def run(configuration: Configuration) -> None:
         raise InputError(f"{folder} holds no distilled set; choose another folder.")
     try:
         os.makedirs(c.workdir, exist_ok=True)
-        run_folder.lock(c.workdir)
+        run_folder.lock(c.workdir, evaluation_files.WRITTEN)
         own_names.tidy(c.workdir, ["distilled"])
         if c.overwrite and os.path.isdir(folder):
             evaluation_files.forget(c.workdir)  # of the set that was there

@@ -151,7 +151,7 @@ def _run(c):
         c = c.replace(pool=known.get("pool"))
     dataset = data.load(c)
     if not c.dry_run:
-        run_folder.lock(c.workdir)
+        run_folder.lock(c.workdir, evaluation_files.WRITTEN)
         evaluation_files.tidy(c.workdir)
         evaluation_files.check(c.workdir)
     with checking():

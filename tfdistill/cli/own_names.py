@@ -52,6 +52,35 @@ def check_overwrite(
             )
 
 
+def refuse_links(folder: str, owned: Iterable[str]) -> None:
+    """Refuses symbolic links among a run's own names, and in its folders.
+
+    What is written or removed by way of them would lie elsewhere. The folder itself may
+    be one.
+
+    Args:
+        folder: Where.
+        owned: Names, or patterns such as "images/exposure*.png", of a run; of a folder,
+            all that is in it.
+
+    Raises:
+        InputError: If there is one.
+    """
+    tops = [pattern.partition("/")[0] for pattern in owned]
+    for at, inside, names in os.walk(folder):
+        if at == folder:
+            inside[:], names = (
+                [name for name in each if _matches(name, tops)]
+                for each in (inside, names)
+            )
+        for path in (os.path.join(at, name) for name in (*inside, *names)):
+            if os.path.islink(path):
+                raise InputError(
+                    f"{path} is a symbolic link, and a run writes only into its own "
+                    "folder: remove the link, or choose another --workdir."
+                )
+
+
 def remove(folder: str, owned: Iterable[str]) -> None:
     """Removes what is there; flags.txt stays, to be replaced in one go."""
     for name in set(present(folder, owned)) - {FLAGS}:

@@ -84,7 +84,8 @@ def claim(
     Raises:
         InputError: If the folder holds another run or other files, with --overwrite a
             run of another command, or names in `owned` that no run of this one wrote or
-            that the flags lead to; or if it cannot be written.
+            that the flags lead to; if one is a symbolic link; or if it cannot be
+            written.
     """
     folder, overwrite = configuration.workdir, configuration.overwrite
     path = os.path.join(folder, FLAGS)
@@ -116,7 +117,7 @@ def claim(
     with writing(folder):
         check()
         os.makedirs(folder, exist_ok=True)
-        lock(folder)
+        lock(folder, owned)
         check()  # what another process may have done meanwhile
         own_names.tidy(folder, owned)
         if overwrite:
@@ -181,19 +182,21 @@ def _differences(command, configuration, recorded, content):
     return "; ".join(f"{k}: {' '.join(lines)}" for k, lines in sides.items() if lines)
 
 
-def lock(folder: str) -> None:
+def lock(folder: str, owned: Iterable[str]) -> None:
     """Makes a run folder this process's own, for as long as it lives.
 
     The system lets go of the lock when the process ends, however it ends.
 
     Args:
         folder: Where; it must exist.
+        owned: Names in it that will be written, or patterns, as for `claim`.
 
     Raises:
-        InputError: If another process has it.
+        InputError: If another process has it, or one of the names is a symbolic link.
     """
+    own_names.refuse_links(folder, [LOCK, FLAGS, *owned])
     with writing(folder):
-        file = open(os.path.join(folder, LOCK), "a")
+        file = open(os.path.join(folder, LOCK), "a", opener=_not_by_link)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -204,6 +207,10 @@ def lock(folder: str) -> None:
     except OSError:  # a file system without locks
         pass
     _held.append(file)
+
+
+def _not_by_link(path, flags):
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def load_distilled(folder: str, given: str):
