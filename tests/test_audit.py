@@ -16,6 +16,7 @@ from sklearn.metrics import average_precision_score
 import tfdistill
 from tfdistill import audit
 from tfdistill.cli import audit_listing
+from tfdistill.runs.journal import read_arrays, write_arrays
 from tfdistill.studies import audit_folder, audit_halves, origins, pretraining
 
 FLAGS = ["--dataset=digits", "--student=mlp", "--rounds=1", "--outer_steps=50"]
@@ -75,6 +76,21 @@ def test_the_folder_of_another_audit_is_refused(digits, tmp_path):
     assert again.cpu_seconds > 0.9 * first.cpu_seconds > 0
     with pytest.raises(ValueError, match="holds parts of another audit"):
         audit.examine(few, dataclasses.replace(recipe, seed=1), folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "row", [None, 3 * [1 / 3], 2 * [np.nan], ["x", "y"], [-1.0, 2.0]], ids=repr
+)
+def test_a_part_that_is_no_probabilities_is_redone(digits, tmp_path, row):
+    few = digits.of_classes([0, 1])
+    recipe = audit.Recipe("linear", rounds=1, outer_steps=2, steps=2)
+    first = audit.examine(few, recipe, folder=tmp_path)
+    path = tmp_path / "part-0.npz"
+    rows = len(read_arrays(str(path))["probabilities"]) * [row]
+    write_arrays(str(path), **({} if row is None else {"probabilities": rows}))
+    with pytest.warns(UserWarning, match="part-0.npz is damaged"):
+        again = audit.examine(few, recipe, folder=tmp_path)
+    np.testing.assert_allclose(again.probabilities, first.probabilities, atol=1e-5)
 
 
 def test_networks_and_images_of_another_audit_are_told(digits, tmp_path):

@@ -16,9 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_bad_input import anything, attempt, cases, paths_into, with_value
 
-from tfdistill import DistilledDataset, Normalization, Pool
+from tfdistill import DistilledDataset, Normalization, Pool, students
 from tfdistill._internal import code, fields
-from tfdistill.cli import data, distill, distilled, evaluate, run_folder
+from tfdistill.cli import (
+    audit,
+    data,
+    distill,
+    distilled,
+    evaluate,
+    evaluation_files,
+    run_folder,
+)
 from tfdistill.cli.errors import InputError
 from tfdistill.data import loading
 from tfdistill.distilled import tfrecords
@@ -390,6 +398,74 @@ def test_hostile_metrics(finished):
         path.write_text(whole)
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("metrics", {"random_real": 5}),
+        ("metrics", {"random_real": {"num_students": 2, "accuracy_mean": "x"}}),
+        ("metrics", {"num_sets": "x"}),
+        ("metrics", {"seconds_learning": "x"}),
+        ("metrics-lenet", {"updates": 5, "changes": {"shift": []}}),
+    ],
+    ids=repr,
+)
+def test_figures_are_checked_before_they_are_used(finished, tmp_path, name, found):
+    shutil.copytree(finished, tmp_path / "run")
+    path, whole = tmp_path / "run" / f"{name}.json", finished / "metrics.json"
+    files.write_json(path, files.read_json(whole) | found)
+    for use in (report.page, lambda paths: evaluation_files.check(*paths)):
+        with pytest.raises((ValueError, InputError), match=f"{name}.json is damaged"):
+            use([str(tmp_path / "run")])
+
+
+def test_figures_that_are_as_they_are_to_be_are_taken(finished, tmp_path):
+    """A network that diverged has null for figures, and changes may be switches."""
+    shutil.copytree(finished, tmp_path / "run")
+    row = {"num_students": 2, "accuracy_mean": None, "accuracy_std": None}
+    more = {"num_sets": 2, "changes": {"shift": 0.1, "flip": True}, "updates": 5}
+    whole = files.read_json(finished / "metrics.json")
+    files.write_json(tmp_path / "run" / "metrics.json", whole | {"random_real": row})
+    files.write_json(tmp_path / "run" / "metrics-lenet.json", {**row, **more})
+    assert "shift 0.1, flip 1" in report.page([tmp_path / "run"])
+    known = evaluation_files.known(str(tmp_path / "run"), "metrics")
+    assert np.isnan(known["random_real"]["accuracy_mean"])
+
+
+@pytest.mark.parametrize("left", [1, "x", [1], {"a": 1}], ids=repr)
+def test_what_is_unfinished_is_checked(finished, tmp_path, left):
+    shutil.copytree(finished, tmp_path / "run")
+    files.write_json(tmp_path / "run" / "metrics.json", {"unfinished": left})
+    for ask in (run_folder.is_finished, run_folder.is_unfinished):
+        with pytest.raises(InputError, match="damaged: unfinished must be a list"):
+            ask(str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("line", ["--apply=x", "--flagfile=flags.txt", "--workdir=x"])
+def test_a_recorded_audit_names_no_folder_to_write(tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flags.txt").write_text(f"--dataset=digits\n--rounds=3\n{line}\n")
+    c = audit.COMMAND.parse(["--workdir=.", "--apply=new"])
+    assert (c.workdir, c.apply, c.dataset, c.rounds) == (".", "new", "digits", 3)
+
+
+def test_an_attack_need_not_say_where_its_data_lay(tmp_path):
+    network = students.linear((8, 8, 1))
+    (tmp_path / "pool").mkdir()
+    path = tmp_path / "pool" / "a.weights.h5"
+    network.save_weights(path)
+    member = pools.Member(str(path), files.sha256(path), 0.5)
+    about = {"student": "linear", "dataset": "digits", "num_classes": 10}
+    about["normalization"] = Normalization((0.5,), (0.2,))
+    text = pools.manifest(str(path.parent), [member], 0, **about)
+    (tmp_path / "pool" / "pool.json").write_text(text)
+    provenance = {"attack": [0, 1], "dataset": "digits"}
+    make(provenance=provenance).save(tmp_path / "run" / "distilled")
+    flags = [f"--workdir={tmp_path / 'run'}", f"--pool={tmp_path / 'pool'}", "--attack"]
+    evaluate._run(evaluate.COMMAND.parse(flags))
+    run_folder._held.pop().close()
+    assert (tmp_path / "run" / "exposure-pool.json").exists()
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_commands_are_quoted_for_a_shell(finished, tmp_path, number):
     words = report.Run.of_folder(finished).commands[number]
@@ -430,8 +506,7 @@ def test_a_run_writes_into_its_own_folder_alone(tmp_path, name, arguments):
     with pytest.raises(InputError, match=f"{name} is a symbolic link"):
         if module is distill:
             run_folder.claim(module.COMMAND, c, module._OWNED)
-        else:
-            module.run(c)
+        (evaluate._run if module is evaluate else module.run)(c)
     assert [path.name for path in ours.iterdir()] == ["exposure-a.png"]
     assert not run_folder._held
     (theirs / name).unlink()

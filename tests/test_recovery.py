@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import itertools
+import json
 import os
 import signal
 import time
@@ -20,7 +21,7 @@ from tfdistill._internal import identity
 from tfdistill.cli import main, own_names
 from tfdistill.distilled import learned_schedule
 from tfdistill.evaluation.ordinarily_trained import Architecture
-from tfdistill.runs import files
+from tfdistill.runs import backup, files
 from tfdistill.runs.averaging import AveragingAdam
 from tfdistill.runs.clock import Clock
 from tfdistill.runs.journal import Journal
@@ -164,6 +165,32 @@ class Raises(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if batch == self.batch:
             signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {},
+        {"history": 5},
+        {"history": [{}]},
+        {"history": [{"outer_step": 4, "loss": "x"}]},
+        {"history": [], "start": "x"},
+        {"history": [], "run": [1]},
+        {"history": [], "anneal": {"elapsed": None}},
+        {"history": [], "anneal": 5},
+    ],
+    ids=repr,
+)
+def test_a_backup_with_a_damaged_record_is_damaged(tmp_path, record):
+    model, batches = small_model()
+    saved = tfdistill.Backup(tmp_path)
+    model.fit(batches, steps_per_epoch=2, verbose=0, callbacks=[saved])
+    saved._json.assign(json.dumps(record))
+    backup._write(saved._state, str(tmp_path), 4)
+    found = tfdistill.Backup(tmp_path)
+    with pytest.warns(UserWarning, match="ckpt-4 is damaged"):
+        assert found.restore(small_model()[0]) == 2
+    assert [epoch["outer_step"] for epoch in found.history] == [2]
 
 
 def small_model():

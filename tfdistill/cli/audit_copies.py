@@ -32,7 +32,7 @@ def as_before(command: Command, given: Mapping[str, Any]) -> Mapping[str, Any]:
     path = os.path.join(folder, run_folder.FLAGS)
     try:
         with open(path, encoding="utf-8") as file:
-            lines = [line for line in file.read().split("\n") if line[:2] == "--"]
+            lines = [line for line in file.read().split("\n") if command.records(line)]
         before = command.parse([*lines, f"--workdir={folder}"])
     except (OSError, ValueError, InputError):  # what it holds is refused later
         return {"dataset": None}

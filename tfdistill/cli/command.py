@@ -294,6 +294,10 @@ class Command:
         ]
         return [f"--flagfile={path}", *named]
 
+    def records(self, line: str) -> bool:
+        """Whether a line is one of those that `record` may give."""
+        return self._knows(line) and name_of(line) not in self.unrecorded
+
     def _knows(self, line):
         return line[:2] == "--" and name_of(line) in self.flags
 

@@ -4,9 +4,9 @@ import glob
 import os
 from collections.abc import Mapping
 
-from tfdistill._internal import fields
 from tfdistill.cli import content, own_names, run_folder
 from tfdistill.cli.errors import checking
+from tfdistill.reporting.metrics import read_figures
 from tfdistill.runs import files, headings
 
 #: In a file of results: what the test part holds, as `content.of_part` says.
@@ -16,13 +16,6 @@ _OF = (TEST, "start", "student")
 # What is said of networks, besides means and deviations: figures, and their training.
 _DETAILS = ("accuracy_per_class", "confusion", "mistakes")
 _TRAINING = ("updates", "training_rate", "training_batch", "changes")
-# What is compared with that of another test, or is part of a name.
-_FIELDS = {
-    "num_students": fields.whole(1),
-    "num_networks": fields.whole(1),
-    "num_sets": fields.whole(1),
-    "seed": fields.whole(0),
-}
 _RESULTS, _PICTURES = ("metrics*.json", "exposure*.json"), "images/exposure*.png"
 #: What `evaluate` and `report` write into a run folder.
 WRITTEN = (*_RESULTS, _PICTURES, "report.html", "journal")
@@ -52,12 +45,7 @@ def known(folder: str, name: str) -> dict:
     if not os.path.isfile(path):
         return {}
     with checking():
-        found = files.read_json(path)
-        try:
-            fields.check(found, {}, _FIELDS)
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged: {error}.") from error
-    return found
+        return read_figures(path)
 
 
 def tidy(folder: str) -> None:

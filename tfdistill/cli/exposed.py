@@ -104,7 +104,7 @@ def _networks(c, distilled):
     if c.pool:
         pool = Pool.load(c.pool)
         members = (pool.held_out or pool.training)[: c.num_students]
-        new_head = distilled.provenance["load"].get("new_head", False)
+        new_head = distilled.provenance.get("load", {}).get("new_head", False)
         return model, pool.values(members, make_model, new_head=new_head)
     if distilled.assign_initial_weights(model):
         return model, [distilled.initial_weights]

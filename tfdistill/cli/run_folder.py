@@ -14,6 +14,7 @@ from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.content import Content
 from tfdistill.cli.errors import InputError, checking
 from tfdistill.cli.typed import listed
+from tfdistill.reporting import metrics
 from tfdistill.runs import files, headings
 from tfdistill.runs.headings import FLAGS
 
@@ -273,7 +274,7 @@ def is_finished(
     if not os.path.isfile(path):
         return False
     with checking():
-        left = files.read_json(path).get("unfinished")
+        left = metrics.unfinished(path)
     if left:
         print(
             f"{folder} holds the result of this {what}; still to be made: "
@@ -286,13 +287,13 @@ def is_finished(
 
 def is_unfinished(folder: str) -> bool:
     """Whether a folder holds a run of a command, and not its whole result."""
-    flags, metrics = (os.path.join(folder, name) for name in (FLAGS, "metrics.json"))
+    flags, path = (os.path.join(folder, name) for name in (FLAGS, "metrics.json"))
     if not os.path.isfile(flags):
         return False
-    if not os.path.isfile(metrics):
+    if not os.path.isfile(path):
         return True
     with checking():
-        return bool(files.read_json(metrics).get("unfinished"))
+        return bool(metrics.unfinished(path))
 
 
 def clock(folder: str, writes: bool = True) -> "Clock":

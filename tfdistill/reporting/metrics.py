@@ -1,13 +1,24 @@
 """`metrics.json` of a run folder, as a report reads it."""
 
+import contextlib
 import os
+import types
 from collections.abc import Mapping
 
 from tfdistill._internal import fields
 from tfdistill.reporting.measure import Measure
 from tfdistill.runs import files
 
+_CHANGE = fields.Kind(
+    "a number, true or false",
+    lambda value: fields.SWITCH.holds(value) or fields.FIGURE.holds(value),
+)
+_COUNT = {"num_students": fields.whole(1)}
 _FIELDS = {
+    **_COUNT,
+    "num_networks": fields.whole(1),
+    "num_sets": fields.whole(1),
+    "seed": fields.whole(0),
     "headline": fields.TEXT,
     "higher_is_better": fields.SWITCH,
     "shares": fields.each(fields.TEXT),
@@ -15,7 +26,7 @@ _FIELDS = {
     "updates": fields.whole(1),
     "training_rate": fields.number(0),
     "training_batch": fields.whole(1),
-    "changes": fields.OBJECT,
+    "changes": fields.values(_CHANGE),
     "other_pool": fields.TEXT,
     "dataset": fields.TEXT,
     "test_data": fields.TEXT,
@@ -25,12 +36,14 @@ _FIELDS = {
     "outer_steps": fields.whole(0),
     "num_images": fields.whole(0),
     "seconds": fields.number(0),
+    "seconds_learning": fields.number(0),
     "peak_memory_bytes": fields.number(0),
     "confusion": fields.each(fields.each(fields.number(0))),
     "accuracy_per_class": fields.each(fields.maybe(fields.FIGURE)),
     "mistakes": fields.each(fields.each(fields.number(0), 3, 3)),
     "history": fields.each(fields.OBJECT),
 }
+_UNFINISHED = {"unfinished": fields.each(fields.TEXT)}
 _REPORT = {"outer_step": fields.whole(0)}
 #: Rows that `tfdistill distill` tests beside the result.
 BESIDE = {
@@ -50,22 +63,42 @@ def other_files(folder: str | os.PathLike) -> list[str]:
     ]
 
 
+def unfinished(path: str | os.PathLike) -> list[str]:
+    """What is still to be made of a result, as any file that holds one says.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    content = files.read_json(path)
+    with _damage(path):
+        fields.check(content, {}, _UNFINISHED)
+    return content.get("unfinished", [])
+
+
+def read_figures(path: str | os.PathLike) -> dict:
+    """What a file of an evaluation, whole or in part, holds; null is NaN.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    content = files.read_json(path)
+    with _damage(path):
+        for key in BESIDE:
+            if key in content:
+                content[key] = _checked(content[key], _COUNT)
+        return _checked(content)
+
+
 def read_metrics(path: str | os.PathLike) -> dict:
     """The metrics of a finished run, whose fields are as a report expects them.
 
     Raises:
         ValueError: If the file is damaged.
     """
-    content = files.read_json(path)
-    try:
-        for key in BESIDE:
-            if key in content:
-                content[key] = _checked(content[key])
-        content = _checked(content)
+    content = read_figures(path)
+    with _damage(path):
         headline = Measure.of(content).name
-        fields.check(content, {f"{headline}_mean": fields.FIGURE})
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}.") from error
+        fields.check(content, {**_COUNT, f"{headline}_mean": fields.FIGURE})
     return content
 
 
@@ -83,11 +116,19 @@ def check_classes(path: str, content: Mapping, count: int) -> None:
         raise ValueError(f"{path} is damaged: its mistakes are not of {count} classes.")
 
 
-def _checked(content):
+@contextlib.contextmanager
+def _damage(path):
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}.") from error
+
+
+def _checked(content, needed=types.MappingProxyType({})):
     """An evaluation, in which figures that are null are NaN."""
     fields.check({"content": content}, {"content": fields.OBJECT})
     content, figures = _figures(content, lambda key: key.endswith(("_mean", "_std")))
-    fields.check(content, figures | {"num_students": fields.whole(1)}, _FIELDS)
+    fields.check(content, {**figures, **needed}, _FIELDS)
     if "history" in content:
         content["history"] = list(map(_checked_report, content["history"]))
     return content

@@ -20,6 +20,11 @@ from tfdistill.runs.state import StateError
 _RECORD = "record/.ATTRIBUTES/VARIABLE_VALUE"
 # What states of earlier versions lack.
 _LATER = ("start", "skipped", "failures")
+_KINDS = {
+    "start": fields.whole(-(2**53)),
+    "run": fields.maybe(fields.OBJECT),
+    "anneal": fields.maybe(fields.OBJECT),
+}
 
 
 @dataclasses.dataclass
@@ -348,7 +353,15 @@ def _literal(path):
 
 def _record(path):
     """What a state says of its run: the history, `Anneal`'s state, the identity."""
-    return fields.parse(tf.train.load_checkpoint(path).get_tensor(_RECORD).decode())
+    text = tf.train.load_checkpoint(path).get_tensor(_RECORD).decode()
+    record = fields.parse(text)
+    fields.check(record, {"history": fields.each(fields.OBJECT)}, _KINDS)
+    for epoch in record["history"]:
+        figures = dict.fromkeys(epoch, fields.FIGURE)
+        fields.check(epoch, {**figures, "outer_step": fields.whole(0)})
+    if record.get("anneal"):
+        fields.check(record["anneal"], {"elapsed": fields.number(0)})
+    return record
 
 
 def _difference(record, model):

@@ -26,7 +26,7 @@ from tfdistill.runs import files
 from tfdistill.runs.annealing import Anneal
 from tfdistill.runs.backup import Backup
 from tfdistill.runs.clock import Clock
-from tfdistill.runs.journal import read_arrays, write_arrays
+from tfdistill.runs.journal import write_arrays
 from tfdistill.studies import audit_folder, audit_halves
 from tfdistill.studies.flipping import flipped as flipped
 from tfdistill.synthesizers.images import DistilledImages
@@ -253,9 +253,9 @@ def examine(
 def _judged(dataset, held, recipe, number, folder, callbacks):
     """The result of `_judge`, from the folder or kept there."""
     path = folder and os.path.join(files.local(folder), f"part-{number}")
-    kept = path and read_arrays(f"{path}.npz")
-    if kept and len(kept["probabilities"]) == held.sum():
-        return kept["probabilities"]
+    shape = held.sum(), dataset.num_classes
+    if path and (kept := audit_folder.part(f"{path}.npz", shape)) is not None:
+        return kept
     probabilities = _judge(dataset, held, recipe, number, path, callbacks)
     if path:
         write_arrays(f"{path}.npz", probabilities=probabilities)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from tfdistill.data import fingerprints
 from tfdistill.data.dataset import Dataset
 from tfdistill.evaluation import networks
 from tfdistill.runs import files
+from tfdistill.runs.journal import read_arrays
 from tfdistill.weights.fixed import FixedWeights
 
 
@@ -53,3 +55,24 @@ def claim(folder: str | os.PathLike, dataset: Dataset, recipe) -> None:
             settings.pop(name, None)
     if known != settings:
         raise ValueError(f"{folder} holds parts of another audit; choose another one.")
+
+
+def part(path: str, shape: tuple[int, int]) -> np.ndarray | None:
+    """What the student of one distillation has said, if it is kept and whole.
+
+    Args:
+        path: The file of the part.
+        shape: (examples, classes).
+
+    Returns:
+        The probabilities, of that shape; each row sums to 1.
+    """
+    arrays = read_arrays(path)
+    if arrays is None:
+        return None
+    found = arrays.get("probabilities", np.empty(0))
+    if found.shape == shape and found.dtype.kind == "f":
+        if (found >= 0).all() and np.allclose(found.sum(1), 1, atol=1e-3):
+            return found
+    warnings.warn(f"{path} is damaged; its results are redone.", stacklevel=2)
+    return None
