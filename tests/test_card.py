@@ -447,7 +447,7 @@ def test_the_size_is_that_of_the_hub(count, category):
 
 def test_nothing_of_strangers_is_markup(digits):
     """Whatever a name is, the card has its own headings, rows, tags and links."""
-    evil = "a|b\n\n# Buy now <b>x</b> [y](http://z)"
+    evil = "a|b\n\n# Buy now <b>x</b> [y](http://z) \\[y](http://z)"
     data = tfdistill.baselines.random_real(digits, steps=1)
     row = {"student": evil, "mean": 0.5, "std": 0.1, "num_students": 2}
     objective = UnknownObjective(evil)
@@ -460,7 +460,7 @@ def test_nothing_of_strangers_is_markup(digits):
 
     def marks(text):
         prose = re.sub(r"```python.*?```", "", text, flags=re.DOTALL)
-        return re.findall(r"^#+|[|<>]|(?<!\\)\[", prose, re.MULTILINE)
+        return re.findall(r"^#+|[|<>]|(?<!\\)(?:\\\\)*\[", prose, re.MULTILINE)
 
     known = UnknownObjective("x")
     assert marks(card_of(evil, objective)) == marks(card_of("x", known))

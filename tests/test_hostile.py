@@ -23,6 +23,7 @@ from tfdistill.cli import (
     data,
     distill,
     distilled,
+    errors,
     evaluate,
     evaluation_files,
     run_folder,
@@ -512,6 +513,52 @@ def test_a_run_writes_into_its_own_folder_alone(tmp_path, name, arguments):
     (theirs / name).unlink()
     run_folder.lock(c.workdir, ["journal", "images", "metrics*.json"])
     run_folder._held.pop().close()
+
+
+@pytest.mark.parametrize("text", ["\x1b]0;owned\x07a", "\ud800", "a\nb", "a\u2028b"])
+def test_names_hold_nothing_that_a_terminal_obeys(tmp_path, text):
+    make().save(tmp_path / "d")
+    for changes in ({"class_names": [text, *"123456789"]}, {"student": text}):
+        altered(tmp_path / "d", **changes)
+        with pytest.raises(ValueError, match="cannot be read.* control char") as caught:
+            DistilledDataset.load(tmp_path / "d")
+        assert errors.shown(str(caught.value)) == str(caught.value)
+        make().save(tmp_path / "d", overwrite=True)
+    with pytest.raises(ValueError, match="student must hold no line breaks"):
+        make(student=text).save(tmp_path / "e")
+    # As an earlier version may have saved them.
+    altered(tmp_path / "d", class_names=[" é ", "ü", *map(str, range(2, 10))])
+    assert DistilledDataset.load(tmp_path / "d").class_names[0] == " é "
+
+
+def test_what_is_refused_is_shown_and_typed_as_it_is(tmp_path):
+    student = "net:f;touch${IFS}gone #"
+    make(student=student).save(tmp_path / "run" / "distilled")
+    text = pools.manifest(
+        str(tmp_path),
+        [pools.Member(str(tmp_path / "a.weights.h5"), "0" * 64, 0.5)],
+        0,
+        student=student,
+        dataset="their:data;\x1b[2K",
+        normalization=Normalization((0.5,), (0.2,)),
+        num_classes=10,
+    )
+    (tmp_path / "pool.json").write_text(text)
+    (tmp_path / "flags.txt").write_text(f"--student={student}\n")
+    run = ["evaluate", "--workdir=run"]
+    fada = ["baseline", "--kind=fada", "--initial_weights=pretrained", "--pool=."]
+    for arguments, word in (
+        (run, f"--student={student}"),
+        ([*run, "--flagfile=flags.txt"], f"--student={student}"),
+        (
+            [*fada, "--workdir=w", "--dataset=digits", "--student=mlp"],
+            "--source_dataset=their:data;\\x1b[2K",
+        ),
+    ):
+        process = tfdistill(*arguments, cwd=tmp_path)
+        assert process.returncode == 2 and process.stderr.count("\n") == 1
+        assert process.stderr.rstrip("\n").isprintable()
+        assert word in shlex.split(process.stderr.partition("code, ")[2][:-2])
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd", "-x", "@SUM(A1)", "\tx", "cat", ""])

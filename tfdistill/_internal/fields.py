@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 import os
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,6 +28,14 @@ class Kind:
 
     says: str
     holds: Callable[[Any], bool]
+
+
+def has_controls(text: str) -> bool:
+    """Whether a text holds line breaks or others that a terminal obeys.
+
+    So do halves of characters, which files in UTF-8 cannot hold.
+    """
+    return any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text)
 
 
 def _is_number(value):
@@ -53,6 +62,10 @@ def number(lowest: float = -math.inf, highest: float = math.inf) -> Kind:
 #: Any float, NaN and infinity, too: what students that diverge give.
 FIGURE = Kind("a number", lambda v: isinstance(v, float) or _is_number(v))
 TEXT = Kind("a text", lambda v: isinstance(v, str))
+LINE = Kind(
+    "a text without line breaks and other control characters",
+    lambda v: isinstance(v, str) and not has_controls(v),
+)
 SWITCH = Kind("true or false", lambda v: isinstance(v, bool))
 OBJECT = Kind("an object", lambda v: isinstance(v, dict))
 CHECKSUM = Kind(

@@ -1,6 +1,7 @@
 """What tfdistill baseline reads beside its data, and the flags that name it."""
 
 import os
+import shlex
 
 from tfdistill._internal import code
 from tfdistill.cli import data, run_folder
@@ -47,7 +48,7 @@ def source(configuration: Configuration, dataset, start):
         raise InputError(
             f"--pool={c.pool} is of the data {name}, which names code to run, and a "
             "file's word is not enough: if you trust that code, pass "
-            f"--source_dataset={name}."
+            f"{shlex.quote(f'--source_dataset={name}')}."
         )
     found = data.load(c, name)
     for what in ("image_shape", "num_classes"):

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import math
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -335,7 +336,7 @@ def _check_typed(flag, value, arguments):
     if flag.names_code(value) and not code.is_typed(flag.name, value, arguments):
         raise InputError(
             f"{line} stands in a file and names code to run, and a file's word is not "
-            f"enough: if you trust that code, type {line} as well."
+            f"enough: if you trust that code, type {shlex.quote(line)} as well."
         )
 
 

@@ -34,6 +34,13 @@ def checking() -> Iterator[None]:
         raise InputError(" ".join(str(error).split())) from error
 
 
+def shown(sentence: str) -> str:
+    """A sentence for a terminal, which obeys nothing of what files say in it."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence
+    )
+
+
 def own_frames(error: BaseException) -> str:
     """Where in a person's own code an error came up; empty if it was not there.
 
@@ -70,7 +77,8 @@ def warnings_in_lines(in_flags: Callable[[str], str]) -> Iterator[None]:
                 show(message, category, *args, **kwargs)
             elif str(message) not in said:
                 said.add(str(message))
-                print(in_flags(str(message)), file=sys.stderr, flush=True)
+                text = shown(in_flags(str(message)))
+                print(text, file=sys.stderr, flush=True)
 
         warnings.showwarning = line
         yield

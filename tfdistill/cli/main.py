@@ -16,6 +16,7 @@ from tfdistill.cli.errors import (
     IncompleteError,
     InputError,
     own_frames,
+    shown,
     warnings_in_lines,
 )
 
@@ -134,7 +135,7 @@ def _show(text):
 
 
 def _refuse(sentence, status=2):
-    print(f"tfdistill: {sentence}", file=sys.stderr)
+    print(f"tfdistill: {shown(sentence)}", file=sys.stderr)
     sys.exit(status)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import shlex
 from collections.abc import Iterator
 
 from tfdistill._internal import code
@@ -160,9 +161,10 @@ def recorded(name: str, folder: str) -> str:
         InputError: If it names code to run.
     """
     if code.is_named(name):
+        typed = shlex.quote(f"--student={name}")
         raise InputError(
             f"{folder} is for the student {name}, which names code to run, and a "
-            f"file's word is not enough: if you trust that code, pass --student={name}."
+            f"file's word is not enough: if you trust that code, pass {typed}."
         )
     return name
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfdistill._internal import fields
 from tfdistill._internal.checks import is_int
 
 _CAST = "cast them to integers, such as by labels.astype(int)"
@@ -246,7 +247,7 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
             problem = "is empty"
         elif name != name.strip():
             problem = "begins or ends with a space"
-        elif any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
+        elif fields.has_controls(name):
             problem = "holds a line break or another control character"
         elif first.setdefault(name, k) < k:
             problem = f"is also that of class {first[name]}"

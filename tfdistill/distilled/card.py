@@ -207,4 +207,4 @@ def _category(count):
 
 def _cell(text):
     """A text that anybody may have written, without table, HTML, heading and link."""
-    return re.sub(r"[|\r\n<>]", " ", str(text)).replace("[", "\\[")
+    return re.sub(r"[\\\[]", r"\\\g<0>", re.sub(r"[|\r\n<>]", " ", str(text)))

@@ -44,6 +44,11 @@ def signature(content: dict) -> str:
 def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:
     """Same as `DistilledDataset.save`."""
     check_names(distilled.class_names)
+    if fields.has_controls(distilled.student):
+        raise ValueError(
+            "student must hold no line breaks or other control characters, as "
+            f"{distilled.student!r} does: rename it."
+        )
     with files.replacing(folder, overwrite=overwrite) as temporary:
         os.mkdir(temporary)
         _write(distilled, temporary)

@@ -24,8 +24,8 @@ _FIELDS = {
     "batch": fields.whole(1),
     "image_shape": fields.each(fields.whole(1, _SIDE), 1, _AXES),
     "normalization": fields.OBJECT,
-    "class_names": fields.each(fields.TEXT, 1),
-    "student": fields.TEXT,
+    "class_names": fields.each(fields.LINE, 1),
+    "student": fields.LINE,
     "initial_weights": fields.one_of("random", "fixed"),
     "provenance": fields.OBJECT,
 }

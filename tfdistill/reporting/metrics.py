@@ -43,7 +43,7 @@ _FIELDS = {
     "mistakes": fields.each(fields.each(fields.number(0), 3, 3)),
     "history": fields.each(fields.OBJECT),
 }
-_UNFINISHED = {"unfinished": fields.each(fields.TEXT)}
+_UNFINISHED = {"unfinished": fields.each(fields.LINE)}
 _REPORT = {"outer_step": fields.whole(0)}
 #: Rows that `tfdistill distill` tests beside the result.
 BESIDE = {

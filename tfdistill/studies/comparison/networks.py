@@ -1,6 +1,7 @@
 """Which networks a comparison is of: those that are asked for, or the sets' own."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -76,7 +77,7 @@ def chosen(
         else:
             own[name] = students.Sampled(tuple(known))
             continue
-        left_out.append(f"{name} is for {data.student}, which {why}")
+        left_out.append(f"{name} is for {shlex.quote(data.student)}, which {why}")
     if architectures is None:
         alone = [one.students[0] for one in own.values() if len(one.students) == 1]
         given = {students.name_of(one): one for one in [*alone, *_USUAL]}
