@@ -170,7 +170,9 @@ def in_python(value, seen: set[int] | None = None) -> dict[str, Stored]:
     else:
         return {}
     texts = _texts(items)
-    found = {str(key): _stored(item) for key, item in items if _stored(item)} | texts
+    # A collection may hold another many times.
+    stored = {key: _stored(item) for key, item in {id(x): x for _, x in items}.items()}
+    found = {str(k): stored[id(x)] for k, x in items if stored[id(x)]} | texts
     if any(len(array.shape) >= 2 for array in found.values()):
         return found
     for _, item in items:

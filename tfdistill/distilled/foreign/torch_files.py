@@ -37,6 +37,8 @@ _KINDS = {
 _REBUILD = "torch._utils _rebuild_tensor_v2"
 _PARAMETER = "torch._utils _rebuild_parameter"
 _ORDERED = "collections OrderedDict"
+_KEYS = (str, int, float, type(None))
+_LONGEST = 100  # characters of a text that an error shows
 _NAMES = {_REBUILD, _PARAMETER, _ORDERED, *(f"torch {kind}" for kind in _KINDS)}
 
 
@@ -155,34 +157,36 @@ class _Machine:
     def _ask(self, name):
         if name not in _NAMES:
             raise ValueError(
-                f"it asks for {name.replace(' ', '.')}, which could run code: "
+                f"it asks for {_cut(name.replace(' ', '.'))}, which could run code: "
                 f"{_CONVERT}"
             )
         self._stack.append(_Name(name))
 
     def _ask_by_stack(self, _):
         name, module = self._pop(), self._pop()
-        self._ask(f"{module} {name}")
+        self._ask(f"{_text(module)} {_text(name)}")
 
     def _store(self, _):
         """Of a storage: ("storage", its kind, its entry, where it was, its size)."""
-        said = self._pop()
-        kind = said[1].name.partition(" ")[2]
-        if said[0] != "storage" or kind not in _KINDS:
+        what, of, key, _, count = self._pop()
+        kind = of.name.partition(" ")[2]
+        if what != "storage" or kind not in _KINDS or not isinstance(count, int):
             raise ValueError("its list of tensors is damaged")
-        entry, count = f"{self._folder}data/{said[2]}", int(said[4])
-        size = np.dtype(_KINDS[kind]).itemsize
+        entry, size = (
+            f"{self._folder}data/{_text(key)}",
+            np.dtype(_KINDS[kind]).itemsize,
+        )
         if entry not in self._entries or self._entries[entry].file_size != count * size:
             raise ValueError(
-                f"its tensor {said[2]!r} claims {count} numbers, which is not the size "
-                "of what is there"
+                f"its tensor {_cut(key)!r} claims {count} numbers, which is not the "
+                "size of what is there"
             )
         self._stack.append(_Storage(entry, kind, count))
 
     def _reduce(self, _):
         arguments, of = self._pop(), self._pop()
-        if of == _Name(_ORDERED):
-            self._stack.append(dict(*arguments[:1]))
+        if of == _Name(_ORDERED) and not arguments:  # its items are set afterwards
+            self._stack.append({})
         elif of == _Name(_PARAMETER):
             self._stack.append(arguments[0])
         elif of == _Name(_REBUILD):
@@ -191,11 +195,11 @@ class _Machine:
             raise ValueError("its list of tensors is damaged")
 
     def _tensor(self, storage, offset, shape, strides):
-        last = offset + sum((n - 1) * step for n, step in zip(shape, strides))
         numbers = [offset, *shape, *strides]
         whole = all(isinstance(n, int) and n >= 0 for n in numbers)
         if not whole or len(shape) != len(strides) or len(shape) > _DEEPEST:
             raise ValueError("a tensor of it has an impossible shape")
+        last = offset + sum((n - 1) * step for n, step in zip(shape, strides))
         if 0 not in shape and not last < storage.count:
             raise ValueError(
                 f"a tensor of it claims the shape {list(shape)}, which is not the size "
@@ -223,6 +227,12 @@ class _Machine:
         self._collection(list).extend(items)
 
     def _set(self, items):
+        # Others may hold each other: to hash or show them could take for ever.
+        if not all(isinstance(key, _KEYS) for key in items[::2]):
+            raise ValueError(
+                "a dictionary of it has keys that are neither text nor numbers: "
+                f"{_CONVERT}"
+            )
         self._collection(dict).update(zip(items[::2], items[1::2]))
 
     def _collection(self, kind):
@@ -233,6 +243,16 @@ class _Machine:
     def _pair(self, _):
         value, key = self._pop(), self._pop()
         self._set([key, value])
+
+
+def _text(value):
+    if not isinstance(value, str):
+        raise ValueError("its list of tensors is damaged")
+    return value
+
+
+def _cut(text):
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 _CONSTANTS: dict[str, Callable] = {
