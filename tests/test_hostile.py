@@ -11,12 +11,13 @@ import zipfile
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+import tfds_fixtures
 from commands import run as tfdistill
 from hypothesis import given
 from hypothesis import strategies as st
 from test_bad_input import anything, attempt, cases, paths_into, with_value
 
-from tfdistill import DistilledDataset, Normalization, Pool, students
+from tfdistill import DistilledDataset, Normalization, Pool, read_distilled, students
 from tfdistill._internal import code, fields
 from tfdistill.cli import (
     audit,
@@ -302,6 +303,46 @@ def test_features_are_tfds_own_wherever_they_are_named(tmp_path, place):
     with pytest.raises(ValueError, match="names code to run"):
         loading.load_dataset(str(tmp_path / "d"))
     assert "antigravity" not in sys.modules
+
+
+def prepared(folder):
+    """Prepared data of forty images, of two classes without names."""
+    kinds = {
+        "image": tfds.features.Image(shape=(8, 8, 1)),
+        "label": tfds.features.ClassLabel(num_classes=2),
+    }
+    images = np.zeros((40, 8, 8, 1), "uint8")
+    examples = [{"image": x, "label": k % 2} for k, x in enumerate(images)]
+    tfds_fixtures._prepare(folder, "some", "1.0.0", kinds, {"train": examples})
+    return folder / "some" / "1.0.0"
+
+
+@pytest.mark.parametrize("by", ["folder", "data_dir", "compare"])
+def test_prepared_data_are_no_larger_than_their_files(tmp_path, by):
+    folder = prepared(tmp_path)
+
+    def refused(says):
+        with pytest.raises(ValueError, match=says) as caught:
+            if by == "compare":
+                read_distilled(folder, loading.load_dataset("digits"))
+            elif by == "data_dir":
+                loading.load_dataset("some:1.0.0", data_dir=tmp_path)
+            else:
+                loading.load_dataset(folder)
+        assert len(str(caught.value)) < 500
+
+    features = folder / "features.json"
+    text = features.read_text()
+    assert '"numClasses": "2"' in text
+    features.write_text(text.replace('"numClasses": "2"', '"numClasses": "20000000"'))
+    refused("claim 20000000 classes")
+    features.write_text(text)
+    (path,) = folder.glob("*.tfrecord*")
+    whole = path.read_bytes()
+    # Of a length whose checksum is right, TensorFlow would ask for the memory.
+    for length in (2**62, 2**64 - 12, 10**5):
+        path.write_bytes(length.to_bytes(8, "little") + whole[8:])
+        refused("a record of some-train.* claims to be longer than the file")
 
 
 def test_deep_features_are_refused(tmp_path):

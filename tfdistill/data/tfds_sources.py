@@ -1,20 +1,24 @@
 """Data sets that TensorFlow Datasets (TFDS) has prepared or can download."""
 
+import collections
 import contextlib
 import difflib
 import os
 import re
 import threading
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
 
+from tfdistill._internal import record_lengths
 from tfdistill.data.images import Form, Pairs
 from tfdistill.data.normalization import Normalization
 from tfdistill.data.sources import Source
 
 _OWN_FEATURES = "tensorflow_datasets."
+_MOST_CLASSES = 10**5
 _REPLACING = threading.Lock()
 # Mean and standard deviation of images scaled to [0, 1], as the literature uses
 # them: results can be compared only if everyone normalises in the same way.
@@ -171,7 +175,8 @@ def of_builder(builder) -> Source:
         "validation".
 
     Raises:
-        ValueError: If there is no split "train", or the data are of another kind.
+        ValueError: If there is no split "train", the data are of another kind, or claim
+            what their files do not hold.
     """
     info = builder.info
     splits = {"train": "train"}
@@ -180,6 +185,7 @@ def of_builder(builder) -> Source:
             splits["test"] = split
     if "train" not in info.splits:
         raise ValueError(f"there is no split train, only {', '.join(info.splits)}.")
+    check_records(builder, splits.values())
     read = _boxes if _has_boxes(info.features) else _labelled
     parts, counts, image, label = read(builder, splits)
     known = _KNOWN.get(builder.name)
@@ -190,10 +196,42 @@ def of_builder(builder) -> Source:
         f"{builder.name}/{config}" if config else builder.name,
         parts,
         counts,
-        label.names,
+        names_of(label),
         Normalization(*known) if known else None,
         _USUAL_FORM.get(builder.name, Form()),
     )
+
+
+def check_records(builder, splits: Iterable[str]) -> None:
+    """Compares the records of prepared data with the sizes of their files.
+
+    Args:
+        builder: TFDS builder of prepared data.
+        splits: Names of the splits that will be read.
+
+    Raises:
+        ValueError: If a record claims to be longer than its file.
+    """
+    if builder.info.file_format.value != "tfrecord":
+        return
+    for split in splits:
+        for path in {i.filename for i in builder.info.splits[split].file_instructions}:
+            if os.path.isfile(path):  # elsewhere, each header would be a request
+                collections.deque(record_lengths.of_file(path), maxlen=0)
+
+
+def names_of(label) -> list[str]:
+    """The names of the classes of a TFDS `ClassLabel`; numbers, where it has none.
+
+    Raises:
+        ValueError: If it claims more than 100,000 classes.
+    """
+    if (label.num_classes or 0) > _MOST_CLASSES:
+        raise ValueError(
+            f"its labels claim {label.num_classes} classes, but at most "
+            f"{_MOST_CLASSES} are read: correct features.json."
+        )
+    return label.names
 
 
 def _labelled(builder, splits):

@@ -7,13 +7,12 @@ that a file claims are compared with the file's own size before memory is asked 
 import json
 import math
 import os
-import struct
 import zipfile
 from collections.abc import Mapping
 
 import numpy as np
 
-from tfdistill._internal import fields
+from tfdistill._internal import fields, record_lengths
 from tfdistill.distilled.foreign import archives
 from tfdistill.inner import enlarging
 
@@ -92,8 +91,7 @@ def check_provenance(provenance: Mapping) -> None:
 def check_records(path: str, content: Mapping) -> None:
     """Compares a TFRecord file with the shapes that metadata claims.
 
-    TensorFlow asks for the memory of a shape before it looks at the record, and for
-    that of a record before it looks at the file.
+    TensorFlow asks for the memory of a shape before it looks at the record.
 
     Args:
         path: The file.
@@ -104,19 +102,15 @@ def check_records(path: str, content: Mapping) -> None:
     """
     pixel = np.dtype(content.get("image_dtype", "float32")).itemsize
     least = pixel * math.prod(content["image_shape"]) + 4 * len(content["class_names"])
-    wanted, found, place = content["steps"] * content["batch"], 0, 0
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        while place < size:
-            file.seek(place)
-            head = file.read(8)
-            # Its length, and a checksum of that; the record; a checksum of it.
-            length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
-            place += 8 + 4 + length + 4
-            found += 1
-            if place > size or length < least or found > wanted:
+    wanted, found = content["steps"] * content["batch"], 0
+    try:
+        for length in record_lengths.of_file(path):
+            found = found + 1 if length >= least else wanted + 1
+            if found > wanted:
                 break
-    if place != size or found != wanted or length < least:
+    except ValueError:
+        found = wanted + 1
+    if found != wanted:
         raise ValueError(
             f"{os.path.basename(path)} does not hold {wanted} images of the shape "
             f"{content['image_shape']} with {len(content['class_names'])} classes"

@@ -91,6 +91,7 @@ def _of_tfds(builder, limit):
 
     split = "train" if "train" in builder.info.splits else min(builder.info.splits)
     count = int(builder.info.splits[split].num_examples)
+    tfds_sources.check_records(builder, [split])
 
     def examples(names=None):
         return builder.as_dataset(
@@ -120,8 +121,11 @@ def _of_tfds(builder, limit):
         for name, spec in examples().element_spec.items()
         if hasattr(spec, "shape") and spec.dtype.size
     }
-    features = builder.info.features.items()
-    names = {name: of.names for name, of in features if getattr(of, "names", None)}
+    names = {
+        name: tfds_sources.names_of(of)
+        for name, of in builder.info.features.items()
+        if isinstance(of, tfds.features.ClassLabel) and of.num_classes
+    }
     return found_in(arrays, limit, names)
 
 
