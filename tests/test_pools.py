@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import math
 import os
 import re
 import shutil
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.cli import evaluation_files
 from tfdistill.runs.journal import Journal
 from tfdistill.studies import pretraining
+from tfdistill.weights import h5_files
 from tfdistill.weights import pool as pools
 
 SHAPE = (8, 8, 1)
@@ -468,6 +471,49 @@ def test_a_damaged_student_is_refused(damage, copied):
     pool = Pool.load(copied)
     with pytest.raises(ValueError, match="student-0001.* cannot be read"):
         pool.values(pool.members, make_model)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("vast", "claims more weights than its size"),
+        ("external", "in another file"),
+        ("link", "links to other places"),
+    ],
+)
+def test_weights_are_no_larger_than_their_file(how, says, tmp_path):
+    path = tmp_path / "a.weights.h5"
+    make_model().save_weights(path)
+    h5_files.check(path)
+    with h5py.File(path, "a") as file:
+        found = []
+        file.visititems(lambda name, _: found.append(name))
+        layer = next(file[name] for name in found if name.endswith("vars"))
+        shape = layer["0"].shape
+        del layer["0"]
+        if how == "vast":  # chunks that are never written: 4 GB for Keras
+            layer.create_dataset("0", (2**15, 2**15), "f4", chunks=(2**12, 2**12))
+        elif how == "external":
+            elsewhere = [(str(tmp_path / "other"), 0, 4 * math.prod(shape))]
+            layer.create_dataset("0", shape, "f4", external=elsewhere)
+        else:
+            layer["0"] = h5py.ExternalLink("other.h5", "0")
+    pool = Pool.of_files([path])
+    with pytest.raises(ValueError, match=f"a.weights.h5 cannot be read: .*{says}"):
+        pool.values(pool.members, make_model)
+
+
+def test_a_damaged_keras_file_is_refused_in_a_sentence(tmp_path):
+    path = tmp_path / "a.keras"
+    make_model().save(path)
+    content = bytearray(path.read_bytes())
+    content[content.find(b'"class_name"') + 3] ^= 1
+    path.write_bytes(content)
+    pool = Pool.of_files([path])
+    with pytest.raises(ValueError, match="a.keras cannot be read: Bad CRC"):
+        pool.values(pool.members, make_model)
+    with pytest.raises(ValueError, match="a.keras cannot be read: Bad CRC"):
+        students.get(str(path))()
 
 
 @pytest.mark.parametrize(

@@ -285,11 +285,13 @@ def _train(c, dataset, recipe, numbers, progress):
 def _tested(c, dataset, paths):
     """Members of the pool, from their files."""
     from tfdistill.studies import pretraining
+    from tfdistill.weights import h5_files
     from tfdistill.weights import pool as pools
 
     models = [students.build(c.student, dataset) for _ in paths]
     with checking():
         for model, path in zip(models, paths):
+            h5_files.check(path)
             model.load_weights(path)
     found = pretraining.accuracies(models, dataset.test)
     return [

@@ -263,11 +263,10 @@ def _training(c):
 
 def _keep(c, search, dataset, progress):
     """Trains the best on real images, unless their files are there; tests them."""
-    import keras
-
     from tfdistill.evaluation.evaluator import evaluate_model
     from tfdistill.runs.backup import Backup
     from tfdistill.runs.progress import ProgressBar
+    from tfdistill.students import names
 
     kept, best = [], search.ranking[: c.keep]
     if best:
@@ -288,7 +287,7 @@ def _keep(c, search, dataset, progress):
                 model.save(temporary)
             shutil.rmtree(os.path.dirname(backup))
         with checking():
-            model = keras.models.load_model(path, compile=False)
+            model = names.get(path)()
         progress.to(rank)
         kept.append(
             {

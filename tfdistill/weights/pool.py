@@ -24,6 +24,7 @@ from tfdistill.runs import files
 from tfdistill.students.applications import head, with_head_for
 from tfdistill.students.building import assign
 from tfdistill.students.teaching_networks import WeightNormalizedDense
+from tfdistill.weights import h5_files
 
 MANIFEST = "pool.json"
 _FORMAT = 1
@@ -327,15 +328,7 @@ def _reading(member):
             raise ValueError("it is truncated or altered")
         yield
     # What h5py, zipfile and TensorFlow raise depends on which byte is wrong.
-    except (
-        OSError,
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-        UserWarning,
-    ) as error:
+    except Exception as error:
         raise ValueError(
             f"The pretrained student {path} cannot be read: {first_sentence(error)}"
         ) from error
@@ -348,6 +341,7 @@ def _read(member, model):
             with files.literal(files.saved_model(path)) as folder:
                 values = _variables(tf.saved_model.load(folder))
         elif path.endswith(".weights.h5"):
+            h5_files.check(path)
             before = _variables(model)  # it may be a model that the user has
             try:
                 # Keras only warns of layers that the file does not have.
