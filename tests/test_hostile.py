@@ -35,6 +35,7 @@ from tfdistill.distilled import tfrecords
 from tfdistill.reporting import report
 from tfdistill.runs import files
 from tfdistill.studies import corrections
+from tfdistill.studies.comparison import networks
 from tfdistill.weights import pool as pools
 
 # What it does when it is imported, and when it is called.
@@ -230,6 +231,18 @@ def test_names_of_networks_are_refused_before_a_comparison(here):
     assert process.stderr.startswith("tfdistill: student 'linear:net' cannot be")
     assert process.stderr.count("\n") == 1 and not (here / "imported").exists()
     assert not (here / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["convnet@1000000", "wide_convnet@9" + "-9" * 10**4])
+def test_a_file_names_no_vast_networks(tmp_path, name):
+    make(student=name).save(tmp_path / "distilled")
+    with pytest.raises(InputError, match="is too large: a name has at most") as caught:
+        evaluate.COMMAND.run(evaluate.COMMAND.parse([f"--workdir={tmp_path}"]))
+    assert len(str(caught.value)) < 500
+    dataset = loading.load_dataset("digits")
+    sets = {"vast": make(student=name)}
+    found = networks.chosen(None, sets, dataset)
+    assert not found.own and "cannot be built here" in found.left_out[0]
 
 
 def test_code_is_run_if_it_is_typed(here, tmp_path):

@@ -33,6 +33,8 @@ from tfdistill.students.networks import (
 )
 from tfdistill.students.teaching_networks import gtn_learner
 
+# A file of a stranger may name a student: weights of each layer take memory.
+_WIDEST, _MOST_WIDTHS = 4096, 8
 #: The students that ship, by name.
 STUDENTS: dict[str, Callable[..., keras.Model]] = {
     student.__name__: student
@@ -66,7 +68,7 @@ def get(student: str | Callable[..., keras.Model]) -> Callable[..., keras.Model]
         The callable that makes the student's model.
 
     Raises:
-        ValueError: If there is no such student.
+        ValueError: If there is no such student, or its widths are above 4096.
 
     Example:
         >>> import tfdistill
@@ -274,6 +276,7 @@ def imported(path: str, what: str = "student") -> Callable:
 def _sized(student, widths):
     """A shipped student with given widths, and a name that says so."""
     parameters = inspect.signature(student).parameters
+    shown = widths if len(widths) < 100 else f"{widths[:100]}..."
     try:
         numbers = [int(width) for width in widths.split("-")]
     except ValueError:
@@ -286,8 +289,14 @@ def _sized(student, widths):
         value = {}
     if not (numbers and value):
         raise ValueError(
-            f"student {student.__name__}@{widths} must read like gtn_learner@8-16-32 "
+            f"student {student.__name__}@{shown} must read like gtn_learner@8-16-32 "
             "or convnet@32: whole numbers, for a student that has widths."
+        )
+    if max(numbers) > _WIDEST or len(numbers) > _MOST_WIDTHS:
+        raise ValueError(
+            f"student {student.__name__}@{shown} is too large: a name has at most "
+            f"{_MOST_WIDTHS} widths of at most {_WIDEST}; in Python, pass the student "
+            "itself."
         )
     sized = functools.partial(student, **value)
     sized.__name__ = f"{student.__name__}@{'-'.join(map(str, numbers))}"

@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from tfdistill import students
 from tfdistill._internal import code
 from tfdistill.data.dataset import Dataset
@@ -88,6 +90,6 @@ def chosen(
 def _fits(student, dataset):
     try:
         students.build(student, dataset.image_shape, dataset.num_classes)
-    except ValueError:
+    except (ValueError, MemoryError, tf.errors.ResourceExhaustedError):
         return False
     return True
