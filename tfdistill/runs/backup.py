@@ -12,19 +12,12 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from tfdistill._internal import fields
-from tfdistill.runs import files, preemption, strategies
+from tfdistill.runs import files, preemption, records, strategies
 from tfdistill.runs.annealing import Anneal
 from tfdistill.runs.state import StateError
 
-_RECORD = "record/.ATTRIBUTES/VARIABLE_VALUE"
 # What states of earlier versions lack.
 _LATER = ("start", "skipped", "failures")
-_KINDS = {
-    "start": fields.whole(-(2**53)),
-    "run": fields.maybe(fields.OBJECT),
-    "anneal": fields.maybe(fields.OBJECT),
-}
 
 
 @dataclasses.dataclass
@@ -238,7 +231,7 @@ class Backup(keras.callbacks.Callback):
         place, step = _PLACES[self.model][self._folder], _steps(self.model)
         place.step, place.next, place.history = step, step, self.history
         record = {"history": self.history, "start": place.start}
-        if identity := _identity(self.model):
+        if identity := records.identity(self.model):
             record["run"] = identity
         if self._anneal is not None:
             record["anneal"] = self._anneal.state
@@ -278,8 +271,8 @@ def _newest(folder, model, check_run):
     for path in _states(folder):
         try:
             with _literal(path) as prefix:
-                record = _record(prefix)
-                difference = check_run and _difference(record, model)
+                record = records.read(prefix)
+                difference = check_run and records.difference(record, model)
                 if not difference:
                     _restore(prefix, model)
         # What TensorFlow raises depends on which byte is wrong.
@@ -349,35 +342,6 @@ def _literal(path):
     folder, name = os.path.split(path)
     with files.literal(folder) as plain:
         yield os.path.join(plain, name)
-
-
-def _record(path):
-    """What a state says of its run: the history, `Anneal`'s state, the identity."""
-    text = tf.train.load_checkpoint(path).get_tensor(_RECORD).decode()
-    record = fields.parse(text)
-    fields.check(record, {"history": fields.each(fields.OBJECT)}, _KINDS)
-    for epoch in record["history"]:
-        figures = dict.fromkeys(epoch, fields.FIGURE)
-        fields.check(epoch, {**figures, "outer_step": fields.whole(0)})
-    if record.get("anneal"):
-        fields.check(record["anneal"], {"elapsed": fields.number(0)})
-    return record
-
-
-def _difference(record, model):
-    """In what a state is of another run than a model, by their `identity`, if it is."""
-    # Earlier versions noted less, or nothing.
-    known, own = record.get("run") or {}, _identity(model)
-    for name in [name for name in own if name in known]:
-        if known[name] != own[name]:
-            return f"its {name}: {known[name]}; here: {own[name]}"
-    return None
-
-
-def _identity(model):
-    """The `identity` of a model as JSON gives it back; `{}` if it has none."""
-    found = model.identity if hasattr(type(model), "identity") else {}
-    return json.loads(json.dumps(found, default=str))
 
 
 def _restore(path, model):
