@@ -83,7 +83,8 @@ def test_json_has_no_nan(tmp_path):
     result = Evaluation.of_confusion(np.ones((2, 3, 3), int), np.array([nan, np.inf]))
     report_1 = {"outer_step": 1, "val_accuracy": nan, "val_accuracy_std": nan}
     content = {**result.to_json(), "accuracy_mean": nan, "history": [report_1]}
-    content["before"] = {"accuracy_mean": nan, "accuracy_std": 0.0, "num_students": 2}
+    for key in ("before", "shuffled"):
+        content[key] = {"accuracy_mean": nan, "accuracy_std": 0.0, "num_students": 2}
     files.write_json(tmp_path / "metrics.json", content)
 
     def refuse(constant):

@@ -76,9 +76,13 @@ def test_everything_is_inside(page):
 def test_accuracies_are_those_of_the_run(run, page):
     metrics = json.loads((run / "metrics.json").read_text())
     other = json.loads((run / "metrics-mlp-shuffled.json").read_text())
-    for result in (metrics, metrics["before"], metrics["random_real"], other):
+    tested = [metrics[key] for key in ("before", "random_real", "shuffled")]
+    for result in (*tested, metrics, other):
         mean, std = 100 * result["accuracy_mean"], 100 * result["accuracy_std"]
         assert f"{mean:.2f} ± {std:.2f} %" in page.text
+    found = [row["what"] for row in report.Run.of_folder(run).rows[:4]]
+    assert found[:2] == ["the images before", "random real images"]
+    assert found[2:] == ["distilled images", "their steps shuffled"]
     assert "distilled images, in another order mlp" in page.text
     assert "distilled images, by 3 ordinary updates from a rate of 0.001" in page.text
     counts = np.array(metrics["confusion"])
@@ -293,7 +297,8 @@ def test_metrics_without_a_headline_give_the_same_page(run, tmp_path):
     shutil.copytree(run, old)
     for path in old.glob("metrics*.json"):
         content = json.loads(path.read_text())
-        for result in (content, content.get("before"), content.get("random_real")):
+        tests = ("before", "random_real", "shuffled")
+        for result in (content, *map(content.get, tests)):
             for name in ("headline", "higher_is_better", "shares"):
                 assert result is None or result.pop(name) is not None
         path.write_text(json.dumps(content))

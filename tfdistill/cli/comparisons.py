@@ -9,14 +9,6 @@ from tfdistill.cli import objectives, outer_loop, results, students, synthesizer
 from tfdistill.cli.configuration import Configuration
 
 RANDOM = "random real images"
-#: What students learned from, as it is shown, and its key in metrics.json.
-KEYS = {
-    "no distilled data": "no_distilled_data",
-    "before": "before",
-    RANDOM: "random_real",
-    "distilled images": "distilled",
-    "their steps shuffled": "shuffled",
-}
 _HELPS = (
     "What usually helps: more --outer_steps or --minutes, another "
     "--outer_learning_rate (0.003 to 0.03), more "
@@ -174,8 +166,8 @@ class Comparisons:
             distilled: What was learned, a `DistilledDataset`.
 
         Returns:
-            By the names of `KEYS`, in the order in which they are to be made: that of
-            the distilled images comes first.
+            By the names of `reporting.metrics.TESTS`, in the order in which they are
+            to be made: that of the distilled images comes first.
         """
         c = self._c
         test, ordered = self._dataset.test.passes(), distilled.recipe.is_ordered
@@ -226,7 +218,8 @@ def lines(distilled, tested: Mapping, dataset, objective) -> list[str]:
 
     Args:
         distilled: What was learned, a `DistilledDataset`.
-        tested: An `Evaluation` by each of the names of `KEYS` that was tested.
+        tested: An `Evaluation` by each of the names of `reporting.metrics.TESTS` that
+            was tested.
         dataset: The real data.
         objective: What was measured.
     """

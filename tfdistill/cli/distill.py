@@ -35,6 +35,7 @@ from tfdistill.cli import (
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import checking
+from tfdistill.reporting.metrics import TESTS
 
 _OWNED = (
     "flags.txt",
@@ -275,7 +276,7 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress, clock):
         progress.about(name)
         tested[name] = test()
         found = results.compared_json(tested[name], student, dataset.name)
-        return {comparisons.KEYS[name]: found | compared.chosen(name)}
+        return {TESTS[name]: found | compared.chosen(name)}
 
     for name, (_, test) in others:
         result.attempt(name, functools.partial(compare, name, test))
@@ -289,7 +290,7 @@ def _finish(c, distiller, anneal, dataset, compared, history, progress, clock):
         ),
     )
     result.attempt_pictures(pictures)
-    shown = {name: tested[name] for name in comparisons.KEYS if name in tested}
+    shown = {name: tested[name] for name in TESTS if name in tested}
     result.attempt("logs/", lambda: _summary(c).add_tests(shown, outer_steps))
     result.add({"seconds": anneal.elapsed + clock.seconds})
     print("\n".join(comparisons.lines(distilled, shown, dataset, distiller.objective)))

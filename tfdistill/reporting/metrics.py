@@ -45,11 +45,15 @@ _FIELDS = {
 }
 _UNFINISHED = {"unfinished": fields.each(fields.LINE)}
 _REPORT = {"outer_step": fields.whole(0)}
-#: Rows that `tfdistill distill` tests beside the result.
-BESIDE = {
-    "no_distilled_data": "no distilled data",
-    "before": "the images before",
-    "random_real": "random real images",
+MAIN = "distilled images"
+#: The tests of `tfdistill distill`, in the order of a table: what students learned
+#: from, and its key in metrics.json; empty for the main one, which is the file itself.
+TESTS = {
+    "no distilled data": "no_distilled_data",
+    "before": "before",
+    "random real images": "random_real",
+    MAIN: "",
+    "their steps shuffled": "shuffled",
 }
 
 
@@ -83,8 +87,8 @@ def read_figures(path: str | os.PathLike) -> dict:
     """
     content = files.read_json(path)
     with _damage(path):
-        for key in BESIDE:
-            if key in content:
+        for key in TESTS.values():
+            if key and key in content:
                 content[key] = _checked(content[key], _COUNT)
         return _checked(content)
 

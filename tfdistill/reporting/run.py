@@ -14,14 +14,14 @@ from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.reporting import measure
 from tfdistill.reporting.metrics import (
-    BESIDE,
+    MAIN,
+    TESTS,
     check_classes,
     other_files,
     read_metrics,
 )
 from tfdistill.runs import files
 
-MAIN = "distilled images"
 _FLAGS = re.compile(r"--(?P<off>no)?(?P<name>\w+)(?:=(?P<value>.*))?")
 _KINDS = {
     "random_real": "random real images",
@@ -29,6 +29,8 @@ _KINDS = {
     "k_means": "k-means centroids",
     "average_real": "average real images",
 }
+# A test whose name says too little outside of the command's own table.
+_WORDS = {"before": "the images before"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -267,9 +269,12 @@ def _way_to_metrics(folder, data):
 
 
 def _rows(folder, metrics, what):
-    beside = [
-        {"what": name, **metrics[key]} for key, name in BESIDE.items() if key in metrics
-    ]
+    tested = []
+    for name, key in TESTS.items():
+        if name == MAIN:
+            tested.append({"what": what, "main": True, **metrics})
+        elif key in metrics:
+            tested.append({"what": _WORDS.get(name, name), **metrics[key]})
     others = []
     for path in other_files(folder):
         content = read_metrics(path)
@@ -287,7 +292,7 @@ def _rows(folder, metrics, what):
         if not on and content.get("other_data"):
             on = f", on other data called {data}"
         others.append({"what": f"{what}{how}{on}", **content})
-    return [*beside, {"what": what, "main": True, **metrics}, *others]
+    return [*tested, *others]
 
 
 def _unusual(content):
