@@ -463,11 +463,37 @@ def test_a_page_of_many_classes_steps_and_pixels_is_bounded():
         source = report.page(made)
         assert len(source) < 5_000_000
         page = Page(source)
-        assert 100 <= len(page.all("img")) <= 5000
+        images = len(page.all("img"))
+        assert 100 <= images <= 5000
+        said = f"{images} of {data.num_images} images. Under" in page.text
+        assert said == (images < data.num_images)
         if count == 1000:
             assert "<class 0> <class 1> 75.0 %" in page.text
         else:
             assert len(page.all("td")) > 4
+
+
+@pytest.mark.parametrize("labels", [np.tile, np.repeat])
+def test_images_that_are_shown_are_of_all_classes(monkeypatch, labels):
+    data = many(np.zeros((1, 43, 8, 8, 1)), [f"class{k}" for k in range(43)])
+    data = data.replace(
+        images=np.zeros((1, 215, 8, 8, 1)),
+        labels=np.eye(43)[labels(np.arange(43), 5)][None],
+        recipe=library.OrdinaryTraining(updates=2),
+    )
+    counts = np.eye(43, dtype=int)[None]
+    result = library.Evaluation.of_confusion(counts, np.zeros(1))
+    made = report.Run.of_results(data, {"images": result})
+    page = Page(report.page(made))
+    assert len(page.all("img")) == 215 and "of 215 images" not in page.text
+    figure = library.plots.distilled_images(data)
+    assert len(figure.axes[0].images) == 200
+    monkeypatch.setattr(report, "_PIXELS", 20_000)
+    page = Page(report.page(made))
+    captions = [image["alt"] for image in page.all("img")]
+    assert len(captions) == 100 and "100 of 215 images. Under" in page.text
+    for shown in (captions, [text.get_text() for text in figure.axes[0].texts]):
+        assert set(data.class_names) <= set(shown)
 
 
 def runs_of(names, classes=2):

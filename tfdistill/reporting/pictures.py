@@ -5,24 +5,46 @@ import numpy as np
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.distilled.pictures import as_pictures
 from tfdistill.inner.objectives.classification import Classification
+from tfdistill.reporting.lines import evenly
 
 
-def in_rows(distilled: DistilledDataset, most: int = 10) -> DistilledDataset:
+def in_rows(distilled: DistilledDataset, most: int) -> DistilledDataset:
     """The data in rows to look at: its steps, or, where there are none, of all classes.
 
     Args:
         distilled: The data to show.
-        most: Number of images in a row where data is for ordinary training and the
-            number of classes says nothing else.
+        most: Number of rows of data for ordinary training, at least 1; of more, images
+            are left out evenly over the classes.
     """
-    count = distilled.num_images
-    width = distilled.num_classes if distilled.num_classes <= most else most
-    if distilled.recipe.is_ordered or count % width:
+    count, width = distilled.num_images, row_width(distilled)
+    if distilled.recipe.is_ordered or count < width:
         return distilled
-    images = distilled.images.reshape(-1, width, *distilled.image_shape)
+    labels = distilled.labels.reshape(count, -1)
+    chosen = over_classes(labels, min(count // width, most) * width)
+    images = distilled.images.reshape(count, *distilled.image_shape)[chosen]
     return distilled.replace(
-        images=images, labels=distilled.labels.reshape(*images.shape[:2], -1)
+        images=images.reshape(-1, width, *distilled.image_shape),
+        labels=labels[chosen].reshape(len(chosen) // width, width, -1),
     )
+
+
+def row_width(distilled: DistilledDataset) -> int:
+    """Images in a row of data for ordinary training: one of each of a few classes."""
+    return min(distilled.num_classes, 10)
+
+
+def over_classes(labels: np.ndarray, most: int) -> np.ndarray:
+    """Indices of at most `most` images, evenly over the classes, in their order.
+
+    Args:
+        labels: float `[images, classes]`; the class is that of the largest number.
+        most: At least 1.
+    """
+    classes = labels.argmax(-1)
+    counts = np.bincount(np.sort(classes)[evenly(len(classes), most)])
+    members = [np.flatnonzero(classes == k) for k in range(len(counts))]
+    chosen = [of[evenly(len(of), n)] for of, n in zip(members, counts) if n]
+    return np.sort(np.concatenate(chosen))
 
 
 def labels_note(distilled: DistilledDataset) -> str:
@@ -54,6 +76,24 @@ def of_steps(
     Returns:
         float32 `[rows, count, height, width, 1 or 3]` in 0..1.
     """
-    shown = distilled.normalization.displayable(distilled.images[steps, :count])
-    pictures = as_pictures(shown.reshape(-1, *distilled.image_shape), side)
-    return pictures.reshape(*shown.shape[:2], *pictures.shape[1:])
+    batch = distilled.images.shape[1]
+    indices = np.add.outer(batch * steps, np.arange(min(count, batch)))
+    found = of_images(distilled, indices.ravel(), side)
+    return found.reshape(*indices.shape, *found.shape[1:])
+
+
+def of_images(
+    distilled: DistilledDataset, indices: np.ndarray, side: int = 256
+) -> np.ndarray:
+    """Pictures of some of the distilled images.
+
+    Args:
+        distilled: The data to show.
+        indices: int `[count]`, among the images of all steps.
+        side: Same as for `as_pictures`.
+
+    Returns:
+        float32 `[count, height, width, 1 or 3]` in 0..1.
+    """
+    images = distilled.images.reshape(-1, *distilled.image_shape)[indices]
+    return as_pictures(distilled.normalization.displayable(images), side)

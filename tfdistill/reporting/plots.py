@@ -46,8 +46,8 @@ def distilled_images(
         >>> len(figure.axes[0].images), figure.axes[0].texts[1].get_text()
         (6, '1')
     """
-    distilled = pictures.in_rows(distilled)
     max_steps = min(check_int("max_steps", max_steps, 1), _FIGURE_STEPS)
+    distilled = pictures.in_rows(distilled, max_steps)
     max_images = min(check_int("max_images", max_images, 1), _FIGURE_COLUMNS)
     count = min(distilled.images.shape[1], max_images)
     steps = evenly(distilled.steps, min(max_steps, _FIGURE_IMAGES // count))

@@ -179,30 +179,48 @@ def _differing(runs) -> list[str]:
 
 
 def _steps(run) -> list[dict]:
-    """Pictures, captions and learned rates of each step."""
-    data = pictures.in_rows(run.distilled)
-    rates = data.learning_rates
-    count = min(data.images.shape[1], _IMAGES_A_STEP)
-    side = min(256, math.isqrt(_PIXELS // count))
-    first = pictures.of_steps(data, np.array([0]), 1, side)
-    each = max(first.size, _PIXELS_A_CAPTION)
-    chosen = evenly(data.steps, max(1, _PIXELS // (each * count)))
+    """Pictures, captions and learned rates of each step, or of rows of images."""
+    data, rates = run.distilled, run.distilled.learning_rates
+    labels = data.labels.reshape(data.num_images, -1)
+    numbers, rows, side = _chosen(data)
+    found = iter(pictures.of_images(data, np.concatenate(rows), side))
     return [
         {
-            "number": int(step) + 1,
-            "rates": [] if rates is None else rates[:, step].tolist(),
+            "number": int(number) + 1,
+            "rates": [] if rates is None else rates[:, number].tolist(),
             "images": [
                 {
-                    "picture": _data_uri(image),
+                    "picture": _data_uri(next(found)),
                     "caption": shortened(
                         data.objective.caption(label, data.class_names), _CAPTION
                     ),
                 }
-                for image, label in zip(row, data.labels[step])
+                for label in labels[row]
             ],
         }
-        for step, row in zip(chosen, pictures.of_steps(data, chosen, count, side))
+        for number, row in zip(numbers, rows)
     ]
+
+
+def _chosen(data):
+    """Which steps, or rows, are shown, which images of each, and of which side."""
+    ordered = data.recipe.is_ordered
+    # Those of no order are one step.
+    labels = data.labels if ordered else data.labels.reshape(1, data.num_images, -1)
+    steps, batch = labels.shape[:2]
+    count = min(batch, _IMAGES_A_STEP)
+    side = min(256, math.isqrt(_PIXELS // count))
+    each = max(pictures.of_images(data, np.array([0]), side).size, _PIXELS_A_CAPTION)
+    if ordered:
+        numbers = evenly(steps, max(1, _PIXELS // (each * count)))
+        rows = [k * batch + pictures.over_classes(labels[k], count) for k in numbers]
+        return numbers, rows, side
+    most, width = max(count, _PIXELS // each), pictures.row_width(data)
+    if most < batch:
+        most -= most % width  # whole rows
+    chosen = pictures.over_classes(labels[0], most)
+    rows = np.split(chosen, range(width, len(chosen), width))
+    return range(len(rows)), rows, side
 
 
 def _has_long_words(steps) -> bool:
