@@ -63,6 +63,20 @@ def test_all_that_a_budget_adds_has_an_effect(budget, tool, monkeypatch):
         useless_flags.check(asked, asked.parse(arguments), arguments)
 
 
+@pytest.mark.parametrize("budget", ["smoke", "hour"])
+def test_no_budget_raises_the_batch_of_a_flagfile(budget, tool, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for cell in _cells(tool.papers):
+        command, *arguments = cell.arguments(budget)
+        asked = main.command(command)
+        if "batch_size" in asked.flags:
+            own, given = (
+                asked.parse([*flags, "--workdir=run"]).batch_size
+                for flags in (arguments[:1], arguments)
+            )
+            assert given <= own, cell.name
+
+
 def test_a_flagfile_for_two_cores_is_taken_as_it_is(tool):
     for cell in (c for today in tool.papers.TODAY.values() for c in today):
         _, flagfile, *others = cell.arguments("hour")

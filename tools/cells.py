@@ -72,14 +72,26 @@ class Cell:
         if budget == "hour" and self.two_cores:
             return arguments
         arguments += _BUDGETS.get(budget, {}).get(self.command, [])
-        if budget == "smoke" and self._trains_in_the_ordinary_way():
+        own = self._flagfile()
+        if budget == "smoke" and any(line.startswith("--updates=") for line in own):
             arguments.append("--updates=20")
-        return arguments + (list(self.hour) if budget == "hour" else [])
+        arguments += self.hour if budget == "hour" else ()
+        batch, given = _last_batch(own), _last_batch(arguments)
+        if batch and given and given > batch:  # a budget is to save time
+            arguments.append(f"--batch_size={batch}")
+        return arguments
 
-    def _trains_in_the_ordinary_way(self):
+    def _flagfile(self):
         path = os.path.join(os.path.dirname(__file__), "flagfiles", f"{self.name}.txt")
         with open(path, encoding="utf-8") as file:
-            return "\n--updates=" in file.read()
+            return file.read().splitlines()
+
+
+def _last_batch(lines):
+    """What the last --batch_size of some flags says; None if there is none."""
+    flags = [line.partition("=") for line in lines]
+    found = [int(value) for name, _, value in flags if name == "--batch_size"]
+    return found[-1] if found else None
 
 
 #: Table 1 of Wang et al. 2018, in percent.
