@@ -413,21 +413,37 @@ def test_a_card_says_that_networks_are_pretrained(digits, tmp_path):
     assert "from | random weights |" in card.markdown(random, "1")
 
 
+def normalised_by(mean, std, scale):
+    data = tfdistill.DistilledDataset(
+        np.zeros((1, 2, 2, 2, len(mean))),
+        np.eye(2)[None],
+        np.ones((1, 1)),
+        normalization=tfdistill.Normalization(mean, std, scale),
+        class_names=["a", "b"],
+    )
+    return " ".join(card.markdown(data, "1").split())
+
+
 def test_a_card_says_where_all_numbers_of_many_channels_are():
     def written(channels):
-        mean, std = np.arange(channels) / 10, np.ones(channels)
-        data = tfdistill.DistilledDataset(
-            np.zeros((1, 2, 2, 2, channels)),
-            np.eye(2)[None],
-            np.ones((1, 1)),
-            normalization=tfdistill.Normalization(tuple(mean), tuple(std), 1),
-            class_names=["a", "b"],
-        )
-        return " ".join(card.markdown(data, "1").split())
+        return normalised_by(np.arange(channels) / 10, np.ones(channels), 1)
 
-    assert "mean 0, 0.1, 0.2, 0.3 and std 1, 1, 1, 1. Labels" in written(4)
-    rest = "... (all in `tfdistill.json`)"
-    assert f"mean 0, 0.1, 0.2, 0.3, {rest} and std 1, 1, 1, 1, {rest}." in written(5)
+    rest = "(all, unrounded, in `tfdistill.json`). Labels"
+    assert f"mean 0, 0.1, 0.2, 0.3 and std 1, 1, 1, 1 {rest}" in written(4)
+    assert f"mean 0, 0.1, 0.2, 0.3, ... and std 1, 1, 1, 1, ... {rest}" in written(5)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "scale"),
+    [(1013.4464159, 0.58377, 1), (-7.25, 3e-5, 1234567), (0.13066, 0.30811, 255)],
+)
+def test_inputs_are_right_by_the_numbers_of_a_card(mean, std, scale):
+    text = normalised_by([mean], [std], scale)
+    found = re.search(r"x / (\S+) - mean.*?mean (\S+) and std (\S+)", text).groups()
+    raw = (mean + std * np.linspace(-2, 2, 9)) * scale
+    numbers = map(float, found), (scale, mean, std)
+    x, right = ((raw / c - a) / b for c, a, b in numbers)
+    np.testing.assert_allclose(x, right, atol=0.002)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Mapping
 
@@ -52,9 +53,10 @@ tags:
 
 {training}. {instructions}
 
-Images are normalised: a raw image x is `(x / {scale:g} - mean) / std`, with
-mean {mean} and std {std}. Labels are `soft_label`, {labels}; `label` is
-the largest of them.
+Images are normalised: a raw image x is `(x / {scale} - mean) / std`, with
+mean {mean} and std {std}
+(all, unrounded, in `tfdistill.json`). Labels are `soft_label`, {labels};
+`label` is the largest of them.
 
 ```python
 {program}```
@@ -127,9 +129,9 @@ def markdown(distilled, version: str) -> str:
         count=min(distilled.num_images, _COLUMNS * _ROWS),
         facts="\n".join(f"| {key} | {_cell(value)} |" for key, value in facts.items()),
         training=training[0].upper() + training[1:],
-        scale=normalization.scale,
-        mean=_numbers(normalization.mean),
-        std=_numbers(normalization.std),
+        scale=repr(normalization.scale).removesuffix(".0"),
+        mean=_numbers(map(_rounded, normalization.mean, normalization.std)),
+        std=_numbers(f"{std:.4g}" for std in normalization.std),
         labels=_cell(labels(distilled)),
         instructions=_cell(instructions(distilled)),
         program=program(distilled),
@@ -191,9 +193,15 @@ def _size(shape):
     return " x ".join(map(str, shape))
 
 
-def _numbers(values):
-    text = ", ".join(f"{value:.4g}" for value in values[:_NUMBERS])
-    return text + ", ... (all in `tfdistill.json`)" * (len(values) > _NUMBERS)
+def _numbers(texts):
+    texts = [*texts]
+    return ", ".join(texts[:_NUMBERS]) + ", ..." * (len(texts) > _NUMBERS)
+
+
+def _rounded(mean, std):
+    """A mean in four digits, and as many more as it is larger than its std."""
+    larger = math.ceil(math.log10(abs(mean)) - math.log10(std)) if mean else 0
+    return f"{mean:.{min(17, 4 + max(0, larger))}g}"
 
 
 def _category(count):
