@@ -82,6 +82,15 @@ def test_a_set_ships_with_tests_of_its_own_kind_alone(tmp_path):
     assert math.isnan(found[-1]["mean"])
 
 
+def test_the_zoo_keeps_no_flag_of_a_machine():
+    kept = ["--dataset=mnist", "--student=mlp,pkg.nets:of", "--pool=pools/mnist"]
+    left = ["--data_dir=tfds", "--threads=2", "--dataset=/d.npz", "--pool=/home/me/p"]
+    left += ["--student=mlp,/home/me/a.keras", '--student="/a,b.keras",mlp']
+    flags = "\n".join([*left, *kept, "--learned_rates=/home/me/run"])
+    code = f"import zoo; print(zoo.of_any_machine({flags!r}))"
+    assert _in_tools(code).splitlines() == kept
+
+
 def _in_tools(code):
     here = "import sys; sys.path.insert(0, 'tools')"
     process = commands.run_python("-c", f"{here}; {code}", cwd=ROOT)

@@ -153,3 +153,11 @@ def test_its_text_links_to_files_of_the_repository(kept):
     text = "\n".join(c.source for c in kept.cells if c.cell_type == "markdown")
     unlinked = re.sub(r"(\[[^\[\]]*\])?\(https:[^)]*\)", "", text)
     assert not re.search(r"\b(colab|docs|examples|tests|tools)/", unlinked)
+
+
+def test_its_text_calls_what_its_cells_know(kept):
+    """So that a reader can paste what it suggests."""
+    source = "\n".join(cell.source for cell in tool.code_cells(kept))
+    text = "\n".join(c.source for c in kept.cells if c.cell_type == "markdown")
+    for name in re.findall(r"`(?:\w+ = )?(\w+)(?:\.\w+)+\(", text):
+        assert re.search(rf"(?<![\w.]){name}\b", source), name

@@ -3,12 +3,13 @@
     python tools/zoo.py --name=mnist/10 --run=run
 
 Copies the images of a run folder, as float16, with what was measured on them:
-metrics.json and metrics-*.json, of fresh networks on the whole test set. Paths of this
-machine are left out.
+metrics.json and metrics-*.json, of fresh networks on the whole test set. Flags with
+absolute paths, and others that are of this machine, are left out.
 """
 
 import glob
 import os
+import re
 import sys
 
 import paths
@@ -28,7 +29,14 @@ flags.DEFINE_string("name", None, "Its name in the zoo.", required=True)
 _KEPT = ("dataset", "seed", "outer_steps", "seconds", "flags")
 # What tells a test of another kind: tfdistill evaluate writes it.
 _OTHERWISE = ("shuffle_steps", "updates", "other_pool", "other_data")
-_OF_THIS_MACHINE = ("--data_dir", "--threads", "--strategy", "--dataset=/")
+# Flags of this machine: some by their names, others by an absolute path.
+_OF_THIS_MACHINE = re.compile(r"--(data_dir|threads|strategy)\b|--\w+=(.*,)?\"?/")
+
+
+def of_any_machine(recorded: str) -> str:
+    """The flags of a record, one a line, that say nothing of this machine."""
+    lines = recorded.splitlines()
+    return "\n".join(line for line in lines if not _OF_THIS_MACHINE.match(line))
 
 
 def measured(folder: str) -> list[dict]:
@@ -60,11 +68,7 @@ def main(_):
     distilled = DistilledDataset.load(os.path.join(FLAGS.run, "distilled"))
     known = distilled.provenance
     provenance = {name: known[name] for name in _KEPT if name in known}
-    provenance["flags"] = "\n".join(
-        line
-        for line in provenance.get("flags", "").splitlines()
-        if not line.startswith(_OF_THIS_MACHINE)
-    )
+    provenance["flags"] = of_any_machine(provenance.get("flags", ""))
     provenance["measured"] = measured(FLAGS.run)
     distilled.provenance = provenance
     target = os.path.join(shipped.FOLDER, *FLAGS.name.split("/"))
