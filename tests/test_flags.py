@@ -788,3 +788,17 @@ def test_a_command_that_is_mistyped(typed, meant, capsys, monkeypatch):
     said = capsys.readouterr().err
     assert (f"did you mean {meant}?" in said) == (meant is not None)
     assert "is not a command" in said and "There are" in said.replace("there", "There")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("distilled", ["--name=digits/10", "--workdir=cp\udcff"]),
+        ("report", ["--workdir=a,cp\udcff"]),
+        ("report", ["--workdir=a", "--output=cp\udcff"]),
+        ("export", ["--workdir=a", "--output=cp\udcff.npz"]),
+    ],
+)
+def test_folders_that_are_not_utf8_are_refused_before_any_work(name, arguments):
+    with pytest.raises(InputError, match=r"^'cp\\udcff.*' is not UTF-8.*: rename it"):
+        main.command(name).parse(arguments)

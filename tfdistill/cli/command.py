@@ -343,6 +343,7 @@ def _check_typed(flag, value, arguments):
 def _local(name, value):
     if isinstance(value, list):
         return [_local(name, each) for each in value]
+    typed.check_path(value)
     try:
         return files.local(value)
     except ValueError as error:

@@ -5,8 +5,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from types import NoneType
 
-from tfdistill._internal import code, fields
+from tfdistill._internal import code
 from tfdistill.cli import content as contents
+from tfdistill.cli import typed
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.content import Content
@@ -136,11 +137,7 @@ def load(configuration: Configuration, name: str | None = None):
 
     c = configuration
     for path in (name or c.dataset, c.data_dir or ""):
-        if not fields.is_unicode(path):
-            raise InputError(
-                f"{path!a} is not UTF-8, as what is written of a run: rename it, or "
-                "give a link to it."
-            )
+        typed.check_path(path)
     with checking():
         dataset = loading.load_dataset(
             name or c.dataset,
