@@ -237,7 +237,7 @@ def test_names_of_networks_are_refused_before_a_comparison(here):
 def test_a_file_names_no_vast_networks(tmp_path, name):
     make(student=name).save(tmp_path / "distilled")
     with pytest.raises(InputError, match="is too large: a name has at most") as caught:
-        evaluate.COMMAND.run(evaluate.COMMAND.parse([f"--workdir={tmp_path}"]))
+        evaluate._run(evaluate.COMMAND.parse([f"--workdir={tmp_path}"]))
     assert len(str(caught.value)) < 500
     dataset = loading.load_dataset("digits")
     sets = {"vast": make(student=name)}
@@ -558,12 +558,13 @@ def test_a_run_writes_into_its_own_folder_alone(tmp_path, name, arguments):
     (ours / "exposure-a.png").write_text("ours")
     (tmp_path / "link").symlink_to(theirs)
     c = module.COMMAND.parse([f"--workdir={tmp_path / 'link'}", *flags])
+    before = [*run_folder._held]
     with pytest.raises(InputError, match=f"{name} is a symbolic link"):
         if module is distill:
             run_folder.claim(module.COMMAND, c, module._OWNED)
         (evaluate._run if module is evaluate else module.run)(c)
     assert [path.name for path in ours.iterdir()] == ["exposure-a.png"]
-    assert not run_folder._held
+    assert run_folder._held == before
     (theirs / name).unlink()
     run_folder.lock(c.workdir, ["journal", "images", "metrics*.json"])
     run_folder._held.pop().close()

@@ -364,7 +364,7 @@ def test_results_of_several_counts_are_kept_side_by_side(run, tmp_path, capsys):
     run("evaluate", "--num_students=3", "--seed=1")
     assert json.loads((folder / "metrics.json").read_text()) == more
     assert (folder / "metrics-3-seed1.json").exists()
-    assert len(tfdistill.report.Run.of_folder(folder).rows) == 6
+    assert len(tfdistill.report.Run.of_folder(folder).rows) == 7
 
 
 @pytest.mark.parametrize(
