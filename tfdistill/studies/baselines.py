@@ -15,8 +15,6 @@ from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.batches import fitted
-from tfdistill.evaluation.evaluator import Evaluator
-from tfdistill.evaluation.starts import check_starts
 from tfdistill.inner.optimizers.gradient_descent import GradientDescent
 from tfdistill.runs.journal import Journal
 from tfdistill.studies.nearest_neighbours import (
@@ -25,6 +23,7 @@ from tfdistill.studies.nearest_neighbours import (
 from tfdistill.studies.tuning import EPOCHS as EPOCHS
 from tfdistill.studies.tuning import RATES as RATES
 from tfdistill.studies.tuning import TRAINING_RATES as TRAINING_RATES
+from tfdistill.studies.tuning import evaluator_of
 from tfdistill.studies.tuning import tune as tune
 from tfdistill.synthesizers import classes
 from tfdistill.weights.base import InitialWeights
@@ -252,17 +251,10 @@ def optimized_real(
         raise ValueError(f"keep must lie in (0, 1], not {keep}.")
     check_int("num_images", num_images, 1)
     check_int("seed", seed, 0)
-    check_starts(sets, initial_weights)
+    evaluator = evaluator_of(sets, student, num_students, initial_weights, journal)
     order = np.random.default_rng(seed).permutation(len(training))
     tested = fitted(training.subset(order < num_images), sets[0])
     batches = tested.batch(1000).cache()
-    evaluator = Evaluator(
-        student,
-        sets[0],
-        initial_weights=initial_weights,
-        side_by_side=2 if num_students > 1 else 1,
-        journal=journal,
-    )
     scores = [
         evaluator(data, batches, num_students, seed=seed).accuracy_mean for data in sets
     ]

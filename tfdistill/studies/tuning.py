@@ -106,15 +106,9 @@ def tune(
                 f"not {list(np.shape(learned))}."
             )
         candidates["learned"] = {"learning_rates": np.asarray(learned)}
-    if evaluator is None:
-        check_starts(sets, initial_weights)
-        evaluator = Evaluator(
-            student,
-            sets[0],
-            initial_weights=initial_weights,
-            side_by_side=2 if num_students > 1 else 1,
-            journal=journal,
-        )
+    evaluator = evaluator or evaluator_of(
+        sets, student, num_students, initial_weights, journal
+    )
     batches = fitted(validation, sets[0]).passes()
 
     def score(name):
@@ -136,6 +130,31 @@ def tune(
         )
         for data in sets
     ]
+
+
+def evaluator_of(
+    sets: Sequence[DistilledDataset],
+    student,
+    num_students: int,
+    initial_weights: InitialWeights | None,
+    journal: Journal | None,
+) -> Evaluator:
+    """One that tests several sets, whose students start alike.
+
+    Args:
+        sets, student, num_students, initial_weights, journal: Same as for `tune`.
+
+    Raises:
+        ValueError: If fixed initial weights are refused as by `evaluate`.
+    """
+    check_starts(sets, initial_weights)
+    return Evaluator(
+        student,
+        sets[0],
+        initial_weights=initial_weights,
+        side_by_side=2 if num_students > 1 else 1,
+        journal=journal,
+    )
 
 
 def _changed(data, **changes):
