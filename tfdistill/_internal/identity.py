@@ -57,6 +57,11 @@ def alike(one: object, other: object, but: Collection[str] = ()) -> bool:
     return same and all(vars(one)[name] is vars(other)[name] for name in untold)
 
 
+def key(value: Any) -> str:
+    """A hash of what `told` gives, in hexadecimal digits."""
+    return hashlib.sha256(repr(told(value)).encode()).hexdigest()
+
+
 def told(value: Any, *, lenient: bool = False) -> Any:
     """A value whose `repr` tells it from others, in every process.
 

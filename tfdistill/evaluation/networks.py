@@ -1,7 +1,5 @@
 """What tells the networks of a callable from those of another one of its name."""
 
-import hashlib
-
 from tfdistill._internal import identity
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.data.dataset import Dataset
@@ -24,4 +22,4 @@ def key(student, dataset: Dataset, weights: InitialWeights | None = None) -> str
     images = next(iter(dataset.train.batch(4)))[0]
     population = Population(student, dataset.image_shape, dataset.num_classes, weights)
     found = population.depends(student_seed(0, Stream.EVALUATION, 0), images)
-    return hashlib.sha256(repr(identity.told(found)).encode()).hexdigest()
+    return identity.key(found)
