@@ -66,6 +66,13 @@ def test_sets_of_neighbouring_seeds_are_others(digits, kind):
     np.testing.assert_array_equal(drawn[1][0].images, alone.images)
 
 
+@pytest.mark.parametrize("kind", ["random_real", "k_means"])
+def test_all_bits_of_a_seed_count(tiny, kind):
+    draw = getattr(baselines, kind)
+    sets = [draw(tiny, steps=2, seed=seed).images for seed in (1, 2**32 + 1)]
+    assert not np.array_equal(*sets)
+
+
 def test_random_real_images_are_those_that_distilled_ones_start_from(digits):
     for size in (4, 10, 13):  # which go on from step to step, or begin anew
         sizes = {"images_per_step": size, "steps": 5, "seed": 3}

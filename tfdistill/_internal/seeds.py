@@ -100,9 +100,18 @@ def set_for_keras(seed: int) -> None:
     Args:
         seed: An integer of at least 0, all of whose bits count.
     """
-    if seed >= 2**31:
-        seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(in_32_bits(seed))
+
+
+def in_32_bits(seed: int) -> int:
+    """A seed for libraries that take 32 bits: the seed itself, if it is below 2**31.
+
+    Args:
+        seed: An integer of at least 0, all of whose bits count.
+    """
+    if seed < 2**31:
+        return seed
+    return int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
 # XLA draws the same integers where no number of the seed is negative: TensorFlow

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from tfdistill._internal.checks import check_int
+from tfdistill._internal.seeds import in_32_bits
 from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.distilled.dataset import DistilledDataset
@@ -95,7 +96,7 @@ def k_means(
     for label in range(dataset.num_classes):
         needs = f"k-means needs {count} images of each class for as many centroids"
         images = _of_class(dataset, label, count, f"{needs} {_COUNT}")
-        means = KMeans(count, n_init=1, random_state=seed)
+        means = KMeans(count, n_init=1, random_state=in_32_bits(seed))
         means.fit(images.reshape(len(images), -1))
         # The centroids are assigned to steps at random.
         order = np.random.default_rng(seed).permutation(count)
