@@ -27,7 +27,8 @@ from tfdistill.data.ends import black_and_white
 from tfdistill.data.extent import Extent
 from tfdistill.data.normalization import measure
 from tfdistill.data.split import Split
-from tfdistill.studies import origins
+from tfdistill.evaluation.ordinarily_trained import Architecture
+from tfdistill.studies import origins, pretraining
 
 SHAPE, COUNT = (4, 4, 1), 40
 
@@ -475,6 +476,58 @@ def test_students_of_raw_images_are_refused(kind):
     part = DIGITS.train.images[:90], DIGITS.train.labels[:90]
     raw = tfdistill.from_arrays(part, normalization=norm)
     tfdistill.Evaluator(FOR_RAW[kind], tfdistill.baselines.random_real(raw, steps=1))
+
+
+def of_whole_numbers(dtype):
+    def make(image_shape, num_classes):
+        images = keras.Input(image_shape, dtype=dtype)
+        x = layers.Flatten()(layers.Embedding(256, 2)(layers.Flatten()(images)))
+        return keras.Model(images, layers.Dense(num_classes)(x))
+
+    return make
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "bool"])
+def test_normalised_images_are_not_cast_to_whole_numbers(dtype):
+    make = of_whole_numbers(dtype)
+    model = make(DIGITS.image_shape, 10)
+    distilled = tfdistill.baselines.random_real(DIGITS, steps=1)
+    real = tfdistill.RealBatches(DIGITS, steps=1, batch_size=2)
+    shots = DIGITS.train.sample(1)
+    recipe = pretraining.Recipe(epochs=1)
+    for function, *arguments in (
+        (tfdistill.Evaluator, make, distilled),
+        (tfdistill.Distiller, make, real),
+        (Architecture, make, DIGITS),
+        (distilled.train, model),
+        (distilled.serving_model, model),
+        (tfdistill.adaptation.fada, model, DIGITS.train, *shots),
+        (pretraining.pretrain, lambda: model, DIGITS, [0], recipe),
+    ):
+        sentence = refusal(function, *arguments)
+        assert f"takes {dtype} images" in sentence and "a float Input" in sentence
+    batch = shots[0], shots[1]
+    sentence = refusal(
+        tfdistill.evaluate_model, model, tf.data.Dataset.from_tensors(batch)
+    )
+    assert f"takes {dtype} images, not float32" in sentence
+
+
+@pytest.mark.parametrize("scale", [1, 255])
+def test_numbers_that_stay_whole_may_be_tokens(scale):
+    norm = tfdistill.Normalization((0,), (1,), scale)
+    part = DIGITS.train.images[:90], DIGITS.train.labels[:90]
+    tokens = tfdistill.from_arrays(part, normalization=norm)
+    distilled = tfdistill.baselines.random_real(tokens, steps=1)
+    make = of_whole_numbers("int32")
+    if scale == 255:
+        assert "takes int32 images" in refusal(tfdistill.Evaluator, make, distilled)
+        return
+    tfdistill.Evaluator(make, distilled)
+    model = make(DIGITS.image_shape, 10)
+    served = distilled.serving_model(distilled.train(model))
+    images = DIGITS.test.images[:3].astype("float32")
+    np.testing.assert_allclose(served(images), model(images), rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", FOR_NORMALISED)

@@ -14,6 +14,7 @@ from tfdistill.distilled.recipe import Recipe
 from tfdistill.inner.objectives.unknown import UnknownObjective
 from tfdistill.inner.optimizers.unknown import UnknownOptimizer
 from tfdistill.inner.stateless import storable
+from tfdistill.students.ranges import check_type
 
 
 def check(distilled) -> None:
@@ -103,10 +104,12 @@ def check_model(distilled, model: keras.Model) -> None:
         model: One that is to learn from it, or has.
 
     Raises:
-        ValueError: If it takes other images, gives other outputs, or no logits.
+        ValueError: If it takes other images, or whole numbers, gives other outputs, or
+            no logits.
     """
     logits = distilled.objective.takes_logits
     students.check(model, distilled.image_shape, distilled.num_classes, logits=logits)
+    check_type(model, model.name, distilled.normalization)
 
 
 def check_learner(distilled, model: keras.Model) -> None:

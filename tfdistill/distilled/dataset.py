@@ -306,7 +306,8 @@ class DistilledDataset(faces.DistilledFace):
             writes it as a SavedModel.
 
         Raises:
-            ValueError: If the model doesn't fit, or the objective has no probabilities.
+            ValueError: If the model doesn't fit, or takes integers, or the objective
+                has no probabilities.
         """
         return serving.model_of(self, model, probabilities)
 

@@ -26,6 +26,7 @@ from tfdistill.inner.objectives.base import Objective
 from tfdistill.inner.objectives.classification import Classification
 from tfdistill.inner.stateless import in_precision
 from tfdistill.runs.journal import Journal, can_tell, held
+from tfdistill.students.ranges import whole
 from tfdistill.weights.base import InitialWeights
 from tfdistill.weights.population import Population
 
@@ -346,9 +347,8 @@ def evaluate_model(
 
 def _check_kind(model, images):
     """Refuses floats for a model of bytes, to which Keras would round them down."""
-    inputs = getattr(model, "inputs", None)  # of a subclassed model there are none
-    takes = keras.backend.standardize_dtype(inputs[0].dtype) if inputs else ""
-    if "int" in takes and images.dtype.kind == "f":
+    takes = whole(model)
+    if takes and images.dtype.kind == "f":
         raise ValueError(
             f"the model takes {takes} images, not {images.dtype}: give batches of raw "
             "images, which are not normalised."

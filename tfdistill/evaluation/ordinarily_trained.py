@@ -6,6 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from tfdistill import students
 from tfdistill._internal import identity
 from tfdistill._internal.seeds import Stream, fold_in, student_seed
 from tfdistill.data.dataset import Dataset
@@ -26,7 +27,7 @@ class Architecture:
         dataset: The real data.
 
     Raises:
-        ValueError: If it doesn't fit the data, or is several.
+        ValueError: If it doesn't fit the data, takes raw images, or is several.
     """
 
     def __init__(self, student, dataset: Dataset):
@@ -37,6 +38,8 @@ class Architecture:
             raise ValueError(f"{population.name} is several architectures: name one.")
         self.name = population.name
         ((self.student, self.weights),) = population.members
+        models, shape = [self.student.model], dataset.image_shape
+        students.check_range(models, self.name, shape, dataset.normalization)
 
         @tf.function(reduce_retracing=True, autograph=False)
         def logits(weights, state, images):

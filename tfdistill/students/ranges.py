@@ -2,7 +2,8 @@
 
 Students are given normalised images, of mean 0 and deviation 1. One that first divides
 by 255, or adds a brightness that suits 0..255, learns from next to nothing, or from
-noise; nothing but its accuracy would say so.
+noise; nothing but its accuracy would say so. The same of one with an Input of bytes, to
+which Keras casts the images.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ _IMAGES, _REPEATS = 4, 5
 def check_range(
     models: Sequence[keras.Model], name: str, image_shape: Sequence[int], normalization
 ) -> None:
-    """Refuses a student that expects images in 0..255.
+    """Refuses a student that expects images in 0..255, or any of whole numbers.
 
     Args:
         models: Built models, whose variables have values.
@@ -36,7 +37,8 @@ def check_range(
 
     Raises:
         ValueError: If the first layer with weights gets next to nothing of normalised
-            images, or, in training, huge numbers or only those above 0.
+            images, or, in training, huge numbers or only those above 0; or same as for
+            `check_type`.
 
     Example:
         >>> import tfdistill
@@ -46,6 +48,8 @@ def check_range(
         ...     [model], "mine", digits.image_shape, digits.normalization
         ... )
     """
+    for model in models:
+        check_type(model, name, normalization)
     if normalization is None or _is_identity(normalization):
         return
     for model in models:
@@ -55,6 +59,35 @@ def check_range(
                 f"student {name} gets normalised images, of mean 0 and deviation 1, "
                 f"but {problem}."
             )
+
+
+def check_type(model: keras.Model, name: str, normalization) -> None:
+    """Refuses a student with an Input of integers or bools, to which floats are cast.
+
+    Args:
+        model: A built model.
+        name, normalization: Same as for `check_range`; images that it leaves as they
+            are may be whole numbers, such as token ids.
+
+    Raises:
+        ValueError: If Keras would cast normalised images.
+    """
+    raw = normalization is None or (
+        _is_identity(normalization) and normalization.scale == 1
+    )
+    takes = whole(model)
+    if takes and not raw:
+        raise ValueError(
+            f"student {name} takes {takes} images, but gets normalised ones, which are "
+            "floats: give it a float Input."
+        )
+
+
+def whole(model: keras.Model) -> str:
+    """The type of integers or bools that Keras casts a model's images to; else ""."""
+    inputs = getattr(model, "inputs", None)  # of a subclassed model there are none
+    takes = keras.backend.standardize_dtype(inputs[0].dtype) if inputs else ""
+    return takes if "int" in takes or takes == "bool" else ""
 
 
 def _problem(model, image_shape):

@@ -69,7 +69,7 @@ def fada(
 
     Raises:
         ValueError: If a number is out of range, the shots' shapes don't fit the source,
-            or all shots are of one class.
+            all shots are of one class, or the model takes raw images.
 
     Example:
         >>> import numpy as np, tfdistill
@@ -98,6 +98,7 @@ def fada(
     ):
         if not value >= least:
             raise ValueError(f"{name} must be at least {least}, not {value}.")
+    students.check_range([model], model.name, source.image_shape, source.normalization)
     check_positive("learning_rate", learning_rate)
     check_int("seed", seed, 0)
     discriminator = _discriminator(source.num_classes, seed)
