@@ -1040,6 +1040,17 @@ def test_labels_of_a_regression_go_on_as_they_are(labels):
     np.testing.assert_allclose(made.labels, [labels], atol=1e-6)
 
 
+@pytest.mark.parametrize("confidence", [0.6, 0.9])
+def test_learned_labels_take_no_confidence(confidence):
+    options = {"soft_labels": True, "label_confidence": confidence}
+    learned = labelled([[0.7, 0.3], [0.5, 0.5]], "classification")
+    with pytest.raises(ValueError, match="as they were learned: leave label_confid"):
+        DistilledImages.from_distilled(learned, **options)
+    one_hot = labelled([[1, 0], [0, 1]], "classification")
+    images = DistilledImages.from_distilled(one_hot, **options)
+    np.testing.assert_allclose(images.labels.numpy().max(-1), confidence, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("objective", "soft"),
     [("regression", True), ("regression", False), ("least_squares", True)],

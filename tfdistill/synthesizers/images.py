@@ -207,12 +207,13 @@ class DistilledImages(Synthesizer, Curriculum):
             **kwargs: Other arguments of the constructor, where they are to differ from
                 those of the data: `epochs`, `enlarged`, `recipe`, `inner_optimizer` and
                 rates, and labels, if these were learned. Further epochs start from the
-                rates of the last one; another inner optimizer, from its own.
+                rates of the last one; an inner optimizer of another class, from its
+                own.
 
         Raises:
             ValueError: If `enlarged` does not divide the sides of the images, or plain
                 numbers, as labels, are to become soft ones, or those of a regression
-                classes.
+                classes; or if `label_confidence` is for soft labels that were learned.
         """
         numbers, num_classes = distilled.labels.argmax(-1), distilled.num_classes
         learned = not np.array_equal(distilled.labels, np.eye(num_classes)[numbers])
@@ -235,6 +236,11 @@ class DistilledImages(Synthesizer, Curriculum):
             ),
             **kwargs,
         }
+        if learned and given["soft_labels"] and "label_confidence" in kwargs:
+            raise ValueError(
+                "the labels of the data go on as they were learned: leave "
+                "label_confidence out."
+            )
         images = distilled.stored_images.astype("float32")
         if given["enlarged"] != distilled.enlarged:
             factor = _factor(distilled, given)
