@@ -2,7 +2,7 @@
 
 Students are given normalised images, of mean 0 and deviation 1. One that first divides
 by 255, or adds a brightness that suits 0..255, learns from next to nothing, or from
-noise; nothing but its accuracy would say so. The same of one with an Input of bytes, to
+noise; nothing but its accuracy would say so. So does one with an Input of integers, to
 which Keras casts the images.
 """
 
