@@ -1149,6 +1149,25 @@ def test_a_split_is_tested_on_as_it_is(digits):
         model.evaluate(digits)
 
 
+def test_a_test_takes_and_refuses_what_an_evaluation_does(digits):
+    model = distiller(digits)
+    expected = model.evaluate(digits.test, num_students=2)
+    assert list(model.test(digits.test, 2).logs().values()) == expected
+    images, labels = next(iter(digits.test.batch(10)))
+    raw, codes = np.full([10, 8, 8, 1], 200, "uint8"), np.eye(10)[np.asarray(labels)]
+    for batches, says in (
+        ([(raw, labels)], "normalised"),
+        ([(images, codes)], "must be integers"),
+        (iter(digits.test.batch(10)), "a generator, which may have no end"),
+    ):
+        for ask in (model.test, model.evaluate):
+            with pytest.raises(ValueError, match=says):
+                ask(batches, num_students=2)
+    kept = (batch for batch in digits.test.batch(100))
+    first = model.evaluate(kept, steps=2, num_students=1)
+    assert model.evaluate(kept, steps=2, num_students=1) == first
+
+
 def test_an_evaluation_needs_no_compile_and_follows_the_last_one(digits, monkeypatch):
     asked = []
 

@@ -376,11 +376,11 @@ class Distiller(DistillerFace, RunState, fitting.NotOfAModel, keras.Model):
         return logs if return_dict else list(logs.values())
 
     def test(self, batches, num_students: int):
-        """Trains and tests fresh students, never those of training: an `Evaluation`."""
+        """Same as `evaluate` of a `Split` or batches, but returns an `Evaluation`."""
         num_students = check_int("num_students", num_students, 1)
         if self._validation is None:
             self._validation = Validation(self, self.distilled, self._compiled_by_xla)
-        return self._validation(batches, num_students, self.seed)
+        return self._validation(self._last_passes(batches), num_students, self.seed)
 
     def distilled(self, **provenance) -> DistilledDataset:
         """The distilled data, as the synthesizer is now.

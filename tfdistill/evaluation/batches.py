@@ -186,8 +186,10 @@ class LastPasses:
         self._check = check
         self._last: tuple | None = None
 
-    def __call__(self, batches, steps: int | None) -> Passes:
+    def __call__(self, batches, steps: int | None = None) -> Passes:
         """Same as `Passes`, which is the last one if the batches are its."""
+        if isinstance(batches, Passes):
+            return batches
         if self._last is None or self._last[0] is not batches or self._last[1] != steps:
             self._last = batches, steps, Passes(batches, steps, self._check)
         return self._last[2]
