@@ -45,6 +45,12 @@ def test_one_of_several_sets_is_not_the_run(tmp_path):
     assert [row["what"] for row in page.rows][-1].endswith(", one set of them")
 
 
+def test_networks_fewer_than_architectures_are_spoken_of(tmp_path):
+    folder = baseline(tmp_path, "--num_sets=1")
+    said = evaluate(folder, "--student=linear,mlp", "--num_students=1")
+    assert "Only the first 1 of 2 architectures is tested" in said
+
+
 def test_networks_that_would_be_the_same_are_one(tmp_path):
     flags = ["--initial_weights=fixed", "--num_sets=1", "--seed=7"]
     folder = baseline(tmp_path, *flags)

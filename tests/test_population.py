@@ -1,7 +1,9 @@
 """Students of several architectures: which is drawn, and what they start from."""
 
+import collections
 import functools
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ import tfdistill
 from tfdistill import FixedWeights, LearningStudents, RandomWeights
 from tfdistill._internal.seeds import Stream, key_of, set_for_keras, student_seed
 from tfdistill.data import augmentation
+from tfdistill.evaluation import turns
 from tfdistill.students import teaching_networks
 from tfdistill.weights.population import Population
 
@@ -248,6 +251,49 @@ def test_validation_reaches_each_architecture_whatever_was_asked_before():
     for number, student in enumerate(together.split(",")):
         (alone,) = validated(student, 3)
         np.testing.assert_allclose(three[number], alone[number], atol=0.01)
+
+
+def test_sets_and_architectures_come_in_all_combinations():
+    for architectures, sets in itertools.product(range(1, 5), range(1, 7)):
+        every = [*itertools.product(range(architectures), range(sets))]
+        of_group = [
+            (group % architectures, turns.set_of(group, architectures, sets))
+            for group in range(2 * len(every))
+        ]
+        for count in range(1, len(of_group) + 1):
+            taken = collections.Counter(of_group[:count])
+            assert np.ptp([taken[pair] for pair in every]) <= 1
+            of_sets = collections.Counter(one for _, one in of_group[:count])
+            if architectures == 1 or count % math.lcm(architectures, sets) == 0:
+                assert np.ptp([of_sets[one] for one in range(sets)]) <= 1
+        if architectures == 1:
+            assert [one for _, one in of_group] == [*range(sets)] * 2
+
+
+def test_an_evaluation_tests_each_architecture_on_each_set():
+    digits = tfdistill.load_dataset("digits")
+    made = tfdistill.baselines.random_real(digits, steps=2)
+    sets = [made, made.replace(labels=made.labels[:, ::-1])]
+    found = tfdistill.evaluate(sets, TWO, digits.test, num_students=4).losses
+    alone = [
+        [tfdistill.evaluate(data, who, digits.test, num_students=4) for data in sets]
+        for who in TWO.split(",")
+    ]
+    for number, (who, which) in enumerate([(0, 0), (1, 1), (0, 1), (1, 0)]):
+        expected = alone[who][which].losses[number]
+        assert found[number] == pytest.approx(expected, rel=1e-3)
+    evaluator = tfdistill.Evaluator(TWO, made)
+    assert evaluator(made, digits.test, 2).losses[1] == pytest.approx(
+        alone[1][0].losses[1], rel=1e-3
+    )
+
+
+def test_who_asks_for_less_than_each_architecture_is_told():
+    digits = tfdistill.load_dataset("digits")
+    made = tfdistill.baselines.random_real(digits, steps=1)
+    with pytest.warns(UserWarning, match="first 1 of 2 .* ask for 2 students"):
+        tfdistill.evaluate(made, TWO, digits.test, num_students=1)
+    assert not turns.untested(TWO, 2) and not turns.untested("mlp", 1)
 
 
 def test_validation_counts_no_copies():

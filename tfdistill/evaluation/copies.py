@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 
+from tfdistill.evaluation import turns
 from tfdistill.inner.stateless import SEED_STATE
 from tfdistill.weights.population import Population
 
@@ -33,7 +34,8 @@ def dealt(
     Returns:
         The index of each student's set; 0 without sets.
     """
-    which = [number // group % max(1, len(sets)) for number in range(asked)]
+    counts = len(population.members), max(1, len(sets))
+    which = [turns.set_of(number // group, *counts) for number in range(asked)]
     if (sets and draws(population)) or any(
         data.recipe.draws(data.num_images)
         or (shuffle_steps and data.recipe.is_ordered and data.num_steps > 1)
@@ -51,8 +53,7 @@ def before(which: list[int], population: Population, group: int) -> list[int]:
     Args:
         which: The set that each student learns from.
         population: The `Population` that they are of.
-        group: How many students learn side by side: they are of one architecture, and
-            the next group is of the next one.
+        group: How many students learn side by side: they are of one architecture.
     """
     members = population.members
     starts = members[0][1].num_held_out
@@ -60,7 +61,8 @@ def before(which: list[int], population: Population, group: int) -> list[int]:
         return which
     known: set = set()
     for number, one in enumerate(which):
-        known.add((number % starts, one, number // group % len(members)))
+        architecture = turns.architecture(number // group, len(members))
+        known.add((number % starts, one, architecture))
         if len(known) == number:
             return which[:number]
     return which

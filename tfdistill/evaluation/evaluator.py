@@ -1,6 +1,7 @@
 """Evaluation: fresh students learn from distilled data, and are tested."""
 
 import functools
+import warnings
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from tfdistill._internal import identity
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.evaluation import copies
+from tfdistill.evaluation import copies, turns
 from tfdistill.evaluation.batches import (
     Fits,
     Passes,
@@ -154,8 +155,9 @@ class Evaluator:
     ) -> list[int]:
         """Which set each student learns from, of those that are tested.
 
-        Groups that learn side by side take the sets in turn. It ends before the copy
-        of another student: with the same start, and nothing drawn while it learns.
+        Groups that learn side by side take the sets in turn, and of several
+        architectures all combinations. It ends before the copy of another student: with
+        the same start, and nothing drawn while it learns.
 
         Args:
             sets: `DistilledDataset`s; none for students that are tested untrained.
@@ -222,8 +224,9 @@ class Evaluator:
         how = measured, *recipes, *["XLA"] * self._by_xla  # which draws other batches
         # In earlier versions, students shared an order, or drew it by a layer's key.
         order = "each a draw of its own" if shuffle_steps else False
-        in_turn = len(sets) > 1 or len(self._population.members) > 1
-        how = *how, *[f"in groups of {self._students.group}"] * in_turn
+        several = [len(sets) > 1, len(self._population.members) > 1]
+        how = *how, *[f"in groups of {self._students.group}"] * any(several)
+        how = *how, *["all combinations"] * all(several)  # not in earlier versions
         return self._journal.entry(arrays, *who, seed, order, len(sets), *how)
 
 
@@ -244,7 +247,10 @@ def evaluate(
     Args:
         distilled: A `DistilledDataset`, or several of one shape, which pairs of
             students take in turn.
-        student: Same as for `Distiller`.
+        student: Same as for `Distiller`. Of several architectures, each student takes
+            the next one, and of several sets, too, the next combination: the numbers of
+            students of any two differ by at most one. A warning says so if there are
+            fewer students than architectures.
         test: A `Split`, or batches of (normalised images, labels). One of bytes is
             normalised as the distilled images are, whatever its own normalization.
         num_students: Number of students, at least 1. The paper tests 200. Fewer are
@@ -283,6 +289,8 @@ def evaluate(
         journal=journal,
     )
     check_starts(sets, initial_weights)
+    if left_out := turns.untested(student, num_students):
+        warnings.warn(left_out, stacklevel=2)
     return evaluator(sets, test, num_students, **kwargs)
 
 

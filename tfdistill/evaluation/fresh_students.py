@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, fold_in, student_seed
+from tfdistill.evaluation import turns
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner import unroll
 from tfdistill.inner.objectives.base import Objective
@@ -77,12 +78,12 @@ class FreshStudents:
     """Trains students on synthetic batches and tests them, several in parallel.
 
     Args:
-        population: The `Population` of students. If it has several architectures, each
-            group of parallel students takes the next one.
+        population: The `Population` of students. Of several architectures, each group
+            of parallel students takes the next one.
         synthesizer: Anything with `curriculum(seed)`.
         objective: An `Objective`.
         side_by_side: Number of students that share one graph, as parallel branches; at
-            least 1.
+            least 1. One, if there are several architectures.
         jit_compile: Whether XLA compiles the training.
         strategy: The strategy in whose scope all of these were made; each of its
             replicas has students of its own.
@@ -102,6 +103,8 @@ class FreshStudents:
         strategy: tf.distribute.Strategy | None = None,
     ):
         self._strategy = strategy or tf.distribute.get_strategy()
+        if len(population.members) > 1:  # else the last ones may have no students
+            side_by_side = min(side_by_side, 1)
         self._side_by_side = side_by_side
         self.group = side_by_side * self._strategy.num_replicas_in_sync
         self._synthesizer, self._objective = synthesizer, objective
@@ -179,7 +182,8 @@ class FreshStudents:
         key = student_seed(seed, Stream.EVALUATION)
         for first in range(done, num_students, self.group):
             group = first // self.group
-            train, test = self._functions[group % len(self._functions)]
+            whose = turns.architecture(group, len(self._functions))
+            train, test = self._functions[whose]
             before_each(group)
             trained = train(key, tf.constant(first))
             tested, totals, num_examples = as_traced(test), {}, 0

@@ -43,7 +43,7 @@ class Validation:
         A student who would be the copy of another is not tested, nor those after it.
         """
         population = self._distiller.population
-        side_by_side = 1 if len(population.members) > 1 else min(2, num_students)
+        side_by_side = min(2, num_students)
         if side_by_side not in self._students:
             self._students[side_by_side] = FreshStudents(
                 population,

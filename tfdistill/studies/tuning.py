@@ -53,8 +53,8 @@ def tune(
             Not for `OrdinaryTraining`, nor is `learned`.
         learned: One more candidate: rates `[epochs, steps]` that a distillation
             learned, with its own number of epochs.
-        num_students: Number of students for each candidate, at least 1; pairs of them
-            take the sets in turn.
+        num_students: Number of students for each candidate, at least 1; they take the
+            sets in turn as by `evaluate`.
         initial_weights: Same as for `Evaluator`.
         seed: Seed of the students.
         journal: Same as for `Evaluator`.
