@@ -644,6 +644,31 @@ def test_our_own_files_keep_their_objective(form, digits, tmp_path):
         np.testing.assert_allclose(found.labels, values, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "words"])
+@pytest.mark.parametrize("missing", [0, 3])
+def test_words_of_any_type_in_parquet_are_the_objective(
+    kind, missing, digits, tmp_path, monkeypatch
+):
+    """Such as pandas, Polars and Arrow write, and where the first rows have none."""
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    images, numbers = some(digits)
+    centred = np.eye(10)[numbers] - 0.1
+    path = parquet_of_lists(tmp_path / "a", images, centred, monkeypatch)
+    table = pyarrow.parquet.read_table(path)
+    kind = pa.dictionary("int32", "large_string") if kind == "words" else kind
+    for name, word in (
+        ("objective", "least_squares"),
+        ("objective_options", '{"judged_by": "cross_entropy"}'),
+    ):
+        words = pa.array([None] * missing + [word] * (40 - missing))
+        table = table.append_column(name, words.cast(kind))
+    pyarrow.parquet.write_table(table, path)
+    found = read(path, digits, check=False)
+    assert found.objective.options == {"judged_by": "cross_entropy"}
+
+
 def test_an_objective_that_does_not_fit_the_labels_is_refused():
     numbers = np.arange(6) % 3
     assert labels.meaning(numbers, 6, 3, "somebody's").objective.name == (

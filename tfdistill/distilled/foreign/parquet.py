@@ -12,6 +12,7 @@ from tfdistill.distilled.foreign.arrays import Found, found_in
 from tfdistill.distilled.foreign.stored import Stored
 
 _WORDS = ("objective", "objective_options")
+_TEXTS = {"string", "large_string", "string_view"}
 # Each row has the same ones.
 _MOMENTS = ("mean", "std", "scale")
 
@@ -70,7 +71,7 @@ def _stored(table, field, shape, claimed, limit):
     name, kind, count = field.name, _innermost(field.type), table.metadata.num_rows
     is_number = types.is_integer(kind) or types.is_floating(kind)
     is_number = is_number or types.is_boolean(kind)
-    if name in _WORDS and types.is_string(kind):
+    if name in _WORDS and str(_own(field.type)) in _TEXTS:
         return Stored((1,), claimed, lambda: np.asarray([_first(table, name)]))
     if not (count and (is_number or _is_picture(kind))):
         return None
@@ -87,6 +88,19 @@ def _stored(table, field, shape, claimed, limit):
         return Stored.of(values[0])
     # Not kept: there may be any number of columns.
     return Stored(values.shape, values.itemsize, lambda: _numbers(table, name))
+
+
+def _own(kind):
+    """The type of a row's value, whichever way it is stored."""
+    from pyarrow import types
+
+    while True:
+        if hasattr(kind, "storage_type"):
+            kind = kind.storage_type
+        elif types.is_dictionary(kind):
+            kind = kind.value_type
+        else:
+            return kind
 
 
 def _innermost(kind):
@@ -148,8 +162,9 @@ def _array(values):
 
 
 def _first(table, name):
-    """The word of the first row; "" if it has none."""
-    return next((values[0].as_py() for values in _read(table, name, 1)), None) or ""
+    """The first word of a column; "" if it has none."""
+    words = (values[0].as_py() for values in _read(table, name, 1))
+    return next((word for word in words if word is not None), "")
 
 
 def _pictures(table, name, shape):
