@@ -336,6 +336,58 @@ def test_pictures_in_parquet_are_turned_and_put_on_white(shape, tmp_path):
     assert "pixels, but the real images" in refusal(tmp_path / "a.parquet", wide)
 
 
+def pictured(digits):
+    """Pictures as bytes, and columns of pictures that are none of the images."""
+    cells = [png(image) for image in digits.train.images[:20]]
+    return cells, {
+        "frames": [[cell] * 2 for cell in cells],
+        "thumb": cells[:10] + [None] * 10,
+        "preview": [{"bytes": cell, "path": ""} for cell in cells[:10]] + [None] * 10,
+        "links": [None] * 19 + [{"bytes": None, "path": "a.png"}],
+    }
+
+
+@pytest.mark.parametrize("name", ["image", "picture"])
+@pytest.mark.parametrize("other", ["frames", "thumb", "preview", "links"])
+def test_images_in_parquet_are_a_picture_in_each_row(name, other, digits, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    cells, others = pictured(digits)
+    if other == "links":
+        kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+        others["links"] = pa.array(others["links"], kind)
+    numbers = "cls" if name == "image" else "label"
+    columns = {name: cells, other: others[other], numbers: digits.train.labels[:20]}
+    pyarrow.parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+    found = read(tmp_path / "a.parquet", digits, check=False)
+    expected = digits.normalization.normalize(digits.train.images[:20])
+    np.testing.assert_allclose(found.images[0], expected, atol=1e-5)
+    # Alone, they are what is wrong.
+    pyarrow.parquet.write_table(
+        pa.table({"image": others[other], "label": columns[numbers]}),
+        tmp_path / "a.parquet",
+    )
+    says = "must hold images" if other == "frames" else "not all in the file"
+    assert says in refusal(tmp_path / "a.parquet", digits)
+
+
+def test_pictures_in_parquet_are_bytes_of_any_type(digits, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    cells, numbers = pictured(digits)[0], digits.train.labels[:20]
+    length = max(map(len, cells))
+    padded = [cell.ljust(length, b"\0") for cell in cells]
+    codes = pa.array([cell[-16:] for cell in cells], pa.binary(16))
+    for kind in ("binary", "large_binary", "binary_view", pa.binary(length)):
+        columns = {"picture": pa.array(padded, kind), "label": numbers, "code": codes}
+        pyarrow.parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+        found = read(tmp_path / "a.parquet", digits, check=False)
+        expected = digits.normalization.normalize(digits.train.images[:20])
+        np.testing.assert_allclose(found.images[0], expected, atol=1e-5)
+
+
 def test_a_normalisation_in_the_file_is_used(digits, tmp_path):
     images, numbers = some(digits)
     raw = digits.normalization.denormalize(images)

@@ -78,9 +78,7 @@ def found_in(
         ValueError: If there are no images or no labels, or one is too large.
     """
     own = {name: of for name, of in (class_names or {}).items() if name in arrays}
-    images = _named(arrays, _IMAGES, lambda shape: len(shape) >= 2)
-    if images is None:
-        images = _only(name for name in arrays if len(arrays[name].shape) >= 3)
+    images = images_in(arrays)
     if images is None:
         raise ValueError(
             f"it must hold images and labels, but has {_listed(arrays)}: call them "
@@ -114,6 +112,14 @@ def found_in(
         objective=_word("objective", arrays, limit),
         objective_options=_word("objective_options", arrays, limit),
     )
+
+
+def images_in(arrays: Mapping[str, Stored]) -> str | None:
+    """The name of the images; None if there are none, or several that may be."""
+    named = _named(arrays, _IMAGES, lambda shape: len(shape) >= 2)
+    if named is not None:
+        return named
+    return _only(name for name in arrays if len(arrays[name].shape) >= 3)
 
 
 def _words(name, arrays, limit):

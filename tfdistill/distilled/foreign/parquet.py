@@ -8,11 +8,13 @@ import numpy as np
 
 from tfdistill.data import pictures
 from tfdistill.data.dataset import Dataset
-from tfdistill.distilled.foreign.arrays import Found, found_in
+from tfdistill.distilled.foreign.arrays import Found, found_in, images_in
 from tfdistill.distilled.foreign.stored import Stored
 
 _WORDS = ("objective", "objective_options")
 _TEXTS = {"string", "large_string", "string_view"}
+_BYTES = {"binary", "large_binary", "binary_view"}
+_LONGEST_HASH = 64  # bytes; pictures take more
 # Each row has the same ones.
 _MOMENTS = ("mean", "std", "scale")
 
@@ -48,6 +50,11 @@ def of_parquet(path: str, dataset: Dataset, limit: int) -> Found:
         found = _stored(table, field, shape, claims[field.name], limit)
         if found is not None:
             arrays[field.name] = found
+    lacking = _lacking(table)
+    whole = {name: array for name, array in arrays.items() if name not in lacking}
+    # Pictures of some rows alone may be to look at, beside the images.
+    if images_in(whole) is not None:
+        arrays = whole
     return found_in(arrays, limit, _class_names(table.schema_arrow.metadata))
 
 
@@ -68,12 +75,13 @@ def _stored(table, field, shape, claimed, limit):
     """A column as an array that is not read yet; None if it is none."""
     from pyarrow import types
 
-    name, kind, count = field.name, _innermost(field.type), table.metadata.num_rows
+    name, own, count = field.name, _own(field.type), table.metadata.num_rows
+    kind = _innermost(own)
     is_number = types.is_integer(kind) or types.is_floating(kind)
     is_number = is_number or types.is_boolean(kind)
-    if name in _WORDS and str(_own(field.type)) in _TEXTS:
+    if name in _WORDS and str(own) in _TEXTS:
         return Stored((1,), claimed, lambda: np.asarray([_first(table, name)]))
-    if not (count and (is_number or _is_picture(kind))):
+    if not (count and (is_number or _is_picture(own))):
         return None
     if claimed > limit:  # refused if it is needed
         return Stored((count, -(-claimed // count)), 1, lambda: _numbers(table, name))
@@ -120,7 +128,24 @@ def _is_picture(kind):
 
     if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
-    return types.is_binary(kind) or types.is_large_binary(kind)
+    if types.is_fixed_size_binary(kind):
+        return kind.byte_width > _LONGEST_HASH
+    return str(kind) in _BYTES
+
+
+def _lacking(table):
+    """Columns of pictures of which some are missing, as the file says."""
+    nulls = collections.Counter()
+    for group in map(table.metadata.row_group, range(table.metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            if chunk.statistics is not None:
+                nulls[chunk.path_in_schema] += chunk.statistics.null_count or 0
+    return {
+        field.name
+        for field in table.schema_arrow
+        if _is_picture(_own(field.type))
+        and (nulls[field.name] or nulls[f"{field.name}.bytes"])
+    }
 
 
 def _read(table, name, rows):
