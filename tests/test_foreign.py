@@ -873,6 +873,10 @@ FLOATS = b"X\x07\x00\x00\x00storagectorch\nFloatStorage\n"  # of a storage
 PROGRAMS = {
     "a deep key": b"})" + b"\x85" * 200_000 + b"Ns.",
     "a key of pairs": b"}" + doubled(40) + b"Ns.",
+    "a key of many numbers": b"}(" + b"K\x01" * 10_000 + b"tNs.",
+    "keys of a long text": b"X\x00\x00\x10\x00%bq\x00]q\x01K\x01a}(" % (b"x" * 2**20)
+    + b"".join(b"h\x00h\x00K%c\x87h\x01" % n for n in range(100))
+    + b"u.",
     "a module of pairs": doubled(23) + b"X\x01\x00\x00\x00x\x93.",
     "a storage of pairs": b"(" + FLOATS + doubled(23) + b"X\x01\x00\x00\x00xK\x01tQ.",
     "ordered dictionaries of a dictionary": b"ccollections\nOrderedDict\nq\x00}q\x01("
@@ -990,6 +994,19 @@ def test_views_and_kinds_of_tensors(digits, dtype, tmp_path, monkeypatch):
     found = read(path, digits)
     np.testing.assert_allclose(found.images[0], images, atol=3e-3)
     np.testing.assert_array_equal(found.labels[0].argmax(-1), numbers)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_keys_of_dictionaries_are_tuples_too(inside, digits, tmp_path, monkeypatch):
+    """Such as results beside the tensors, by network and images per class."""
+    images, numbers = some(digits)
+    tensors = {"images": _Tensor(images), "labels": _Tensor(numbers)}
+    results = {("ConvNet", 10): 0.5, ("MLP", None): 0.4}
+    value = {"accuracy": results, **tensors}
+    if inside:
+        value = {("mnist", 4): tensors, "accuracy": results}
+    found = read(torch_save(value, tmp_path / "a.pt", monkeypatch), digits)
+    np.testing.assert_allclose(found.images[0], images, atol=1e-6)
 
 
 def test_what_cannot_be_matched_is_said(digits, tmp_path):

@@ -170,7 +170,11 @@ def in_python(value, seen: set[int] | None = None) -> dict[str, Stored]:
     if _stored(value):
         return {"array": _stored(value)}
     if isinstance(value, dict):
-        items = list(value.items())
+        # Text could be repeated without end in the name of a tuple.
+        items = [
+            (at if isinstance(key, tuple) else key, item)
+            for at, (key, item) in enumerate(value.items())
+        ]
     elif isinstance(value, (list, tuple)):
         items = list(enumerate(value))
     else:

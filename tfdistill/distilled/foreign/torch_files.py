@@ -227,11 +227,10 @@ class _Machine:
         self._collection(list).extend(items)
 
     def _set(self, items):
-        # Others may hold each other: to hash or show them could take for ever.
-        if not all(isinstance(key, _KEYS) for key in items[::2]):
+        if not all(map(_is_key, items[::2])):
             raise ValueError(
-                "a dictionary of it has keys that are neither text nor numbers: "
-                f"{_CONVERT}"
+                "a dictionary of it has keys that are neither text nor numbers, nor "
+                f"a few of them: {_CONVERT}"
             )
         self._collection(dict).update(zip(items[::2], items[1::2]))
 
@@ -243,6 +242,12 @@ class _Machine:
     def _pair(self, _):
         value, key = self._pop(), self._pop()
         self._set([key, value])
+
+
+def _is_key(value):
+    """Whether it hashes in little time: tuples may hold each other."""
+    parts = value if isinstance(value, tuple) else (value,)
+    return len(parts) <= _DEEPEST and all(isinstance(part, _KEYS) for part in parts)
 
 
 def _text(value):
