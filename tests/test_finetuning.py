@@ -17,6 +17,7 @@ import tfdistill
 from tfdistill import students
 from tfdistill.data import loading as datasets
 from tfdistill.students import applications
+from tfdistill.weights import Population
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -148,6 +149,31 @@ def test_models_that_no_head_fits_on():
         students.with_new_head(image, 3)
     with pytest.raises(ValueError, match="functional or Sequential"):
         students.with_new_head(keras.Sequential([keras.layers.Dense(3)]), 3)
+
+
+def test_numbers_of_classes_are_integers(tmp_path):
+    """NumPy's, too, which Keras refuses."""
+    path, shape = tmp_path / "a.weights.h5", (8, 8, 1)
+    students.mlp(shape, 5).save_weights(path)
+    pool = tfdistill.Pool.of_files([path], num_classes=np.int64(5))
+    weights = tfdistill.FixedWeights(pool, new_head=True)
+    Population("mlp", shape, 3, weights)
+    model = students.with_new_head(students.mlp(shape, 5), np.uint8(3))
+    assert model.output_shape == (None, 3)
+
+    def own(num_classes):
+        layers = [keras.layers.Flatten(), keras.layers.Dense(num_classes)]
+        return keras.Sequential([keras.Input(shape), *layers])
+
+    assert students.build(own, shape, np.int64(3)).output_shape == (None, 3)
+    for wrong in (0, 3.0, "3", True):
+        for call in (
+            lambda wrong: tfdistill.Pool.of_files([path], num_classes=wrong),
+            lambda wrong: students.with_new_head(model, wrong),
+            lambda wrong: students.build(own, shape, wrong),
+        ):
+            with pytest.raises(ValueError, match="num_classes must be an integer of"):
+                call(wrong)
 
 
 def test_pretrained_students_get_new_heads(tmp_path):

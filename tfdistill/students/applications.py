@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from tfdistill._internal.checks import check_int
 from tfdistill.students.endings import output
 
 # How images of ImageNet are usually normalised, in 0..255.
@@ -31,7 +32,8 @@ def with_new_head(model: keras.Model, num_classes: int) -> keras.Model:
         A model to logits `[batch, num_classes]` that shares the other layers.
 
     Raises:
-        ValueError: If the model's layers are not known, or it gives no features.
+        ValueError: If the model's layers are not known, it gives no features, or
+            `num_classes` is no such integer.
 
     Example:
         >>> import tfdistill
@@ -39,6 +41,7 @@ def with_new_head(model: keras.Model, num_classes: int) -> keras.Model:
         >>> tfdistill.students.with_new_head(model, num_classes=3).output_shape
         (None, 3)
     """
+    num_classes = check_int("num_classes", num_classes, 1)
     _, features = _split(model)
     if len(features.shape) != 2:
         raise ValueError(

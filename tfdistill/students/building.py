@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfdistill._internal.checks import with_kind
+from tfdistill._internal.checks import check_int, with_kind
 from tfdistill.students.endings import final
 from tfdistill.students.logits import what_else
 from tfdistill.students.names import get, name_of
@@ -27,7 +27,7 @@ def build(
         student: Same as for `get`. `image_shape` and `num_classes` are passed by
             keyword to a callable that has such parameters.
         image_shape: (height, width, channels) of the data.
-        num_classes: Number of classes of the data.
+        num_classes: Number of classes of the data, at least 1.
         logits: Whether probabilities in their place are refused: what a softmax at the
             end gives, under whatever name. Only a classification needs logits.
 
@@ -45,6 +45,7 @@ def build(
         (None, 10)
     """
     image_shape = tuple(image_shape)
+    num_classes = check_int("num_classes", num_classes, 1)
     make, name = get(student), name_of(student)
     arguments = _arguments(make, name, image_shape, num_classes)
     try:

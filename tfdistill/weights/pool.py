@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill._internal import fields
-from tfdistill._internal.checks import first_sentence
+from tfdistill._internal.checks import first_sentence, keep_ints
 from tfdistill._internal.faces import Face
 from tfdistill.data.normalization import Normalization
 from tfdistill.runs import files
@@ -81,7 +81,8 @@ class Pool(Face):
             if other classes are meant, and the files are not `.keras`, which tell it.
 
     Raises:
-        ValueError: If there is no student, or one is both in training and held out.
+        ValueError: If there is no student, one is both in training and held out, or
+            `num_classes` is no integer of at least 1.
 
     Example:
         >>> import os, tempfile, tfdistill
@@ -101,6 +102,8 @@ class Pool(Face):
     num_classes: int | None = None
 
     def __post_init__(self):
+        if self.num_classes is not None:
+            keep_ints(self, 1, "num_classes")
         if not self.training:
             raise ValueError("A pool needs at least one student that is not held out.")
         known = {key for member in self.training for key in _keys(member)}
