@@ -133,6 +133,17 @@ def test_several_architectures_need_random_weights():
         Population(TWO, SHAPE, CLASSES, FixedWeights())
 
 
+def test_seeds_of_fixed_starts_are_integers():
+    one, other = (
+        Population("linear", SHAPE, CLASSES, FixedWeights(), seed=seed).saved()[0]
+        for seed in (3, np.int64(3))
+    )
+    np.testing.assert_array_equal(one, other)
+    for wrong in (-3, 3.0, "3"):
+        with pytest.raises(ValueError, match="seed must be an integer of at least 0"):
+            Population("linear", SHAPE, CLASSES, seed=wrong)
+
+
 def test_a_saved_start_is_used_where_it_fits():
     first = Population("linear", SHAPE, CLASSES, FixedWeights())
     again = Population("linear", SHAPE, CLASSES, saved=first.saved())

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfdistill import students
-from tfdistill._internal.checks import check_kind
+from tfdistill._internal.checks import check_int, check_kind
 from tfdistill._internal.seeds import Draw, drawn_by_keras, fold_in
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.students.building import fits
@@ -38,8 +38,8 @@ class Population:
             `FixedWeights()` keeps, unless `keras.utils.set_random_seed` was called.
 
     Raises:
-        ValueError: If a student doesn't fit the data, or several are to start from
-            weights that are not random.
+        ValueError: If a student doesn't fit the data, several are to start from weights
+            that are not random, or the seed is no integer of at least 0.
 
     Example:
         >>> import tensorflow as tf, tfdistill
@@ -63,6 +63,7 @@ class Population:
         logits: bool = True,
         seed: int = 0,
     ):
+        seed = check_int("seed", seed, 0)
         if initial_weights is not None:
             check_kind("initial_weights", initial_weights, InitialWeights)
         self.name = students.name_of(student)
