@@ -417,6 +417,25 @@ def test_the_record_of_real_data_is_checked(load):
     assert data.as_recorded(c, {"load": good}).dataset == "mnist:3.0.1"
 
 
+def test_flags_stand_in_for_the_record_of_real_data():
+    def asked(*flags):
+        return evaluate.COMMAND.parse(["--workdir=run", *flags])
+
+    # The second is what a folder is called that has moved.
+    for typed in ("--dataset=theirs:code", "--dataset=moved"):
+        name = typed.partition("=")[2]
+        for recorded in ({"load": {"dataset": "theirs:code"}}, {"dataset": "a:code"}):
+            assert data.as_recorded(asked(typed), recorded).dataset == name
+    wrong = {"load": {"dataset": "digits", "image_size": -1}}
+    with pytest.raises(InputError, match="pass the right --image_size="):
+        data.as_recorded(asked("--dataset=digits"), wrong)
+    assert data.as_recorded(asked("--image_size=8"), wrong).dataset == "digits"
+    # No flag makes up for what evaluations look at besides.
+    for load in ({"dataset": ["digits"]}, {"pool": 3}):
+        with pytest.raises(InputError, match="not to be believed .* images anew"):
+            data.as_recorded(asked("--dataset=digits", "--pool=pool"), {"load": load})
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run folder as `tfdistill distill` leaves one."""

@@ -251,28 +251,34 @@ def as_recorded(configuration: Configuration, provenance: Mapping) -> Configurat
             stranger wrote.
 
     Raises:
-        InputError: If it is nothing that `record` gives, or doesn't name the data.
+        InputError: If what is taken from it is nothing that `record` gives, or it
+            doesn't name the data.
     """
     known = provenance.get("load") or {"dataset": provenance.get("dataset")}
-    declared = {flag.name: flag for flag in flags(None)}
-    try:
-        for name in _RECORDED:
-            declared[name].check_recorded(known.get(name))
-        if code.is_fetched(known.get("dataset")):
-            raise ValueError("dataset names code of others, which TFDS would run")
-        kinds = {"pool": str, "pool_content": str, "new_head": bool}
-        for name, kind in kinds.items():
-            if not isinstance(known.get(name), (kind, NoneType)):
-                raise ValueError(f"{name} cannot be {str(known[name])[:80]!r}")
-    except ValueError as error:
-        raise InputError(
-            f"The record of the real data is not to be believed ({error}): name the "
-            "data, --dataset=..."
-        ) from error
     missing = [name for name in _RECORDED if getattr(configuration, name) is None]
+    declared = {flag.name: flag for flag in flags(None)}
+    for name in missing:
+        try:
+            declared[name].check_recorded(known.get(name))
+            if name == "dataset" and code.is_fetched(known.get(name)):
+                raise ValueError("dataset names code of others, which TFDS would run")
+        except ValueError as error:
+            raise _not_believed(error, f"pass the right --{name}=...") from error
+    # Evaluations look at these whatever the flags say.
+    kinds = {"dataset": str, "pool": str, "pool_content": str, "new_head": bool}
+    for name, kind in kinds.items():
+        if not isinstance(known.get(name), (kind, NoneType)):
+            wrong = f"{name} cannot be {str(known[name])[:80]!r}"
+            raise _not_believed(wrong, "get the images anew from who made them.")
     configuration = configuration.replace(**{k: known.get(k) for k in missing})
     if configuration.dataset is None:
         raise InputError(
             "--dataset is missing: the distilled images don't say what they are of."
         )
     return configuration
+
+
+def _not_believed(why, way_out):
+    return InputError(
+        f"The record of the real data is not to be believed ({why}): {way_out}"
+    )
