@@ -21,6 +21,8 @@ from tfdistill import (
     stability,
     students,
 )
+from tfdistill.cli import machine, pretrain, search
+from tfdistill.cli.errors import InputError
 from tfdistill.runs import strategies
 from tfdistill.studies import pretraining
 
@@ -245,14 +247,37 @@ def test_batches_that_replicas_cannot_share_evenly_are_refused(digits, mirrored)
         )
 
     says = "2 replicas cannot share batches of {} images evenly: train outside"
+    batches = "batch_size must be a multiple of the strategy's 2 replicas, and at most"
     with mirrored.scope():
         with pytest.raises(ValueError, match=says.format(3)):
             data.train(make_model())
         with pytest.raises(ValueError, match=says.format(5)):
             ordinary.train(make_model())
-        with pytest.raises(ValueError, match=says.format(7)):
+        with pytest.raises(ValueError, match=rf"{batches} \d+, .* not 7\."):
             pretrain(7)
     data.train(make_model())
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("command", ["search", "pretrain"])
+def test_batches_of_real_images_are_looked_at_before_any_work(
+    digits, mirrored, tmp_path, monkeypatch, command, dry_run
+):
+    asked = {"search": search, "pretrain": pretrain}[command].COMMAND
+    run, workdir = tmp_path / "run", tmp_path / "made"
+    data = tfdistill.baselines.random_real(digits, steps=1)
+    data.replace(provenance={"dataset": "digits"}).save(run / "distilled")
+    monkeypatch.setattr(machine, "set_threads", lambda *_, **__: None)
+    monkeypatch.setattr(machine, "strategy", lambda _: mirrored)
+    given = {"search": f"--distilled={run}", "pretrain": "--student=linear"}
+    flags = [given[command], f"--workdir={workdir}", "--batch_size=127"]
+    if dry_run:
+        flags.append("--dry_run")
+    with pytest.raises(InputError) as caught:
+        asked.run(asked.parse(flags))
+    says = "--batch_size must be a multiple of the strategy's 2 replicas"
+    assert asked.in_flags(str(caught.value)).startswith(says)
+    assert not workdir.exists()
 
 
 def test_a_search_is_spread_too(digits, mirrored, tmp_path):

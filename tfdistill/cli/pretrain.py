@@ -103,6 +103,7 @@ def run(configuration: Configuration) -> None:
     """Runs the command."""
     from tfdistill.runs.progress import Progress
     from tfdistill.students import names
+    from tfdistill.studies import pretraining
     from tfdistill.weights import pool as pools
 
     c = configuration
@@ -112,6 +113,7 @@ def run(configuration: Configuration) -> None:
     c = students.with_student(c, dataset)
     recipe = _recipe(c, dataset)
     with checking():
+        pretraining.check_batches(dataset, c.batch_size, strategy)
         name = names.name_of(c.student)
         model = students.build(c.student, dataset)
     _rehearse(c, dataset, model, name)

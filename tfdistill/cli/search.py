@@ -167,11 +167,15 @@ def _resolve(configuration: Configuration) -> Configuration:
 def run(configuration: Configuration) -> None:
     """Runs the command."""
     from tfdistill.runs.progress import Progress
+    from tfdistill.studies import pretraining
 
     machine.set_threads(configuration, within=configuration.threads)
     strategy = machine.strategy(configuration)
     distilled = search_data.load_distilled(configuration.distilled)
     c, dataset = search_data.load(configuration, distilled)
+    if c.real_candidates or c.keep:
+        with checking():
+            pretraining.check_batches(dataset, c.batch_size, strategy)
     if c.dry_run:
         return _dry_run(c, distilled, dataset, strategy)
     search = _search(c, c.workdir, distilled, dataset, strategy)

@@ -22,7 +22,6 @@ from tfdistill.data.dataset import Dataset
 from tfdistill.data.split import Split
 from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.stateless import StatelessModel
-from tfdistill.runs import strategies
 from tfdistill.runs.backup import Backup
 from tfdistill.weights.random import RandomWeights
 
@@ -89,6 +88,27 @@ def enough_epochs(epochs: int, updates_an_epoch: int) -> int:
 def updates_an_epoch(dataset: Dataset, batch_size: int) -> int:
     """The batches of an epoch; one, if the data has less."""
     return max(1, dataset.train.num_examples // batch_size)
+
+
+def check_batches(
+    dataset: Dataset, batch_size: int, strategy: tf.distribute.Strategy
+) -> None:
+    """Refuses batches of which a strategy's replicas would have unequal parts.
+
+    Args:
+        dataset: The data set whose training part is learned from.
+        batch_size: Batch size of each student, over all replicas.
+        strategy: The strategy.
+
+    Raises:
+        ValueError: If they would.
+    """
+    images, replicas = dataset.train.num_examples, strategy.num_replicas_in_sync
+    if min(batch_size, images) % replicas:
+        raise ValueError(
+            f"batch_size must be a multiple of the strategy's {replicas} replicas, and "
+            f"at most {images}, the number of training images, not {batch_size}."
+        )
 
 
 class Cohort(keras.Model):
@@ -163,6 +183,7 @@ def pretrain(
     """
     numbers = [check_int("numbers", number, 0) for number in numbers]
     check_different("numbers", numbers, "the same number gives the same student again")
+    check_batches(dataset, batch_size, tf.distribute.get_strategy())
     members = [make_model() for _ in numbers]
     name, shape = members[0].name, dataset.image_shape
     students.check_range(members[:1], name, shape, dataset.normalization)
@@ -181,7 +202,6 @@ def pretrain(
     if backup:
         told |= _told(dataset, members[0])
     cohort = Cohort(members, told)
-    strategies.check_batches(cohort, min(batch_size, dataset.train.num_examples))
     cohort([tf.zeros([1, *dataset.image_shape])] * len(members))  # builds it
     adam = keras.optimizers.Adam(recipe.learning_rate, beta_1=0.5)
     cohort.compile(

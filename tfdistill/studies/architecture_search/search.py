@@ -32,7 +32,7 @@ from tfdistill.studies.architecture_search.candidates import (
     agreement_of,
     ranked,
 )
-from tfdistill.studies.pretraining import Recipe, pretrain
+from tfdistill.studies.pretraining import Recipe, check_batches, pretrain
 from tfdistill.weights.random import RandomWeights
 
 
@@ -222,6 +222,7 @@ class Search:
             "batch_size": check_int("batch_size", batch_size, 1),
             "learning_rate": float(learning_rate),
         }
+        check_batches(self._dataset, batch_size, self._strategy)
         told = {**training, "halve_every": -(-epochs // 3)}
         shown: dict[str, Any] = {"callbacks": callbacks, "verbose": verbose}
         ranking, count = self.ranking, check_int("count", count, 1)
