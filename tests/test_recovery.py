@@ -908,6 +908,22 @@ def test_a_pretraining_does_not_go_on_from_another(tmp_path, monkeypatch):
     assert train("earlier", epochs=2) == 2 * steps
 
 
+def test_a_pretraining_that_nothing_repeats_is_refused(tmp_path):
+    class Noise(keras.layers.Layer):
+        def call(self, x, training=None):
+            return x + keras.random.normal(keras.ops.shape(x)) if training else x
+
+    def make_model():
+        layers = [keras.layers.Flatten(), Noise(), keras.layers.Dense(10)]
+        return keras.Sequential([keras.Input((8, 8, 1)), *layers])
+
+    recipe, backup = pretraining.Recipe(1), tfdistill.Backup(tmp_path)
+    digits = tfdistill.load_dataset("digits")
+    with pytest.raises(ValueError, match="random numbers that no seed .* decides"):
+        pretraining.pretrain(make_model, digits, [0], recipe, backup=backup)
+    assert not any(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_killed_commands_go_on(tmp_path):
     flags = ["--student=linear", "--steps=2", "--num_sets=2", "--num_students=400"]

@@ -41,15 +41,26 @@ def check_training(model: keras.Model, image_shape: Sequence[int], name: str) ->
     """
     _check_constraints(model, name)
     _check_steps(model, name)
-    if not has_values(model):
+    traced = _traced(model, image_shape)
+    if traced is None:
         return
-    try:
-        graph, assigned = _traced(model, image_shape)
-    except Exception:
-        return  # not this check's concern: the real trace fails in the same way
+    graph, assigned = traced
     _check_assigned(model, name, assigned)
     _check_kept(model, name, graph, assigned)
     _check_draws(model, name, graph, assigned)
+
+
+def check_draws(model: keras.Model, image_shape: Sequence[int], name: str) -> None:
+    """Refuses a student that no seed lets repeat what it draws in training.
+
+    Args:
+        model, image_shape, name: Same as for `check_training`.
+
+    Raises:
+        ValueError: If it draws random numbers that no seed of it decides.
+    """
+    if traced := _traced(model, image_shape):
+        _check_draws(model, name, *traced)
 
 
 def has_values(model: keras.Model) -> bool:
@@ -126,7 +137,12 @@ def _is_drawn(operation):
 
 
 def _traced(model, image_shape):
-    """The graph of a call in training, and what it assigns: variables and paths."""
+    """The graph of a call in training, and what it assigns: variables and paths.
+
+    None if there is none.
+    """
+    if not has_values(model):
+        return None
     kinds = model.trainable_variables, model.non_trainable_variables
     assigned: list = []
 
@@ -137,10 +153,13 @@ def _traced(model, image_shape):
             model(images, training=True)
         assigned.extend(scope.assigned)
 
-    traced = call.get_concrete_function(
-        tf.TensorSpec([None, *image_shape], keras.config.floatx()),
-        *([tf.TensorSpec(v.shape, v.dtype) for v in kind] for kind in kinds),
-    )
+    try:
+        traced = call.get_concrete_function(
+            tf.TensorSpec([None, *image_shape], keras.config.floatx()),
+            *([tf.TensorSpec(v.shape, v.dtype) for v in kind] for kind in kinds),
+        )
+    except Exception:
+        return None  # not a check's concern: the real trace fails in the same way
     return traced.graph, assigned
 
 

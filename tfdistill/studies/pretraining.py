@@ -23,6 +23,7 @@ from tfdistill.data.split import Split
 from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.stateless import StatelessModel
 from tfdistill.runs.backup import Backup
+from tfdistill.students.training import check_draws
 from tfdistill.weights.random import RandomWeights
 
 
@@ -178,7 +179,8 @@ def pretrain(
 
     Raises:
         ValueError: If there is no number, one is there twice, the replicas cannot share
-            batches evenly, or `backup` holds the state of another training: of other
+            batches evenly, the students draw random numbers that no seed of them
+            decides, or `backup` holds the state of another training: of other
             data, networks, numbers or batches, with another seed or other rates.
     """
     numbers = [check_int("numbers", number, 0) for number in numbers]
@@ -187,6 +189,7 @@ def pretrain(
     members = [make_model() for _ in numbers]
     name, shape = members[0].name, dataset.image_shape
     students.check_range(members[:1], name, shape, dataset.normalization)
+    check_draws(members[0], shape, name)
     start = RandomWeights()
     start.build(make_model, members[0])
     for member, number in zip(members, numbers):
