@@ -108,13 +108,15 @@ class LearnedSchedule(Recipe):
 
     def fit(self, model, distilled, verbose):
         strategies.check_batches(model, distilled.images.shape[1])
-        model.compile(
-            half_precision.for_weights(self.optimizer(), model.trainable_variables),
-            distilled.objective.keras_loss(),
-            jit_compile=False,
-            # Scaling would leave steps out, and the learned ones are counted.
-            auto_scale_loss=False,
-        )
+        with model.distribute_strategy.scope():
+            optimizer = self.optimizer()
+            model.compile(
+                half_precision.for_weights(optimizer, model.trainable_variables),
+                distilled.objective.keras_loss(),
+                jit_compile=False,
+                # Scaling would leave steps out, and the learned ones are counted.
+                auto_scale_loss=False,
+            )
         batches = untuned(distilled.as_dataset())
         model.fit(batches, epochs=self.epochs, shuffle=False, verbose=verbose)
 

@@ -100,13 +100,14 @@ class OrdinaryTraining(Recipe):
         rates = keras.optimizers.schedules.CosineDecay(
             float(self.learning_rate), self.updates
         )
-        adam = keras.optimizers.Adam(rates)
-        model.compile(
-            half_precision.for_weights(adam, model.trainable_variables),
-            distilled.objective.keras_loss(),
-            jit_compile=False,
-            auto_scale_loss=False,
-        )
+        with model.distribute_strategy.scope():
+            adam = keras.optimizers.Adam(rates)
+            model.compile(
+                half_precision.for_weights(adam, model.trainable_variables),
+                distilled.objective.keras_loss(),
+                jit_compile=False,
+                auto_scale_loss=False,
+            )
         # Keras's log has a line for each epoch of about a hundred updates; all updates
         # must be in epochs of one length.
         epochs = max(1, self.updates // 100)

@@ -111,8 +111,8 @@ def check_batches(model, size: int) -> None:
     if size % replicas:
         raise ValueError(
             f"The strategy's {replicas} replicas cannot share batches of {size} images "
-            f"evenly: train outside its scope, or in batches of a multiple of "
-            f"{replicas}."
+            f"evenly: make the model outside its scope and train it there, or train in "
+            f"batches of a multiple of {replicas}."
         )
 
 
