@@ -605,6 +605,27 @@ def test_adam_in_keras_is_that_of_the_loop_in_half_precision(dtype, by_update):
     )
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_momentum_in_keras_is_that_of_the_loop_in_any_precision(dtype):
+    momentum = inner.Momentum()
+    weights, rng = [tf.zeros([4, 3], dtype)], np.random.default_rng(0)
+    slots = unroll.first_slots(momentum, weights)
+    variable = keras.Variable(weights[0], dtype=dtype)
+    # bfloat16 has no number between 0.996 and 1.
+    values = {"learning_rate": 1e-3, "momentum": 0.9985}
+    optimizer = momentum.to_keras({k: np.full(60, v) for k, v in values.items()})
+    given = {k: tf.constant(v, "float64") for k, v in values.items()}
+    if dtype != "float64":
+        given = {k: tf.cast(v, "float32") for k, v in given.items()}
+    for t in range(60):
+        gradients = [tf.constant(rng.normal(1, 0.5, [4, 3]), dtype)]
+        weights, slots = momentum.take(t, given, gradients, weights, slots)
+        optimizer.apply(gradients, [variable])
+    np.testing.assert_allclose(
+        np.asarray(variable.value, "float64"), np.asarray(weights[0], "float64"), 1e-6
+    )
+
+
 @pytest.mark.parametrize("optimizer", ["ordinary", "adam"])
 def test_models_in_half_precision_learn_what_those_in_single_do(optimizer):
     digits = tfdistill.load_dataset("digits")

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfdistill.inner.optimizers import hyperparameter
 from tfdistill.inner.optimizers.base import InnerOptimizer, step_by_step
+from tfdistill.inner.optimizers.half_precision import PreciseSlots
 
 
 @final
@@ -49,11 +50,11 @@ class Momentum(InnerOptimizer):
 
 
 @keras.saving.register_keras_serializable("tfdistill")
-class ScheduledMomentum(keras.optimizers.SGD):
+class ScheduledMomentum(PreciseSlots, keras.optimizers.SGD):
     """SGD whose rate and momentum are given for every step.
 
     m <- momenta[t] m + g; w <- w - rates[t] m. After the last step, both keep their
-    last value.
+    last value. Where weights are in half precision, it computes in float32.
 
     Args:
         rates: A number > 0 for each step.
@@ -66,14 +67,18 @@ class ScheduledMomentum(keras.optimizers.SGD):
         self._rates, self._momenta = list(rates), list(momenta)
 
     def update_step(self, gradient, variable, learning_rate):
+        slot = self.momentums[self._get_variable_index(variable)]
         momentum = tf.gather(
-            tf.constant(self._momenta, variable.dtype),
+            tf.constant(self._momenta, slot.dtype),
             tf.minimum(tf.cast(self.iterations, tf.int32), len(self._momenta) - 1),
         )
-        slot = self.momentums[self._get_variable_index(variable)]
-        average = momentum * slot + tf.cast(gradient, variable.dtype)
+        weight, gradient, rate = (
+            tf.cast(tf.convert_to_tensor(x), slot.dtype)
+            for x in (variable, gradient, learning_rate)
+        )
+        average = momentum * slot + gradient
         self.assign(slot, average)
-        self.assign_sub(variable, tf.cast(learning_rate, variable.dtype) * average)
+        self.assign(variable, weight - rate * average)
 
     def get_config(self):
         config = {"rates": self._rates, "momenta": self._momenta}
