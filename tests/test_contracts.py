@@ -470,6 +470,22 @@ def test_hyperparameters_that_files_cannot_tell_apart_are_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("name", "plurals", "says"),
+    [
+        ("rate", ["rates"], "'learning_rate' and 'rate' would be one variable"),
+        ("decay", ["decays", "others"], "Two hyperparameters are called 'decay'"),
+    ],
+)
+def test_hyperparameters_share_neither_variable_nor_name(name, plurals, says):
+    own = inner.GradientDescent()
+    own.hyperparameters += tuple(
+        inner.Hyperparameter(name, 0.5, plural=plural) for plural in plurals
+    )
+    with pytest.raises(ValueError, match=says):
+        tfdistill.Schedule(1, 2, inner_optimizer=own)
+
+
 def test_folders_of_earlier_versions_load_with_such_names(tmp_path, monkeypatch):
     own = Called("labels")
     with monkeypatch.context() as earlier:

@@ -24,8 +24,8 @@ class Schedule(keras.layers.Layer):
         learned: Whether the values are learned; otherwise they stay.
 
     Raises:
-        ValueError: If a number is out of range, there is no such optimizer, or files
-            could not tell one of its hyperparameters from what else they hold.
+        ValueError: If a number is out of range, there is no such optimizer, or its
+            hyperparameters cannot be told apart, or from what else files hold.
 
     Example:
         >>> import tfdistill

@@ -23,7 +23,8 @@ class Hyperparameter:
         low, high: The bounds, finite or infinite; neither is ever reached.
         plural: Name in files of the values of all steps, which nothing else in them
             has; by default the name with an "s".
-        variable: Name of the raw variable; by default "raw_" and the plural.
+        variable: Name of the raw variable, which no other hyperparameter has; by
+            default "raw_" and the plural.
 
     Raises:
         ValueError: If the start is not between the bounds.

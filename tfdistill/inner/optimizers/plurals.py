@@ -19,24 +19,33 @@ TAKEN = frozenset(
 
 
 def check(hyperparameters: Sequence[Hyperparameter]) -> None:
-    """Refuses hyperparameters that files could not tell from what else they hold.
+    """Refuses hyperparameters that cannot be told apart, from all else in files too.
 
     Args:
         hyperparameters: Those of an inner optimizer.
 
     Raises:
-        ValueError: If a plural is taken, or two are equal.
+        ValueError: If a plural is taken, or two names, plurals or variables are equal.
     """
-    known: dict[str, str] = {}
-    for h in hyperparameters:
+    for k, h in enumerate(hyperparameters):
         if h.plural in TAKEN or h.plural.startswith("initial_weights_"):
             raise ValueError(
                 f"Files would call the values of {h.name!r} {h.plural!r}, which is "
                 "something else in them: give its Hyperparameter another plural."
             )
-        if h.plural in known:
-            raise ValueError(
-                f"Files would call the values of {known[h.plural]!r} and {h.name!r} "
-                f"both {h.plural!r}: give one Hyperparameter another plural."
-            )
-        known[h.plural] = h.name
+        for other in hyperparameters[:k]:
+            if h.name == other.name:
+                raise ValueError(
+                    f"Two hyperparameters are called {h.name!r}: give one "
+                    "Hyperparameter another name."
+                )
+            if h.plural == other.plural:
+                raise ValueError(
+                    f"Files would call the values of {other.name!r} and {h.name!r} "
+                    f"both {h.plural!r}: give one Hyperparameter another plural."
+                )
+            if h.variable == other.variable:
+                raise ValueError(
+                    f"{other.name!r} and {h.name!r} would be one variable, "
+                    f"{h.variable!r}: give one Hyperparameter another variable."
+                )
