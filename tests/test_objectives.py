@@ -142,6 +142,23 @@ def test_a_file_with_options_that_its_objective_lacks_is_refused(tmp_path):
             tfdistill.DistilledDataset.load(str(tmp_path / "made"))
 
 
+class Smoothed(Classification):
+    name = "smoothed"
+    options = {"classes": np.int64(10), "by": np.float32(0.5)}
+
+
+def test_options_may_be_numbers_of_numpy(tmp_path):
+    digits = tfdistill.load_dataset("digits")
+    made = tfdistill.baselines.random_real(digits, steps=1)
+    made = made.replace(objective=Smoothed())
+    made.save(tmp_path / "made")
+    content = json.loads((tmp_path / "made" / "tfdistill.json").read_text())
+    assert content["objective_options"] == {"classes": 10, "by": 0.5}
+    made.to_npz(tmp_path / "made.npz")
+    words = np.load(tmp_path / "made.npz")["objective_options"]
+    assert json.loads(str(words)) == content["objective_options"]
+
+
 class FirstTwo(Classification):
     """Also measures whether the class is one of the two most likely."""
 

@@ -626,6 +626,31 @@ def test_fit_that_was_stopped_within_an_epoch_ends_where_it_would_have(
     assert int(again.optimizer.iterations) == 24
 
 
+def test_whole_numbers_of_numpy_are_saved_and_gone_on_with(tmp_path):
+    for epochs in 1, 3:
+        model, batches = small_model()
+        backup = tfdistill.Backup(tmp_path)
+        # Bytes, which products overflow, too.
+        run = {"steps_per_epoch": np.uint8(100), "epochs": np.uint8(epochs)}
+        model.fit(batches, **run, verbose=0, callbacks=[backup])
+        assert int(model.optimizer.iterations) == 100 * epochs
+    model.fit(
+        batches,
+        steps_per_epoch=np.int64(1),
+        initial_epoch=np.int64(300),
+        epochs=301,
+        verbose=0,
+        callbacks=[tfdistill.Backup(tmp_path / "later")],
+    )
+    assert tfdistill.Backup(tmp_path / "later").restore(small_model()[0]) == 301
+
+    left = tfdistill.Anneal(outer_steps=500).epochs(np.uint8(200), np.uint8(100))
+    assert left == {"steps_per_epoch": 100, "initial_epoch": 2, "epochs": 5}
+    assert {type(number) for number in left.values()} == {int}
+    with pytest.raises(ValueError, match="every must be an integer of at least 1"):
+        tfdistill.Anneal(outer_steps=4).epochs(0, every=0)
+
+
 def test_a_run_that_anneal_has_ended_says_that_nothing_is_left(tmp_path, caplog):
     """By the second program of docs/resuming.md, for a run of 4 outer steps, then 6."""
     for steps, said in ((4, False), (4, True), (6, False)):

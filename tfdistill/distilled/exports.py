@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfdistill._internal import fields
 from tfdistill.distilled.pictures import as_pictures, png
 from tfdistill.runs import files
 
@@ -109,7 +110,7 @@ def _recipe(distilled):
 def _objective(distilled):
     """Words that tell what the labels are for: options, as JSON, where it has some."""
     objective = distilled.objective
-    options = dict(objective.options)
+    options = fields.plain_copy("options of an objective", objective.options)
     words = {"objective_options": json.dumps(options)} if options else {}
     return {"objective": objective.name, **words}
 

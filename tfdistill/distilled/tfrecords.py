@@ -133,7 +133,9 @@ def _write(distilled, folder):
         "inner_optimizer": distilled.inner_optimizer.name,
         "hyperparameters": list(per_step),
         "objective": distilled.objective.name,
-        "objective_options": dict(distilled.objective.options),
+        "objective_options": fields.plain_copy(
+            "options of an objective", distilled.objective.options
+        ),
         **{name: of.tolist() for name, of in per_step.items()},
         "normalization": distilled.normalization.to_config(),
         "class_names": list(distilled.class_names),

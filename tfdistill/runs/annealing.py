@@ -112,7 +112,11 @@ class Anneal(keras.callbacks.Callback):
 
         Returns:
             Arguments of `fit`: `steps_per_epoch`, `initial_epoch` and `epochs`.
+
+        Raises:
+            ValueError: If `done` is no integer of at least 0, or `every` of at least 1.
         """
+        done, every = check_int("done", done, 0), check_int("every", every, 1)
         first = -(-done // every)
         left = 0
         if self.progress_at(done) < 1:

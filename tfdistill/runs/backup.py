@@ -159,7 +159,7 @@ class Backup(keras.callbacks.Callback):
         if restored:
             # `Anneal.epochs` says what is left.
             return place.start if self._anneal is None else None
-        skipped = (self.model._initial_epoch or 0) * (self.params.get("steps") or 0)
+        skipped = _whole(self.model._initial_epoch) * _whole(self.params.get("steps"))
         known = place is not None and place.step == own
         if known and place.next < own:
             # Again: in the calls before, Keras has put averages in the images' place.
@@ -180,8 +180,8 @@ class Backup(keras.callbacks.Callback):
 
     def _go_on(self, begin):
         """Says where `fit` goes on, as Keras's own `BackupAndRestore` does."""
-        done, steps = _steps(self.model), self.params.get("steps")
-        epochs = self.params["epochs"]
+        done, steps = _steps(self.model), _whole(self.params.get("steps"))
+        epochs = _whole(self.params["epochs"])
         if steps:
             # An epoch that was stopped begins again, and the last one is that much
             # shorter.
@@ -239,6 +239,11 @@ class Backup(keras.callbacks.Callback):
             return
         self._json.assign(json.dumps(record))
         _write(self._state, self._folder, step)
+
+
+def _whole(number):
+    """An argument of `fit`, or 0 for None; JSON does not take NumPy's integers."""
+    return int(number or 0)
 
 
 def _ends(history, begin):
