@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import math
 import os
 import signal
 import time
@@ -649,6 +650,40 @@ def test_whole_numbers_of_numpy_are_saved_and_gone_on_with(tmp_path):
     assert {type(number) for number in left.values()} == {int}
     with pytest.raises(ValueError, match="every must be an integer of at least 1"):
         tfdistill.Anneal(outer_steps=4).epochs(0, every=0)
+
+
+class Counting(tfdistill.Anneal):
+    """Keeps another number than the seconds."""
+
+    mine = 1.0
+
+    @property
+    def state(self):
+        return {"mine": self.mine}
+
+    @state.setter
+    def state(self, state):
+        self.mine = state["mine"]
+
+
+def test_an_own_anneal_keeps_a_state_of_its_own(tmp_path):
+    model, batches = small_model()
+    anneal = Counting(outer_steps=4)
+    anneal.mine = 7.0
+    callbacks = [anneal, tfdistill.Backup(tmp_path, anneal)]
+    model.fit(batches, steps_per_epoch=2, verbose=0, callbacks=callbacks)
+    again = Counting(outer_steps=4)
+    assert tfdistill.Backup(tmp_path, again).restore(small_model()[0]) == 2
+    assert again.mine == 7.0
+    with pytest.raises(ValueError, match="no state of an Anneal: elapsed is miss"):
+        other = tfdistill.Anneal(outer_steps=4)
+        tfdistill.Backup(tmp_path, other).restore(small_model()[0])
+
+
+@pytest.mark.parametrize("elapsed", ["1", None, math.nan, -1])
+def test_an_anneal_refuses_what_is_no_state(elapsed):
+    with pytest.raises(ValueError, match="no state of an Anneal: elapsed must be"):
+        tfdistill.Anneal(outer_steps=4).state = {"elapsed": elapsed}
 
 
 def test_a_run_that_anneal_has_ended_says_that_nothing_is_left(tmp_path, caplog):

@@ -5,7 +5,7 @@ import time
 
 import keras
 
-from tfdistill._internal import lookup
+from tfdistill._internal import fields, lookup
 from tfdistill._internal.checks import check_int, is_number
 from tfdistill.runs import strategies
 
@@ -67,6 +67,10 @@ class Anneal(keras.callbacks.Callback):
 
     @state.setter
     def state(self, state):
+        try:
+            fields.check(state, {"elapsed": fields.number(0)})
+        except ValueError as error:
+            raise ValueError(f"This is no state of an Anneal: {error}.") from None
         self.elapsed = state["elapsed"]
 
     def set_model(self, model):

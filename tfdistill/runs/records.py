@@ -30,8 +30,8 @@ def read(path: str) -> dict:
     for epoch in record["history"]:
         figures = dict.fromkeys(epoch, fields.FIGURE)
         fields.check(epoch, {**figures, "outer_step": fields.whole(0)})
-    if record.get("anneal"):
-        fields.check(record["anneal"], {"elapsed": fields.number(0)})
+    # A subclass of `Anneal` may keep something else.
+    fields.check(record.get("anneal") or {}, {}, {"elapsed": fields.number(0)})
     return record
 
 
