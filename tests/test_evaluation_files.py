@@ -13,7 +13,8 @@ from tfdistill.cli import content, distill, distilled, evaluation_files, run_fol
 from tfdistill.cli import evaluate as evaluate_command
 from tfdistill.cli.errors import InputError
 from tfdistill.cli.evaluation_files import TEST
-from tfdistill.runs import headings
+from tfdistill.reporting import metrics
+from tfdistill.runs import files, headings
 
 LINEAR = ["--dataset=digits", "--student=linear", "--steps=1", "--num_students=2"]
 
@@ -275,3 +276,13 @@ def test_a_set_that_a_killed_copy_has_put_aside_is_there_again(tmp_path, monkeyp
     with pytest.raises(InputError, match="exists"):
         command.run(command.parse(["--name=digits/10", "--workdir=run"]))
     assert sorted(os.listdir("run")) == [run_folder.LOCK, "distilled"]
+
+
+def test_results_of_the_largest_seed_are_read(tmp_path):
+    path = tmp_path / "metrics.json"
+    files.write_json(path, {"num_students": 1, "seed": 2**63 - 1})
+    assert metrics.read_figures(path)["seed"] == 2**63 - 1
+    files.write_json(path, {"num_students": 1, "seed": 2**63})
+    says = f"seed must be a whole number from 0 to {2**63 - 1}, not {2**63}"
+    with pytest.raises(ValueError, match=says):
+        metrics.read_figures(path)

@@ -768,14 +768,15 @@ def test_a_record_without_a_method_is_of_learned_steps(tmp_path):
 
 
 @pytest.mark.parametrize("command", main.COMMANDS)
-def test_a_seed_is_not_negative(command):
+def test_a_seed_is_from_0_to_what_the_library_takes(command):
     found = main.command(command)
     if "seed" not in found.flags:
         return
-    with pytest.raises(
-        InputError, match="--seed=-1 must be a whole number of at least 0"
-    ):
-        found.parse(["--workdir=w", "--seed=-1"])
+    for seed in -1, 2**63:
+        says = f"--seed={seed} must be a whole number from 0 to {2**63 - 1}."
+        with pytest.raises(InputError, match=says):
+            found.parse(["--workdir=w", f"--seed={seed}"])
+    assert found.flags["seed"].check_recorded(2**63 - 1) is None
 
 
 @pytest.mark.parametrize(

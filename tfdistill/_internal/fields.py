@@ -50,7 +50,11 @@ def whole(lowest: int, highest: int = 2**53) -> Kind:
     def holds(value):
         return type(value) is int and lowest <= value <= highest
 
-    return Kind(f"a whole number of at least {lowest}", holds)
+    return Kind(f"a whole number from {lowest} to {highest}", holds)
+
+
+#: The largest seed of random numbers that the library takes.
+LARGEST_SEED = 2**63 - 1
 
 
 def number(lowest: float = -math.inf, highest: float = math.inf) -> Kind:

@@ -22,6 +22,7 @@ exposure.json and images/exposure.png show what is left of the attack; others
 of another model, pool, number or data have names of their own, as above.
 """
 
+import dataclasses
 import os
 
 from tfdistill._internal import code
@@ -90,7 +91,9 @@ _RESULT = [
         lowest=1,
         library=f"{_EVALUATE}.num_students",
     ),
-    Flag("seed", int, 0, "Random seed of the networks' initial weights.", lowest=0),
+    dataclasses.replace(
+        results.SEED, help="Random seed of the networks' initial weights."
+    ),
 ]
 
 

@@ -53,7 +53,7 @@ def values(flag: "Flag") -> str:
         return "true or false"
     if flag.kind not in (int, float):
         return flag.value or "a text"
-    what = "a whole number" if flag.kind is int else "a number"
+    what, form = ("a whole number", "d") if flag.kind is int else ("a number", "g")
     if None not in (flag.lowest, flag.highest):
-        return f"{what} from {flag.lowest:g} to {flag.highest:g}"
+        return f"{what} from {flag.lowest:{form}} to {flag.highest:{form}}"
     return what if flag.lowest is None else f"{what} of at least {flag.lowest:g}"

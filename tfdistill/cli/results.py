@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from tfdistill._internal import fields
 from tfdistill.cli import lost_workers, run_folder
 from tfdistill.cli.command import Flag
 from tfdistill.cli.errors import IncompleteError, InputError
@@ -17,7 +18,7 @@ _MOST_LINES, _LOWEST = 30, 10
 if TYPE_CHECKING:  # it imports Keras, for which help must not wait
     from tfdistill.runs.progress import Progress
 
-SEED = Flag("seed", int, 0, "Random seed.", lowest=0)
+SEED = Flag("seed", int, 0, "Random seed.", lowest=0, highest=fields.LARGEST_SEED)
 STORED_AS = Flag(
     "stored_as",
     str,

@@ -3,12 +3,11 @@
 import dataclasses
 import os
 
-from tfdistill.cli import data, run_folder
-from tfdistill.cli.command import Flag
+from tfdistill.cli import data, results, run_folder
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
 
-SEED = Flag("seed", int, None, "Random seed.", lowest=0, shown="the run's, or 0")
+SEED = dataclasses.replace(results.SEED, default=None, shown="the run's, or 0")
 VALIDATION = dataclasses.replace(
     data.VALIDATION,
     default=None,

@@ -18,7 +18,7 @@ _FIELDS = {
     **_COUNT,
     "num_networks": fields.whole(1),
     "num_sets": fields.whole(1),
-    "seed": fields.whole(0),
+    "seed": fields.whole(0, fields.LARGEST_SEED),
     "headline": fields.TEXT,
     "higher_is_better": fields.SWITCH,
     "shares": fields.each(fields.TEXT),
