@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import warnings
 import zipfile
 
 import numpy as np
@@ -603,6 +604,19 @@ def test_names_hold_nothing_that_a_terminal_obeys(tmp_path, text):
     # As an earlier version may have saved them.
     altered(tmp_path / "d", class_names=[" é ", "ü", *map(str, range(2, 10))])
     assert DistilledDataset.load(tmp_path / "d").class_names[0] == " é "
+
+
+def test_what_is_shown_is_what_is_to_be_typed(capsys):
+    path = "写真\u3000集/a\u00a0b/\u202fc/می\u200cخ/\u200d"
+    with pytest.raises(errors.InputError) as caught, errors.checking():
+        raise ValueError(f"{path}\n is absent.")
+    assert errors.shown(str(caught.value)) == f"{path} is absent."
+    turning = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    for c in f"{turning}\x1b\x9b\x85\n\u2028\ud800":
+        assert errors.shown(c) == c.encode("unicode_escape").decode()
+    with errors.warnings_in_lines(str):
+        warnings.warn("one\ntfdistill: \x1b[2K", stacklevel=1)
+    assert capsys.readouterr().err == "one\n  tfdistill: \\x1b[2K\n"
 
 
 def test_what_is_refused_is_shown_and_typed_as_it_is(tmp_path):

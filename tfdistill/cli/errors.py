@@ -2,13 +2,18 @@
 
 import contextlib
 import os
+import re
 import sys
 import sysconfig
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
 
+from tfdistill._internal import fields
 from tfdistill.runs import files
+
+# Turn the order of what a terminal shows after them.
+_TURNING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 
 
 class InputError(Exception):
@@ -31,14 +36,27 @@ def checking() -> Iterator[None]:
     except (ValueError, OSError) as error:
         if files.is_disk_full(error):
             raise
-        raise InputError(" ".join(str(error).split())) from error
+        # Other spaces may be those of a path.
+        text = re.sub(r"\s+", " ", str(error), flags=re.ASCII)
+        raise InputError(text.strip()) from error
 
 
 def shown(sentence: str) -> str:
     """A sentence for a terminal, which obeys nothing of what files say in it."""
     return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence
+        c.encode("unicode_escape").decode()
+        if c in _TURNING or fields.has_controls(c)
+        else c
+        for c in sentence
     )
+
+
+def shown_lines(text: str) -> str:
+    """Several lines for a terminal; those after the first are indented.
+
+    So a line break that a file says makes no line that looks like one of ours.
+    """
+    return "\n  ".join(shown(line) for line in text.split("\n"))
 
 
 def own_frames(error: BaseException) -> str:
@@ -77,7 +95,7 @@ def warnings_in_lines(in_flags: Callable[[str], str]) -> Iterator[None]:
                 show(message, category, *args, **kwargs)
             elif str(message) not in said:
                 said.add(str(message))
-                text = shown(in_flags(str(message)))
+                text = shown_lines(in_flags(str(message)))
                 print(text, file=sys.stderr, flush=True)
 
         warnings.showwarning = line
