@@ -44,13 +44,18 @@ def _is_number(value):
     return number and abs(value) < 1e30
 
 
-def whole(lowest: int, highest: int = 2**53) -> Kind:
+#: Above it, other readers of JSON round whole numbers.
+_MOST = 2**53
+
+
+def whole(lowest: int, highest: int = _MOST) -> Kind:
     """Whole numbers in a range, both ends allowed."""
+    last = "2**53" if highest == _MOST else highest
 
     def holds(value):
         return type(value) is int and lowest <= value <= highest
 
-    return Kind(f"a whole number from {lowest} to {highest}", holds)
+    return Kind(f"a whole number from {lowest} to {last}", holds)
 
 
 #: The largest seed of random numbers that the library takes.
