@@ -267,6 +267,25 @@ def test_what_is_recorded_is_a_flagfile(command, tmp_path):
     assert "--nosoft" in command.record(command.parse(["--workdir=w", "--nosoft"]))
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--steps=3 --flagfile=A --workdir=w",
+        "--workdir=w --flagfile=A --steps 3",
+        "--steps 3 --soft -flagfile A --workdir=w",
+        "--nosoft --flagfile B --steps=3 --flagfile=A --soft --workdir=w",
+    ],
+)
+def test_what_is_typed_wins_over_flagfiles(arguments, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "A").write_text("--steps=7\n--rate=0.5\n--nosoft\n")
+    (tmp_path / "B").write_text("--rate=0.25\n--widths=1-2\n")
+    asked = command.parse(arguments.split())
+    assert (asked.steps, asked.rate, asked.workdir) == (3, 0.5, "w")  # of A, the last
+    assert asked.soft == ("--soft" in arguments)
+    assert asked.widths == (["1-2"] if "B" in arguments else None)
+
+
 def test_a_list_is_recorded_as_it_is_read_again(command, tmp_path):
     configuration = command.parse(["--workdir=w", '--widths="big, dog",cat,5" up'])
     assert configuration.widths == ["big, dog", "cat", '5" up']
@@ -511,6 +530,9 @@ def test_missing_and_foolish_flags_are_refused(command, tmp_path):
         (["--rate=a: b"], "--rate=a: b must be a number."),
         (["--soft=maybe"], "--soft=maybe must be true or false."),
         (["--steps"], "--steps needs a value: a whole number of at least 1."),
+        (["--workdir=w", "--flagfile"], "--flagfile with no argument"),
+        (["--workdir=w", "steps", "--flagfile=absent"], "--flagfile=absent cannot be"),
+        (["--workdir=w", "--", "--flagfile=absent"], "'--flagfile=absent' is not a"),
         (["--flagfile=absent"], "--flagfile=absent cannot be read: No such file or"),
         ([f"--flagfile={tmp_path}/flags.txt"], "--flagfile must name a text in UTF-8"),
     ):

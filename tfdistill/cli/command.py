@@ -183,25 +183,16 @@ class Command:
         """What a command line asks for.
 
         Args:
-            arguments: What comes after the command's name.
+            arguments: What comes after the command's name. What is typed wins over what
+                a flagfile says, wherever it stands.
 
         Raises:
             InputError: If a flag is unknown, missing or out of range, or if two don't
                 go together.
         """
-        values = absl_flags.FlagValues()
-        for flag in self.flags.values():
-            flag.define(values)
-        try:
-            _, *rest = values([f"tfdistill {self.name}", *arguments])
-        except (absl_flags.Error, UnicodeDecodeError) as error:
-            sentence = refused_flags.sentence(error, self.flags, self.name)
-            raise InputError(sentence) from error
-        if rest:
-            raise InputError(
-                f"{rest[0]!r} is not a flag; tfdistill {self.name} takes flags of the "
-                "form --name=value only."
-            )
+        apart = typed.apart(arguments, self.flags)
+        read, words = (_values(self, each) for each in apart)
+        values = {k: words[k] if words[k].present else read[k] for k in self.flags}
         found = {name: values[name].value for name in self.flags}
         for name, flag in self.flags.items():
             # Where TFDS keeps its data may be a URL.
@@ -328,6 +319,23 @@ class Command:
             for word in named[0].split(" and ")
         ]
         return " and ".join(words) + sentence[named.end() :]
+
+
+def _values(command, arguments):
+    values = absl_flags.FlagValues()
+    for flag in command.flags.values():
+        flag.define(values)
+    try:
+        _, *rest = values([f"tfdistill {command.name}", *arguments])
+    except (absl_flags.Error, UnicodeDecodeError) as error:
+        sentence = refused_flags.sentence(error, command.flags, command.name)
+        raise InputError(sentence) from error
+    if rest:
+        raise InputError(
+            f"{rest[0]!r} is not a flag; tfdistill {command.name} takes flags of the "
+            "form --name=value only."
+        )
+    return values
 
 
 def _check_typed(flag, value, arguments):

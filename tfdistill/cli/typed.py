@@ -1,11 +1,17 @@
-"""Flags as they are typed: lists with commas between their values, and paths."""
+"""Flags as they are typed: beside flagfiles, lists with commas, and paths."""
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tfdistill._internal import fields
 from tfdistill.cli.errors import InputError
+
+if TYPE_CHECKING:
+    from tfdistill.cli.command import Flag
+
+_FLAGFILE = ("--flagfile", "-flagfile")
 
 
 def listed(values: Iterable[str]) -> str:
@@ -17,6 +23,32 @@ def listed(values: Iterable[str]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(values)
     return text.getvalue()
+
+
+def apart(
+    arguments: Sequence[str], flags: "Mapping[str, Flag]"
+) -> tuple[list[str], list[str]]:
+    """The arguments that name flagfiles, and all others, as absl tells them apart.
+
+    Args:
+        arguments: A command line, without the command.
+        flags: The command's, by name.
+    """
+    files: list[str] = []
+    others: list[str] = []
+    rest = list(arguments)
+    while rest and rest[0] != "--":  # absl reads no flags behind it
+        word, *rest = rest
+        name, equals, _ = word.partition("=")
+        is_file = name in _FLAGFILE and bool(equals or rest)
+        (files if is_file else others).append(word)
+        flag = flags.get(name.lstrip("-")) if name.startswith("-") else None
+        takes_next = is_file or (
+            flag and flag.kind is not bool and rest and not rest[0].startswith("-")
+        )
+        if takes_next and not equals:
+            (files if is_file else others).append(rest.pop(0))
+    return files, [*others, *rest]
 
 
 def check_path(path: str) -> None:
