@@ -252,6 +252,16 @@ def test_pictures_of_many_steps_and_classes_are_bounded():
     assert max(figure.get_size_inches()) < 30
 
 
+def test_a_grid_shows_all_images_of_ordinary_training():
+    images = np.linspace(0, 1, 20).reshape(1, 20, 1, 1, 1)
+    data = many(np.broadcast_to(images, (1, 20, 8, 8, 1)))
+    data = data.replace(recipe=tfdistill.OrdinaryTraining())
+    grid = tfdistill.plots.grid(data)
+    assert grid.shape == (10 * 34, 2 * 34, 1)
+    np.testing.assert_allclose(grid[17::34, 17::34].ravel(), images.ravel(), rtol=1e-6)
+    assert tfdistill.plots.grid(data, max_steps=3).shape == (3 * 34, 2 * 34, 1)
+
+
 def test_large_images_are_averaged_and_small_ones_repeated():
     image = np.indices((300, 300)).sum(0) % 2 * 2.0  # a fine chequered pattern
     image[:, 150:] = 0

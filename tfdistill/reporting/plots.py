@@ -197,6 +197,8 @@ def grid(
 ) -> np.ndarray:
     """One picture with a row of images for each step, for TensorBoard or `plt.imshow`.
 
+    Rows of data without steps are of all classes, as those of `distilled_images`.
+
     Args:
         distilled, max_steps, max_images: Same as for `distilled_images`, but whatever
             is allowed, there are at most 100 images in a row and 2,000 in total.
@@ -216,7 +218,8 @@ def grid(
         >>> tfdistill.plots.grid(distilled).shape  # 2 rows of 10 images, with borders
         (68, 340, 1)
     """
-    max_steps = check_int("max_steps", max_steps, 1)
+    max_steps = min(check_int("max_steps", max_steps, 1), _GRID_IMAGES)
+    distilled = pictures.in_rows(distilled, max_steps)
     max_images = min(check_int("max_images", max_images, 1), _GRID_COLUMNS)
     count = min(distilled.images.shape[1], max_images)
     chosen = evenly(distilled.steps, min(max_steps, _GRID_IMAGES // count))
