@@ -45,6 +45,27 @@ def with_own_layer():
     )
 
 
+class Reads(keras.Model):
+    """Reads what Keras knows nothing of."""
+
+    def __init__(self, tables):
+        super().__init__()
+        self.head = keras.layers.Dense(10)
+        self.scale = tf.Variable(2.0, trainable=False)
+        self.held = [keras.layers.Flatten()]
+        if tables:
+            table = tf.lookup.KeyValueTensorInitializer([0, 1], [0.0, 5.0])
+            self.table = tf.lookup.StaticHashTable(table, 0.0)
+            self.held.append(keras.layers.IntegerLookup(vocabulary=[7, 8]))
+
+    def call(self, images):
+        outputs = self.scale * self.head(self.held[0](images))
+        if len(self.held) > 1:
+            outputs += self.table.lookup(tf.constant(1))
+            outputs += tf.cast(self.held[1](tf.constant([8])), outputs.dtype)
+        return outputs
+
+
 @pytest.fixture(scope="module")
 def distilled():
     digits = tfdistill.load_dataset("digits")
@@ -79,6 +100,29 @@ def test_what_goes_in_and_out_has_a_name(make, probabilities, distilled, tmp_pat
         tfdistill.export_student(distilled, model, folder)
     with pytest.raises(ValueError, match="version must be"):
         tfdistill.export_student(distilled, model, tmp_path / "no", version=0)
+
+
+@pytest.mark.parametrize("tables", [False, True])
+def test_variables_and_tables_of_tensorflow_are_served(tables, distilled, tmp_path):
+    model = distilled.train(Reads(tables))
+    tfdistill.export_student(distilled, model, tmp_path / "served")
+    loaded = tf.saved_model.load(tmp_path / "served" / "1")
+    raw = np.full((2, 8, 8, 1), 3, distilled.serving_model(model).inputs[0].dtype)
+    logits = model(distilled.normalization.normalize(raw), training=False)
+    np.testing.assert_allclose(loaded.serve(raw), logits, atol=1e-5)
+    counts = len(loaded.trainable_variables), len(loaded.others)
+    assert counts == (2, 3 if tables else 1)
+    if not tables:
+        exports.save_tflite(tmp_path / "served", tmp_path / "student.tflite")
+        runner = Interpreter(str(tmp_path / "student.tflite")).get_signature_runner()
+        found = runner(images=raw[:1])["logits"]
+        np.testing.assert_allclose(found, logits[:1], atol=1e-4)
+
+
+def test_ordinary_networks_hold_nothing_else(distilled, tmp_path):
+    model = distilled.train(with_own_layer())
+    tfdistill.export_student(distilled, model, tmp_path / "served")
+    assert not hasattr(tf.saved_model.load(tmp_path / "served" / "1"), "others")
 
 
 @pytest.mark.parametrize("global_policy", ["mixed_bfloat16", "float64"], indirect=True)

@@ -144,6 +144,9 @@ def export_student(
         input_signature=[images],
         autograph=False,
     )
+    others = _others(root.serve.get_concrete_function(), served, model)
+    if others:
+        root.others = others
     named = tf.function(
         lambda images: {name: root.serve(images)},
         input_signature=[tf.TensorSpec(images.shape, images.dtype, name="images")],
@@ -155,3 +158,32 @@ def export_student(
         root.class_names = tf.saved_model.Asset(path)
         with files.replacing(folder, overwrite=overwrite) as temporary:
             tf.saved_model.save(root, os.path.join(temporary, str(version)), named)
+
+
+def _others(function, served, model):
+    """What a network reads besides Keras's variables: TensorFlow's own, and tables.
+
+    A SavedModel holds what is an attribute of its root, and refuses all else.
+    """
+    # A variable of a strategy is read as that of one replica.
+    own = model.distribute_strategy.experimental_local_results
+    known = {id(part) for v in served.variables for part in own(v.value)}
+    others = [v for v in function.variables if id(v) not in known]
+    handles = {id(x) for x in function.captured_inputs if x.dtype == tf.resource}
+    if len(handles) > len(function.variables):
+        others += [
+            x
+            for x in _Tracked(served).descendants()
+            if isinstance(x, tf.saved_model.experimental.TrackableResource)
+            and id(x.resource_handle) in handles
+        ]
+    return others
+
+
+class _Tracked(tf.train.TrackableView):
+    """All that belongs to an object, in lists of layers, too, as for `Model.export`."""
+
+    @classmethod
+    def children(cls, obj, save_type="savedmodel", **kwargs):
+        del save_type  # the view itself asks for what checkpoints hold
+        return super().children(obj, "savedmodel", **kwargs)
