@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import tfdistill
 from tfdistill import students
+from tfdistill.cli import results
 from tfdistill.distilled import exports, serving
 from tfdistill.evaluation import statistics
 from tfdistill.runs import files
@@ -210,6 +211,53 @@ def test_exported_folders_of_old_and_new_are_read(distilled, tmp_path):
         (logits,) = runner(**{name: raw}).values()
         normal = distilled.normalization.normalize(raw)
         np.testing.assert_allclose(logits, model(normal), atol=1e-4)
+
+
+def test_versions_lie_side_by_side(distilled, tmp_path):
+    folder = tmp_path / "served"
+
+    def export(bias, **arguments):
+        model = students.linear((8, 8, 1))
+        model.variables[-1].assign(np.full(10, bias))
+        tfdistill.export_student(distilled, model, folder, **arguments)
+        return model
+
+    def biases():
+        return {
+            int(path.name): tf.saved_model.load(path).trainable_variables[-1][0].numpy()
+            for path in folder.iterdir()
+            if path.is_dir()
+        }
+
+    export(1)
+    (folder / ".hidden").touch()  # as file managers leave some
+    model = export(10, version=10)
+    export(2, version=2)
+    assert biases() == {1: 1, 2: 2, 10: 10}
+    assert files.saved_model(folder) == str(folder / "10")
+    with pytest.raises(FileExistsError, match="2 exists; pass overwrite"):
+        export(3, version=2)
+    export(3, version=2, overwrite=True)
+    assert biases() == {1: 1, 2: 3, 10: 10}
+    # A run has one.
+    results.save_student(str(tmp_path), distilled, model)
+    results.save_student(str(tmp_path), distilled, model)
+    tfdistill.export_student(distilled, model, tmp_path / "student", version=2)
+    results.save_student(str(tmp_path), distilled, model)
+    assert os.listdir(tmp_path / "student") == ["1"]
+    # Anything else is replaced as a whole, or not at all.
+    (folder / "notes.txt").touch()
+    with pytest.raises(FileExistsError, match="served exists; pass overwrite"):
+        export(4, version=4)
+    export(4, version=4, overwrite=True)
+    assert os.listdir(folder) == ["4"]
+
+
+def test_folders_that_are_called_by_numbers_are_no_versions(tmp_path):
+    assert not files.holds_versions(tmp_path / "none")
+    (tmp_path / "0").mkdir()  # images of a class
+    assert not files.holds_versions(tmp_path)
+    assert not files.holds_versions(OLD)
 
 
 def test_the_last_version_is_served(tmp_path):

@@ -190,10 +190,14 @@ def save_data(folder: str, distilled) -> None:
 
 
 def save_student(folder: str, distilled, model) -> None:
-    """Exports a network that learned from distilled data into a run folder."""
-    from tfdistill.distilled.serving import export_student
+    """Exports a network that learned from distilled data into a run folder.
 
-    export_student(distilled, model, os.path.join(folder, "student"), overwrite=True)
+    It is the only version: readers would take a later one, of other data.
+    """
+    from tfdistill.distilled import serving
+
+    with files.replacing(os.path.join(folder, "student")) as temporary:
+        serving.save(distilled, model, os.path.join(temporary, "1"))
 
 
 def picture(name: str) -> str:

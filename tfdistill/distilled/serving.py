@@ -102,7 +102,8 @@ def export_student(
 ) -> None:
     """Writes a network for TensorFlow Serving, with names for what goes in and out.
 
-    `folder/1` is a SavedModel; TensorFlow Serving takes `folder` as it is. Its
+    `folder/1` is a SavedModel; TensorFlow Serving takes `folder` as it is. Other
+    versions, if it holds nothing else, stay beside it, and the last is served. The
     signature takes `images`, raw ones, and gives `logits` or `probabilities`, float32
     `[batch, classes]`; `model.serve(images)` gives the same after
     `tf.saved_model.load`. The names of the classes are a JSON list in the file
@@ -111,14 +112,15 @@ def export_student(
     Args:
         distilled: The `DistilledDataset` that the network has learned from.
         model: The trained network, which takes normalised images.
-        folder: Path of the new folder.
+        folder: Path of a new folder, or of one that holds other versions.
         probabilities: Whether it gives probabilities instead of logits: same as for
             `DistilledDataset.serving_model`.
         version: Name of the folder within, at least 1.
-        overwrite: Whether to replace an existing folder.
+        overwrite: Whether to replace this version, if it exists; or, where the folder
+            holds anything but versions, the whole folder.
 
     Raises:
-        FileExistsError: If the folder exists and overwrite is False.
+        FileExistsError: If what would be replaced exists and overwrite is False.
         ValueError: If the version is below 1, or the objective has no probabilities.
 
     Example:
@@ -132,6 +134,23 @@ def export_student(
         ['1']
     """
     check_int("version", version, 1)
+    if files.holds_versions(folder):
+        path = os.path.join(files.local(folder), str(version))
+        with files.replacing(path, overwrite=overwrite) as temporary:
+            save(distilled, model, temporary, probabilities)
+    else:
+        with files.replacing(folder, overwrite=overwrite) as temporary:
+            path = os.path.join(temporary, str(version))
+            save(distilled, model, path, probabilities)
+
+
+def save(distilled, model: keras.Model, path: str, probabilities: bool = False) -> None:
+    """Writes one version of `export_student`: a SavedModel.
+
+    Args:
+        distilled, model, probabilities: Same as for `export_student`.
+        path: Path of the new SavedModel.
+    """
     served = distilled.serving_model(model, probabilities=probabilities)
     name = "probabilities" if probabilities else "logits"
     images = tf.TensorSpec((None, *served.input_shape[1:]), served.inputs[0].dtype)
@@ -153,11 +172,10 @@ def export_student(
         autograph=False,
     )
     with tempfile.TemporaryDirectory() as assets:
-        path = os.path.join(assets, "class_names.json")
-        files.write_json(path, list(distilled.class_names))
-        root.class_names = tf.saved_model.Asset(path)
-        with files.replacing(folder, overwrite=overwrite) as temporary:
-            tf.saved_model.save(root, os.path.join(temporary, str(version)), named)
+        names = os.path.join(assets, "class_names.json")
+        files.write_json(names, list(distilled.class_names))
+        root.class_names = tf.saved_model.Asset(names)
+        tf.saved_model.save(root, path, named)
 
 
 def _others(function, served, model):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from tfdistill._internal import fields
 
+_SAVED_MODEL = "saved_model.pb"
 # The end of the name under which what is replaced steps aside.
 _ASIDE = ".old"
 # What `replacing` makes of the name STEM.REST.
@@ -44,10 +45,29 @@ def saved_model(path: str | os.PathLike) -> str:
             taken.
     """
     path = local(path)
-    if os.path.isfile(os.path.join(path, "saved_model.pb")) or not os.path.isdir(path):
+    if os.path.isfile(os.path.join(path, _SAVED_MODEL)) or not os.path.isdir(path):
         return path
     versions = [name for name in os.listdir(path) if name.isdecimal()]
     return os.path.join(path, max(versions, key=int)) if versions else path
+
+
+def holds_versions(folder: str | os.PathLike) -> bool:
+    """Whether a folder holds numbered SavedModels, at least one, and nothing else.
+
+    Hidden files, and what an interrupted `replacing` has left, don't count.
+    """
+    folder = local(folder)
+    if not os.path.isdir(folder):
+        return False
+    names = [
+        name
+        for name in os.listdir(folder)
+        if not (name.startswith(".") or final_name(name))
+    ]
+    return bool(names) and all(
+        name.isdecimal() and os.path.isfile(os.path.join(folder, name, _SAVED_MODEL))
+        for name in names
+    )
 
 
 @contextlib.contextmanager
