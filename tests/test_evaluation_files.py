@@ -13,6 +13,7 @@ from tfdistill.cli import content, distill, distilled, evaluation_files, run_fol
 from tfdistill.cli import evaluate as evaluate_command
 from tfdistill.cli.errors import InputError
 from tfdistill.cli.evaluation_files import TEST
+from tfdistill.distilled import tfrecords
 from tfdistill.reporting import metrics
 from tfdistill.runs import files, headings
 
@@ -101,7 +102,7 @@ def test_other_data_of_the_same_name_are_other_data(tmp_path):
     known = SimpleNamespace(name="my", test=digits.test)
     for name, is_other in (("a", False), ("b", True)):
         path = str(tmp_path / name / "my.npz")
-        found = evaluation_files.of_other_data(str(folder), load, known, path)
+        found = evaluation_files.of_other_data(str(folder), load, known, path, None)
         assert found == is_other
 
 
@@ -228,6 +229,65 @@ def test_a_run_says_what_its_test_part_holds(tmp_path):
     known = headings.recorded(folder, headings.TEST)
     assert known == content.of_part(digits.test) != content.of_part(digits.train)
     assert content.is_same(known, known.partition("-")[0])
+
+
+def test_a_run_says_what_its_set_holds(tmp_path):
+    folder = baseline(tmp_path, "--num_sets=1")
+    own = tfrecords.fingerprint(folder / "distilled")
+    assert read(folder)["metrics.json"][metrics.SET] == own
+    set_ = tfdistill.DistilledDataset.load(folder / "distilled")
+    others = {"provenance": {}}, {"student": "mlp"}, {"labels": set_.labels[..., ::-1]}
+    same = []
+    for change in others:
+        set_.replace(**change).save(tmp_path / "other", overwrite=True)
+        same.append(tfrecords.fingerprint(tmp_path / "other") == own)
+    assert same == [True, True, False]
+    assert tfrecords.fingerprint(tmp_path) is None
+
+
+def test_results_of_a_set_stay_with_it(tmp_path, monkeypatch, capsys):
+    """One that replaces it, by hand or in Python, has results of its own."""
+    monkeypatch.chdir(tmp_path)
+    digits = tfdistill.load_dataset("digits")
+    drawn = [tfdistill.baselines.random_real(digits, steps=1, seed=k) for k in (0, 1)]
+    one, two = (each.replace(student="linear") for each in drawn)
+
+    def evaluate(count):
+        command = evaluate_command.COMMAND
+        flags = ["--dataset=digits", f"--num_students={count}", "--workdir=run"]
+        evaluate_command._run(command.parse(flags))
+        run_folder._held.pop().close()
+        return capsys.readouterr().out
+
+    def shown():
+        return [
+            row["num_students"] for row in tfdistill.report.Run.of_folder("run").rows
+        ]
+
+    one.save("run/distilled")
+    evaluate(4)
+    path = tmp_path / "run" / "metrics.json"
+    of_one = {**json.loads(path.read_text()), "num_sets": 2, TEST: "of another"}
+    path.write_text(json.dumps(of_one))
+    two.save("run/distilled", overwrite=True)
+    with pytest.raises(
+        ValueError, match="another distilled set .*: tfdistill evaluate"
+    ):
+        shown()
+    assert "metrics.json is of another distilled set" in evaluate(2)
+    evaluate(3)
+    evaluate(1)
+    assert read(tmp_path / "run")["metrics.json"] == of_one
+    with pytest.warns(UserWarning, match="Left out, .* in run/distilled: metrics.json"):
+        assert shown() == [3, 1, 2]
+    one.save("run/distilled", overwrite=True)
+    with pytest.warns(UserWarning, match="Left out"):
+        assert shown() == [4]
+    # Earlier versions did not say of which set it was.
+    del of_one[metrics.SET]
+    two.save("run/distilled", overwrite=True)
+    path.write_text(json.dumps(of_one))
+    assert shown() == [4, 1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ sys.path.insert(0, ROOT)
 
 from tfdistill.distilled import shipped  # noqa: E402
 from tfdistill.distilled.dataset import DistilledDataset  # noqa: E402
-from tfdistill.reporting.metrics import other_files, read_metrics  # noqa: E402
+from tfdistill.reporting.metrics import of_set  # noqa: E402
 
 FLAGS = flags.FLAGS
 paths.define("run", None, "The run folder.", required=True)
@@ -45,8 +45,7 @@ def measured(folder: str) -> list[dict]:
     Of each student there is the test of the most networks, trained as the images say,
     on the data that they are of.
     """
-    found = [os.path.join(folder, "metrics.json"), *other_files(folder)]
-    contents = [read_metrics(path) for path in found]
+    contents = [*of_set(folder)[0].values()]
     rows: dict = {}
     for content in contents:
         otherwise = any(content.get(name) for name in _OTHERWISE)

@@ -43,6 +43,7 @@ from tfdistill.cli import (
 from tfdistill.cli.command import Command, Flag, Group
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError, checking
+from tfdistill.reporting.metrics import SET
 
 _EVALUATE = "evaluation.evaluator:evaluate"
 _WHO_LEARNS = [
@@ -152,6 +153,8 @@ def _run(c):
     c = data.as_recorded(c, distilled.provenance)
     if c.pool is None:
         c = c.replace(pool=known.get("pool"))
+    with checking():
+        own = results.of_data(c.workdir)
     dataset = data.load(c)
     if not c.dry_run:
         run_folder.lock(c.workdir, evaluation_files.WRITTEN)
@@ -161,12 +164,12 @@ def _run(c):
         distilled.check_fits(dataset)
     _compare_names(distilled, dataset)
     if c.attack:
-        exposed.expose(c, distilled, dataset, given)
+        exposed.expose(c, distilled, dataset, own, given)
     else:
         if c.ordinary:
             recipe = training.ordinary(c, distilled.image_shape[-1])
             distilled = distilled.replace(recipe=recipe)
-        _test(c, distilled, dataset, known.get("new_head", False))
+        _test(c, distilled, dataset, own, known.get("new_head", False))
 
 
 def _compare_names(distilled, dataset):
@@ -181,7 +184,7 @@ def _compare_names(distilled, dataset):
     )
 
 
-def _one_if_alike(c, evaluator, distilled):
+def _one_if_alike(c, evaluator, distilled, own):
     """A configuration with one network, if each would be the same."""
     of_two = evaluator.dealt([distilled], 2, shuffle_steps=c.shuffle_steps)
     if c.pool or len(of_two) == 2:
@@ -189,11 +192,11 @@ def _one_if_alike(c, evaluator, distilled):
     if c.num_students > 1:
         print("One network is tested: all would start from the images' own weights.")
     # Nor does the seed make it another one.
-    seed = evaluation_files.known(c.workdir, "metrics").get("seed", c.seed)
+    seed = evaluation_files.main(c.workdir, own).get("seed", c.seed)
     return c.replace(num_students=1, seed=seed)
 
 
-def _test(c, distilled, dataset, new_head):
+def _test(c, distilled, dataset, own, new_head):
     """Tests fresh networks; shows the result and writes it."""
     from tfdistill.evaluation import turns
     from tfdistill.evaluation.evaluator import Evaluator
@@ -216,7 +219,7 @@ def _test(c, distilled, dataset, new_head):
             side_by_side=1 if c.num_students == 1 else 2,
             journal=None if c.dry_run else journal,
         )
-    c = _one_if_alike(c, evaluator, distilled)
+    c = _one_if_alike(c, evaluator, distilled, own)
     count = len(
         evaluator.dealt([distilled], c.num_students, shuffle_steps=c.shuffle_steps)
     )
@@ -245,6 +248,7 @@ def _test(c, distilled, dataset, new_head):
     found = {
         **results.evaluation_json(result, student, dataset.name),
         evaluation_files.TEST: content.of_part(dataset.test),
+        SET: own,
         "shuffle_steps": c.shuffle_steps,
         "seed": c.seed,
     }
@@ -262,7 +266,7 @@ def _test(c, distilled, dataset, new_head):
         if "changes" in found:
             name += evaluation_files.plain("-".join(["", *(c.changes or ["none"])]))
     if evaluation_files.of_other_data(
-        c.workdir, distilled.provenance, dataset, c.dataset
+        c.workdir, distilled.provenance, dataset, c.dataset, own
     ):
         found["other_data"] = True
         name += "-on-" + evaluation_files.plain(dataset.name)
@@ -272,7 +276,7 @@ def _test(c, distilled, dataset, new_head):
             found["other_pool"] = os.path.basename(os.path.normpath(c.pool))
             found["start"] = start
             name += "-pool-" + evaluation_files.base(c.pool)
-    sets = evaluation_files.known(c.workdir, "metrics").get("num_sets", 1)
+    sets = evaluation_files.main(c.workdir, own).get("num_sets", 1)
     if sets > 1:
         found["num_sets"] = 1
         if name == "metrics":

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from tfdistill.cli import content, own_names, run_folder
 from tfdistill.cli.errors import checking
-from tfdistill.reporting.metrics import read_figures
+from tfdistill.reporting import metrics
 from tfdistill.runs import files, headings
 
 #: In a file of results: what the test part holds, as `content.of_part` says.
 TEST = "test_data"
-# Of what it is, besides its name; all but the last are hashes.
+# Of what it is, besides its name and the distilled set; all but the last are hashes.
 _OF = (TEST, "start", "student")
 # What is said of networks, besides means and deviations: figures, and their training.
 _DETAILS = ("accuracy_per_class", "confusion", "mistakes")
@@ -45,7 +45,20 @@ def known(folder: str, name: str) -> dict:
     if not os.path.isfile(path):
         return {}
     with checking():
-        return read_figures(path)
+        return metrics.read_figures(path)
+
+
+def main(folder: str, own: str | None) -> dict:
+    """What the file of the main evaluation of a distilled set holds; nothing if none.
+
+    Args:
+        folder: The run folder.
+        own: The hash of the set.
+
+    Raises:
+        InputError: If a file is damaged.
+    """
+    return known(folder, _of_set(folder, "metrics", own))
 
 
 def tidy(folder: str) -> None:
@@ -91,7 +104,9 @@ def of_other_pool(provenance: Mapping, pool: str, start: str) -> bool:
     return not recorded or os.path.realpath(pool) != os.path.realpath(recorded)
 
 
-def of_other_data(folder: str, provenance: Mapping, dataset, path: str) -> bool:
+def of_other_data(
+    folder: str, provenance: Mapping, dataset, path: str, own: str | None
+) -> bool:
     """Whether real data have another test part than the run's.
 
     The run says what its test part holds; one of an earlier version, what the data are
@@ -102,12 +117,15 @@ def of_other_data(folder: str, provenance: Mapping, dataset, path: str) -> bool:
         provenance: Of its distilled data.
         dataset: The `Dataset`.
         path: Where it was read.
+        own: The hash of the distilled data.
     """
-    metrics = known(folder, "metrics")
-    own = metrics.get(TEST) or headings.recorded(folder, headings.TEST)
-    if own:
-        return not content.is_same(str(own), content.of_part(dataset.test))
-    name = metrics.get("dataset") or provenance.get("dataset")
+    found = main(folder, own)
+    test = found.get(TEST)
+    if not test and _of_set(folder, "metrics", own) == "metrics":
+        test = headings.recorded(folder, headings.TEST)
+    if test:
+        return not content.is_same(str(test), content.of_part(dataset.test))
+    name = found.get("dataset") or provenance.get("dataset")
     if name not in (None, dataset.name):
         return True
     recorded = provenance.get("load", {}).get("dataset")
@@ -122,22 +140,27 @@ def write(
     """Writes an evaluation beside others of other numbers of networks.
 
     The one of the most networks has the plain name. A file of other data, or of another
-    network, model or pool, that is called the same is left as it is: the name of this
-    one ends in a few digits of what it is of.
+    network, model, pool or distilled set, that is called the same is left as it is: the
+    name of this one ends in a few digits of what it is of.
 
     Args:
         folder: The run folder.
         name: Of the file, without ".json".
-        found: The evaluation; "test_data", and "start" of another pool or of a model,
-            are hashes of what it is of.
+        found: The evaluation; "test_data", "distilled_data", and "start" of another
+            pool or of a model, are hashes of what it is of.
         counted: Which of its keys is the number of networks.
 
     Returns:
         The name of the file that was written, and what was in the file of the plain
         name before.
     """
-    name = _own(folder, name, found)
+    taken, name = name, _own(folder, name, found)
     before = known(folder, name)
+    if not metrics.is_of(known(folder, taken), found.get(metrics.SET)):
+        print(
+            f"{taken}.json is of another distilled set; what is found of this one is "
+            f"called {name}."
+        )
 
     def put(name, found):
         with run_folder.writing(folder):
@@ -177,8 +200,16 @@ def _is_of_networks(key):
     return key.endswith(("_mean", "_std")) or key in _DETAILS + _TRAINING
 
 
+def _of_set(folder, name, own):
+    """A name, with digits of the distilled set if that file is of another one."""
+    if metrics.is_of(known(folder, name), own):
+        return name
+    return metrics.of_another(name, own)
+
+
 def _own(folder, name, found):
     """A name, with digits of what this is of if that file is of something else."""
+    name = _of_set(folder, name, found.get(metrics.SET))
     before = known(folder, name)
     marks = [_mark(key, found) for key in _OF if _differs(key, before, found)]
     return "-".join([name, *marks])

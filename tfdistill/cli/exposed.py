@@ -5,15 +5,17 @@ import functools
 from tfdistill._internal import spread
 from tfdistill.cli import content, evaluation_files, objectives, results, students
 from tfdistill.cli.errors import checking
+from tfdistill.reporting.metrics import SET
 
 
-def expose(c, distilled, dataset, given: str | None) -> None:
+def expose(c, distilled, dataset, own: str | None, given: str | None) -> None:
     """Measures networks' exposure; shows it and writes it.
 
     Args:
         c: The command's `Configuration`.
         distilled: The attack, a `DistilledDataset`.
         dataset: The real data.
+        own: The hash of the attack, as it is saved.
         given: The path of what is measured, if it is not whom the attack is for.
     """
     from tfdistill.reporting import plots
@@ -44,12 +46,12 @@ def expose(c, distilled, dataset, given: str | None) -> None:
         f"{names[1]}; % of the test images of {dataset.name}:"
     )
     _show(found, len(starts), *names)
-    name, own = "exposure", {}
+    name, start = "exposure", {}
     if given:
         name += f"-{evaluation_files.base(given)}"
-        own["start"] = content.of_path(c.model or students.pool_list(c))
+        start["start"] = content.of_path(c.model or students.pool_list(c))
     if evaluation_files.of_other_data(
-        c.workdir, distilled.provenance, dataset, c.dataset
+        c.workdir, distilled.provenance, dataset, c.dataset, own
     ):
         name += "-on-" + evaluation_files.plain(dataset.name)
     written, _ = evaluation_files.write(
@@ -60,7 +62,8 @@ def expose(c, distilled, dataset, given: str | None) -> None:
             "num_networks": len(starts),
             "dataset": dataset.name,
             evaluation_files.TEST: content.of_part(dataset.test),
-            **own,
+            **start,
+            SET: own,
             "seed": c.seed,
             "trainings": found,
         },

@@ -11,6 +11,7 @@ from tfdistill._internal import fields
 from tfdistill.cli import lost_workers, run_folder
 from tfdistill.cli.command import Flag
 from tfdistill.cli.errors import IncompleteError, InputError
+from tfdistill.reporting.metrics import SET
 from tfdistill.runs import files
 
 # More classes than lines are of no use on a screen: of these, the lowest are shown.
@@ -69,6 +70,7 @@ class Result:
         if self._writes:
             with run_folder.writing(self._folder):
                 save_data(self._folder, distilled)
+            self._content[SET] = of_data(self._folder)
 
     def add(self, content: Mapping) -> None:
         """Adds to metrics.json, and writes it.
@@ -187,6 +189,17 @@ def num_bytes(distilled) -> int:
 def save_data(folder: str, distilled) -> None:
     """Writes a `DistilledDataset` into a run folder."""
     distilled.save(os.path.join(folder, "distilled"), overwrite=True)
+
+
+def of_data(folder: str) -> str | None:
+    """What the distilled set in a run folder holds, as a hash; None if there is none.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    from tfdistill.distilled import tfrecords
+
+    return tfrecords.fingerprint(os.path.join(folder, "distilled"))
 
 
 def save_student(folder: str, distilled, model) -> None:

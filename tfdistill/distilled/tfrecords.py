@@ -32,6 +32,8 @@ _FORMAT = 1
 _METADATA = "tfdistill.json"
 _RECORDS = "distilled-train.tfrecord-00000-of-00001"
 _WEIGHTS = "initial_weights.npz"
+# What says how a set was made and whom for, and nothing that networks learn from.
+_ABOUT = ("provenance", "created", "versions", "student")
 
 
 def signature(content: dict) -> str:
@@ -39,6 +41,24 @@ def signature(content: dict) -> str:
     checksums = {k: v for k, v in content["sha256"].items() if k != _METADATA}
     text = json.dumps({**content, "sha256": checksums}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprint(folder: str | os.PathLike) -> str | None:
+    """What a saved set holds, as a hash: of what networks learn from.
+
+    The same set that was saved anew, or made in another way, has the same.
+
+    Args:
+        folder: Of the set.
+
+    Returns:
+        The hash; None if there is no set.
+    """
+    path = os.path.join(files.local(folder), _METADATA)
+    if not os.path.isfile(path):
+        return None
+    content = files.read_json(path)
+    return signature({k: v for k, v in content.items() if k not in _ABOUT})[:16]
 
 
 def save(distilled, folder: str | os.PathLike, overwrite: bool) -> None:

@@ -1,7 +1,8 @@
-"""`metrics.json` of a run folder, as a report reads it."""
+"""What a run folder says of its distilled set: `metrics.json` and files beside it."""
 
 import contextlib
 import os
+import shlex
 import types
 from collections.abc import Mapping
 
@@ -9,6 +10,8 @@ from tfdistill._internal import fields
 from tfdistill.reporting.measure import Measure
 from tfdistill.runs import files
 
+#: In a file of results: what the distilled set holds, a hash; earlier ones have none.
+SET = "distilled_data"
 _CHANGE = fields.Kind(
     "a number, true or false",
     lambda value: fields.SWITCH.holds(value) or fields.FIGURE.holds(value),
@@ -30,6 +33,7 @@ _FIELDS = {
     "other_pool": fields.TEXT,
     "dataset": fields.TEXT,
     "test_data": fields.TEXT,
+    SET: fields.TEXT,
     "student": fields.TEXT,
     "initial_weights": fields.TEXT,
     "selection": fields.TEXT,
@@ -65,6 +69,60 @@ def other_files(folder: str | os.PathLike) -> list[str]:
         if name.startswith("metrics-") and name.endswith(".json")
         if files.final_name(name) is None
     ]
+
+
+def is_of(content: Mapping, own: str | None) -> bool:
+    """Whether a file's content may be of a distilled set.
+
+    Args:
+        content: Of a file of results.
+        own: The hash of the set, or None if it is unknown.
+    """
+    return own is None or content.get(SET, own) == own
+
+
+def of_another(name: str, own: str) -> str:
+    """What a file is called if the one of that name is of another distilled set.
+
+    Args:
+        name: Of the file, without ".json".
+        own: The hash of the set.
+    """
+    return f"{name}-{own[:8]}"
+
+
+def of_set(folder: str | os.PathLike) -> tuple[dict[str, dict], list[str]]:
+    """The evaluations of the distilled set that is in a run folder.
+
+    Args:
+        folder: The run folder, which has a metrics.json.
+
+    Returns:
+        The content of each file by its path, the main evaluation first; and the paths
+        of those that are of another set.
+
+    Raises:
+        ValueError: If one is damaged, or none is a main one of this set.
+    """
+    from tfdistill.distilled import tfrecords
+
+    data = os.path.join(folder, "distilled")
+    own = tfrecords.fingerprint(data)
+    path = os.path.join(folder, "metrics.json")
+    contents = {each: read_metrics(each) for each in [path, *other_files(folder)]}
+    found = {each: of for each, of in contents.items() if is_of(of, own)}
+    if own and path not in found:
+        main = os.path.join(folder, f"{of_another('metrics', own)}.json")
+        if main not in found:
+            where = shlex.quote(str(folder))
+            way_out = f"tfdistill evaluate --workdir={where} tests that one"
+            if "unfinished" in contents[path]:
+                way_out = "the command that began the run goes on with it"
+            raise ValueError(
+                f"{path} is of another distilled set than the one in {data}: {way_out}."
+            )
+        found = {main: found.pop(main), **found}
+    return found, [each for each in contents if each not in found]
 
 
 def unfinished(path: str | os.PathLike) -> list[str]:

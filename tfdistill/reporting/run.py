@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 import shlex
+import warnings
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -13,13 +14,7 @@ from tfdistill.distilled.dataset import DistilledDataset
 from tfdistill.evaluation.result import Evaluation
 from tfdistill.inner.objectives.base import Objective
 from tfdistill.reporting import measure
-from tfdistill.reporting.metrics import (
-    MAIN,
-    TESTS,
-    check_classes,
-    other_files,
-    read_metrics,
-)
+from tfdistill.reporting.metrics import MAIN, TESTS, check_classes, of_set
 from tfdistill.runs import files
 
 _FLAGS = re.compile(r"--(?P<off>no)?(?P<name>\w+)(?:=(?P<value>.*))?")
@@ -40,8 +35,8 @@ class Run:
     Attributes:
         name: Its name in the report.
         distilled: The data that students learned from.
-        metrics: The content of `metrics.json`: the main evaluation, and facts about the
-            run.
+        metrics: The content of `metrics.json`, or of the file that has its place for
+            the set that is in the folder: the main evaluation, and facts about the run.
         rows: All evaluations; "what" says what students learned from, and the main one
             has the key "main".
         folder: The run folder, or None.
@@ -75,6 +70,9 @@ class Run:
     ) -> "Run":
         """A finished run of the command line.
 
+        Evaluations of another distilled set than the one that is in the folder are left
+        out, with a warning.
+
         Args:
             folder: The run folder of `tfdistill distill` or `tfdistill baseline`.
             objective: An object of your own class that the data is for; it writes the
@@ -82,7 +80,8 @@ class Run:
 
         Raises:
             FileNotFoundError: If there is no distilled data set in the folder.
-            ValueError: If the run is not finished, or a file of it is damaged.
+            ValueError: If the run is not finished, a file of it is damaged, or its main
+                evaluation is of another distilled set.
         """
         folder = files.local(folder)
         path = os.path.join(folder, "metrics.json")
@@ -92,9 +91,16 @@ class Run:
             raise ValueError(
                 f"{folder} holds no finished run ({path} is absent){way_out}."
             )
-        metrics = read_metrics(path)
         distilled = DistilledDataset.load(data, objective=objective)
+        found, left_out = of_set(folder)
+        (path, metrics), *others = found.items()
         check_classes(path, metrics, distilled.num_classes)
+        if left_out:
+            warnings.warn(
+                f"Left out, as they are of another distilled set than the one in "
+                f"{data}: {', '.join(map(os.path.basename, left_out))}.",
+                stacklevel=2,
+            )
         record = files.read_json(os.path.join(data, "tfdistill.json"))
         record = {"created": "", "versions": {}, **record}
         recorded = distilled.provenance.get("flags", "")
@@ -104,7 +110,7 @@ class Run:
             name=os.path.basename(os.path.abspath(folder)),
             distilled=distilled,
             metrics=metrics,
-            rows=_rows(folder, metrics, what),
+            rows=_rows(metrics, [content for _, content in others], what),
             folder=folder,
             record=record,
             flags=flags,
@@ -268,7 +274,7 @@ def _way_to_metrics(folder, data):
     return f": tfdistill evaluate --workdir={shlex.quote(folder)} makes it"
 
 
-def _rows(folder, metrics, what):
+def _rows(metrics, contents, what):
     tested = []
     for name, key in TESTS.items():
         if name == MAIN:
@@ -276,8 +282,7 @@ def _rows(folder, metrics, what):
         elif key in metrics:
             tested.append({"what": _WORDS.get(name, name), **metrics[key]})
     others = []
-    for path in other_files(folder):
-        content = read_metrics(path)
+    for content in contents:
         how = ", in another order" if content.get("shuffle_steps") else ""
         if "updates" in content:
             how = f", by {content['updates']:,} ordinary updates"
