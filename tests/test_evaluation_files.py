@@ -16,6 +16,7 @@ from tfdistill.cli.evaluation_files import TEST
 from tfdistill.distilled import tfrecords
 from tfdistill.reporting import metrics
 from tfdistill.runs import files, headings
+from tfdistill.weights import pool as pools
 
 LINEAR = ["--dataset=digits", "--student=linear", "--steps=1", "--num_students=2"]
 
@@ -346,3 +347,41 @@ def test_results_of_the_largest_seed_are_read(tmp_path):
     says = f"seed must be a whole number from 0 to {2**63 - 1}, not {2**63}"
     with pytest.raises(ValueError, match=says):
         metrics.read_figures(path)
+
+
+def test_exposure_of_a_pool_that_was_made_anew_has_a_file_of_its_own(tmp_path):
+    about = {"student": "linear", "dataset": "digits", "num_classes": 10}
+    about["normalization"] = tfdistill.load_dataset("digits").normalization
+    folder, run = tmp_path / "pool", tmp_path / "run"
+
+    def pooled():
+        folder.mkdir(exist_ok=True)
+        path = str(folder / "a.weights.h5")
+        tfdistill.students.linear((8, 8, 1)).save_weights(path)
+        member = pools.Member(path, files.sha256(path), 0.5)
+        manifest = pools.manifest(str(folder), [member], 0, **about)
+        (folder / pools.MANIFEST).write_text(manifest)
+
+    def measured(*flags):
+        asked = [f"--workdir={run}", "--attack", *flags]
+        evaluate_command._run(evaluate_command.COMMAND.parse(asked))
+        run_folder._held.pop().close()
+        return {path.name: path.read_bytes() for path in run.glob("exposure*.json")}
+
+    pooled()
+    load = {
+        "dataset": "digits",
+        "pool": str(folder),
+        "pool_content": content.of_path(folder / pools.MANIFEST),
+    }
+    data = tfdistill.baselines.random_real(tfdistill.load_dataset("digits"), steps=1)
+    provenance = {"attack": [0, 1], "dataset": "digits", "load": load}
+    data = data.replace(provenance=provenance, student="linear")
+    data.save(run / "distilled")
+    first = measured()
+    assert list(first) == ["exposure.json"]
+    assert list(measured(f"--pool={folder}")) == ["exposure.json"]
+    pooled()
+    found = measured()
+    assert sorted(found) == ["exposure-pool.json", "exposure.json"]
+    assert found["exposure.json"] == first["exposure.json"]

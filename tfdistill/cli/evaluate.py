@@ -149,7 +149,7 @@ def _run(c):
         )
     student = c.student or students.recorded(distilled.student, c.workdir)
     c = c.replace(student=student)
-    given, known = c.model or c.pool, distilled.provenance.get("load", {})
+    known = distilled.provenance.get("load", {})
     c = data.as_recorded(c, distilled.provenance)
     if c.pool is None:
         c = c.replace(pool=known.get("pool"))
@@ -164,7 +164,7 @@ def _run(c):
         distilled.check_fits(dataset)
     _compare_names(distilled, dataset)
     if c.attack:
-        exposed.expose(c, distilled, dataset, own, given)
+        exposed.expose(c, distilled, dataset, own)
     else:
         if c.ordinary:
             recipe = training.ordinary(c, distilled.image_shape[-1])

@@ -8,7 +8,7 @@ from tfdistill.cli.errors import checking
 from tfdistill.reporting.metrics import SET
 
 
-def expose(c, distilled, dataset, own: str | None, given: str | None) -> None:
+def expose(c, distilled, dataset, own: str | None) -> None:
     """Measures networks' exposure; shows it and writes it.
 
     Args:
@@ -16,7 +16,6 @@ def expose(c, distilled, dataset, own: str | None, given: str | None) -> None:
         distilled: The attack, a `DistilledDataset`.
         dataset: The real data.
         own: The hash of the attack, as it is saved.
-        given: The path of what is measured, if it is not whom the attack is for.
     """
     from tfdistill.reporting import plots
     from tfdistill.runs.progress import Progress
@@ -39,17 +38,20 @@ def expose(c, distilled, dataset, own: str | None, given: str | None) -> None:
     names = [
         distilled.class_names[k] for k in (attack.attack_class, attack.target_class)
     ]
-    of = given or distilled.student
+    name, start, of = "exposure", {}, distilled.student
+    if whose := c.model or c.pool:
+        start["start"] = content.of_path(c.model or students.pool_list(c))
+        if c.model or evaluation_files.of_other_pool(
+            distilled.provenance, whose, start["start"]
+        ):
+            of = whose
+            name += f"-{evaluation_files.base(whose)}"
     print(
         f"{len(starts)} networks ({of}), after {distilled.num_steps} steps on "
         f"{distilled.num_images} images that are to make them call {names[0]} "
         f"{names[1]}; % of the test images of {dataset.name}:"
     )
     _show(found, len(starts), *names)
-    name, start = "exposure", {}
-    if given:
-        name += f"-{evaluation_files.base(given)}"
-        start["start"] = content.of_path(c.model or students.pool_list(c))
     if evaluation_files.of_other_data(
         c.workdir, distilled.provenance, dataset, c.dataset, own
     ):
