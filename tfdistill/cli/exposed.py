@@ -40,10 +40,10 @@ def expose(c, distilled, dataset, own: str | None) -> None:
     ]
     name, start, of = "exposure", {}, distilled.student
     if whose := c.model or c.pool:
-        start["start"] = content.of_path(c.model or students.pool_list(c))
-        if c.model or evaluation_files.of_other_pool(
-            distilled.provenance, whose, start["start"]
-        ):
+        held = content.of_path(c.model or students.pool_list(c)) or ""
+        start["start"] = held
+        known = distilled.provenance
+        if c.model or evaluation_files.of_other_pool(known, whose, held):
             of = whose
             name += f"-{evaluation_files.base(whose)}"
     print(
