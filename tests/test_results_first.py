@@ -570,7 +570,7 @@ def test_evaluate_and_baseline_test_one_network_of_those_that_are_alike(student,
     data = data.replace(initial_weights=start, student=student)
     evaluator = tfdistill.Evaluator(student, data)
     c = main.command("evaluate").parse(["--workdir=none", "--num_students=5"])
-    assert evaluate._one_if_alike(c, evaluator, data).num_students == count
+    assert evaluate._one_if_alike(c, evaluator, data, None).num_students == count
     assert len(evaluator.dealt([data], baseline._count(c, [data]))) == count
     # One network for each set, even of fewer.
     assert len(evaluator.dealt(9 * [data], baseline._count(c, 9 * [data]))) == 9
