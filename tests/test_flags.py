@@ -613,6 +613,24 @@ def test_a_method_sets_the_flags_that_are_not_given(name):
     assert other.images_per_class == 3
 
 
+@pytest.mark.parametrize("own", ["unrolled", "teaching", "windows", "ridge"])
+@pytest.mark.parametrize("asked", ["unrolled", "teaching", "windows", "ridge"])
+def test_a_method_beside_the_flags_of_a_run_is_that_of_the_run(asked, own, tmp_path):
+    distill, path = main.command("distill"), tmp_path / "flags.txt"
+    path.write_text(distill.record(distill.parse(["--workdir=w", f"--method={own}"])))
+    again = [f"--flagfile={path}", "--workdir=v", f"--method={asked}"]
+    if asked == own:
+        assert distill.parse([*again, "--seed=1"]).method == own
+        return
+    with pytest.raises(InputError, match=f"{asked} does not go with .* by .*{own},"):
+        distill.parse(again)
+    # A file of a few flags leaves the others to the method.
+    path.write_text(f"--method={own}\n--images_per_class=3\n")
+    found = distill.parse(again)
+    alone = distill.parse(["--workdir=v", f"--method={asked}", "--images_per_class=3"])
+    assert distill.record(found) == distill.record(alone)
+
+
 @pytest.mark.parametrize(
     ("arguments", "shown", "left_out"),
     [

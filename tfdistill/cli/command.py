@@ -140,6 +140,10 @@ def _nothing(given) -> dict:
     return {}
 
 
+def _all_is_well(given, read) -> None:
+    del given, read
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
     """One command of tfdistill.
@@ -158,6 +162,8 @@ class Command:
         preset: Gives values to flags that are not given, from those that are.
         unused: The flags that have no use beside the values of others: by the name of
             each, these others with their values.
+        check_typed: Refuses flags that are typed, by an `InputError`, if what flagfiles
+            give would leave them without effect.
     """
 
     name: str
@@ -173,6 +179,7 @@ class Command:
     )
     preset: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _nothing
     unused: Callable[[Configuration], Mapping[str, Mapping[str, Any]]] = _nothing
+    check_typed: Callable[[Mapping[str, Any], Mapping[str, Any]], None] = _all_is_well
 
     @property
     def flags(self) -> dict[str, Flag]:
@@ -192,6 +199,7 @@ class Command:
         """
         apart = typed.apart(arguments, self.flags)
         read, words = (_values(self, each) for each in apart)
+        self.check_typed(_given(words, self.flags), _given(read, self.flags))
         values = {k: words[k] if words[k].present else read[k] for k in self.flags}
         found = {name: values[name].value for name in self.flags}
         for name, flag in self.flags.items():
@@ -336,6 +344,10 @@ def _values(command, arguments):
             "form --name=value only."
         )
     return values
+
+
+def _given(values, names):
+    return {name: values[name].value for name in names if values[name].present}
 
 
 def _check_typed(flag, value, arguments):

@@ -38,16 +38,8 @@ from tfdistill.cli.errors import checking
 from tfdistill.reporting.metrics import TESTS
 
 _OWNED = (
-    "flags.txt",
-    "distilled",
-    "student",
-    "metrics*.json",
-    "exposure*.json",
-    "report.html",
-    "images",
-    "logs",
-    "backup",
-    "journal",
+    *("flags.txt", "distilled", "student", "metrics*.json", "exposure*.json"),
+    *("report.html", "images", "logs", "backup", "journal"),
 )
 _RESULT = [
     *run_folder.flags("run"),
@@ -392,6 +384,7 @@ COMMAND = Command(
     resolve=_resolve,
     preset=methods.preset,
     unused=methods.unused,
+    check_typed=methods.check_typed,
     examples=(
         "tfdistill distill --dataset=digits --workdir=run",
         "tfdistill distill --dataset=mnist --download --start=k_means --workdir=run",

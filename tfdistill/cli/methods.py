@@ -9,6 +9,7 @@ from typing import Any
 
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
+from tfdistill.cli.errors import InputError
 
 # To be trained on by the learned steps, in their order.
 _OF_STEPS = {
@@ -166,6 +167,32 @@ def preset(given: Mapping[str, Any]) -> dict[str, Any]:
     if "images_per_class" in given:  # the two say the same in other words
         values.pop("images_per_step", None)
     return values
+
+
+def check_typed(typed: Mapping[str, Any], read: Mapping[str, Any]) -> None:
+    """Refuses a --method that is typed beside the flags of a run by another one.
+
+    Such a run has recorded all that its method sets, which would stay.
+
+    Args:
+        typed: Flags that are typed, by name.
+        read: Those that flagfiles give.
+
+    Raises:
+        InputError: If the method would not be the typed one.
+    """
+    if "method" not in typed or "method" not in read:
+        return
+    asked, own = typed["method"], read["method"]
+    if not {*METHODS[own]} - {"images_per_step"} <= {*read}:
+        return
+    set_now = METHODS[asked].items()
+    if any(name not in typed and read.get(name, v) != v for name, v in set_now):
+        raise InputError(
+            f"--method={asked} does not go with the flags of a run by --method={own}, "
+            "which say all that a method sets: leave --flagfile out, and type those of "
+            "its flags that are to stay."
+        )
 
 
 def shown(flags: Iterable[Flag]) -> list[Flag]:
