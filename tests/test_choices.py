@@ -67,11 +67,12 @@ def chosen(workdir, output):
             id="optimized_real",
         ),
         pytest.param(
-            (*BASELINE, "--nearest_neighbours", "--num_sets=2"), id="nearest_neighbours"
+            ("baseline", "--steps=2", "--nearest_neighbours", "--num_sets=2"),
+            id="nearest_neighbours",
         ),
         pytest.param(
             (
-                *(*BASELINE, "--nearest_neighbours", "--num_sets=2"),
+                *("baseline", "--steps=2", "--nearest_neighbours", "--num_sets=2"),
                 "--kind=optimized_real",
             ),
             id="the best of nearest_neighbours",

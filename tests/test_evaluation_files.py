@@ -198,7 +198,8 @@ def test_all_figures_of_an_attack_are_of_the_same_networks(tmp_path):
 
 
 def test_a_run_without_a_student_asks_for_one(tmp_path):
-    baseline(tmp_path, "--nearest_neighbours", "--num_sets=1")
+    run = "baseline", "--workdir=run", "--steps=1", "--num_sets=1"
+    commands.succeed(*run, "--nearest_neighbours", cwd=tmp_path)
     process = commands.run("evaluate", "--workdir=run", cwd=tmp_path)
     assert process.returncode == 2
     assert "--student is missing: the images in --workdir=run are for" in process.stderr

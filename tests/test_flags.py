@@ -701,6 +701,16 @@ def test_flags_without_use_are_recorded_and_not_shown(arguments, shown, left_out
         ("--architectures=3", "--architectures has no effect without --widths"),
         ("--method=ridge --momentum=0.9", "ridge and with --recipe=ordinary"),
         ("--images_per_step=7 --images_per_class=3", "effect with --images_per_step=7"),
+        (
+            "baseline --nearest_neighbours --student=linear",
+            "--student has no effect with --nearest_neighbours: leave",
+        ),
+        ("baseline --nearest_neighbours --num_students=2", "effect with --nearest"),
+        ("baseline --kind=herding --num_sets=2", "--num_sets .* with --kind=herding:"),
+        (
+            "baseline --kind=none --initial_weights=pretrained --pool=p --steps=2",
+            "--steps has no effect with --kind=none",
+        ),
         ("baseline --pool_student=1", "--pool_student has no effect without --pool"),
         ("baseline --nearest_neighbours --learned_rates=r", "--learned_rates is for"),
         (

@@ -1033,7 +1033,7 @@ def test_a_clock_counts_the_seconds_of_all_processes(tmp_path):
 
 
 def test_a_run_that_replaces_another_has_its_own_seconds(tmp_path):
-    flags = ["--dataset=digits", "--num_sets=1", "--num_students=1", "--steps=1"]
+    flags = ["--dataset=digits", "--num_sets=1", "--steps=1"]
     flags += ["--nearest_neighbours", f"--workdir={tmp_path / 'run'}"]
     commands.succeed("baseline", *flags)
     left = {"seconds": 50_000, "cpu_seconds": 90_000}

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 
-# What each budget adds to a flagfile; "full" adds nothing.
+# What each budget adds to a flagfile, where it has an effect; "full" adds nothing.
 _BUDGETS = {
     "smoke": {
         "pretrain": [
@@ -32,6 +32,12 @@ _BUDGETS = {
         "distill": ["--batch_size=256", "--num_students=20"],
         "baseline": ["--num_students=20"],
     },
+}
+# What has no effect beside a line of a flagfile.
+_WITHOUT_EFFECT = {
+    "--nearest_neighbours": ["--num_students"],
+    "--kind=average_real": ["--num_sets"],
+    "--kind=none": ["--num_sets"],
 }
 
 
@@ -71,8 +77,10 @@ class Cell:
         ]
         if budget == "hour" and self.two_cores:
             return arguments
-        arguments += _BUDGETS.get(budget, {}).get(self.command, [])
         own = self._flagfile()
+        added = _BUDGETS.get(budget, {}).get(self.command, [])
+        without = [flag for line in own for flag in _WITHOUT_EFFECT.get(line, ())]
+        arguments += [flag for flag in added if flag.partition("=")[0] not in without]
         if budget == "smoke" and any(line.startswith("--updates=") for line in own):
             arguments.append("--updates=20")
         arguments += self.hour if budget == "hour" else ()

@@ -22,7 +22,6 @@ from tfdistill.cli import (
     data,
     dry_run,
     machine,
-    methods,
     rehearsal,
     results,
     run_folder,
@@ -202,6 +201,9 @@ def _draw(c, dataset, start):
     from tfdistill.studies import baselines
 
     sizes = {"images_per_class": c.images_per_class, "steps": c.steps}
+    if c.kind == "none":  # a set for the form of the data: nothing learns from it
+        sets = [baselines.random_real(dataset, images_per_class=1, steps=1)]
+        return students.with_start(c, sets, start)
     if c.kind in _ALONE:
         made = getattr(baselines, c.kind)(dataset, **sizes)
         return students.with_start(c, [made], start)
@@ -331,7 +333,7 @@ def _finish(c, sets, chosen, result, model, dataset, seconds, progress):
         kept.attempt(what, make)
     images = distilled.num_images if sets else "no"
     does = "classifies by" if c.nearest_neighbours else "learns from"
-    several = f"{len(sets)} sets"
+    several = f"{len(sets)} set{'s' * (len(sets) > 1)}" if sets else ""
     if 0 < len(sets) < c.num_sets and c.kind not in _ALONE:
         several = f"{len(sets)} of {c.num_sets} sets: more --num_students test all"
     details = ", ".join(filter(None, [c.kind, several, chosen]))
@@ -382,7 +384,7 @@ COMMAND = Command(
     ),
     run=run,
     resolve=_resolve,
-    unused=methods.unused,
+    unused=baseline_data.unused,
     examples=(
         "tfdistill baseline --dataset=mnist --kind=k_means --workdir=means",
         "tfdistill baseline --dataset=mnist --learned_rates=steps --workdir=random",

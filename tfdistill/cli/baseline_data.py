@@ -1,10 +1,11 @@
-"""What tfdistill baseline reads beside its data, and the flags that name it."""
+"""What tfdistill baseline reads beside its data, and the flags that go together."""
 
 import os
 import shlex
+from typing import Any
 
 from tfdistill._internal import code
-from tfdistill.cli import data, run_folder
+from tfdistill.cli import data, methods, run_folder
 from tfdistill.cli.command import Flag
 from tfdistill.cli.configuration import Configuration
 from tfdistill.cli.errors import InputError
@@ -25,6 +26,23 @@ LEARNED_RATES = Flag(
     "The run folder of a distillation with learned steps: its rates are tried, too.",
     value="FOLDER",
 )
+# Flags that have no use where others have these values.
+_UNUSED: methods.Unused = [
+    (
+        {"nearest_neighbours": True},
+        {
+            *("student", "num_students", "initial_weights"),
+            *("pool", "pool_student", "new_head"),
+        },
+    ),
+    ({"kind": "none"}, {"images_per_class", "steps", "num_sets"}),
+    *(({"kind": kind}, {"num_sets"}) for kind in ("average_real", "herding")),
+]
+
+
+def unused(configuration: Configuration) -> dict[str, dict[str, Any]]:
+    """The flags of the command that have no use, as `methods.unused` gives them."""
+    return methods.unused(configuration, _UNUSED)
 
 
 def source(configuration: Configuration, dataset, start):

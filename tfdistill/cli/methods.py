@@ -94,8 +94,9 @@ _MEAN_STEPS = {
 }
 
 
-# Flags that have no use where others have these values.
-_UNUSED: list[tuple[dict[str, Any], set[str]]] = [
+#: Flags that have no use where others have these values.
+Unused = list[tuple[dict[str, Any], set[str]]]
+_UNUSED: Unused = [
     ({"meta_gradient": "back_gradient"}, {"penalty", "margin", "mirrored", "features"}),
     ({"meta_gradient": "ridge"}, {"judgements", "keep_every"}),
     (
@@ -128,18 +129,21 @@ _UNUSED: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 
-def unused(configuration: Configuration) -> dict[str, dict[str, Any]]:
+def unused(
+    configuration: Configuration, more: Unused | None = None
+) -> dict[str, dict[str, Any]]:
     """The flags that have no use, whatever their values, beside those of others.
 
     Args:
         configuration: Of a command with some of the flags of distill.
+        more: A command's own, beside those of all.
 
     Returns:
         By the name of each, the flags that leave it without use, with their values.
     """
     c = configuration
     found: dict[str, dict[str, Any]] = {}
-    for values, names in _UNUSED:
+    for values, names in [*_UNUSED, *(more or [])]:
         if all(name in c and getattr(c, name) == v for name, v in values.items()):
             found = {name: values for name in names} | found
     if "images_per_step" in c and c.images_per_step:  # the same in other words
