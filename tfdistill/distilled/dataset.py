@@ -337,12 +337,12 @@ class DistilledDataset(faces.DistilledFace):
         Arrays: `images` float32 `[steps, batch, *image_shape]` (normalised), `labels`
         float32 `[steps, batch, classes]`; for learned steps, `learning_rates` float32
         `[epochs, steps]`, `inner_optimizer`, the name of their optimizer ("sgd",
-        "momentum" or "adam"), with its other hyperparameters `[epochs, steps]`
-        (`momenta` for "momentum"); `recipe`, the rest of how to train, as JSON;
-        `objective`, the name of what the labels are for, and its `objective_options`,
-        as JSON, if any; `class_names`; `mean`, `std` `[channels]` and `scale`: a raw
-        image x is normalised to `(x / scale - mean) / std`. Fixed initial weights are
-        `initial_weights_0`, `initial_weights_1`, ...
+        "momentum" or "adam", whose epsilon is 1e-4 here), with its other
+        hyperparameters `[epochs, steps]` (`momenta` for "momentum"); `recipe`, the rest
+        of how to train, as JSON; `objective`, the name of what the labels are for, and
+        its `objective_options`, as JSON, if any; `class_names`; `mean`, `std`
+        `[channels]` and `scale`: a raw image x is normalised to
+        `(x / scale - mean) / std`. Fixed initial weights are `initial_weights_0`, ...
 
         Args:
             path: Path of the new file, ending in .npz.

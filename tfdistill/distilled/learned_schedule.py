@@ -11,10 +11,10 @@ import tensorflow as tf
 from tfdistill._internal import identity
 from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Draw, fold_in, shuffled
-from tfdistill.distilled.recipe import Recipe, Teacher
+from tfdistill.distilled.recipe import Recipe, Teacher, compile_for
 from tfdistill.inner import optimizers
 from tfdistill.inner.curriculum import Batch, Curriculum
-from tfdistill.inner.optimizers import half_precision, plurals
+from tfdistill.inner.optimizers import plurals
 from tfdistill.inner.optimizers.base import InnerOptimizer
 from tfdistill.inner.optimizers.hyperparameter import Hyperparameter
 from tfdistill.inner.optimizers.unknown import UnknownOptimizer
@@ -108,15 +108,7 @@ class LearnedSchedule(Recipe):
 
     def fit(self, model, distilled, verbose):
         strategies.check_batches(model, distilled.images.shape[1])
-        with model.distribute_strategy.scope():
-            optimizer = self.optimizer()
-            model.compile(
-                half_precision.for_weights(optimizer, model.trainable_variables),
-                distilled.objective.keras_loss(),
-                jit_compile=False,
-                # Scaling would leave steps out, and the learned ones are counted.
-                auto_scale_loss=False,
-            )
+        compile_for(distilled, model, self.optimizer)
         batches = untuned(distilled.as_dataset())
         model.fit(batches, epochs=self.epochs, shuffle=False, verbose=verbose)
 

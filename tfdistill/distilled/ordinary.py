@@ -12,9 +12,8 @@ from tfdistill._internal.checks import check_positive, keep_ints
 from tfdistill._internal.pipelines import untuned
 from tfdistill._internal.seeds import Draw, fold_in, shuffled
 from tfdistill.data.random_changes import RandomChanges
-from tfdistill.distilled.recipe import Recipe, Teacher
+from tfdistill.distilled.recipe import Recipe, Teacher, compile_for
 from tfdistill.inner.curriculum import Batch, Curriculum
-from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.optimizers.adam import Adam
 from tfdistill.runs import strategies
 
@@ -100,14 +99,7 @@ class OrdinaryTraining(Recipe):
         rates = keras.optimizers.schedules.CosineDecay(
             float(self.learning_rate), self.updates
         )
-        with model.distribute_strategy.scope():
-            adam = keras.optimizers.Adam(rates)
-            model.compile(
-                half_precision.for_weights(adam, model.trainable_variables),
-                distilled.objective.keras_loss(),
-                jit_compile=False,
-                auto_scale_loss=False,
-            )
+        compile_for(distilled, model, lambda: keras.optimizers.Adam(rates))
         # Keras's log has a line for each epoch of about a hundred updates; all updates
         # must be in epochs of one length.
         epochs = max(1, self.updates // 100)

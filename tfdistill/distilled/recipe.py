@@ -1,12 +1,13 @@
 """The contract of recipes: how to train on distilled data."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 
 from tfdistill.inner.curriculum import Curriculum
+from tfdistill.inner.optimizers import half_precision
 from tfdistill.inner.optimizers.base import InnerOptimizer
 
 
@@ -155,3 +156,23 @@ class Recipe(abc.ABC):
     def to_config(self) -> dict:
         """Everything else, as JSON."""
         return {"kind": self.kind}
+
+
+def compile_for(
+    distilled, model: keras.Model, optimizer: Callable[[], keras.optimizers.Optimizer]
+) -> None:
+    """Compiles a model for the `fit` of a recipe, under the model's own strategy.
+
+    Args:
+        distilled: The `DistilledDataset`.
+        model: A built model.
+        optimizer: Makes the optimizer.
+    """
+    with model.distribute_strategy.scope():
+        model.compile(
+            half_precision.for_weights(optimizer(), model.trainable_variables),
+            distilled.objective.keras_loss(),
+            jit_compile=False,
+            # Scaling would leave updates out, and they are counted.
+            auto_scale_loss=False,
+        )

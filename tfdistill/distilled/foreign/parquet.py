@@ -113,13 +113,9 @@ def _own(kind):
 
 def _innermost(kind):
     """The type of what lists, also of lists, hold."""
-    while True:
-        for attribute in ("storage_type", "value_type"):
-            if hasattr(kind, attribute):
-                kind = getattr(kind, attribute)
-                break
-        else:
-            return kind
+    while hasattr(kind := _own(kind), "value_type"):
+        kind = kind.value_type
+    return kind
 
 
 def _is_picture(kind):
