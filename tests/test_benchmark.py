@@ -130,7 +130,18 @@ def test_operations_are_those_of_every_weight_at_every_place(monkeypatch):
         keras.layers.Dense(10),
     ]
     first, second, last = 4 * 3 * 3 * 3 * 3 * 4, 4 * 3 * 2 * 8, 4 * 3 * 8 * 10
-    assert operations.forward(keras.Sequential(layers)) == 2 * (first + second + last)
+    model = keras.Sequential(layers)
+    assert operations.forward(model) == 2 * (first + second + last)
+    assert operations.ridge(model, 10, 7) == operations.forward(model) * 57
+
+
+def test_a_ridge_step_is_compared_with_its_arithmetic(monkeypatch):
+    monkeypatch.syspath_prepend("tools")
+    import peers
+
+    found = peers.ridge(width=2, side=8, batch=16, repeats=1)
+    # A step of so few operations takes longer than they do in a large product.
+    assert found["ms"] > 10 * found["arithmetic_ms"] > 0 and found["peak_mib"] > 50
 
 
 @pytest.mark.parametrize(("count", "together"), [(1, [2]), (3, [1, 3])])

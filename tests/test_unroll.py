@@ -317,7 +317,7 @@ def test_a_student_that_mixes_images_is_judged_on_whole_batches(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("make_model", "sizes"), [(batch_norm, {128}), (own_statistics, {256})]
+    ("make_model", "sizes"), [(batch_norm, {64}), (own_statistics, {256})]
 )
 def test_parts_follow_one_another_of_a_student_that_mixes_no_images(make_model, sizes):
     model, seen = make_model(), set()

@@ -219,9 +219,7 @@ def _operations(distiller, cell, students):
     the vector-Jacobian product of that costs twice what it differentiates (6 F): 12 F.
     Where not all steps are kept, they are taken once more (15 F). The judgement is one
     gradient (3 F). A generator makes all images (F), and makes them again to take its
-    own gradient (3 F), once for all students. A ridge regression takes the features of
-    both batches (F), those of the synthetic one with their gradient by the images (F);
-    then the student takes a step (3 F).
+    own gradient (3 F), once for all students.
     """
     (student, _), *_ = distiller.population.members
     synthesizer = distiller.synthesizer
@@ -229,9 +227,9 @@ def _operations(distiller, cell, students):
     slots = synthesizer.schedule.inner_optimizer.slots(student.weights)
     size = sum(math.prod(x.shape) for x in student.weights + student.state + slots)
     factor = 12 if 4 * size * steps <= back_gradient.KEPT_BYTES else 15
-    forward = operations.forward(student.model)
     if cell.ridge:
-        return students * forward * (5 * cell.batch + cell.real_batch)
+        return students * operations.ridge(student.model, cell.batch, cell.real_batch)
+    forward = operations.forward(student.model)
     total = students * forward * (factor * steps * cell.batch + 3 * cell.real_batch)
     if cell.generator:
         total += 4 * steps * cell.batch * operations.forward(synthesizer.network)

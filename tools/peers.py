@@ -85,7 +85,8 @@ def compare(folder: str, pythons: dict[str, str], turns: int) -> list[dict]:
     Returns:
         A row for each pair: the medians that the table shows, and of each turn our
         figure and theirs: milliseconds, and the peak memory of the whole process in MiB
-        (None where a peer doesn't print its `peak_mib`).
+        (None where a peer doesn't print its `peak_mib`); of the ridge step, how many
+        times as long it takes as its `arithmetic` would.
     """
     print("| one outer step, for a student | ours ms | theirs ms | ratio |")
     print("|---|---|---|---|")
@@ -96,6 +97,7 @@ def compare(folder: str, pythons: dict[str, str], turns: int) -> list[dict]:
             continue
         times: list[tuple[float, float]] = []
         peaks: list[tuple[float, float | None]] = []
+        arithmetic: list[float] = []
         for _ in range(turns):
             ours = processes.figures(_command(pair.ours))
             theirs = processes.figures(
@@ -103,6 +105,8 @@ def compare(folder: str, pythons: dict[str, str], turns: int) -> list[dict]:
             )
             times.append((_ms(ours) / pair.students, _ms(theirs)))
             peaks.append((ours["peak_mib"], theirs.get("peak_mib")))
+            if "arithmetic_ms" in ours:
+                arithmetic.append(ours["ms"] / ours["arithmetic_ms"])
         row = {
             "name": pair.name,
             "framework": pair.framework,
@@ -112,12 +116,17 @@ def compare(folder: str, pythons: dict[str, str], turns: int) -> list[dict]:
             "turns": times,
             "peak_mib": peaks,
         }
+        if arithmetic:
+            row["arithmetic"] = statistics.median(arithmetic)
         found.append(row)
         print(
             f"| {pair.name} ({pair.framework}) | {row['ours_ms']:.0f} | "
             f"{row['theirs_ms']:.0f} | {row['ratio']:.2f} |",
             flush=True,
         )
+    for row in found:
+        if "arithmetic" in row:
+            print(f"\n{row['name']}: {row['arithmetic']:.2f} times its arithmetic.")
     return found
 
 
@@ -133,12 +142,19 @@ def _ms(found):
 
 
 def ridge(width: int, side: int, batch: int, repeats: int = 9) -> dict:
-    """One outer step of feature regression, with a pool of one network, as in JAX."""
+    """One outer step of feature regression, with a pool of one network, as in JAX.
+
+    Returns:
+        Its milliseconds, `arithmetic_ms`, in which its operations take place at the
+        speed of a large matrix product (2048 x 2048) right after it, and the peak
+        memory.
+    """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     sys.path.insert(0, os.path.dirname(_HERE))
     import time
 
     import numpy as np
+    import operations
 
     import tfdistill
 
@@ -173,7 +189,19 @@ def ridge(width: int, side: int, batch: int, repeats: int = 9) -> dict:
         step(iterator)
         times.append(1000 * (time.perf_counter() - clock))
     peak = processes.peak_memory() / 2**20
-    return {"ms": statistics.median(times[2:]), "peak_mib": peak}
+    square = tf.random.normal([2048, 2048])
+    products = []
+    for _ in range(repeats + 2):
+        clock = time.perf_counter()
+        (square @ square).numpy()
+        products.append(1000 * (time.perf_counter() - clock))
+    (student, _), *_ = distiller.population.members
+    share = operations.ridge(student.model, 100, batch) / (2 * 2048**3)
+    return {
+        "ms": statistics.median(times[2:]),
+        "arithmetic_ms": share * statistics.median(products[2:]),
+        "peak_mib": peak,
+    }
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from tfdistill.inner.tracing import accelerated
 
 #: Images that one thread is given at the least: with fewer, that is not worth it.
 _LEAST = 256
-#: Images of one of the parts that follow one another.
-_PART = 128
+#: Images of one of the parts that follow one another: few, so that what a layer makes
+#: of them is still in the cache when the next one reads it.
+_PART = 64
 #: Of students who were asked: whether they mix the images of a batch.
 _MIXING: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
@@ -19,8 +20,8 @@ _MIXING: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 def one_by_one(student, network, images: tf.Tensor) -> tf.Tensor:
     """What a network makes of a batch, of one part after another.
 
-    On a CPU that is no slower, and memory holds the activations of one part; a GPU or
-    TPU is faster with the whole batch. A student that mixes the images of a batch, not
+    On a CPU that is faster, and memory holds the activations of one part; a GPU or TPU
+    is faster with the whole batch. A student that mixes the images of a batch, not
     in training mode, is given the whole one, too.
 
     Args:
