@@ -50,8 +50,12 @@ def test_one_of_several_sets_is_not_the_run(tmp_path):
 
 def test_networks_fewer_than_architectures_are_spoken_of(tmp_path):
     folder = baseline(tmp_path, "--num_sets=1")
-    said = evaluate(folder, "--student=linear,mlp", "--num_students=1")
-    assert "Only the first 1 of 2 architectures is tested" in said
+    few = "--student=linear,mlp", "--num_students=1"
+    size = "--steps=1", "--epochs=1", "--outer_steps=1", "--workdir=two"
+    for command in (["evaluate", "--workdir=run"], ["distill", *size]):
+        process = commands.run(*command, *few, cwd=folder.parent)
+        assert process.returncode == 0, process.stderr
+        assert process.stderr.count("first 1 of 2 architectures is tested: ask") == 1
 
 
 def test_networks_that_would_be_the_same_are_one(tmp_path):

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import pytest
@@ -617,7 +618,8 @@ def test_a_method_sets_the_flags_that_are_not_given(name):
 @pytest.mark.parametrize("asked", ["unrolled", "teaching", "windows", "ridge"])
 def test_a_method_beside_the_flags_of_a_run_is_that_of_the_run(asked, own, tmp_path):
     distill, path = main.command("distill"), tmp_path / "flags.txt"
-    path.write_text(distill.record(distill.parse(["--workdir=w", f"--method={own}"])))
+    run = distill.parse(["--workdir=w", f"--method={own}", "--num_students=3"])
+    path.write_text(distill.record(run))
     again = [f"--flagfile={path}", "--workdir=v", f"--method={asked}"]
     if asked == own:
         assert distill.parse([*again, "--seed=1"]).method == own
@@ -629,6 +631,29 @@ def test_a_method_beside_the_flags_of_a_run_is_that_of_the_run(asked, own, tmp_p
     found = distill.parse(again)
     alone = distill.parse(["--workdir=v", f"--method={asked}", "--images_per_class=3"])
     assert distill.record(found) == distill.record(alone)
+
+
+@pytest.mark.parametrize("asked", ["unrolled", "teaching", "windows", "ridge"])
+def test_a_method_beside_the_flags_of_an_earlier_version(asked):
+    distill, versions = main.command("distill"), Path(__file__).parent
+    path = versions / "earlier_versions" / "momentum" / "flags.txt"
+    again = [f"--flagfile={path}", "--workdir=v", f"--method={asked}"]
+    if asked == "unrolled":  # which it was, without a name
+        assert distill.parse(again).steps == 2
+        return
+    with pytest.raises(InputError, match=f"{asked} does not go with .* by .*unrolled,"):
+        distill.parse(again)
+
+
+def test_unknown_flags_of_a_file_that_may_be_there(tmp_path):
+    distill, path = main.command("distill"), tmp_path / "flags.txt"
+    path.write_text("--method=unrolled\n--steps=4\n--later=1\n")
+    given = [f"--flagfile={path}", "--workdir=v"]
+    with pytest.raises(InputError, match="--later is not a flag"):
+        distill.parse(given)
+    for allowed in (["--undefok=later"], ["--undefok", "later"]):
+        assert distill.parse([*allowed, *given]).steps == 4
+        assert distill.parse([*given, *allowed]).steps == 4
 
 
 @pytest.mark.parametrize(

@@ -370,6 +370,10 @@ def test_images_in_parquet_are_a_picture_in_each_row(name, other, digits, tmp_pa
     )
     says = "must hold images" if other == "frames" else "not all in the file"
     assert says in refusal(tmp_path / "a.parquet", digits)
+    if other != "frames":  # nor are others the images because they are whole
+        columns = {"image": others[other], "near": cells, "label": columns[numbers]}
+        pyarrow.parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+        assert says in refusal(tmp_path / "a.parquet", digits)
 
 
 def test_pictures_in_parquet_are_bytes_of_any_type(digits, tmp_path):

@@ -136,7 +136,7 @@ def run(configuration: Configuration) -> None:
         return _dry_run(c, sets, dataset, learned, evaluator, start, source)
     held = data.content(
         dataset,
-        students.pool_list(c),
+        None if c.nearest_neighbours else students.pool_list(c),
         students={"student": c.student.split(",")},
         learned_rates=content.of_path(c.learned_rates),
         source_dataset=source and content.of_part(source.train),

@@ -40,6 +40,8 @@ def apart(
     while rest and rest[0] != "--":  # absl reads no flags behind it
         word, *rest = rest
         name, equals, _ = word.partition("=")
+        if name.lstrip("-") == "undefok":  # absl's own, of flags in files, too
+            files.append(word if equals else f"{word}={rest[0] if rest else ''}")
         is_file = name in _FLAGFILE and bool(equals or rest)
         (files if is_file else others).append(word)
         flag = flags.get(name.lstrip("-")) if name.startswith("-") else None

@@ -46,7 +46,8 @@ def signature(content: dict) -> str:
 def fingerprint(folder: str | os.PathLike) -> str | None:
     """What a saved set holds, as a hash: of what networks learn from.
 
-    The same set that was saved anew, or made in another way, has the same.
+    The same set that was saved anew, or made in another way, has the same; one that an
+    earlier version of the library saved may have another.
 
     Args:
         folder: Of the set.

@@ -52,8 +52,9 @@ def of_parquet(path: str, dataset: Dataset, limit: int) -> Found:
             arrays[field.name] = found
     lacking = _lacking(table)
     whole = {name: array for name, array in arrays.items() if name not in lacking}
-    # Pictures of some rows alone may be to look at, beside the images.
-    if images_in(whole) is not None:
+    # Pictures of some rows alone may be to look at, beside the images, but for those
+    # that are called images: they are refused.
+    if images_in(arrays) not in lacking and images_in(whole) is not None:
         arrays = whole
     return found_in(arrays, limit, _class_names(table.schema_arrow.metadata))
 
