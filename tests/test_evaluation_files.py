@@ -55,7 +55,7 @@ def test_networks_fewer_than_architectures_are_spoken_of(tmp_path):
     for command in (["evaluate", "--workdir=run"], ["distill", *size]):
         process = commands.run(*command, *few, cwd=folder.parent)
         assert process.returncode == 0, process.stderr
-        assert process.stderr.count("first 1 of 2 architectures is tested: ask") == 1
+        assert process.stdout.count("first 1 of 2 architectures is tested: ask") == 1
 
 
 def test_networks_that_would_be_the_same_are_one(tmp_path):

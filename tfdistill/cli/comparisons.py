@@ -68,6 +68,14 @@ class Comparisons:
         return None
 
     @property
+    def left_out(self) -> str:
+        """Says that students are too few for all architectures; else ""."""
+        from tfdistill.evaluation import turns
+
+        with self._distiller.distribute_strategy.scope():
+            return turns.untested(self._student, self._c.num_students)
+
+    @property
     def tested_at_first(self) -> int:
         """How many networks `tune` trains and tests."""
         from tfdistill.studies import baselines

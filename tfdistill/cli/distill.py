@@ -115,8 +115,8 @@ def run(configuration: Configuration) -> None:
         backup = Backup(os.path.join(c.workdir, "backup"), anneal, check_run=False)
         if backup.newest:
             progress.say(f"Going on after outer step {backup.newest}.")
-        if refusal := compared.draw():
-            progress.say(refusal)
+        for said in filter(None, (compared.draw(), compared.left_out)):
+            progress.say(said)
         last = [(compared.tested_at_last, "networks")]
         then = [anneal.counted(0)[1:], *last]
         start, beside = _before(c, distiller, dataset, compared, backup, progress, then)

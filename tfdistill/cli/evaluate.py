@@ -198,6 +198,7 @@ def _one_if_alike(c, evaluator, distilled, own):
 
 def _test(c, distilled, dataset, own, new_head):
     """Tests fresh networks; shows the result and writes it."""
+    from tfdistill.evaluation import turns
     from tfdistill.evaluation.evaluator import Evaluator
     from tfdistill.runs.progress import Progress
     from tfdistill.students import names
@@ -226,6 +227,8 @@ def _test(c, distilled, dataset, own, new_head):
         each, _ = dry_run.a_network(evaluator, distilled, dataset.test)
         dry_run.show(COMMAND, c, [("networks", count, each)])
         return
+    if left_out := turns.untested(student, c.num_students):
+        print(left_out)
     with progress:
         progress.part("testing", count, "networks")
         result = evaluator(

@@ -68,16 +68,13 @@ def before(which: list[int], population: Population, group: int) -> list[int]:
     return which
 
 
-def warn(asked: int, tested: int, population: Population, group: int) -> None:
-    """Warns if a pool has fewer networks than were asked for, or not all are tested.
+def warn(asked: int, tested: int, population: Population) -> None:
+    """Warns if a pool has fewer networks than were asked for.
 
     Args:
         asked, tested: Numbers of students.
         population: The `Population` that they are of.
-        group: Same as for `before`.
     """
-    if left_out := turns.untested(len(population.members), asked, group):
-        warnings.warn(left_out, stacklevel=_levels())
     starts = population.members[0][1].num_held_out
     if starts and population.is_random and tested < asked:
         warnings.warn(

@@ -1,6 +1,7 @@
 """Evaluation: fresh students learn from distilled data, and are tested."""
 
 import functools
+import warnings
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from tfdistill._internal import identity
 from tfdistill._internal.checks import check_int
 from tfdistill._internal.seeds import Stream, student_seed
 from tfdistill.distilled.dataset import DistilledDataset
-from tfdistill.evaluation import copies
+from tfdistill.evaluation import copies, turns
 from tfdistill.evaluation.batches import (
     Fits,
     Passes,
@@ -139,7 +140,7 @@ class Evaluator:
             if not identity.alike(self._objective, data.objective):
                 self._objective.check_start(data.labels)
         dealt = self.dealt(sets, num_students, shuffle_steps=shuffle_steps)
-        copies.warn(num_students, len(dealt), self._population, self._students.group)
+        copies.warn(num_students, len(dealt), self._population)
 
         def deal(group):
             data = sets[dealt[group * self._students.group]]
@@ -193,7 +194,7 @@ class Evaluator:
     ) -> Evaluation:
         """Tests the same students untrained: pretrained ones without adaptation."""
         dealt = self.dealt([], num_students)
-        copies.warn(num_students, len(dealt), self._population, self._students.group)
+        copies.warn(num_students, len(dealt), self._population)
         self._teacher.forget()
         batches = self._passes(test, batch_size=batch_size)
         entry = self._entry(test, batches, [], seed, False)
@@ -288,6 +289,8 @@ def evaluate(
         journal=journal,
     )
     check_starts(sets, initial_weights)
+    if left_out := turns.untested(student, num_students):
+        warnings.warn(left_out, stacklevel=2)
     return evaluator(sets, test, num_students, **kwargs)
 
 

@@ -2,6 +2,11 @@
 
 import math
 
+import tensorflow as tf
+
+from tfdistill._internal.checks import check_int
+from tfdistill.students.names import each_of
+
 
 def architecture(group: int, architectures: int) -> int:
     """Which architecture a group of students is of, as a number from 0.
@@ -28,19 +33,20 @@ def set_of(group: int, architectures: int, sets: int) -> int:
     return (group + rounds % math.gcd(architectures, sets)) % sets
 
 
-def untested(architectures: int, num_students: int, group: int) -> str:
+def untested(student, num_students: int) -> str:
     """Says that students are too few for their architectures; else "".
 
     Args:
-        architectures: How many there are.
-        num_students: How many students are asked for.
-        group: How many learn at once: they are of one architecture.
+        student: Same as for `Distiller`.
+        num_students: How many are asked for. Replicas test the same architecture.
     """
-    tested = -(-num_students // group)
-    if tested >= architectures:
+    count = len(each_of(student))
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    tested = -(-check_int("num_students", num_students, 1) // replicas)
+    if tested >= count:
         return ""
     return (
-        f"Only the first {tested} of {architectures} architectures "
-        f"{'is' if tested == 1 else 'are'} tested: ask for {architectures * group} "
-        "students to test each."
+        f"Only the first {tested} of {count} architectures "
+        f"{'is' if tested == 1 else 'are'} tested: ask for {count * replicas} students "
+        "to test each."
     )
