@@ -401,7 +401,7 @@ def test_adaptation_by_other_means(pool_folder, shifted, tmp_path):
             f"--dataset={shifted}",
             "--initial_weights=pretrained",
             f"--pool={pool_folder}",
-            "--num_sets=2",
+            *["--num_sets=2"] * (kind == "fada"),
             "--num_students=2",
             f"--workdir={tmp_path / kind}",
         )
