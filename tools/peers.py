@@ -13,6 +13,7 @@ import json
 import os
 import statistics
 import sys
+import time
 from typing import NamedTuple
 
 import processes
@@ -151,7 +152,6 @@ def ridge(width: int, side: int, batch: int, repeats: int = 9) -> dict:
     """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     sys.path.insert(0, os.path.dirname(_HERE))
-    import time
 
     import numpy as np
     import operations
@@ -183,25 +183,28 @@ def ridge(width: int, side: int, batch: int, repeats: int = 9) -> dict:
     data = tf.data.Dataset.from_tensors((tf.constant(real), tf.constant(labels)))
     step = distiller.make_train_function() or distiller.train_function
     iterator = iter(data.repeat())
-    times = []
-    for _ in range(repeats + 2):
-        clock = time.perf_counter()
-        step(iterator)
-        times.append(1000 * (time.perf_counter() - clock))
+    ms = _median_ms(lambda: step(iterator), repeats)
     peak = processes.peak_memory() / 2**20
+    # By TensorFlow: NumPy's product may be by fewer threads.
     square = tf.random.normal([2048, 2048])
-    products = []
-    for _ in range(repeats + 2):
-        clock = time.perf_counter()
-        (square @ square).numpy()
-        products.append(1000 * (time.perf_counter() - clock))
+    product = _median_ms(lambda: (square @ square).numpy(), repeats)
     (student, _), *_ = distiller.population.members
     share = operations.ridge(student.model, 100, batch) / (2 * 2048**3)
     return {
-        "ms": statistics.median(times[2:]),
-        "arithmetic_ms": share * statistics.median(products[2:]),
+        "ms": ms,
+        "arithmetic_ms": share * product,
         "peak_mib": peak,
     }
+
+
+def _median_ms(call, repeats):
+    """Milliseconds of a call, the median of some after the first two."""
+    times = []
+    for _ in range(repeats + 2):
+        clock = time.perf_counter()
+        call()
+        times.append(1000 * (time.perf_counter() - clock))
+    return statistics.median(times[2:])
 
 
 if __name__ == "__main__":

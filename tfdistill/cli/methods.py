@@ -4,7 +4,7 @@ A method sets the flags that are not given; every one of them can still be given
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tfdistill.cli.command import Flag
@@ -95,7 +95,7 @@ _MEAN_STEPS = {
 
 
 #: Flags that have no use where others have these values.
-Unused = list[tuple[dict[str, Any], set[str]]]
+Unused = Sequence[tuple[dict[str, Any], set[str]]]
 _UNUSED: Unused = [
     ({"meta_gradient": "back_gradient"}, {"penalty", "margin", "mirrored", "features"}),
     ({"meta_gradient": "ridge"}, {"judgements", "keep_every"}),
@@ -130,7 +130,7 @@ _UNUSED: Unused = [
 
 
 def unused(
-    configuration: Configuration, more: Unused | None = None
+    configuration: Configuration, more: Unused = ()
 ) -> dict[str, dict[str, Any]]:
     """The flags that have no use, whatever their values, beside those of others.
 
@@ -143,7 +143,7 @@ def unused(
     """
     c = configuration
     found: dict[str, dict[str, Any]] = {}
-    for values, names in [*_UNUSED, *(more or [])]:
+    for values, names in (*_UNUSED, *more):
         if all(name in c and getattr(c, name) == v for name, v in values.items()):
             found = {name: values for name in names} | found
     if "images_per_step" in c and c.images_per_step:  # the same in other words
